@@ -1,0 +1,1 @@
+"""aiohpo: a masterless, asynchronous hyperparameter optimiser."""

@@ -1,0 +1,310 @@
+"""The Protocols that plugins implement, each with its guarantees.
+
+Everything a plugin needs is here, in :mod:`aiohpo.space` and in the objects passed to it; a plugin imports
+nothing else of aiohpo. Searchers and schedulers are *pure*: no clock, no socket, no event loop, no global
+random state. What they see is a :class:`View`; what they return is data. That is why the same plugin runs in
+one process, over a network, in virtual time and on a journal read back next year.
+
+Conventions
+-----------
+loss   ``view.y`` and every other objective value a plugin sees is a *loss*: lower is better. A maximised
+       metric arrives with its sign flipped, so no plugin ever asks for the mode.
+unit   ``X`` has one column per tunable parameter, encoded to [0, 1]; NaN where a condition makes the
+       parameter inactive (see :class:`aiohpo.space.Space`).
+order  Columns and rows are in *canonical* order, (lamport, worker), never in order of arrival: a searcher
+       whose answer is a function of these arrays and of ``rng`` automatically satisfies the contract that
+       arrival order must not matter.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from .space import Space
+
+    FloatArray = NDArray[np.float64]
+
+Config = dict[str, Any]
+
+
+# ---------------------------------------------------------------------------------------------- searchers
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a searcher works for.
+
+    ``worker`` is unique per process start. ``rank`` of ``size`` is known when several workers were launched
+    together (``aiohpo run --workers 4``, MPI) and lets them split a sequence without talking; a worker that
+    joined alone has ``rank`` None.
+    """
+
+    worker: str
+    rank: int | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What is known about the objective: immutable arrays in canonical order, safe to use in a thread.
+
+    X        (m, d) unit-encoded configurations with a successful result
+    y        (m,)   their losses, finite
+    failed   (f, d) configurations whose trial failed
+    pending  (p, d) configurations that somebody is evaluating right now
+    version  changes whenever any of the above does
+    """
+
+    X: FloatArray
+    y: FloatArray
+    failed: FloatArray
+    pending: FloatArray
+    version: int
+
+
+class View(Protocol):
+    """The log as algorithms read it. Cheap to read; never mutate what it returns."""
+
+    @property
+    def space(self) -> Space: ...
+
+    @property
+    def n_trials(self) -> int:
+        """Trials that anybody proposed and did not withdraw: running, finished, failed."""
+        ...
+
+    @property
+    def n_observed(self) -> int:
+        """Trials with a result, failures included."""
+        ...
+
+    def observations(self) -> Observations:
+        """The current observations; cached, so calling it twice costs nothing."""
+        ...
+
+    def seen(self, X: FloatArray) -> NDArray[np.bool_]:
+        """Say for each row of ``X`` (k, d) whether anyone has evaluated it or is evaluating it."""
+        ...
+
+
+@runtime_checkable
+class Searcher(Protocol):
+    """Suggests configurations. One instance serves one worker.
+
+    Options are keyword arguments of the constructor, all with defaults. After construction the worker calls
+    :meth:`setup` once, then :meth:`ask` whenever it is free. A searcher that learns also has
+    ``fit(observations) -> state`` and ``adopt(state)`` (see :class:`FittingSearcher`).
+    """
+
+    def setup(self, space: Space, seed: int, identity: Identity) -> None:
+        """Bind to a space. ``seed`` is the study's, the same on every worker.
+
+        Raises ``ValueError`` with a remedy where the searcher cannot serve this space.
+        """
+        ...
+
+    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+        """Return up to ``n`` distinct configurations, fewer (or none) when the space is exhausted.
+
+        Fast (under 5 ms): it is called on the event loop. The answer depends on the *set* of observations,
+        on ``rng`` and on what the searcher last adopted, never on the order in which things arrived.
+        """
+        ...
+
+
+@runtime_checkable
+class FittingSearcher(Searcher, Protocol):
+    """A searcher with a slow part, run off the loop while evaluations run, at most one in flight."""
+
+    def fit(self, observations: Observations) -> Any:
+        """Learn from ``observations`` and return the new state. Runs in a thread: must not touch ``self``'s
+        mutable state, only options and what ``setup`` stored."""
+        ...
+
+    def adopt(self, state: Any) -> None:
+        """Swap in the state that :meth:`fit` returned. Called on the loop; must be instant."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------- schedulers
+class Decision(enum.Enum):
+    """What a trial does after a report."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrial:
+    """Start a new configuration and run it to ``to_step`` (None: to its end)."""
+
+    to_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with a paused trial to ``to_step`` (None: to its end)."""
+
+    trial: str
+    to_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing to do until something changes."""
+
+
+@runtime_checkable
+class Scheduler(Protocol):
+    """Decides how far a trial runs. One instance serves one worker; options as for searchers."""
+
+    def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None: ...
+
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        """Say what a free worker does now. Pure; called on the loop; microseconds."""
+        ...
+
+    def on_report(self, view: View, trial: str, step: int) -> Decision:
+        """Decide about ``trial`` after its report at ``step`` entered the view."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------- transports
+OnFrame = Callable[[str, bytes], None]
+
+
+@runtime_checkable
+class Transport(Protocol):
+    """Carries frames between peers. A peer is named by its *address*.
+
+    It promises whole frames, and per-link order while the link lives. It may drop any frame at any time and
+    promises nothing else: repair is the core's job. No method blocks and none raises for a peer's fault; all
+    are called on the event loop on which ``start`` ran. Constructed with keyword options (``worker=`` is the
+    worker's id; ``bind=`` an address to listen on, or None for any).
+    """
+
+    @property
+    def address(self) -> str:
+        """Where others reach this endpoint; valid after :meth:`start`."""
+        ...
+
+    async def start(self, on_frame: OnFrame) -> None:
+        """Open the endpoint. From now on ``on_frame(peer_address, frame)`` is called for what arrives."""
+        ...
+
+    def publish(self, frame: bytes) -> None:
+        """Offer ``frame`` to every peer that has connected to this endpoint."""
+        ...
+
+    def send(self, peer: str, frame: bytes) -> bool:
+        """Send ``frame`` to one peer: one connected to, or one that a frame came from. False if it was
+        dropped at once (unknown peer, full outbox); True promises nothing."""
+        ...
+
+    def connect(self, address: str) -> None:
+        """Hear what ``address`` publishes and make it reachable by :meth:`send`. Idempotent; returns at
+        once, whether or not anybody is there (yet). Raises ``ValueError`` for a malformed address."""
+        ...
+
+    def disconnect(self, address: str) -> None:
+        """Undo :meth:`connect`. Idempotent."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close, waiting briefly for what was sent to leave. Idempotent."""
+        ...
+
+
+# --------------------------------------------------------------------------------------------- evaluators
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One segment of one trial, as handed to an evaluator.
+
+    start       last step already done; 0 for a fresh trial
+    to_step     pause after this step; None: run to the end
+    max_steps   the study's ``max_steps``; None if it has none
+    checkpoint  digest of the blob to restore from; None: nothing was saved
+    """
+
+    trial: str
+    number: int
+    config: Config
+    attempt: int = 0
+    start: int = 0
+    to_step: int | None = None
+    max_steps: int | None = None
+    checkpoint: str | None = None
+
+
+class Channel(Protocol):
+    """What an evaluator calls, on the event loop, while a segment runs."""
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> Decision: ...
+
+    def save(self, step: int, digest: str, size: int) -> None:
+        """A checkpoint of ``step`` is in the blob store under ``digest``."""
+        ...
+
+    def predictions(self, digests: Mapping[str, str]) -> None:
+        """Predictions are in the blob store, ``{name: digest}``."""
+        ...
+
+    def log(self, text: str) -> None:
+        """Something the user's code printed (stdout or stderr), a whole chunk, bounded by the evaluator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a segment ended.
+
+    kind     "finished", "paused" (stopped at ``to_step`` or by a PAUSE), "stopped" (by a STOP) or "failed"
+    metrics  the returned metrics (finished; may be empty if the objective only reported)
+    error    one line for people (failed), at most 2,000 characters
+    detail   traceback or the tail of stderr (failed), at most 8,000 characters
+    """
+
+    kind: str
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    detail: str | None = None
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Runs the user's code, one segment at a time. One instance serves one worker.
+
+    Cancelling :meth:`run` (timeout, lost race, Ctrl-C) ends the segment as fast as the evaluator can and
+    leaves it ready for the next. Nothing that the user's code does (raise, exit, crash, hang, hold the GIL,
+    flood stderr) raises from :meth:`run`: it is an :class:`Outcome` of kind "failed".
+    """
+
+    async def start(self, objective: Any, blobs: Any) -> None:
+        """Prepare to run ``objective`` (an :class:`aiohpo.evaluate.Objective`). Raises ``UsageError`` when
+        this evaluator cannot run it, with the remedy."""
+        ...
+
+    async def run(self, assignment: Assignment, channel: Channel) -> Outcome: ...
+
+    async def aclose(self) -> None: ...
+
+
+# ------------------------------------------------------------------------------------------------- errors
+class AiohpoError(Exception):
+    """Base class of errors that aiohpo raises on purpose."""
+
+
+class UsageError(AiohpoError, ValueError):
+    """Wrong usage or bad input. The message names the value, the place and the remedy; the command line
+    prints it without a traceback and exits with 2."""
+
+
+def listing(names: Sequence[str]) -> str:
+    """Join names for an error message: ``a, b, c``; ``(none)`` if there are none."""
+    return ", ".join(sorted(names)) or "(none)"

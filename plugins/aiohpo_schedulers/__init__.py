@@ -1,0 +1,1 @@
+"""Built-in schedulers, registered through the same entry points as anyone's."""

@@ -1,0 +1,1 @@
+"""Built-in surrogates, registered through the same entry points as anyone's."""
