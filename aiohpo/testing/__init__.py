@@ -1,0 +1,6 @@
+"""Tools for testing plugins and swarms: views with a fixed content, virtual time, a simulated network and
+conformance checks. Public: third parties use them in their own tests, as our built-ins do."""
+
+from .staticview import StaticView
+
+__all__ = ["StaticView"]
