@@ -1,0 +1,58 @@
+"""A set of unit-encoded configurations at eight bytes each.
+
+Rows are compared to nine decimals, far below any difference a model could feel and far above rounding in
+encoding and decoding. What is kept is a 64-bit hash of each row, sorted; a false "seen" has a chance of
+n * 2^-64.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .interfaces import FloatArray
+
+_MERGE_ABOVE = 512
+
+
+class SeenRows:
+    """Grows by :meth:`add`, answers :meth:`contains`."""
+
+    __slots__ = ("_recent", "_sorted")
+
+    def __init__(self) -> None:
+        self._sorted: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._recent: NDArray[np.uint64] = np.empty(0, np.uint64)
+
+    def add(self, X: FloatArray) -> None:
+        self._recent = np.concatenate([self._recent, row_hash(X)])
+        if len(self._recent) > _MERGE_ABOVE:
+            self._sorted = np.sort(np.concatenate([self._sorted, self._recent]))
+            self._recent = np.empty(0, np.uint64)
+
+    def contains(self, X: FloatArray) -> NDArray[np.bool_]:
+        h = row_hash(X)
+        found = np.isin(h, self._recent)
+        if len(self._sorted):
+            at = np.minimum(np.searchsorted(self._sorted, h), len(self._sorted) - 1)
+            found |= self._sorted[at] == h
+        return found
+
+    def __len__(self) -> int:
+        return len(self._sorted) + len(self._recent)
+
+
+def row_hash(X: FloatArray) -> NDArray[np.uint64]:
+    """One 64-bit hash for each row of ``X`` (k, d); inactive entries (NaN) count as a value of their own."""
+    cells = np.where(np.isnan(X), -1.0, np.rint(X * 1e9)).astype(np.int64).view(np.uint64)
+    h = np.full(len(X), 0x9E3779B97F4A7C15, np.uint64)
+    for column in cells.T:
+        h = _mix(h ^ column)
+    return h
+
+
+def _mix(h: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """The finaliser of splitmix64 (Steele et al., 2014)."""
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))

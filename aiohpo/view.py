@@ -1,0 +1,508 @@
+"""The view: the log as columns that algorithms read.
+
+Events go in, one at a time and in whatever order replication brought them; out come arrays in canonical
+order, (lamport, worker), that depend only on the *set* of events. Most trials are simple (one proposal, one
+result) and cost about 130 bytes of columns; the few that were reported on step by step, paused, lost, claimed
+or failed have a record of their own beside.
+
+Values are kept as *native rows* (what ``Space.pack`` made), so a configuration comes back exactly as it went
+in; the unit-encoded ``X`` is computed when somebody asks for it.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .events import (
+    EXTERNAL,
+    QUEUED,
+    Claimed,
+    Ended,
+    Event,
+    Goal,
+    Left,
+    Lost,
+    Predicted,
+    Proposed,
+    Reported,
+    Saved,
+    Started,
+    TrialId,
+    trial_name,
+)
+from .interfaces import Config, FloatArray, Observations
+from .seen import SeenRows
+from .space import Space
+from .trial import CLAIMABLE, FINAL, Facts, Stamp, Status, settle
+
+Mode = Literal["min", "max"]
+_NAN = float("nan")
+_RUNNING = int(Status.RUNNING)
+_FINISHED = int(Status.FINISHED)
+
+
+@dataclass(slots=True)
+class Details:
+    """What only some trials have. ``curve`` is {step: value}, ``checkpoint`` (step, digest, size)."""
+
+    facts: Facts | None = None
+    curve: dict[int, float] = field(default_factory=dict)
+    extra: Mapping[str, float] | None = None
+    checkpoint: tuple[int, str, int] | None = None
+    predictions: dict[str, str] = field(default_factory=dict)
+    error: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial as people see it. ``value`` has the metric's own sign; ``seconds`` is None while it runs."""
+
+    id: str
+    number: int
+    status: str
+    config: Config
+    value: float | None
+    metrics: dict[str, float]
+    step: int
+    worker: str
+    started: float
+    seconds: float | None
+    attempt: int
+    error: str | None
+    detail: str | None
+    checkpoint: str | None
+    predictions: dict[str, str]
+    curve: dict[int, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form (``show --json``)."""
+        return {name: getattr(self, name) for name in self.__slots__ if name != "curve"} | {
+            "curve": [[step, value] for step, value in sorted(self.curve.items())]
+        }
+
+
+@dataclass(slots=True)
+class WorkerInfo:
+    """What the log says of one worker process."""
+
+    index: int
+    name: str
+    trials: array[int]  # event number - 1 -> row of the trial it proposed, or -1
+    started: Started | None = None
+    left: Left | None = None
+
+
+class View:
+    """A replica's current state of the study. Readers must not mutate what they get."""
+
+    def __init__(self, space: Space, metric: str, mode: Mode) -> None:
+        self.space = space
+        self.metric = metric
+        self.mode = mode
+        self.sign = 1.0 if mode == "min" else -1.0
+        self.version = 0
+        self.workers: dict[str, WorkerInfo] = {}
+        self.goal: tuple[Stamp, int | None] | None = None
+        self.running: set[int] = set()
+        self.claimable: set[int] = set()  # paused, lost or queued
+        self.best: int | None = None
+        self.counts = [0] * len(Status)
+        self.n_external = 0
+        self._names: list[str] = []
+        self._lamport = array("q")
+        self._origin = array("i")
+        self._seq = array("i")
+        self._status = array("b")
+        self._value = array("d")
+        self._step = array("i")
+        self._started = array("d")
+        self._seconds = array("f")
+        self._ended_after = array("I")  # lamport time from the proposal to its owner's result
+        self._rows = array("d")
+        self._external: set[int] = set()
+        self._details: dict[int, Details] = {}
+        self._early: dict[TrialId, list[tuple[Stamp, Event]]] = {}
+        self._seen = SeenRows()
+        self._cache: Observations | None = None
+        self._line: tuple[int, int, set[int]] | None = None
+
+    # ------------------------------------------------------------------------------------------- writing
+    def apply(self, origin: str, seq: int, event: Event) -> int | None:
+        """Take one event; return the row of the trial it concerns, or None.
+
+        Events of one origin must come in order (a gap is allowed and stays a gap); a repeated one is ignored.
+        """
+        worker = self.workers.get(origin)
+        if worker is None:
+            worker = self.workers[origin] = WorkerInfo(len(self._names), origin, array("i"))
+            self._names.append(origin)
+        known = worker.trials
+        at = seq - 1
+        if at < len(known):
+            if known[at] != -2:
+                return None
+        else:
+            while at > len(known):
+                known.append(-2)  # a gap in a damaged journal
+            known.append(-1)
+        if known[at] == -2:
+            known[at] = -1
+        self.version += 1
+        if type(event) is Proposed:
+            if len(event.values) != self.space.dim or not self.space.check_row(event.values):
+                return None  # not of this space: the proposal of a broken or malicious peer
+            known[at] = row = self._propose(worker.index, seq, event)
+            for stamp, early in self._early.pop((origin, seq), ()):
+                self._about(row, stamp, early)
+            return row
+        if isinstance(event, Started):
+            worker.started = event
+        elif isinstance(event, Left):
+            worker.left = event
+        elif isinstance(event, Goal):
+            stamp = (event.lamport, origin)
+            if self.goal is None or stamp > self.goal[0]:
+                self.goal = stamp, event.trials
+        else:
+            return self._about_trial(event.trial, (event.lamport, origin), event)
+        return None
+
+    def _propose(self, index: int, seq: int, event: Proposed) -> int:
+        row = len(self._lamport)
+        self._lamport.append(event.lamport)
+        self._origin.append(index)
+        self._seq.append(seq)
+        self._value.append(_NAN)
+        self._step.append(0)
+        self._started.append(event.time)
+        self._seconds.append(_NAN)
+        self._ended_after.append(0)
+        self._rows.extend([_NAN if v is None else v for v in event.values])
+        status = Status.QUEUED if event.source == QUEUED else Status.RUNNING
+        if event.source == EXTERNAL:
+            self._external.add(row)
+        self._status.append(status)
+        self._count(status, row, 1)
+        return row
+
+    def _about_trial(self, trial: TrialId, stamp: Stamp, event: Event) -> int | None:
+        row = self.row(trial)
+        if row is None:
+            self._early.setdefault(trial, []).append((stamp, event))
+            return None
+        self._about(row, stamp, event)
+        return row
+
+    def _about(self, row: int, stamp: Stamp, event: Event) -> None:
+        if type(event) is Ended:
+            self._end(row, stamp, event)
+        elif isinstance(event, Reported):
+            self._report(row, event)
+        elif isinstance(event, Claimed):
+            self._facts(row).claim(event.attempt, stamp)
+            self._resettle(row)
+        elif isinstance(event, Lost):
+            self._facts(row).lost.add(event.attempt)
+            self._resettle(row)
+        elif isinstance(event, Saved):
+            details = self._detail(row)
+            found = (event.step, event.digest, event.size)
+            if details.checkpoint is None or found > details.checkpoint:
+                details.checkpoint = found
+        elif isinstance(event, Predicted):
+            self._detail(row).predictions.update(event.digests)
+
+    def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
+        details = self._details.get(row)
+        simple = (
+            event.how == "finished"
+            and self._status[row] == _RUNNING
+            and event.attempt == 0
+            and (details is None or details.facts is None)
+            and stamp[1] == self._names[self._origin[row]]
+            and 0 <= stamp[0] - self._lamport[row] < 1 << 32
+        )
+        if simple:  # the owner's own result, nothing else known: no need for the whole set of facts
+            self._ended_after[row] = stamp[0] - self._lamport[row]
+            self._take_result(row, event)
+            self._set_status(row, Status.FINISHED)
+            return
+        facts = self._facts(row)
+        facts.end(event, stamp)
+        if facts.result is not None:
+            self._take_result(row, facts.result[1])
+        elif event.step > self._step[row]:
+            self._step[row] = event.step
+        self._resettle(row)
+
+    def _take_result(self, row: int, event: Ended) -> None:
+        value = event.value
+        self._value[row] = _NAN if value is None else value
+        self._step[row] = max(event.step, self._step[row])
+        self._seconds[row] = event.seconds
+        if event.extra or event.error or row in self._details:
+            details = self._detail(row)
+            details.extra, details.error, details.detail = event.extra, event.error, event.detail
+        self._cache = None
+        if row == self.best:
+            self._find_best()
+        elif event.how == "finished" and value is not None:
+            self._challenge(row)
+
+    def _report(self, row: int, event: Reported) -> None:
+        details = self._detail(row)
+        if event.value is not None:
+            # A restart may report a step again: the worse value stands, so that order cannot matter.
+            before = details.curve.get(event.step, event.value)
+            worse = max if self.sign > 0 else min
+            details.curve[event.step] = worse(before, event.value)
+        if event.step >= self._step[row]:
+            self._step[row] = event.step
+            if Status(self._status[row]) not in FINAL:
+                details.extra = event.extra
+
+    def _challenge(self, row: int) -> None:
+        if self.best is None or self._rank(row) < self._rank(self.best):
+            self.best = row
+
+    def _rank(self, row: int) -> tuple[float, int, str]:
+        return self.sign * self._value[row], self._lamport[row], self._names[self._origin[row]]
+
+    def _find_best(self) -> None:
+        self.best = None
+        for row, status in enumerate(self._status):
+            if status == _FINISHED and self._value[row] == self._value[row]:
+                self._challenge(row)
+
+    def _detail(self, row: int) -> Details:
+        found = self._details.get(row)
+        if found is None:
+            found = self._details[row] = Details()
+        return found
+
+    def _facts(self, row: int) -> Facts:
+        """The trial's facts, built from the columns the first time they are needed."""
+        details = self._detail(row)
+        if details.facts is None:
+            facts = details.facts = Facts()
+            name = self._names[self._origin[row]]
+            if self._status[row] != Status.QUEUED:
+                facts.claim(0, (self._lamport[row], name))
+            if self._status[row] == _FINISHED:
+                value = self._value[row]
+                facts.result = (
+                    (self._lamport[row] + self._ended_after[row], name),
+                    Ended(
+                        self._lamport[row],
+                        self.id(row),
+                        0,
+                        "finished",
+                        self._step[row],
+                        None if value != value else value,
+                        self._seconds[row],
+                        details.extra,
+                    ),
+                )
+        return details.facts
+
+    def _resettle(self, row: int) -> None:
+        self._set_status(row, settle(self._facts(row)))
+
+    def _set_status(self, row: int, status: Status) -> None:
+        old = self._status[row]
+        if old != status:
+            self._count(old, row, -1)
+            self._status[row] = status
+            self._count(status, row, 1)
+            if row == self.best and status is not Status.FINISHED:
+                self._find_best()
+
+    def _count(self, status: int, row: int, by: int) -> None:
+        self._cache = None
+        if row in self._external:
+            self.n_external += by
+            return
+        self.counts[status] += by
+        if status == _RUNNING:
+            (self.running.add if by > 0 else self.running.discard)(row)
+        elif status in CLAIMABLE:
+            (self.claimable.add if by > 0 else self.claimable.discard)(row)
+
+    # ------------------------------------------------------------------------------------------- reading
+    @property
+    def n_rows(self) -> int:
+        """Rows ever proposed, withdrawn ones included."""
+        return len(self._lamport)
+
+    @property
+    def n_counted(self) -> int:
+        """Trials that count against the budget: everything but queued, lost, withdrawn and added ones."""
+        c = self.counts
+        return sum(c) - c[Status.QUEUED] - c[Status.LOST] - c[Status.CANCELLED]
+
+    @property
+    def n_trials(self) -> int:
+        return self.n_counted + self.n_external
+
+    @property
+    def n_observed(self) -> int:
+        c = self.counts
+        return c[Status.FINISHED] + c[Status.STOPPED] + c[Status.FAILED] + self.n_external
+
+    @property
+    def n_ended(self) -> int:
+        """Trials of the budget that have ended for good."""
+        c = self.counts
+        return c[Status.FINISHED] + c[Status.STOPPED] + c[Status.FAILED]
+
+    def row(self, trial: TrialId) -> int | None:
+        """The row of a trial, or None if its proposal has not arrived."""
+        worker = self.workers.get(trial[0])
+        if worker is None or trial[1] > len(worker.trials):
+            return None
+        row = worker.trials[trial[1] - 1]
+        return row if row >= 0 else None
+
+    def id(self, row: int) -> TrialId:
+        return self._names[self._origin[row]], self._seq[row]
+
+    def status(self, row: int) -> Status:
+        return Status(self._status[row])
+
+    def stamp(self, row: int) -> Stamp:
+        """The proposal's place in the order of things."""
+        return self._lamport[row], self._names[self._origin[row]]
+
+    def step(self, row: int) -> int:
+        return self._step[row]
+
+    def attempt(self, row: int) -> int:
+        """The latest claimed attempt, -1 if nobody claimed it yet."""
+        details = self._details.get(row)
+        if details is not None and details.facts is not None:
+            return details.facts.attempt
+        return -1 if self._status[row] == Status.QUEUED else 0
+
+    def owner(self, row: int) -> str | None:
+        """The worker that holds the latest attempt."""
+        details = self._details.get(row)
+        if details is not None and details.facts is not None:
+            return details.facts.owner
+        return None if self._status[row] == Status.QUEUED else self._names[self._origin[row]]
+
+    def config(self, row: int) -> Config:
+        d = self.space.dim
+        return self.space.unpack(tuple(None if v != v else v for v in self._rows[row * d : row * d + d]))
+
+    def checkpoint(self, row: int) -> tuple[int, str, int] | None:
+        """(step, digest, size) of the newest checkpoint."""
+        details = self._details.get(row)
+        return details.checkpoint if details else None
+
+    def observations(self) -> Observations:
+        if self._cache is None:
+            status = np.array(self._status, dtype=np.int8)
+            value = np.array(self._value)
+            done = np.flatnonzero((status == _FINISHED) & np.isfinite(value))
+            done = done[self._canonical(done)]
+            self._cache = Observations(
+                self._encode(done),
+                self.sign * value[done],
+                self._encode(self._sorted(np.flatnonzero(status == Status.FAILED))),
+                self._encode(self._sorted(np.fromiter(self.running, np.int64, len(self.running)))),
+                self.version,
+            )
+        return self._cache
+
+    def seen(self, X: FloatArray) -> NDArray[np.bool_]:
+        known = len(self._seen)
+        if known < self.n_rows:
+            self._seen.add(self._encode(np.arange(known, self.n_rows)))
+        return self._seen.contains(X)
+
+    def beyond_line(self) -> set[int]:
+        """The rows of counted trials behind the budget's line: not among the first N by (lamport, worker)."""
+        goal = self.goal[1] if self.goal else None
+        if goal is None or self.n_counted <= goal:
+            return set()
+        if self._line is None or self._line[:2] != (self.version, goal):
+            status = np.array(self._status, dtype=np.int8)
+            counted = (status != Status.QUEUED) & (status != Status.LOST) & (status != Status.CANCELLED)
+            if self._external:
+                counted[list(self._external)] = False
+            order = self._sorted(np.flatnonzero(counted))
+            self._line = self.version, goal, set(order[goal:].tolist())
+        return self._line[2]
+
+    def record(self, row: int, number: int | None = None) -> TrialRecord:
+        """One trial as people see it. ``number`` defaults to its rank, which costs a scan."""
+        details = self._details.get(row) or Details()
+        status = self.status(row)
+        value, seconds = self._value[row], self._seconds[row]
+        if value != value and details.curve:
+            value = details.curve[max(details.curve)]
+        name = status.name.lower()
+        if status in FINAL and row in self.beyond_line():
+            name = "surplus"
+        metrics = dict(details.extra or {})
+        if value == value:
+            metrics[self.metric] = value
+        return TrialRecord(
+            id=trial_name(self.id(row)),
+            number=self.number(row) if number is None else number,
+            status=name,
+            config=self.config(row),
+            value=None if value != value else value,
+            metrics=metrics,
+            step=self._step[row],
+            worker=self.owner(row) or self._names[self._origin[row]],
+            started=self._started[row],
+            seconds=None if seconds != seconds else seconds,
+            attempt=max(self.attempt(row), 0),
+            error=details.error,
+            detail=details.detail,
+            checkpoint=details.checkpoint[1] if details.checkpoint else None,
+            predictions=dict(details.predictions),
+            curve=dict(details.curve),
+        )
+
+    def number(self, row: int) -> int:
+        """The rank of a trial among all proposals known now, by (lamport, worker)."""
+        mine = self.stamp(row)
+        lamport = np.frombuffer(self._lamport, dtype=np.int64)
+        before = int((lamport < mine[0]).sum())
+        ties = np.flatnonzero(lamport == mine[0])
+        return before + sum(self._names[self._origin[i]] < mine[1] for i in ties)
+
+    def records(self) -> Iterator[TrialRecord]:
+        """All trials in canonical order; withdrawn and still queued ones are left out."""
+        hidden = (Status.CANCELLED, Status.QUEUED)
+        for number, row in enumerate(self._sorted(np.arange(self.n_rows))):
+            if self._status[row] not in hidden:
+                yield self.record(int(row), number)
+
+    def _sorted(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return rows[self._canonical(rows)]
+
+    def _canonical(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
+        lamport = np.array(self._lamport)[rows]
+        rank = np.empty(len(self._names) or 1, dtype=np.int64)
+        rank[np.argsort(self._names)] = np.arange(len(self._names))
+        return np.lexsort((rank[np.array(self._origin)[rows]], lamport))
+
+    def _encode(self, rows: NDArray[np.int64]) -> FloatArray:
+        d = self.space.dim
+        native = np.array(self._rows).reshape(-1, d)[rows] if d else np.empty((len(rows), 0))
+        return self.space.encode_native(native)
+
+    def __repr__(self) -> str:
+        best = "" if self.best is None else f", best {self.metric} {self._value[self.best]:.6g}"
+        return f"<View {self.n_ended} ended, {len(self.running)} running{best}>"
+
