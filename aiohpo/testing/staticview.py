@@ -65,20 +65,19 @@ class StaticView:
     ) -> None:
         self.space = space
         losses = np.array(y, dtype=np.float64)
-        arrays = [
+        observed, broken, running = (
             _rows(space, X, "X"),
-            losses,
             _rows(space, failed, "failed"),
             _rows(space, pending, "pending"),
-        ]
-        if losses.shape != (len(arrays[0]),):
-            raise ValueError(f"y has shape {losses.shape}; X has {len(arrays[0])} rows")
+        )
+        if losses.shape != (len(observed),):
+            raise ValueError(f"y has shape {losses.shape}; X has {len(observed)} rows")
         if not np.isfinite(losses).all():
             raise ValueError("y must be finite; give configurations without a result as failed or pending")
-        for array in arrays:
+        for array in (observed, losses, broken, running):
             array.flags.writeable = False
-        self._observations = Observations(*arrays, version=next(_versions))
-        self._seen = {key for k in (0, 2, 3) for key in _keys(arrays[k])}
+        self._observations = Observations(observed, losses, broken, running, next(_versions))
+        self._seen = {key for rows in (observed, broken, running) for key in _keys(rows)}
 
     def __repr__(self) -> str:
         o = self._observations
