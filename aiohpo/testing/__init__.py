@@ -2,6 +2,7 @@
 conformance checks. Public: third parties use them in their own tests, as our built-ins do."""
 
 from .simloop import RealWorldError, SimDeadlock, SimError, SimLivelock, SimLoop, SimTimeout, run
+from .simnet import SimNetwork, SimTransport, Traffic
 from .staticview import StaticView
 
 __all__ = [
@@ -10,7 +11,10 @@ __all__ = [
     "SimError",
     "SimLivelock",
     "SimLoop",
+    "SimNetwork",
     "SimTimeout",
+    "SimTransport",
     "StaticView",
+    "Traffic",
     "run",
 ]
