@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aiohpo.interfaces import Observations
+from aiohpo.seen import SeenRows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,12 +35,6 @@ def _rows(space: Space, rows: ArrayLike | Sequence[Config] | None, name: str) ->
     if units.ndim != 2 or units.shape[1] != space.dim:
         raise ValueError(f"{name} has shape {units.shape}; the space needs (k, {space.dim})")
     return space.snap(units)
-
-
-def _keys(units: FloatArray) -> list[bytes]:
-    """Make rows comparable by value, NaN included."""
-    # -1 lies outside [0, 1], and adding 0.0 turns -0.0 into 0.0.
-    return [row.tobytes() for row in np.nan_to_num(units, nan=-1.0) + 0.0]
 
 
 class StaticView:
@@ -65,11 +60,8 @@ class StaticView:
     ) -> None:
         self.space = space
         losses = np.array(y, dtype=np.float64)
-        observed, broken, running = (
-            _rows(space, X, "X"),
-            _rows(space, failed, "failed"),
-            _rows(space, pending, "pending"),
-        )
+        observed, broken = _rows(space, X, "X"), _rows(space, failed, "failed")
+        running = _rows(space, pending, "pending")
         if losses.shape != (len(observed),):
             raise ValueError(f"y has shape {losses.shape}; X has {len(observed)} rows")
         if not np.isfinite(losses).all():
@@ -77,7 +69,8 @@ class StaticView:
         for array in (observed, losses, broken, running):
             array.flags.writeable = False
         self._observations = Observations(observed, losses, broken, running, next(_versions))
-        self._seen = {key for rows in (observed, broken, running) for key in _keys(rows)}
+        self._seen = SeenRows()
+        self._seen.add(np.concatenate([observed, broken, running]))
 
     def __repr__(self) -> str:
         o = self._observations
@@ -98,6 +91,5 @@ class StaticView:
         return self._observations
 
     def seen(self, X: FloatArray) -> NDArray[np.bool_]:
-        """Say for each row of ``X`` (k, d), once snapped, whether it is observed, failed or pending."""
-        rows = _rows(self.space, X, "X")
-        return np.fromiter((key in self._seen for key in _keys(rows)), dtype=bool, count=len(rows))
+        """Say for each row of ``X`` (k, d) whether it is observed, failed or pending."""
+        return self._seen.contains(np.asarray(X, dtype=np.float64))
