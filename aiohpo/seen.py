@@ -7,10 +7,13 @@ n * 2^-64.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from .interfaces import FloatArray
+if TYPE_CHECKING:
+    from .interfaces import FloatArray
 
 _MERGE_ABOVE = 512
 
