@@ -1,0 +1,441 @@
+"""The kinds of parameter that a search space is made of.
+
+Every parameter has three faces:
+
+value    what the user's code sees: ``0.01``, ``128``, ``"adam"``, ``None``
+native   the number that is stored and sent: the value itself for Float and Int, the index of the choice for
+         Categorical and Ordinal; converting there and back is exact
+unit     a number in [0, 1] on which searchers work; see :mod:`aiohpo.space` for the formulas
+
+A parameter does not know its name: the space does, and adds it to what goes wrong here.
+
+Choices and the values in conditions are JSON scalars. They are told apart as JSON does it: ``True`` is not
+``1``, while ``1`` and ``1.0`` are one number and so cannot both be choices.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+
+from .interfaces import UsageError, listing
+
+CONTINUOUS, ORDERED, CATEGORICAL = 0, 1, 2
+
+# Beyond this an integer would not survive the way through the (logarithmic) unit encoding in double
+# precision: exp(log(v)) is off by about v * 1e-14.
+LARGEST_INT = 2**40
+# Levels of a stepped Float are kept in a table.
+MOST_LEVELS = 100_000
+
+Scalar: TypeAlias = str | int | float | bool | None
+When: TypeAlias = Mapping[str, Scalar | Iterable[Scalar]]
+
+
+def plain(value: object) -> Any:
+    """Turn a numpy scalar into the Python scalar that it stands for; leave anything else alone."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def key(value: object) -> tuple[bool, object]:
+    """Return what tells two scalars apart: as ``==`` does, but True is not 1."""
+    return isinstance(value, bool), value
+
+
+def _scalar(value: object, where: str) -> Scalar:
+    value = plain(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    raise UsageError(
+        f"{where}: {value!r} is not a str, bool, None or finite number. Values are sent to other workers as "
+        "data, so give a name here and look the object up in your objective."
+    )
+
+
+def _number(value: object, where: str) -> float:
+    value = plain(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"{where} must be a finite number, not {value!r}.")
+    return float(value)
+
+
+def _integer(value: object, where: str) -> int:
+    value = plain(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise UsageError(f"{where} must be a whole number, not {value!r}.")
+    return value
+
+
+def _flag(value: object, where: str) -> bool:
+    value = plain(value)
+    if not isinstance(value, bool):
+        raise UsageError(f"{where} must be True or False, not {value!r}.")
+    return value
+
+
+def _rank(value: Scalar) -> tuple[int, Any]:
+    """Sort key over mixed scalars: None, then bools, numbers, strings."""
+    if value is None:
+        return 0, 0
+    if isinstance(value, bool):
+        return 1, value
+    return (3, value) if isinstance(value, str) else (2, value)
+
+
+def _when(when: When | None, where: str) -> dict[str, tuple[Scalar, ...]]:
+    """Bring a condition into canonical form: sorted names, each with its sorted distinct values."""
+    if when is None:
+        return {}
+    if not isinstance(when, Mapping):
+        raise UsageError(f"{where}: when must be a dict such as {{'optimizer': 'sgd'}}, not {when!r}.")
+    result: dict[str, tuple[Scalar, ...]] = {}
+    for parent in sorted(when, key=str):
+        given = when[parent]
+        if not isinstance(parent, str):
+            raise UsageError(f"{where}: when has the key {parent!r}; keys are parameter names.")
+        many = isinstance(given, list | tuple | set | frozenset | range | np.ndarray)
+        values = list(given) if many else [given]  # type: ignore[arg-type]
+        if not values:
+            raise UsageError(f"{where}: when[{parent!r}] is empty, so it could never be active.")
+        distinct = {key(v): v for v in (_scalar(v, f"{where}: when[{parent!r}]") for v in values)}
+        result[parent] = tuple(sorted(distinct.values(), key=_rank))
+    return result
+
+
+class Parameter:
+    """What the five kinds share: identity is the definition, and the definition is JSON."""
+
+    __slots__ = ()
+    type: ClassVar[str]
+    when: When | None
+
+    @property
+    def kind(self) -> int:
+        """CONTINUOUS, ORDERED (levels with an order) or CATEGORICAL."""
+        raise NotImplementedError
+
+    @property
+    def levels(self) -> int | None:
+        """How many values it has; None for a continuous one."""
+        raise NotImplementedError
+
+    def native(self, value: object) -> float | int:
+        """Convert a value; raise UsageError (value and remedy, without the name) if it is not allowed."""
+        raise NotImplementedError
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the definition as JSON-able data, options at their defaults left out."""
+        result: dict[str, Any] = {"type": self.type}
+        for f in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            if f.init and not (value == {} if f.name == "when" else key(value) == key(f.default)):
+                result[f.name] = list(value) if isinstance(value, tuple) else value
+        if self.condition:
+            result["when"] = {name: list(values) for name, values in self.condition.items()}
+        return result
+
+    @property
+    def condition(self) -> Mapping[str, tuple[Scalar, ...]]:
+        """``when`` in canonical form: sorted names, each with its sorted values; empty if always active."""
+        return self.when or {}  # type: ignore[return-value]  # canonical since construction
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Parameter) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        return hash(self._identity())
+
+    def _identity(self) -> str:
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    def __repr__(self) -> str:
+        """Show the call that makes it, long lists of choices shortened."""
+        parts = []
+        for name, value in self.to_dict().items():
+            if name in ("low", "high", "value"):
+                parts.append(repr(value))
+            elif name == "choices":
+                shown = [repr(v) for v in value[:6]] + (
+                    [f"… {len(value) - 6} more"] if len(value) > 6 else []
+                )
+                parts.append(f"[{', '.join(shown)}]")
+            elif name == "when":
+                parts.append(f"when={ {n: v[0] if len(v) == 1 else v for n, v in value.items()} }")
+            elif name != "type":
+                parts.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Float(Parameter):
+    """A real number in [low, high].
+
+    log      search its logarithm (needs low > 0): for what spans orders of magnitude
+    step     only low, low + step, ... high; excludes ``log``
+    default  what ``Space.default()`` uses; without it the middle (of the logarithm, with ``log``)
+    when     active only under this condition, see :class:`aiohpo.space.Space`
+    """
+
+    type: ClassVar[str] = "float"
+    low: float
+    high: float
+    log: bool = field(default=False, kw_only=True)
+    step: float | None = field(default=None, kw_only=True)
+    default: float | None = field(default=None, kw_only=True)
+    when: When | None = field(default=None, kw_only=True)
+    table: tuple[float, ...] = field(default=(), init=False)
+
+    def __post_init__(self) -> None:
+        low, high = _number(self.low, "Float: low"), _number(self.high, "Float: high")
+        span = f"Float({low!r}, {high!r})"
+        if low >= high:
+            raise UsageError(
+                f"{span}: low must be below high"
+                + (f"; for one value use Constant({low!r})." if low == high else ".")
+            )
+        if not math.isfinite(high - low):
+            raise UsageError(f"{span}: the range is too wide for double precision; use narrower bounds.")
+        if _flag(self.log, f"{span}: log") and low <= 0:
+            raise UsageError(f"{span}: log=True needs low > 0; use a small positive low, or log=False.")
+        object.__setattr__(self, "low", low)
+        object.__setattr__(self, "high", high)
+        object.__setattr__(self, "log", plain(self.log))
+        if self.step is not None:
+            object.__setattr__(self, "step", _number(self.step, f"{span}: step"))
+            object.__setattr__(self, "table", self._levels(span))
+        object.__setattr__(self, "when", _when(self.when, span))
+        if self.default is not None:
+            object.__setattr__(self, "default", _default(self))
+
+    def _levels(self, span: str) -> tuple[float, ...]:
+        """Tabulate the levels in decimal arithmetic: a step of 0.1 gives 0.3, not 0.30000000000000004."""
+        step, low, high = (Decimal(repr(v)) for v in (self.step, self.low, self.high))
+        if self.log:
+            raise UsageError(
+                f"{span}: log and step cannot be combined; drop one, or list the values in an Ordinal."
+            )
+        if step <= 0:
+            raise UsageError(f"{span}: step must be positive, not {self.step!r}.")
+        count, rest = divmod(high - low, step)
+        if rest:
+            raise UsageError(
+                f"{span}: steps of {self.step!r} from low do not end at high; use "
+                f"high={float(low + count * step)!r} or high={float(low + (count + 1) * step)!r}."
+            )
+        if count >= MOST_LEVELS:
+            raise UsageError(f"{span}: a step of {self.step!r} makes {count} levels; leave step out.")
+        return tuple(float(low + i * step) for i in range(int(count) + 1))
+
+    @property
+    def kind(self) -> int:
+        return CONTINUOUS if self.step is None else ORDERED
+
+    @property
+    def levels(self) -> int | None:
+        return None if self.step is None else len(self.table)
+
+    def native(self, value: object) -> float:
+        if type(value) is not float:
+            value = _number(value, "the value")
+        if not self.low <= value <= self.high:
+            raise UsageError(
+                f"{value!r} is outside its range; give a number from {self.low!r} to {self.high!r}."
+            )
+        if self.step is None:
+            return value
+        level = self.table[round((value - self.low) / self.step)]
+        if abs(level - value) > 1e-9 * self.step:
+            raise UsageError(
+                f"{value!r} is not a whole number of steps of {self.step!r} from {self.low!r}; {level!r} is."
+            )
+        return level
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Int(Parameter):
+    """A whole number in [low, high], both included. Options as for :class:`Float`; ``log`` needs low >= 1."""
+
+    type: ClassVar[str] = "int"
+    low: int
+    high: int
+    log: bool = field(default=False, kw_only=True)
+    step: int = field(default=1, kw_only=True)
+    default: int | None = field(default=None, kw_only=True)
+    when: When | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        low, high = _integer(self.low, "Int: low"), _integer(self.high, "Int: high")
+        span = f"Int({low!r}, {high!r})"
+        if low > high:
+            raise UsageError(f"{span}: low must not be above high.")
+        if max(-low, high) > LARGEST_INT:
+            raise UsageError(
+                f"{span}: bounds must lie within ±2**40 to be searched exactly; use a Float and round it."
+            )
+        step = _integer(self.step, f"{span}: step")
+        if step < 1:
+            raise UsageError(f"{span}: step must be at least 1, not {step!r}.")
+        if rest := (high - low) % step:
+            raise UsageError(
+                f"{span}: steps of {step} from low do not end at high; use high={high - rest} or "
+                f"high={high - rest + step}."
+            )
+        if _flag(self.log, f"{span}: log"):
+            if low < 1:
+                raise UsageError(f"{span}: log=True needs low >= 1; raise low, or use log=False.")
+            if step != 1:
+                raise UsageError(
+                    f"{span}: log and step cannot be combined; drop one, or list the values in an Ordinal."
+                )
+        for name, value in (("low", low), ("high", high), ("step", step), ("log", plain(self.log))):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "when", _when(self.when, span))
+        if self.default is not None:
+            object.__setattr__(self, "default", _default(self))
+
+    @property
+    def kind(self) -> int:
+        return ORDERED
+
+    @property
+    def levels(self) -> int:
+        return (self.high - self.low) // self.step + 1
+
+    def native(self, value: object) -> int:
+        if type(value) is not int:
+            value = _integer(value, "the value")
+        if not self.low <= value <= self.high:
+            raise UsageError(
+                f"{value!r} is outside its range; give a whole number from {self.low} to {self.high}."
+            )
+        if rest := (value - self.low) % self.step:
+            raise UsageError(
+                f"{value!r} is not a whole number of steps of {self.step} from {self.low}; {value - rest} is."
+            )
+        return value
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Choices(Parameter):
+    choices: Sequence[Scalar]
+    default: Scalar = field(default=None, kw_only=True)
+    when: When | None = field(default=None, kw_only=True)
+    index: dict[tuple[bool, object], int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        what, choices = type(self).__name__, self.choices
+        if isinstance(choices, str | bytes | Mapping | set | frozenset) or not isinstance(choices, Iterable):
+            raise UsageError(f"{what}: choices must be a list (it fixes their order), not {choices!r}.")
+        scalars = tuple(_scalar(v, f"{what}: choices") for v in choices)
+        if not scalars:
+            raise UsageError(f"{what}: choices is empty; give at least one.")
+        for i, value in enumerate(scalars):
+            if self.index.setdefault(key(value), i) != i:
+                raise UsageError(f"{what}: {value!r} is among the choices twice; list each once.")
+        object.__setattr__(self, "choices", scalars)
+        object.__setattr__(self, "when", _when(self.when, what))
+        if self.default is not None:
+            object.__setattr__(self, "default", scalars[_default(self)])
+
+    @property
+    def levels(self) -> int:
+        return len(self.choices)
+
+    def native(self, value: object) -> int:
+        try:
+            return self.index[key(plain(value))]
+        except (KeyError, TypeError):
+            raise UsageError(
+                f"{value!r} is not one of its choices: {', '.join(map(repr, self.choices))}."
+            ) from None
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Categorical(_Choices):
+    """One of some unordered values.
+
+    choices  distinct JSON scalars (str, int, float, bool, None)
+    default  what ``Space.default()`` uses; without it (or with None) the first choice
+    when     active only under this condition
+    """
+
+    type: ClassVar[str] = "categorical"
+
+    @property
+    def kind(self) -> int:
+        return CATEGORICAL
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Ordinal(_Choices):
+    """One of some values listed in a meaningful order, such as ``["low", "medium", "high"]``.
+
+    Options as for :class:`Categorical`, but without a default the middle choice is used.
+    """
+
+    type: ClassVar[str] = "ordinal"
+
+    @property
+    def kind(self) -> int:
+        return ORDERED
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Constant(Parameter):
+    """A value that is handed to the objective with every configuration, and not searched."""
+
+    type: ClassVar[str] = "constant"
+    value: Scalar
+    when: When | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", _scalar(self.value, "Constant"))
+        object.__setattr__(self, "when", _when(self.when, "Constant"))
+
+    @property
+    def kind(self) -> int:
+        return CATEGORICAL
+
+    @property
+    def levels(self) -> int:
+        return 1
+
+    def native(self, value: object) -> int:
+        if key(plain(value)) != key(self.value):
+            raise UsageError(f"{value!r} given, but it is the constant {self.value!r}; leave it out.")
+        return 0
+
+
+def _default(parameter: Float | Int | _Choices) -> Any:
+    try:
+        return parameter.native(parameter.default)
+    except UsageError as error:
+        raise UsageError(f"{parameter.type.capitalize()}: default: {error}") from None
+
+
+TYPES: dict[str, type[Parameter]] = {p.type: p for p in (Float, Int, Categorical, Ordinal, Constant)}
+
+
+def from_dict(definition: Mapping[str, Any]) -> Parameter:
+    """Make a parameter of what :meth:`Parameter.to_dict` returned."""
+    options = dict(definition)
+    name = options.pop("type", None)
+    cls = TYPES.get(name) if isinstance(name, str) else None
+    if cls is None:
+        raise UsageError(f"unknown type {name!r}; known: {listing(list(TYPES))}.")
+    known = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
+    if unknown := set(options) - set(known):
+        raise UsageError(f"unknown option {min(unknown)!r} of {name}; known: {listing(known)}.")
+    if missing := {"low", "high", "choices", "value"} & set(known) - set(options):
+        raise UsageError(f"{name} lacks {listing(list(missing))}.")
+    return cls(**options)
