@@ -1,0 +1,154 @@
+"""A run directory: everything about one study, readable by people and by the next process.
+
+study.json        what is searched: space, metric, mode, and the directory's identity
+journal/*.log     one append-only file per worker process
+blobs/            checkpoints and predictions, content-addressed
+peers/            addresses of running workers, for those who join by directory
+output/           what users' code printed
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .blobs import BlobStore
+from .events import Malformed
+from .interfaces import UsageError
+from .journal import Damage, Journal, cut_torn_end, read_journal, writer_is_gone
+from .log import Log
+from .view import View
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What was found while loading: damaged places, and workers whose process is certainly gone."""
+
+    damage: tuple[Damage, ...]
+    gone: frozenset[str]
+
+
+class RunDirectory:
+    """Opens (and if need be makes) a run directory. ``definition`` is what the study must agree with."""
+
+    def __init__(self, path: Path, definition: dict[str, Any]) -> None:
+        self.path = path
+        self.blobs = BlobStore(path / "blobs")
+        try:
+            for part in ("journal", "blobs", "peers", "output"):
+                (path / part).mkdir(parents=True, exist_ok=True)
+            self.study = self._agree(definition)
+        except OSError as error:
+            raise UsageError(
+                f"cannot use {path} as a run directory: {error.strerror or error}. "
+                "Name a writable directory with --dir (or Study(directory=...))."
+            ) from None
+
+    @property
+    def id(self) -> str:
+        """Identifies the directory, also across machines that share it."""
+        return str(self.study["directory"])
+
+    def _agree(self, definition: dict[str, Any]) -> dict[str, Any]:
+        file = self.path / "study.json"
+        fresh = {"format": FORMAT, "directory": secrets.token_hex(8), **definition}
+        temporary = self.path / f"study.json.{secrets.token_hex(4)}"
+        temporary.write_text(json.dumps(fresh, indent=2) + "\n")
+        try:
+            os.link(temporary, file)  # only the first of several processes succeeds
+        except FileExistsError:
+            pass
+        finally:
+            temporary.unlink()
+        found = read_study(self.path)
+        if found["study"] != definition["study"]:
+            raise UsageError(f"{self.path} holds another study: {_difference(found, definition)}. {_REMEDY}")
+        return found
+
+    def journal(self, worker: str) -> Journal:
+        """The journal that ``worker`` appends to."""
+        return Journal(self.path / "journal" / f"{worker}.log")
+
+    def load(self, log: Log, view: View) -> Loaded:
+        """Read all journals into ``log`` and ``view``; cut off torn ends of files whose writer is gone."""
+        return load_journals(self.path, log, view, mend=True)
+
+    def __repr__(self) -> str:
+        return f"<RunDirectory {self.path}>"
+
+
+_REMEDY = "Use another directory, or remove this one if you no longer need it."
+
+
+def read_study(path: Path) -> dict[str, Any]:
+    """The contents of ``study.json``. Raises ``UsageError`` if there is none."""
+    file = path / "study.json"
+    try:
+        found = json.loads(file.read_text())
+    except FileNotFoundError:
+        raise UsageError(f"{path} is not a run directory: it has no study.json") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {file}: {error}") from None
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        raise UsageError(
+            f"{file} has format {found.get('format') if isinstance(found, dict) else None!r}; "
+            f"this aiohpo reads format {FORMAT}"
+        )
+    return found
+
+
+def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Loaded:
+    """Read every journal under ``path`` into ``log`` and ``view``."""
+    damage: list[Damage] = []
+    gone: set[str] = set()
+    batches = []
+    for file in sorted((path / "journal").glob("*.log")):
+        found: list[Damage] = []
+        if writer_is_gone(file):
+            gone.add(file.stem)
+        batches += list(read_journal(file, found))
+        for place in found:
+            if not place.torn:
+                damage.append(place)
+            elif file.stem in gone and (not mend or cut_torn_end(place)):
+                damage.append(place)  # a living writer's last record may merely be in the making
+    for batch in batches:
+        try:
+            if batch.first > log.count(batch.origin) + 1:
+                new = log.park(batch)
+            else:
+                new = log.merge(batch)
+        except Malformed:
+            continue
+        for origin, seq, event in new:
+            view.apply(origin, seq, event)
+    return Loaded(tuple(damage), frozenset(gone))
+
+
+def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    for key in ("metric", "mode", "max_steps"):
+        if found.get(key) != wanted.get(key):
+            return f"its {key} is {found.get(key)!r}, this study's is {wanted.get(key)!r}"
+    theirs, ours = found.get("space", {}), wanted.get("space", {})
+    for name in sorted({*_parameters(theirs), *_parameters(ours)}):
+        a, b = _parameters(theirs).get(name), _parameters(ours).get(name)
+        if a != b:
+            return f"its parameter {name!r} is {_short(a)}, this study's is {_short(b)}"
+    return "its space differs"
+
+
+def _parameters(space: dict[str, Any]) -> dict[str, Any]:
+    inner = space.get("parameters", space)
+    if isinstance(inner, list):
+        return {str(p.get("name", i)): p for i, p in enumerate(inner) if isinstance(p, dict)}
+    return inner if isinstance(inner, dict) else {}
+
+
+def _short(value: Any) -> str:
+    return "not there" if value is None else json.dumps(value)[:200]

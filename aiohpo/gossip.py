@@ -1,0 +1,175 @@
+"""Gossip: flood for speed, repair for correctness.
+
+Flood      New events are published in batches, at most one batch every ``interval``; the first after a quiet
+           time leaves at once. A receiver takes only what is next in line for its origin. Where the overlay is
+           not a full mesh, receivers pass on what was new to them.
+Repair     Every ~2 s (jittered) each worker sends a hash of its version vector to one random peer. On a
+           mismatch they exchange vectors and each sends what the other lacks, in bounded chunks; the receiver
+           asks for the next chunk when it has digested the last. A gap in a flooded batch and a newcomer's
+           empty log are the same thing: a version vector that lacks something.
+
+Everything may be lost, doubled, delayed or reordered: flooding then only gets slower, and repair alone makes
+all replicas equal as long as any chain of links now and then carries a frame.
+
+What is so new that it is certainly still being flooded is left out of the answer to a mere hash mismatch
+(under steady traffic hashes nearly always differ); otherwise every event would travel twice.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .effects import Effect, Publish, Send
+from .events import Batch, Digest, Events, Malformed, Seen, Vector
+from .log import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Timing (seconds) and sizes (bytes) of the exchange."""
+
+    interval: float = 0.02
+    digest: float = 2.0
+    repair_timeout: float = 1.0
+    batch_bytes: int = 256 << 10
+    round_bytes: int = 1 << 20
+
+
+class Gossip:
+    """Keeps one log in step with its peers'. Peers are named by their addresses."""
+
+    def __init__(self, log: Log, rng: random.Random, now: float, pace: Pace) -> None:
+        self.log = log
+        self.pace = pace
+        self.forward = False  # set by the owner: does the overlay need forwarding?
+        self.peers: list[str] = []  # set by the owner: whom to repair with
+        self.malformed = 0
+        self.duplicates = 0
+        self._rng = rng
+        self._pending: list[Batch] = []
+        self._last_flush = now - pace.interval
+        self._digest_due = now + pace.digest * rng.random()
+        self._settled: dict[str, int] = {}
+        self._repairing: tuple[str, float] | None = None
+        self._caught_up = False
+
+    # --------------------------------------------------------------------------------------------- flood
+    def flood(self, batch: Batch) -> None:
+        """Queue events that are new here for publication; they leave with the next :meth:`tick`."""
+        last = self._pending[-1] if self._pending else None
+        if (
+            last is not None
+            and last.origin == batch.origin
+            and last.first + last.count == batch.first
+            and len(last.blob) < self.pace.batch_bytes
+        ):
+            self._pending[-1] = Batch(
+                last.origin, last.first, last.count + batch.count, last.blob + batch.blob
+            )
+        else:
+            self._pending.append(batch)
+
+    def next_deadline(self) -> float:
+        """When :meth:`tick` has something to do next."""
+        if self._pending:
+            return min(self._digest_due, self._last_flush + self.pace.interval)
+        return self._digest_due
+
+    def tick(self, now: float, members_hash: Callable[[], bytes]) -> list[Effect]:
+        """Flush the flood and start a round of repair, whichever is due."""
+        effects: list[Effect] = []
+        if self._pending and now >= self._last_flush + self.pace.interval:
+            effects += self.flush(now)
+        if now >= self._digest_due:
+            self._digest_due = now + self.pace.digest * self._rng.uniform(0.75, 1.25)
+            if self.peers:
+                peer = self._rng.choice(self.peers)
+                effects.append(Send(peer, Digest(self.log.hash(), members_hash())))
+            self._settled = self.log.vector()
+        return effects
+
+    def flush(self, now: float) -> list[Effect]:
+        """Publish what is queued, in frames of about ``batch_bytes``."""
+        pending, self._pending = self._pending, []
+        self._last_flush = now
+        if not self.peers:
+            return []  # whoever comes later asks for it
+        effects: list[Effect] = []
+        frame: list[Batch] = []
+        size = 0
+        for batch in pending:
+            if frame and size + len(batch.blob) > self.pace.batch_bytes:
+                effects.append(Publish(Events(tuple(frame))))
+                frame, size = [], 0
+            frame.append(batch)
+            size += len(batch.blob)
+        if frame:
+            effects.append(Publish(Events(tuple(frame))))
+        return effects
+
+    # -------------------------------------------------------------------------------------------- repair
+    def ask(self, peer: str, now: float, reply: bool = False) -> list[Effect]:
+        """Ask ``peer`` for everything this log lacks, unless such a question is already open."""
+        if self._repairing is not None and now < self._repairing[1]:
+            return []
+        self._repairing = peer, now + self.pace.repair_timeout
+        return [Send(peer, Vector(self.log.vector(), eager=True, reply=reply))]
+
+    def on_digest(self, peer: str, frame: Digest) -> list[Effect]:
+        """Compare hashes; on a mismatch send the version vector and ask for the peer's."""
+        if frame.log == self.log.hash():
+            self._caught_up = True
+            return []
+        return [Send(peer, Vector(self.log.vector(), eager=False, reply=True))]
+
+    def on_vector(self, peer: str, frame: Vector, now: float) -> list[Effect]:
+        """Send what the peer lacks, in bounded chunks, and ask for what it has more of."""
+        upto = None if frame.eager else self._settled
+        batches: list[Batch] = list(self.log.missing(frame.counts, self.pace.round_bytes, upto))
+        sent = {b.origin: b.first + b.count - 1 for b in batches}
+        more = any(True for _ in self.log.missing({**frame.counts, **sent}, 1, upto)) if batches else False
+        effects: list[Effect] = []
+        for i in range(0, len(batches), 512):
+            last = i + 512 >= len(batches)
+            effects.append(Send(peer, Events(tuple(batches[i : i + 512]), repair=True, more=more and last)))
+        if frame.reply and self.log.lacks(frame.counts):
+            effects += self.ask(peer, now)
+        if not batches and frame.eager:
+            effects.append(Send(peer, Events((), repair=True)))  # "nothing": the question is closed
+        return effects
+
+    def on_events(self, peer: str, frame: Events, now: float) -> tuple[list[Seen], list[Batch], list[Effect]]:
+        """Merge a batch; return (new events, the batches they came in, effects)."""
+        new: list[Seen] = []
+        taken: list[Batch] = []
+        gap = False
+        for batch in frame.batches:
+            have = self.log.count(batch.origin)
+            if batch.first > have + 1:
+                gap = True
+                continue
+            try:
+                seen = self.log.merge(batch)
+            except Malformed:
+                self.malformed += 1
+                continue
+            if not seen:
+                self.duplicates += batch.count
+                continue
+            new += seen
+            taken.append(self.log.batch(batch.origin, seen[0].seq))
+            if self.forward or (frame.repair and self._caught_up):
+                self.flood(taken[-1])
+        effects: list[Effect] = []
+        if frame.repair and (self._repairing is None or self._repairing[0] == peer):
+            self._repairing = None
+            if not frame.more:
+                self._caught_up = True
+        if gap or frame.more:
+            effects += self.ask(peer, now)
+        return new, taken, effects
+
+    def __repr__(self) -> str:
+        return f"<Gossip of {self.log!r} with {len(self.peers)} peers>"

@@ -1,0 +1,60 @@
+"""Reading a run directory without the program that made it: what ``best``, ``show``, ``plot`` and ``export`` use."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .directory import Loaded, load_journals, read_study
+from .log import Log
+from .space import Space
+from .view import View
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run directory's contents."""
+
+    path: Path
+    study: dict[str, Any]
+    log: Log
+    view: View
+    loaded: Loaded
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form of ``aiohpo show --json``."""
+        view = self.view
+        best = None if view.best is None else view.record(view.best).as_dict()
+        return {
+            "study": {
+                **{k: v for k, v in self.study.items() if k != "format"},
+                "trials": view.goal[1] if view.goal else None,
+                "ended": view.n_ended,
+                "running": len(view.running),
+                "best": best,
+                "damage": [str(d) for d in self.loaded.damage],
+            },
+            "workers": [
+                {
+                    "id": w.name,
+                    "rank": w.started.rank if w.started else None,
+                    "host": w.started.host if w.started else None,
+                    "pid": w.started.pid if w.started else None,
+                    "started": w.started.time if w.started else None,
+                    "status": "left" if w.left else "gone" if w.name in self.loaded.gone else "alive",
+                }
+                for w in sorted(
+                    view.workers.values(), key=lambda w: (w.started.time if w.started else 0, w.name)
+                )
+            ],
+            "trials": [record.as_dict() for record in view.records()],
+        }
+
+
+def open_run(path: Path) -> Run:
+    """Load a run directory. Raises ``UsageError`` if it is not one."""
+    study = read_study(path)
+    space = Space.from_dict(study["space"])
+    log, view = Log(), View(space, study["metric"], study["mode"])
+    return Run(path, study, log, view, load_journals(path, log, view))

@@ -1,0 +1,204 @@
+"""The journal: append-only files, one per worker process, that survive ``kill -9`` at any moment.
+
+A file is a header line and records. A record is ``MAGIC | length | crc32 | payload`` and holds one batch of
+consecutive events of one origin: the bytes of the log, framed. Records are written with one ``write`` each
+before the events are published, so what any peer ever heard is in a file. The operating system keeps what was
+written when the process dies; ``sync`` makes it outlive the machine too.
+
+Reading forgives. A torn last record (the process died inside ``write``) is cut off; a corrupt one in the
+middle is reported with file and offset, the reader finds the next intact record by its magic and checksum, and
+everything else loads. While a worker lives it holds a lock on its file, so a reader on the same machine can
+tell a dead writer from a living one at once.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgpack
+
+from .events import MAX_FRAME, Batch
+from .interfaces import UsageError
+
+MAGIC = b"\xa1\xd0J\x01"
+_HEAD = struct.Struct("<4sII")
+_HEADER = b"aiohpo journal 1\n"
+_JOIN_EVENTS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A part of a journal that could not be read. ``torn``: the end of the file, an interrupted write."""
+
+    path: Path
+    offset: int
+    torn: bool
+
+    def __str__(self) -> str:
+        what = "an interrupted write at the end was cut off" if self.torn else "a corrupt record was skipped"
+        return f"{self.path} at byte {self.offset}: {what}"
+
+
+def pack_record(batch: Batch) -> bytes:
+    """The bytes of one record."""
+    payload = bytes(msgpack.packb((batch.origin, batch.first, batch.count, batch.blob)))
+    return _HEAD.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
+
+
+class Journal:
+    """The file that one worker process appends to. Raises ``UsageError`` where it cannot be written."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise _unwritable(path, error) from None
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._fd)
+            raise UsageError(f"{path} is being written by another process") from None
+        self._size = os.fstat(self._fd).st_size
+        self._dirty = False
+        if self._size == 0:
+            self._write(_HEADER)
+
+    def append(self, batches: Iterable[Batch]) -> None:
+        """Write one record per batch. All of them are in the file when this returns, or none."""
+        self._write(b"".join(map(pack_record, batches)))
+
+    def _write(self, data: bytes) -> None:
+        try:
+            written = os.write(self._fd, data)
+            if written != len(data):  # a nearly full disk takes a part
+                written += os.write(self._fd, data[written:])
+            if written != len(data):
+                raise OSError(28, os.strerror(28))
+        except OSError as error:
+            try:
+                os.ftruncate(self._fd, self._size)  # never leave half a record before later ones
+            except OSError:
+                pass  # the reader cuts it off
+            raise _unwritable(self.path, error) from None
+        self._size += len(data)
+        self._dirty = True
+
+    def sync(self) -> None:
+        """Make what was written outlive the machine. Slow (milliseconds): call it in a thread."""
+        if self._dirty:
+            self._dirty = False
+            os.fsync(self._fd)
+
+    def close(self) -> None:
+        """Sync, release the lock and close. Idempotent."""
+        if self._fd >= 0:
+            fd = self._fd
+            try:
+                self.sync()
+            finally:
+                self._fd = -1
+                os.close(fd)
+
+    def __repr__(self) -> str:
+        return f"<Journal {self.path.name} {self._size} bytes>"
+
+
+def _unwritable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"cannot write {path}: {error.strerror or error}. Nothing that was written is lost; "
+        "make room (or make the directory writable) and run the same command again."
+    )
+
+
+def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
+    """Yield the batches of one file in order, consecutive ones joined; append what is wrong to ``damage``.
+
+    Raises ``UsageError`` if the file is not a journal or cannot be read at all.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    if not data.startswith(_HEADER[: len(data)]):
+        raise UsageError(f"{path} is not an aiohpo journal (its first bytes are {data[:16]!r})")
+    joined: Batch | None = None
+    parts: list[bytes] = []
+    for batch in _records(path, data, damage):
+        if (
+            joined is not None
+            and batch.origin == joined.origin
+            and batch.first == joined.first + joined.count
+            and joined.count < _JOIN_EVENTS
+        ):
+            joined = Batch(joined.origin, joined.first, joined.count + batch.count, b"")
+            parts.append(batch.blob)
+            continue
+        if joined is not None:
+            yield Batch(joined.origin, joined.first, joined.count, b"".join(parts))
+        joined, parts = batch, [batch.blob]
+    if joined is not None:
+        yield Batch(joined.origin, joined.first, joined.count, b"".join(parts))
+
+
+def _records(path: Path, data: bytes, damage: list[Damage]) -> Iterator[Batch]:
+    at = len(_HEADER)
+    while at < len(data):
+        batch, end = _record(data, at)
+        if batch is not None:
+            yield batch
+            at = end
+            continue
+        start = at
+        while True:  # find the next intact record
+            at = data.find(MAGIC, at + 1)
+            if at < 0 or _record(data, at)[0] is not None:
+                break
+        damage.append(Damage(path, start, torn=at < 0))
+        if at < 0:
+            return
+
+
+def _record(data: bytes, at: int) -> tuple[Batch | None, int]:
+    if at + _HEAD.size > len(data):
+        return None, at
+    magic, length, crc = _HEAD.unpack_from(data, at)
+    start = at + _HEAD.size
+    end = start + length
+    if magic != MAGIC or length > 4 * MAX_FRAME or end > len(data):
+        return None, at
+    payload = data[start:end]
+    if zlib.crc32(payload) != crc:
+        return None, at
+    try:
+        origin, first, count, blob = msgpack.unpackb(payload)
+    except Exception:  # intact by its checksum, yet not ours
+        return None, at
+    return Batch(origin, first, count, blob), end
+
+
+def cut_torn_end(damage: Damage) -> bool:
+    """Truncate a torn file at the damage if its writer is gone; say whether that was done."""
+    try:
+        with damage.path.open("r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.truncate(damage.offset)
+    except OSError:
+        return False
+    return True
+
+
+def writer_is_gone(path: Path) -> bool:
+    """Whether nobody on this machine holds the lock of this journal (False where that cannot be told)."""
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,145 @@
+"""Driving a search by hand: ask, tell, add, enqueue.
+
+The study itself is a small worker then: it has a log and a journal of its own, but no transport and no
+evaluator. What it records reaches the others through the run directory, or when a run in this process starts.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .effects import Persist
+from .events import trial_name
+from .interfaces import Config, FittingSearcher, Identity, Searcher, UsageError
+from .journal import Journal
+from .log import Log
+from .view import TrialRecord, View
+from .worker_state import Segment, WorkerState
+
+
+class AskedTrial:
+    """A configuration to evaluate; hand it back to :meth:`aiohpo.Study.tell` with its value."""
+
+    __slots__ = ("_began", "config", "id", "number", "segment")
+
+    def __init__(self, segment: Segment, config: Config, number: int) -> None:
+        self.segment = segment
+        self.config = config
+        self.id = trial_name(segment.trial)
+        self.number = number
+        self._began = time.monotonic()
+
+    def __getitem__(self, name: str) -> Any:
+        return self.config[name]
+
+    @property
+    def seconds(self) -> float:
+        """Since it was asked for."""
+        return time.monotonic() - self._began
+
+    def __repr__(self) -> str:
+        return f"<AskedTrial {self.number} {self.config}>"
+
+
+class Manual:
+    """The study as its own worker."""
+
+    def __init__(
+        self,
+        worker: str,
+        view: View,
+        log: Log,
+        study: str,
+        seed: int,
+        journal: Journal | None,
+        journal_id: str,
+    ) -> None:
+        self.view = view
+        self.state = WorkerState(
+            me=worker,
+            view=view,
+            log=log,
+            study=study,
+            address="",
+            seed=seed,
+            now=0.0,
+            shared_journal=journal_id,
+        )
+        self._journal = journal
+        self._seed = seed
+        self._searcher: Searcher | None = None
+        self._fitted = -1
+        self._asked = view.n_rows
+        self.state.begin(time.time(), platform.node(), os.getpid(), None)
+        self._persist()
+
+    def ask(self, searcher: Searcher) -> AskedTrial | None:
+        """The next configuration: one that was queued, else the searcher's; None when there is none left."""
+        row = self.state.takeover(0.0)
+        if row is not None:
+            segment = self.state.claim(time.time(), row)
+        else:
+            if self._searcher is not searcher:
+                searcher.setup(self.view.space, self._seed, Identity(self.state.me, 0, 1))
+                self._searcher = searcher
+            if isinstance(searcher, FittingSearcher) and self._fitted != self.view.n_observed:
+                searcher.adopt(searcher.fit(self.view.observations()))
+                self._fitted = self.view.n_observed
+            self._asked += 1
+            configs = searcher.ask(self.view, np.random.default_rng([self._seed, 0, self._asked]), 1)
+            if not configs:
+                return None
+            segment = self.state.propose(time.time(), self.view.space.pack(configs[0]))
+        self._persist()
+        return AskedTrial(segment, self.view.config(segment.row), self.view.number(segment.row))
+
+    def tell(
+        self, asked: AskedTrial, value: float | None, extra: Mapping[str, float], error: str | None
+    ) -> None:
+        """Record the outcome of an asked trial: a value, or an error."""
+        segment = asked.segment
+        if segment.trial not in self.state.segments:
+            raise UsageError(f"trial {asked.id} was told already (or was not asked from this study)")
+        self.state.end(
+            0.0,
+            segment,
+            "finished" if error is None else "failed",
+            step=self.view.step(segment.row),
+            seconds=asked.seconds,
+            value=value,
+            extra=extra,
+            error=error,
+        )
+        self._persist()
+
+    def enqueue(self, config: Config) -> str:
+        """Queue a configuration that any worker takes before asking its searcher."""
+        trial = self.state.enqueue(time.time(), self.view.space.pack(config))
+        self._persist()
+        return trial_name(trial)
+
+    def add(self, config: Config, value: float | None) -> None:
+        """Add the result of a past trial."""
+        self.state.add_past(time.time(), self.view.space.pack(config), value)
+        self._persist()
+
+    def record(self, asked: AskedTrial) -> TrialRecord:
+        """The trial as people see it."""
+        return self.view.record(asked.segment.row)
+
+    def _persist(self) -> None:
+        batches = [effect.batch for effect in self.state.drain() if isinstance(effect, Persist)]
+        self.state.gossip.flush(0.0)  # nobody listens: do not let the queue grow
+        if self._journal is not None:
+            self._journal.append(batches)
+
+    def close(self) -> None:
+        """Give back the journal's lock."""
+        if self._journal is not None:
+            self._journal.close()

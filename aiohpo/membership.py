@@ -1,0 +1,216 @@
+"""Membership: who is there, as far as this worker can tell.
+
+The states and their precedence are SWIM's (Das et al., 2002, sections 3 and 4): alive, suspect, dead, left.
+News of a higher incarnation beats any news of a lower one; within one incarnation the worse state wins. Only a
+worker itself raises its incarnation, and it does so when it hears that it is suspected or dead: so the
+suspicion of a live worker is refuted, and a worker that was merely slow comes back by itself.
+
+Who watches whom follows from the overlay: a worker pings its neighbours, and anything heard from one counts
+as a sign of life. A silent neighbour becomes suspect; when a second observer agrees, or when nobody else could
+and the suspicion has lasted twice as long, it is dead.
+
+Self-doubt: when this worker's own clock shows that *it* was not running (a stopped process, a blocked loop),
+the silence of the others proves nothing, so all their timers are moved by as much as it was late.
+
+Pure: time comes in as an argument, news goes out as return values.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from .events import MemberNews
+
+
+class State(enum.IntEnum):
+    """What is believed of a worker, from best to worst."""
+
+    ALIVE = 0
+    SUSPECT = 1
+    DEAD = 2
+    LEFT = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Timing of the failure detector, in seconds.
+
+    A silent worker is declared dead after ``suspect + dead`` (with a second observer) to ``suspect + 2 * dead``
+    (alone), plus one ``ping`` interval.
+    """
+
+    ping: float = 1.0
+    suspect: float = 3.0
+    dead: float = 3.0
+    probe_dead: float = 10.0
+    late: float = 0.5
+
+
+@dataclass(slots=True)
+class Member:
+    """One worker as this one sees it; ``since`` is when it entered its state."""
+
+    worker: str
+    address: str
+    state: State
+    incarnation: int
+    heard: float
+    since: float
+    observers: set[str] = field(default_factory=set)
+
+
+class Membership:
+    """This worker's member table."""
+
+    def __init__(self, me: str, address: str, now: float, patience: Patience) -> None:
+        self.me = me
+        self.address = address
+        self.incarnation = 0
+        self.patience = patience
+        self.members: dict[str, Member] = {}
+        self.watched: frozenset[str] = frozenset()
+        self.version = 0
+        self._due = now + patience.ping
+        self._leaving = False
+        self._hash: tuple[int, bytes] | None = None
+
+    # ------------------------------------------------------------------------------------------- reading
+    @property
+    def present(self) -> list[str]:
+        """Workers that count as here: alive or merely suspected, this one included."""
+        return sorted([self.me, *(w for w, m in self.members.items() if m.state <= State.SUSPECT)])
+
+    def state(self, worker: str) -> State | None:
+        """What is believed of ``worker``; None if it was never heard of."""
+        if worker == self.me:
+            return State.ALIVE
+        member = self.members.get(worker)
+        return member.state if member else None
+
+    def news(self) -> tuple[MemberNews, ...]:
+        """The whole table, this worker included."""
+        return (self.own_news(), *(self._news(m) for m in self.members.values()))
+
+    def own_news(self) -> MemberNews:
+        state = State.LEFT if self._leaving else State.ALIVE
+        return MemberNews(self.me, self.address, state, self.incarnation, self.me)
+
+    def hash(self) -> bytes:
+        """Differs when two tables do; suspicion's observers do not count."""
+        if self._hash is None or self._hash[0] != self.version:
+            rows = [(n.worker, n.state, n.incarnation) for n in self.news()]
+            digest = hashlib.blake2b(repr(sorted(rows)).encode(), digest_size=8).digest()
+            self._hash = self.version, digest
+        return self._hash[1]
+
+    def dead(self) -> list[Member]:
+        return [m for m in self.members.values() if m.state is State.DEAD]
+
+    # ------------------------------------------------------------------------------------------- hearing
+    def heard(self, worker: str, now: float) -> None:
+        """Anything at all arrived from ``worker`` itself."""
+        member = self.members.get(worker)
+        if member is not None:
+            member.heard = now
+
+    def learn(self, news: Iterable[MemberNews], now: float) -> tuple[list[MemberNews], list[str]]:
+        """Merge news; return (what is new and should be passed on, workers whose state changed)."""
+        spread: list[MemberNews] = []
+        changed: list[str] = []
+        for n in news:
+            if n.worker == self.me:
+                if n.incarnation >= self.incarnation and n.state != State.ALIVE and not self._leaving:
+                    self.incarnation = n.incarnation + 1
+                    self.version += 1
+                    spread.append(self.own_news())
+                continue
+            member = self.members.get(n.worker)
+            if member is None:
+                member = Member(n.worker, n.address, State(n.state), n.incarnation, now, now)
+                self.members[n.worker] = member
+            elif (n.incarnation, n.state) > (member.incarnation, member.state):
+                if n.incarnation > member.incarnation and n.address:
+                    member.address = n.address
+                self._set(member, State(n.state), n.incarnation, now)
+            elif n.state == State.SUSPECT == member.state and n.by not in member.observers:
+                member.observers.add(n.by)
+                spread.append(n)
+                continue
+            else:
+                continue
+            if member.state is State.SUSPECT:
+                member.observers = {n.by}
+            self.version += 1
+            spread.append(n)
+            changed.append(n.worker)
+        return spread, changed
+
+    def leave(self) -> MemberNews:
+        """This worker goes in good order; returns the news to spread."""
+        self._leaving = True
+        self.version += 1
+        return self.own_news()
+
+    # -------------------------------------------------------------------------------------------- ticking
+    def tick(self, now: float) -> tuple[list[str], list[MemberNews], list[str]]:
+        """Return (workers to ping, news to spread, workers whose state changed)."""
+        late = now - self._due
+        if late > self.patience.late:
+            for member in self.members.values():
+                member.heard += late
+                member.since += late
+        self._due = now + self.patience.ping
+        ping: list[str] = []
+        news: list[MemberNews] = []
+        changed: list[str] = []
+        for worker in sorted(self.watched):
+            member = self.members.get(worker)
+            if member is None or member.state > State.SUSPECT:
+                continue
+            silent = now - member.heard
+            if silent >= self.patience.ping * 0.75:
+                ping.append(worker)
+            if silent < self.patience.suspect:
+                continue
+            if member.state is State.ALIVE:
+                self._set(member, State.SUSPECT, member.incarnation, now)
+                changed.append(worker)
+            if self.me not in member.observers:
+                member.observers.add(self.me)
+                news.append(self._news(member, by=self.me))
+        for member in self.members.values():
+            if member.state is not State.SUSPECT:
+                continue
+            if member.worker in self.watched and now - member.heard < self.patience.suspect:
+                member.since = now  # it is talking to us: its refutation is on the way
+                continue
+            agreed = len(member.observers) > 1
+            if now - member.since >= self.patience.dead * (1 if agreed else 2):
+                self._set(member, State.DEAD, member.incarnation, now)
+                news.append(self._news(member))
+                changed.append(member.worker)
+        return ping, news, changed
+
+    @property
+    def next_tick(self) -> float:
+        return self._due
+
+    def _set(self, member: Member, state: State, incarnation: int, now: float) -> None:
+        if state is State.ALIVE:
+            member.heard = now
+        member.state, member.incarnation, member.since = state, incarnation, now
+        member.observers = set()
+        self.version += 1
+
+    def _news(self, member: Member, by: str | None = None) -> MemberNews:
+        return MemberNews(member.worker, member.address, member.state, member.incarnation, by or self.me)
+
+    def __repr__(self) -> str:
+        count = dict.fromkeys(State, 0)
+        for m in self.members.values():
+            count[m.state] += 1
+        parts = ", ".join(f"{n} {s.name.lower()}" for s, n in count.items() if n)
+        return f"<Membership of {self.me}: {parts or 'alone'}>"

@@ -1,0 +1,220 @@
+"""The mesh: introductions, links and membership of one worker; what its transport connects to and why.
+
+A link begins with a hello in each direction. It names the format version, the study and the worker; where one
+of them does not fit, both sides say so once and nothing else passes. Whoever one knows by a hello or by hearsay
+goes into the member table; the overlay says which of them to link to. Addresses to join by are greeted until
+they answer, members believed dead are greeted now and then: otherwise the halves of a healed partition would
+never meet again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+from .effects import Connect, Disconnect, Effect, Notice, Publish, Send
+from .events import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused
+from .gossip import Gossip
+from .membership import Membership, Patience, State
+from .overlay import floods_reach_all, neighbours
+
+_MOST_STRANGERS = 4096
+
+
+class Mesh:
+    """Owns the member table and decides on links; tells the gossip whom to talk to."""
+
+    def __init__(
+        self,
+        me: str,
+        study: str,
+        address: str,
+        gossip: Gossip,
+        rng: random.Random,
+        now: float,
+        patience: Patience,
+    ) -> None:
+        self.me = me
+        self.study = study
+        self.address = address
+        self.gossip = gossip
+        self.membership = Membership(me, address, now, patience)
+        self.round_trip = 0.0
+        self._rng = rng
+        self._patience = patience
+        self._worker_at: dict[str, str] = {}  # address -> worker, by its own hello
+        self._linked: set[str] = set()
+        self._join: set[str] = set()
+        self._greeted: dict[str, float] = {}
+        self._refused: set[str] = set()
+        self._probing: str | None = None
+        self._probe_due = now + patience.probe_dead * rng.uniform(0.5, 1.5)
+        self._changed: list[str] = []
+
+    # --------------------------------------------------------------------------------------------- joining
+    def join(self, addresses: Iterable[str], now: float) -> list[Effect]:
+        """Greet these addresses until they answer."""
+        self._join.update(a for a in addresses if a != self.address and a not in self._worker_at)
+        return self._relink(now)
+
+    def leave(self) -> list[Effect]:
+        """Say goodbye to everybody linked."""
+        return [Publish(Members((self.membership.leave(),)))]
+
+    def changed(self) -> list[str]:
+        """Workers whose state changed since the last call."""
+        changed, self._changed = self._changed, []
+        return changed
+
+    # --------------------------------------------------------------------------------------------- frames
+    def receive(self, now: float, peer: str, frame: Frame) -> list[Effect]:
+        """Handle every frame but those that carry events or version vectors."""
+        worker = self._worker_at.get(peer)
+        if worker is not None:
+            self.membership.heard(worker, now)
+        match frame:
+            case Hello():
+                return self._on_hello(now, peer, frame)
+            case Refused(reason):
+                return self._on_refused(peer, reason)
+            case Members(news):
+                return self._learn(news, now)
+            case Ping(nonce):
+                effects: list[Effect] = [Send(peer, Pong(nonce))]
+                if worker is None:
+                    effects += self.greet(peer, now)
+                elif (state := self.membership.state(worker)) is not None and state > State.ALIVE:
+                    effects.append(Send(peer, Members(self.membership.news())))  # so that it can refute
+                return effects
+            case Pong(nonce):
+                sample = max(now - nonce, 0.0)
+                self.round_trip += 0.2 * (min(sample, 10.0) - self.round_trip)
+                return []
+            case Digest(_, members) if members != self.membership.hash():
+                return [Send(peer, Members(self.membership.news()))]
+        return []
+
+    def known(self, peer: str) -> bool:
+        """Whether ``peer`` has introduced itself."""
+        return peer in self._worker_at
+
+    def greet(self, peer: str, now: float) -> list[Effect]:
+        """Introduce this worker to ``peer`` and ask it to do the same, at most once a second."""
+        if peer in self._refused or now < self._greeted.get(peer, now):
+            return []
+        if len(self._greeted) > _MOST_STRANGERS:
+            self._greeted.clear()
+        self._greeted[peer] = now + 1.0
+        return [Send(peer, self._hello(peer, reply=True))]
+
+    def _hello(self, greeted: str, reply: bool) -> Hello:
+        return Hello(FORMAT, self.study, self.me, self.membership.incarnation, self.address, greeted, reply)
+
+    def _on_hello(self, now: float, peer: str, hello: Hello) -> list[Effect]:
+        why = None
+        if hello.format != FORMAT:
+            why = (
+                f"format version {hello.format}, this is version {FORMAT}: use one aiohpo version everywhere"
+            )
+        elif hello.study != self.study:
+            why = (
+                f"another study ({hello.study}, this is {self.study}): space, metric and mode must be the same "
+                "on all workers"
+            )
+        if why is not None:
+            effects: list[Effect] = [Send(peer, Refused(why))]
+            if peer not in self._refused:
+                self._refused.add(peer)
+                effects.append(Notice(f"refused {peer}: {why}"))
+            return effects
+        if hello.worker == self.me:
+            self._join -= {peer, hello.greeted}
+            return []
+        self._refused.discard(peer)
+        self._join -= {peer, hello.greeted if not hello.reply else peer}
+        new = self._worker_at.get(peer) != hello.worker
+        self._worker_at[peer] = hello.worker
+        news = MemberNews(hello.worker, hello.address, State.ALIVE, hello.incarnation, hello.worker)
+        effects = self._learn([news], now)
+        self.membership.heard(hello.worker, now)
+        if hello.reply:
+            effects.append(Send(peer, self._hello(hello.greeted, reply=False)))
+        if new:
+            effects.append(Send(peer, Members(self.membership.news())))
+            effects += self.gossip.ask(peer, now)
+            effects += self._relink(now)
+        return effects
+
+    def _on_refused(self, peer: str, reason: str) -> list[Effect]:
+        if peer in self._refused:
+            return []
+        self._refused.add(peer)
+        return [Notice(f"{peer} refused us: it runs {reason}")]
+
+    def _learn(self, news: Sequence[MemberNews], now: float) -> list[Effect]:
+        spread, changed = self.membership.learn(news, now)
+        effects: list[Effect] = []
+        if spread:
+            effects.append(Publish(Members(tuple(spread))))
+        if changed:
+            self._changed += changed
+            effects += self._relink(now)
+        return effects
+
+    # --------------------------------------------------------------------------------------------- ticking
+    def tick(self, now: float) -> list[Effect]:
+        """Ping, suspect, bury, greet again whoever has not answered, and probe the dead."""
+        effects: list[Effect] = []
+        if now >= self.membership.next_tick:
+            ping, news, changed = self.membership.tick(now)
+            effects += [Send(self.membership.members[w].address, Ping(now)) for w in ping]
+            if news:
+                effects.append(Publish(Members(tuple(news))))
+            if changed:
+                self._changed += changed
+                effects += self._relink(now)
+            for address in sorted(self._linked):
+                if address not in self._worker_at:
+                    effects += self.greet(address, now)
+        if now >= self._probe_due:
+            effects += self._probe(now)
+        return effects
+
+    def next_deadline(self) -> float:
+        return min(self.membership.next_tick, self._probe_due)
+
+    def _probe(self, now: float) -> list[Effect]:
+        self._probe_due = now + self._patience.probe_dead * self._rng.uniform(0.75, 1.25)
+        effects: list[Effect] = []
+        if self._probing is not None and self._probing not in self._linked:
+            effects.append(Disconnect(self._probing))
+        self._probing = None
+        dead = self.membership.dead()
+        if dead:
+            address = self._rng.choice(dead).address
+            self._probing = address
+            if address not in self._linked:
+                effects.append(Connect(address))
+            effects.append(Send(address, self._hello(address, reply=True)))
+        return effects
+
+    def _relink(self, now: float) -> list[Effect]:
+        present = self.membership.present
+        chosen = neighbours(present, self.me)
+        self.membership.watched = frozenset(chosen)
+        addresses = {self.membership.members[w].address for w in chosen}
+        wanted = addresses | self._join
+        effects: list[Effect] = []
+        for address in sorted(wanted - self._linked):
+            effects.append(Connect(address))
+            if address not in self._worker_at:
+                effects += self.greet(address, now)
+        for address in sorted(self._linked - wanted):
+            effects.append(Disconnect(address))
+        self._linked = wanted
+        self.gossip.peers = sorted(addresses)
+        self.gossip.forward = not floods_reach_all(len(present))
+        return effects
+
+    def __repr__(self) -> str:
+        return f"<Mesh of {self.me} at {self.address}: {len(self._linked)} links, {self.membership!r}>"

@@ -1,0 +1,100 @@
+"""Plugins by name: a dictionary, entry points, and errors that list what there is.
+
+A plugin is named by its entry point, optionally with options: ``"adbo"``, ``"adbo:kappa=1.0,pending=liar"``,
+``"optuna:tpe"`` (a bare word is a positional argument). Built-ins are found in exactly the same way as anybody
+else's plugins.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import json
+from functools import cache
+from importlib import metadata
+from typing import Any
+
+from .interfaces import UsageError, listing
+
+KINDS = ("searchers", "schedulers", "ensembles", "transports", "evaluators")
+
+
+@cache
+def available(kind: str) -> dict[str, metadata.EntryPoint]:
+    """The entry points of one kind, by name; on a clash the distribution's own order decides."""
+    return {point.name: point for point in metadata.entry_points(group=f"aiohpo.{kind}")}
+
+
+def load(kind: str, name: str) -> type[Any]:
+    """Return the class behind a name. Raises ``UsageError`` that lists what there is."""
+    known = available(kind)
+    point = known.get(name)
+    if point is None:
+        close = difflib.get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise UsageError(
+            f"there is no {kind[:-1]} named {name!r}.{hint} Installed: {listing(list(known))}. "
+            f"A plugin registers one with an entry point in the group 'aiohpo.{kind}'."
+        )
+    try:
+        found = point.load()
+    except ImportError as error:
+        raise UsageError(
+            f"the {kind[:-1]} {name!r} ({point.value}) cannot be imported: {error}. "
+            "Install what it needs; for aiohpo's own extras: pip install 'aiohpo[plot,pandas,optuna]'."
+        ) from error
+    return found  # type: ignore[no-any-return]  # an entry point is whatever its module says
+
+
+def create(kind: str, spec: Any, **fixed: Any) -> Any:
+    """Make a plugin from ``name``, ``name:option=value,…`` or an instance (returned as it is).
+
+    ``fixed`` are arguments that the core supplies; options that the plugin does not know are an error.
+    """
+    if not isinstance(spec, str):
+        if isinstance(spec, type):
+            raise UsageError(f"{spec.__name__} is a class; give an instance, {spec.__name__}(), or a name")
+        return spec
+    name, _, text = spec.partition(":")
+    found = load(kind, name)
+    words, options = parse_options(text, f"{kind[:-1]} {spec!r}")
+    known = options_of(found)
+    for option in options:
+        if option not in known or option in fixed:
+            raise UsageError(
+                f"the {kind[:-1]} {name!r} has no option {option!r}; "
+                f"its options are: {listing([k for k in known if k not in fixed])}"
+            )
+    try:
+        inspect.signature(found).bind(*words, **options, **fixed)
+    except TypeError as error:
+        raise UsageError(f"{kind[:-1]} {spec!r}: {error}") from None
+    return found(*words, **options, **fixed)
+
+
+def options_of(found: type[Any]) -> dict[str, inspect.Parameter]:
+    """The options that a plugin's constructor takes."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return {p.name: p for p in inspect.signature(found).parameters.values() if p.kind in kinds}
+
+
+def parse_options(text: str, where: str) -> tuple[list[Any], dict[str, Any]]:
+    """Split ``word,option=value,…``; values are JSON where they can be, else text."""
+    words: list[Any] = []
+    options: dict[str, Any] = {}
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        name, equals, value = part.partition("=")
+        if not equals:
+            words.append(part)
+        elif name in options:
+            raise UsageError(f"{where}: option {name!r} is given twice")
+        else:
+            options[name] = _value(value)
+    return words, options
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads({"None": "null", "True": "true", "False": "false"}.get(text, text))
+    except ValueError:
+        return text

@@ -1,0 +1,71 @@
+"""What a search found."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .interfaces import Config, UsageError
+from .view import TrialRecord, View
+
+if TYPE_CHECKING:
+    import pandas
+
+
+class Result:
+    """The trials of a study and the best of them; a snapshot that later events do not change."""
+
+    def __init__(self, view: View, *, interrupted: bool = False) -> None:
+        self.metric = view.metric
+        self.mode = view.mode
+        self.interrupted = interrupted
+        self.trials: list[TrialRecord] = list(view.records())
+        best = view.best
+        self.best: TrialRecord | None = None if best is None else view.record(best)
+
+    @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many trials have each status."""
+        counts: dict[str, int] = {}
+        for trial in self.trials:
+            counts[trial.status] = counts.get(trial.status, 0) + 1
+        return counts
+
+    @property
+    def best_config(self) -> Config:
+        """The best configuration. Raises ``UsageError`` if no trial succeeded."""
+        if self.best is None:
+            raise UsageError(f"no trial has a {self.metric} yet ({self._summary()})")
+        return self.best.config
+
+    def to_dataframe(self) -> pandas.DataFrame:
+        """One row per trial: the record's columns, then ``config.NAME`` and ``metric.NAME``."""
+        try:
+            import pandas
+        except ImportError:
+            raise UsageError("to_dataframe needs pandas: pip install 'aiohpo[pandas]'") from None
+        return pandas.DataFrame([flat(trial) for trial in self.trials])
+
+    def _summary(self) -> str:
+        return ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "no trials"
+
+    def __repr__(self) -> str:
+        best = "no result" if self.best is None else f"best {self.metric} {self.best.value:.6g}"
+        return f"<Result {best}, {self._summary()}{', interrupted' if self.interrupted else ''}>"
+
+
+def flat(trial: TrialRecord) -> dict[str, Any]:
+    """One trial as a flat row, for tables."""
+    return {
+        "number": trial.number,
+        "id": trial.id,
+        "status": trial.status,
+        "value": trial.value,
+        "step": trial.step,
+        "worker": trial.worker,
+        "started": trial.started,
+        "seconds": trial.seconds,
+        "error": trial.error,
+        **{f"config.{name}": value for name, value in trial.config.items()},
+        **{f"metric.{name}": value for name, value in trial.metrics.items()},
+    }

@@ -1,0 +1,447 @@
+"""The public API: a study, run here or driven by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import json
+import math
+import tempfile
+import time as _time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .blobs import BlobStore
+from .directory import RunDirectory
+from .evaluate import ImportedInChild, Objective, Source, in_child
+from .interfaces import Config, Identity, UsageError
+from .journal import read_journal
+from .log import Log
+from .manual import AskedTrial, Manual
+from .registry import create
+from .result import Result
+from .space import Space
+from .view import TrialRecord, View
+from .worker import Limits, Parts, PeerWorker, new_worker_id
+
+if TYPE_CHECKING:
+    from .events import Batch
+    from .worker_state import Timing
+
+Callback = Callable[[TrialRecord], Any]
+
+
+class Study:
+    """What is searched, for what, and how.
+
+    objective      called with a :class:`~aiohpo.evaluate.Trial`; ``def`` or ``async def``; None to drive the
+                   study by :meth:`ask` and :meth:`tell`
+    space          a :class:`~aiohpo.space.Space`
+    metric, mode   the name of what the objective returns or reports, and "min" or "max"
+    max_steps      steps (epochs, rungs' resource) of a whole trial; None if it is not counted in steps
+    searcher, scheduler, evaluator   names ("adbo", "adbo:kappa=1") or instances; the evaluator defaults to
+                   "coroutine" for ``async def`` and to "process" for everything else
+    directory      where the journal and checkpoints go; None keeps the study in memory
+    seed           the same seed gives every worker of a rank the same draws
+    dump, load     how ``trial.save`` makes bytes of a checkpoint and ``trial.restore`` reads them
+    callbacks      called with each trial's record when it ended, in the process that evaluated it
+    """
+
+    def __init__(
+        self,
+        objective: Callable[..., Any] | None = None,
+        space: Space | None = None,
+        *,
+        metric: str = "loss",
+        mode: str = "min",
+        max_steps: int | None = None,
+        searcher: Any = "adbo",
+        scheduler: Any = "fifo",
+        evaluator: Any = None,
+        directory: str | Path | None = None,
+        seed: int = 0,
+        dump: Callable[[Any], bytes] | None = None,
+        load: Callable[[bytes], Any] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        if not isinstance(space, Space):
+            raise UsageError(
+                f"space must be an aiohpo.Space, not {type(space).__name__}: "
+                "aiohpo.Space(lr=Float(1e-5, 1e-1, log=True), …)"
+            )
+        if mode not in ("min", "max"):
+            raise UsageError(f"mode must be 'min' or 'max', not {mode!r}")
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise UsageError(f"seed must be a whole number of at least 0, not {seed!r}")
+        self.objective = objective
+        self.space = space
+        self.metric = metric
+        self.mode = mode
+        self.max_steps = max_steps
+        self.searcher = searcher
+        self.scheduler = scheduler
+        self.evaluator = evaluator
+        self.directory = Path(directory) if directory is not None else None
+        self.seed = seed
+        self.callbacks = tuple(callbacks)
+        self.source: Source | None = None
+        self._dump, self._load = dump, load
+        self._task()  # what is wrong with it should be said here, not when it runs
+        self._replica: tuple[Log, View] | None = None
+        self._opened: RunDirectory | None = None
+        self._gone: frozenset[str] = frozenset()
+        self._manual: Manual | None = None
+        self._workers: list[PeerWorker] = []
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._hand_searcher: Any = None
+        self.notices: list[str] = []
+
+    # ------------------------------------------------------------------------------------------- running
+    def run(
+        self,
+        trials: int | None = None,
+        *,
+        workers: int = 1,
+        time: float | None = None,
+        target: float | None = None,
+        trial_timeout: float | None = None,
+        progress: bool = True,
+    ) -> Result:
+        """Search until ``trials`` trials ended (over all runs of this study), ``time`` seconds passed or
+        ``target`` is reached; at least one of the three, unless the searcher is finite.
+
+        ``workers`` peers evaluate at a time. Ctrl-C ends the search in good order: what was reported is kept,
+        what was running is released, and running again goes on. Inside an event loop use :meth:`arun`.
+        """
+        self._not_in_child()
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            pass
+        else:
+            raise UsageError("Study.run() inside a running event loop: use 'await study.arun(...)' there")
+        from .progress import run_with_progress
+
+        search = self.arun(trials, workers=workers, time=time, target=target, trial_timeout=trial_timeout)
+        return run_with_progress(self, search, trials=trials, show=progress)
+
+    async def arun(
+        self,
+        trials: int | None = None,
+        *,
+        workers: int = 1,
+        time: float | None = None,
+        target: float | None = None,
+        trial_timeout: float | None = None,
+    ) -> Result:
+        """Like :meth:`run`, inside a running event loop and without touching signals or the terminal.
+
+        Cancelling it ends the search in good order; :meth:`stop` does too and returns the result so far.
+        """
+        self._not_in_child()
+        if self._workers:
+            raise UsageError("this study is running already; wait for it or stop() it")
+        workers = _whole("workers", workers)
+        limits = make_limits(trials, time, target, trial_timeout)
+        peers: list[PeerWorker] = []
+        try:
+            for rank in range(workers):
+                address = peers[0].parts.transport.address if peers else None
+                peers.append(
+                    self.peer(
+                        limits=limits,
+                        join=[address] if address else [],
+                        identity=Identity(new_worker_id(), rank, workers),
+                    )
+                )
+                await self._start(peers[-1])
+            self._workers = peers
+            async with asyncio.TaskGroup() as group:
+                for peer in peers:
+                    group.create_task(peer.run())
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            self._workers = []
+            for peer in peers:
+                await peer.aclose()
+            if peers:
+                self._absorb(peers[0])
+        return Result(self._view, interrupted=any(peer.stopped for peer in peers))
+
+    def stop(self) -> None:
+        """End a running search in good order; :meth:`arun` then returns what was found."""
+        for worker in self._workers:
+            worker.stop()
+
+    @property
+    def workers(self) -> Sequence[PeerWorker]:
+        """The workers that run in this process now."""
+        return self._workers
+
+    @property
+    def result(self) -> Result:
+        """What is known now, from the run directory and from what ran in this process."""
+        return Result(self._view)
+
+    # --------------------------------------------------------------------------------------- by hand
+    def ask(self) -> AskedTrial:
+        """Return a configuration to evaluate. Raises ``UsageError`` when the searcher has no more."""
+        if self._hand_searcher is None:
+            self._hand_searcher = self._plugin("searchers", self.searcher)
+        asked = self._by_hand.ask(self._hand_searcher)
+        if asked is None:
+            raise UsageError(f"the searcher {self.searcher!r} has no more configurations to suggest")
+        return asked
+
+    def tell(
+        self, asked: AskedTrial, value: float | Mapping[str, float] | None = None, *, error: str | None = None
+    ) -> TrialRecord:
+        """Record the outcome of an asked trial: the metric's value, a dict of metrics, or an ``error``."""
+        from .evaluate import as_metrics
+
+        metrics: dict[str, float] = {}
+        if error is None:
+            found = as_metrics(value, self.metric)
+            if isinstance(found, str):
+                error = found
+            elif self.metric not in found:
+                error = f"no value for the metric {self.metric!r} was told"
+            else:
+                metrics = dict(found)
+        number = metrics.pop(self.metric, None)
+        self._by_hand.tell(asked, number, metrics, error)
+        return self._by_hand.record(asked)
+
+    def enqueue(self, config: Mapping[str, Any]) -> str:
+        """Queue a configuration to be tried before the searcher's; returns its trial id. Missing parameters
+        get their defaults."""
+        return self._by_hand.enqueue(self.space.validate(dict(config)))
+
+    def add(self, past: Iterable[tuple[Mapping[str, Any], float | None]] | Result | str | Path) -> int:
+        """Add past trials, which searchers learn from and which do not count against the budget.
+
+        ``past`` is ``[(config, value), …]`` (value None: it failed), a :class:`Result`, or the directory of
+        an earlier run. Trials that do not fit this space are an error, before anything is added.
+        """
+        if isinstance(past, str | Path):
+            from .inspect import open_run
+
+            past = Result(open_run(Path(past)).view)
+        if isinstance(past, Result):
+            past = [
+                (t.config, t.value if t.status in ("finished", "surplus") else None)
+                for t in past.trials
+                if t.status in ("finished", "surplus", "failed")
+            ]
+        checked: list[tuple[Config, float | None]] = []
+        for i, (config, value) in enumerate(past):
+            try:
+                fitting = self.space.validate(dict(config))
+            except UsageError as error:
+                raise UsageError(f"past trial {i}: {error}") from None
+            if value is not None and not math.isfinite(value):
+                raise UsageError(f"past trial {i}: its value is {value!r}; give None for a failed trial")
+            checked.append((fitting, None if value is None else float(value)))
+        for fitting, value in checked:
+            self._by_hand.add(fitting, value)
+        return len(checked)
+
+    # -------------------------------------------------------------------------------------- assembling
+    def peer(
+        self,
+        *,
+        limits: Limits,
+        transport: Any = "inproc",
+        bind: str | None = None,
+        join: Sequence[str] = (),
+        identity: Identity | None = None,
+        timing: Timing | None = None,
+    ) -> PeerWorker:
+        """Put one worker together; :class:`aiohpo.Worker` and :meth:`arun` use it."""
+        from .worker_state import Timing
+
+        worker_id = identity.worker if identity else new_worker_id()
+        log, view = Log(), View(self.space, self.metric, self.mode)
+        directory, gone = self._open(), self._gone
+        if directory is not None:
+            loaded = directory.load(log, view)
+            gone = loaded.gone
+            self.notices += [str(damage) for damage in loaded.damage]
+            blobs = directory.blobs
+        else:
+            if self._replica is not None:
+                _copy(self._replica[0], log, view)
+            blobs = BlobStore(self._scratch_directory() / "blobs")
+
+        def recover(worker: str) -> list[Batch]:
+            path = directory.path / "journal" / f"{worker}.log" if directory else None
+            return list(read_journal(path, [])) if path is not None and path.exists() else []
+
+        return PeerWorker(
+            Parts(
+                objective=self._task(),
+                searcher=self._plugin("searchers", self.searcher),
+                scheduler=self._plugin("schedulers", self.scheduler),
+                evaluator=self._evaluator(),
+                transport=create("transports", transport, worker=worker_id, bind=bind),
+                view=view,
+                log=log,
+                study_hash=self.hash,
+                seed=self.seed,
+                max_steps=self.max_steps,
+                blobs=blobs,
+                journal=directory.journal(worker_id) if directory else None,
+                journal_id=directory.id if directory else "",
+                gone=gone,
+                recover=recover,
+                join=join,
+                limits=limits,
+                identity=identity,
+                timing=timing or Timing(),
+                callbacks=self.callbacks,
+                notice=self.notices.append,
+            ),
+            worker_id,
+        )
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits that all workers of a study share: its space, metric and mode."""
+        text = json.dumps([self.space.to_dict(), self.metric, self.mode], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def definition(self) -> dict[str, Any]:
+        """What goes into ``study.json``."""
+        return {
+            "study": self.hash,
+            "metric": self.metric,
+            "mode": self.mode,
+            "max_steps": self.max_steps,
+            "searcher": self.searcher if isinstance(self.searcher, str) else repr(self.searcher),
+            "scheduler": self.scheduler if isinstance(self.scheduler, str) else repr(self.scheduler),
+            "seed": self.seed,
+            "created": _time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "space": self.space.to_dict(),
+        }
+
+    def _task(self) -> Objective:
+        return Objective(self.objective, self.metric, self.max_steps, self._dump, self._load, self.source)
+
+    def _plugin(self, kind: str, spec: Any) -> Any:
+        return create(kind, spec) if isinstance(spec, str) else copy.deepcopy(create(kind, spec))
+
+    def _evaluator(self) -> Any:
+        if self.evaluator is not None:
+            return self._plugin("evaluators", self.evaluator)
+        task = self._task()
+        if task.function is None:
+            raise UsageError("this study has no objective: give one, or drive it with ask() and tell()")
+        if task.is_async:
+            return create("evaluators", "coroutine")
+        reason = why_not_elsewhere(task)
+        if reason is None:
+            return create("evaluators", "process")
+        self.notices.append(f"evaluating in threads of this process: {reason}")
+        return create("evaluators", "thread")
+
+    async def _start(self, peer: PeerWorker) -> None:
+        try:
+            await peer.start()
+        except BaseException:
+            if peer.parts.journal is not None:
+                peer.parts.journal.close()
+            raise
+
+    def _open(self) -> RunDirectory | None:
+        if self.directory is not None and self._opened is None:
+            self._opened = RunDirectory(self.directory, self.definition())
+        return self._opened
+
+    @property
+    def _view(self) -> View:
+        if self._replica is None:
+            self._replica = Log(), View(self.space, self.metric, self.mode)
+            directory = self._open()
+            if directory is not None:
+                loaded = directory.load(*self._replica)
+                self._gone = loaded.gone
+                self.notices += [str(damage) for damage in loaded.damage]
+        return self._replica[1]
+
+    @property
+    def _by_hand(self) -> Manual:
+        if self._manual is None:
+            view = self._view
+            assert self._replica is not None
+            worker, directory = new_worker_id(), self._open()
+            self._manual = Manual(
+                worker,
+                view,
+                self._replica[0],
+                self.hash,
+                self.seed,
+                directory.journal(worker) if directory else None,
+                directory.id if directory else "",
+            )
+        return self._manual
+
+    def _absorb(self, peer: PeerWorker) -> None:
+        """Take over what a worker of this process knew when it ended."""
+        view = self._view
+        assert self._replica is not None
+        _copy(peer.parts.log, self._replica[0], view)
+
+    def _scratch_directory(self) -> Path:
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="aiohpo-")
+        return Path(self._scratch.name)
+
+    def _not_in_child(self) -> None:
+        if in_child():
+            raise ImportedInChild
+
+    def __repr__(self) -> str:
+        where = f" in {self.directory}" if self.directory else ""
+        return (
+            f"<Study {self.mode} {self.metric} over {len(self.space)} parameters by {self.searcher}{where}>"
+        )
+
+
+def _copy(source: Log, log: Log, view: View) -> None:
+    for batch in source.missing(log.vector(), 1 << 62):
+        for origin, seq, event in log.merge(batch):
+            view.apply(origin, seq, event)
+
+
+def _whole(name: str, value: Any, least: int = 1) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return value
+
+
+def make_limits(
+    trials: int | None, time: float | None, target: float | None, trial_timeout: float | None
+) -> Limits:
+    """Check the limits of a run. Raises ``UsageError`` that names the wrong one."""
+    if trials is not None:
+        _whole("trials", trials)
+    for name, value in (("time", time), ("trial_timeout", trial_timeout)):
+        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
+            raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
+    if target is not None and not (isinstance(target, int | float) and math.isfinite(target)):
+        raise UsageError(f"target must be a finite value of the metric, not {target!r}")
+    return Limits(trials, time, target, trial_timeout)
+
+
+def why_not_elsewhere(task: Objective) -> str | None:
+    """Why another process cannot find the objective again; None if it can."""
+    from .evaluate import locate
+
+    try:
+        locate(task)
+    except UsageError as error:
+        return str(error)
+    return None

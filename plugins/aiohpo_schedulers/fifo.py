@@ -1,0 +1,25 @@
+"""First in, first out: every trial runs to its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aiohpo.interfaces import Decision, Identity, NewTrial, View
+
+
+class FIFOScheduler:
+    """Start a new trial whenever a worker is free and let it run; the default."""
+
+    def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
+        """Nothing to prepare."""
+
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial:
+        return NewTrial()
+
+    def on_report(self, view: View, trial: str, step: int) -> Decision:
+        return Decision.CONTINUE
+
+    def __repr__(self) -> str:
+        return "FIFOScheduler()"
