@@ -1,0 +1,82 @@
+"""Evaluate ``async def`` objectives on the worker's own loop.
+
+Each segment is a task of its own: ``asyncio.timeout`` and context variables in the objective then behave as
+users expect, and an objective that swallows its cancellation can be left behind instead of holding the
+worker. (Awaiting the objective directly would save 4 microseconds per trial, out of about 10.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from ..interfaces import Assignment, Channel, Outcome, UsageError
+from .link import LoopLink
+from .objective import Objective
+from .segment import conclude, failed, failure_of
+from .trial import Trial, TrialEnded
+
+# Seconds that a cancelled objective gets for its own clean-up before it is left behind.
+GRACE = 1.0
+
+
+class CoroutineEvaluator:
+    """Runs ``async def`` objectives on the running loop."""
+
+    def __init__(self) -> None:
+        self._objective: Objective | None = None
+        self._blobs: Any = None
+
+    def __repr__(self) -> str:
+        return "<CoroutineEvaluator>"
+
+    async def start(self, objective: Objective, blobs: Any) -> None:
+        if objective.function is None:
+            raise UsageError("the coroutine evaluator needs an objective: give the study an async def function")
+        if not objective.is_async:
+            raise UsageError(
+                f"the coroutine evaluator runs async def objectives and {objective.title!r} is not one, "
+                'which would block the loop: use evaluator="process" or "thread"'
+            )
+        self._objective = objective
+        self._blobs = blobs
+
+    async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
+        assert self._objective is not None, "start() was not awaited"
+        loop = asyncio.get_running_loop()
+        link = LoopLink(channel, loop)
+        trial = Trial(assignment, link, self._blobs, self._objective)
+        # The task answers through a future of ours: awaiting the task itself would let an objective that
+        # swallows CancelledError swallow the worker's own cancellation with it.
+        done: asyncio.Future[Outcome] = loop.create_future()
+        task = loop.create_task(_drive(self._objective, trial, done))
+        try:
+            return await done
+        except asyncio.CancelledError:
+            link.close()
+            task.cancel()
+            await asyncio.wait({task}, timeout=GRACE)
+            raise
+
+    async def aclose(self) -> None:
+        self._objective = None
+
+
+async def _drive(objective: Objective, trial: Trial, done: asyncio.Future[Outcome]) -> None:
+    assert objective.function is not None
+    try:
+        outcome = conclude(trial, await objective.function(trial))
+    except TrialEnded:
+        outcome = conclude(trial, None)
+    except KeyboardInterrupt:
+        # On the loop's thread this is the user at the terminal, not the objective.
+        raise
+    except asyncio.CancelledError:
+        # If run() was cancelled, nobody hears this any more.
+        outcome = failed("the objective was cancelled, but not by the search")
+    except BaseException as error:
+        outcome = failure_of(error) if trial.failure is None else failed(trial.failure)
+    finally:
+        trial.close()
+    if not done.done():
+        done.set_result(outcome)

@@ -1,0 +1,96 @@
+"""What to run, and whether this process imports the user's file only to find it.
+
+A worker that evaluates in another process cannot hand over a function: that process imports the user's file
+again and takes the function from there (see :mod:`aiohpo.evaluate.reimport`). Many files end in a bare
+``study.run()``. Running a second search from within the first would be a fork bomb, so while a file is being
+re-imported ``Study.run`` raises :class:`ImportedInChild`: the import ends there, and what the file had
+defined by then is used.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from ..interfaces import UsageError
+
+
+class ImportedInChild(BaseException):
+    """Ends the re-import of a user's file at the point where it would run a study.
+
+    A ``BaseException``, so that an ``except Exception`` around ``study.run()`` does not swallow it.
+    """
+
+
+_reimports = 0
+
+
+def in_child() -> bool:
+    """Say whether a user's file is being imported right now only to find what it defines."""
+    return _reimports > 0
+
+
+@contextmanager
+def reimporting() -> Iterator[None]:
+    """Make :func:`in_child` true within the block."""
+    global _reimports
+    _reimports += 1
+    try:
+        yield
+    finally:
+        _reimports -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The file and the name in it that hold the study (or a bare objective), as given on the command line."""
+
+    path: str
+    name: str = "study"
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What to run, what it is judged by, and how to find it again from another process.
+
+    function   called with a :class:`~aiohpo.evaluate.trial.Trial`; None where the evaluator brings its own
+               program (``command``)
+    metric     name of the metric that the search optimises
+    max_steps  steps of a whole trial; None: the objective decides
+    dump, load ``dump(obj) -> bytes`` and ``load(bytes) -> obj`` for checkpoints; None: bytes, directories
+               and whatever pickle can do
+    source     where another process finds it; None: derived from the function's own module
+    """
+
+    function: Callable[[Any], Any] | None
+    metric: str = "loss"
+    max_steps: int | None = None
+    dump: Callable[[Any], bytes] | None = None
+    load: Callable[[bytes], Any] | None = None
+    source: Source | None = None
+
+    def __post_init__(self) -> None:
+        if self.function is not None and not callable(self.function):
+            raise UsageError(f"objective must be a function that takes a trial, not {type(self.function).__name__}")
+        if not isinstance(self.metric, str) or not self.metric:
+            raise UsageError(f"metric must be a non-empty name, not {self.metric!r}")
+        if self.max_steps is not None and (not isinstance(self.max_steps, int) or self.max_steps < 1):
+            raise UsageError(f"max_steps must be a whole number of at least 1, or None, not {self.max_steps!r}")
+        if (self.dump is None) != (self.load is None):
+            raise UsageError("dump and load go together: give both or neither")
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the function is ``async def`` (or an object whose ``__call__`` is)."""
+        function = self.function
+        return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+            getattr(function, "__call__", None)  # noqa: B004 - the method itself is wanted
+        )
+
+    @property
+    def title(self) -> str:
+        """What to call it in messages."""
+        return str(getattr(self.function, "__qualname__", None) or type(self.function).__name__)

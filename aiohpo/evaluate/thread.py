@@ -1,0 +1,117 @@
+"""Evaluate ordinary functions in a thread of the worker's process.
+
+For objectives that cannot be found again from another process (closures, notebooks) and release the GIL while
+they work. A thread cannot be killed: on cancellation :class:`~aiohpo.evaluate.trial.TrialEnded` is raised in
+it, at its next bytecode, and a new thread serves the next segment. Code that never returns to the interpreter
+goes on in the background until it does; the process evaluator has no such limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import queue
+import threading
+from typing import Any
+
+from ..interfaces import Assignment, Channel, Outcome, UsageError
+from .link import LoopLink
+from .objective import Objective
+from .segment import run_segment
+from .trial import Trial, TrialEnded
+
+
+class _Job:
+    """One segment on its way through the thread."""
+
+    __slots__ = ("done", "loop", "objective", "trial")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, objective: Objective, trial: Trial) -> None:
+        self.loop = loop
+        self.objective = objective
+        self.trial = trial
+        self.done: asyncio.Future[Outcome] = loop.create_future()
+
+    def run(self) -> None:
+        outcome = run_segment(self.objective, self.trial)
+        try:
+            self.loop.call_soon_threadsafe(self._finish, outcome)
+        except RuntimeError:
+            pass  # the loop is closed; nobody waits
+
+    def _finish(self, outcome: Outcome) -> None:
+        if not self.done.done():
+            self.done.set_result(outcome)
+
+
+class _Runner:
+    """A daemon thread that runs jobs until it is told to end or is abandoned."""
+
+    def __init__(self) -> None:
+        self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self.abandoned = False
+        # A daemon, so that an objective that hangs cannot hold up the interpreter's exit.
+        self.thread = threading.Thread(target=self._main, name="aiohpo-objective", daemon=True)
+        self.thread.start()
+
+    def _main(self) -> None:
+        try:
+            while not self.abandoned:
+                job = self.jobs.get()
+                if job is None:
+                    return
+                job.run()
+        except TrialEnded:
+            # Raised into this thread by abandon() just after its job had ended.
+            pass
+
+    def abandon(self) -> None:
+        """End the running job at its next bytecode and the thread with it."""
+        self.abandoned = True
+        self.jobs.put(None)
+        if self.thread.ident is not None:
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread.ident), ctypes.py_object(TrialEnded))
+
+
+class ThreadEvaluator:
+    """Runs synchronous objectives in one thread."""
+
+    def __init__(self) -> None:
+        self._objective: Objective | None = None
+        self._blobs: Any = None
+        self._runner: _Runner | None = None
+
+    def __repr__(self) -> str:
+        return "<ThreadEvaluator>"
+
+    async def start(self, objective: Objective, blobs: Any) -> None:
+        if objective.function is None:
+            raise UsageError("the thread evaluator needs an objective: give the study a function")
+        if objective.is_async:
+            raise UsageError(
+                f"the thread evaluator runs ordinary functions and {objective.title!r} is async def: "
+                'use evaluator="coroutine"'
+            )
+        self._objective = objective
+        self._blobs = blobs
+
+    async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
+        assert self._objective is not None, "start() was not awaited"
+        loop = asyncio.get_running_loop()
+        if self._runner is None:
+            self._runner = _Runner()
+        link = LoopLink(channel, loop)
+        job = _Job(loop, self._objective, Trial(assignment, link, self._blobs, self._objective))
+        self._runner.jobs.put(job)
+        try:
+            return await job.done
+        except asyncio.CancelledError:
+            link.close()
+            self._runner.abandon()
+            self._runner = None
+            raise
+
+    async def aclose(self) -> None:
+        if self._runner is not None:
+            self._runner.jobs.put(None)
+            self._runner = None

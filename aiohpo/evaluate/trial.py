@@ -1,0 +1,266 @@
+"""The trial as the objective sees it.
+
+One :class:`Trial` is one segment: from ``start`` to where the scheduler pauses it, or to its end. What it
+says goes through a :class:`Link`, which is synchronous whatever lies behind it (the event loop itself,
+another thread, a pipe), so one objective runs unchanged on every evaluator.
+
+How a segment ends early: after a report the scheduler may say PAUSE or STOP. An objective that loops over
+:meth:`Trial.steps` finds its loop over and runs on to its end, so that it can save or clean up. One that does
+not sees :class:`TrialEnded` from its next report; it is a ``BaseException``, so an ``except Exception``
+around the training loop does not swallow it.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..interfaces import Assignment, Config, Decision, UsageError, listing
+from . import checkpoint
+from .metrics import as_mapping, as_number, brief
+
+if TYPE_CHECKING:
+    from .objective import Objective
+
+
+class TrialEnded(BaseException):
+    """Unwinds an objective whose trial is over: paused, stopped, failed or cancelled."""
+
+
+class Link(Protocol):
+    """Where a trial's words go. A :class:`~aiohpo.interfaces.Channel` is one, on the loop's own thread."""
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> Decision: ...
+
+    def save(self, step: int, digest: str, size: int) -> None: ...
+
+    def predictions(self, digests: Mapping[str, str]) -> None: ...
+
+
+class _Closed:
+    """The link of a segment that is over: whoever still holds its trial learns that here."""
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
+        raise TrialEnded
+
+    def save(self, step: int, digest: str, size: int) -> None:
+        raise TrialEnded
+
+    def predictions(self, digests: Mapping[str, str]) -> None:
+        raise TrialEnded
+
+
+_CLOSED = _Closed()
+
+
+class Trial:
+    """One configuration being evaluated. Passed to the objective; not to be constructed by users.
+
+    config     parameter values by name; inactive conditional parameters are absent. ``trial["lr"]`` reads one
+    id         the trial's name, unique in the study
+    number     its number among those that this worker proposed
+    start      last step that was done before this segment; 0 for a fresh trial
+    step       current step: the one that :meth:`steps` is at, else the last one reported
+    max_steps  steps of a whole trial; None if the study sets none
+    """
+
+    __slots__ = (
+        "_assignment",
+        "_blobs",
+        "_checkpoint",
+        "_directory",
+        "_link",
+        "_objective",
+        "_stepping",
+        "config",
+        "decision",
+        "failure",
+        "reported",
+        "step",
+    )
+
+    def __init__(self, assignment: Assignment, link: Link, blobs: Any, objective: Objective) -> None:
+        self._assignment = assignment
+        self._link = link
+        self._blobs = blobs
+        self._objective = objective
+        self._checkpoint = assignment.checkpoint
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        # None until steps() is first used; then whether the objective is inside its loop.
+        self._stepping: bool | None = None
+        self.config: Config = dict(assignment.config)
+        self.step = assignment.start
+        self.decision = Decision.CONTINUE
+        self.failure: str | None = None
+        self.reported = False
+
+    # ------------------------------------------------------------------------------------------ reading
+    @property
+    def id(self) -> str:
+        return self._assignment.trial
+
+    @property
+    def number(self) -> int:
+        return self._assignment.number
+
+    @property
+    def start(self) -> int:
+        return self._assignment.start
+
+    @property
+    def max_steps(self) -> int | None:
+        return self._assignment.max_steps
+
+    @property
+    def ended(self) -> bool:
+        """Whether the trial was told to pause or stop: for loops that do not use :meth:`steps`."""
+        return self.decision is not Decision.CONTINUE
+
+    def __getitem__(self, name: str) -> Any:
+        try:
+            return self.config[name]
+        except KeyError:
+            raise KeyError(
+                f"no parameter {name!r} in this configuration, which has {listing(list(self.config))}"
+            ) from None
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.config
+
+    def __repr__(self) -> str:
+        config = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
+        of = "" if self.max_steps is None else f" of {self.max_steps}"
+        end = "" if self.decision is Decision.CONTINUE else f", told to {self.decision.value}"
+        return f"<Trial {self.id}: {config}; step {self.step}{of}{end}>"
+
+    # ------------------------------------------------------------------------------------------- steps
+    def steps(self) -> Iterator[int]:
+        """Yield the steps to do, from where the trial was paused; end when it is told to pause or stop.
+
+        Without ``max_steps`` the loop is endless until then. Breaking out of it is fine.
+        """
+        to_step, max_steps = self._assignment.to_step, self.max_steps
+        self._stepping = True
+        try:
+            while self.decision is Decision.CONTINUE and (max_steps is None or self.step < max_steps):
+                self.step += 1
+                yield self.step
+                self._pause_at(to_step, max_steps)
+        finally:
+            self._stepping = False
+
+    def _pause_at(self, to_step: int | None, max_steps: int | None) -> None:
+        """Pause at ``to_step`` even if nobody says so, unless the trial is complete there anyway."""
+        if (
+            to_step is not None
+            and self.step >= to_step
+            and (max_steps is None or self.step < max_steps)
+            and self.decision is Decision.CONTINUE
+        ):
+            self.decision = Decision.PAUSE
+
+    def report(self, value: Any = None, /, *, step: int | None = None, **metrics: Any) -> None:
+        """Report the objective's metric (one number, or a dict) or named metrics, at this step.
+
+        The step is the current one inside and after :meth:`steps`; elsewhere each report is a step of its
+        own, unless ``step`` says which. Raises UsageError for what is no number or no step, and
+        :class:`TrialEnded` once the trial is over. An objective metric that is NaN or infinite ends the trial
+        as failed.
+        """
+        if self.decision is not Decision.CONTINUE and not self._stepping:
+            raise TrialEnded
+        metric = self._objective.metric
+        values = as_mapping(metrics) if metrics else {}
+        if isinstance(value, Mapping):
+            values = {**as_mapping(value), **values}
+        elif value is not None:
+            if metric in values:
+                raise UsageError(f"report got {metric!r} twice: as its first argument and by name")
+            values[metric] = as_number(value, metric)
+        if not values:
+            raise UsageError(f"report needs a number, or named ones: trial.report({metric}=0.5)")
+        at = self._step_of(step)
+        if metric in values:
+            if not math.isfinite(values[metric]):
+                self.fail(f"reported {metric}={values[metric]} at step {at}: the search needs a finite number")
+            self.reported = True
+        decision = self._link.report(at, values)
+        self.step = at
+        if decision is not Decision.CONTINUE:
+            self.decision = decision
+        elif not self._stepping:
+            self._pause_at(self._assignment.to_step, self.max_steps)
+
+    def _step_of(self, step: int | None) -> int:
+        if step is None:
+            at = self.step + 1 if self._stepping is None else max(self.step, 1)
+        elif isinstance(step, bool) or not hasattr(step, "__index__"):
+            raise UsageError(f"step is {brief(step)}: give a whole number")
+        else:
+            at = step.__index__()
+        if at < max(self.step, 1):
+            raise UsageError(f"step {at} comes after step {self.step}: report steps in order, from 1")
+        if self.max_steps is not None and at > self.max_steps:
+            raise UsageError(
+                f"step {at} is beyond max_steps={self.max_steps}: report once per step, or give the study more steps"
+            )
+        return at
+
+    def fail(self, error: str) -> None:
+        """End the trial as failed, whatever the objective does with the exception. Raises TrialEnded."""
+        self.failure = error
+        raise TrialEnded
+
+    # ------------------------------------------------------------------------------------------- blobs
+    def save(self, obj: Any) -> None:
+        """Save a checkpoint of the current step: bytes, a Path to a file or directory, or what pickles.
+
+        With the study's ``dump`` and ``load`` those decide instead. Any worker can resume from it.
+        """
+        dump = self._objective.dump
+        if dump is None:
+            data = checkpoint.encode(obj)
+        else:
+            data = dump(obj)
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise UsageError(f"dump returned {brief(data)}: it must return bytes")
+            data = bytes(data)
+        digest = self._blobs.put(data)
+        self._link.save(self.step, digest, len(data))
+        self._checkpoint = digest
+
+    def restore(self) -> Any:
+        """Return what was last saved, or None the first time.
+
+        A saved Path comes back as a path in a temporary directory that lives as long as this segment.
+        """
+        if self._checkpoint is None:
+            return None
+        data = self._blobs.get(self._checkpoint)
+        if data is None:
+            raise UsageError(f"checkpoint {self._checkpoint[:12]} of trial {self.id} is not in the blob store")
+        if self._objective.load is not None:
+            return self._objective.load(data)
+        return checkpoint.decode(data, self._scratch)
+
+    @property
+    def _scratch(self) -> Path:
+        if self._directory is None:
+            self._directory = tempfile.TemporaryDirectory(prefix="aiohpo-", ignore_cleanup_errors=True)
+        return Path(tempfile.mkdtemp(dir=self._directory.name))
+
+    def predictions(self, **arrays: Any) -> None:
+        """Store predictions by name (``valid=``, ``test=``), one row per example, for ensembles."""
+        digests = {name: self._blobs.put(checkpoint.encode_array(name, arr)) for name, arr in arrays.items()}
+        if digests:
+            self._link.predictions(digests)
+
+    def close(self) -> None:
+        """End the segment: from now on every word raises :class:`TrialEnded`. Called by evaluators."""
+        self._link = _CLOSED
+        if self._directory is not None:
+            self._directory.cleanup()
+            self._directory = None

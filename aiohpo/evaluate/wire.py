@@ -1,0 +1,122 @@
+"""msgpack messages between a worker and its child over a socket pair. msgpack delimits itself: no frames.
+
+A segment is, from the child's side::
+
+    <- [trial, number, config, attempt, start, to_step, max_steps, checkpoint]
+    -> [REPORT, step, metrics]            <- decision
+    -> [SAVE, step, digest, size]         -> [PREDICTIONS, digests]
+    -> [END, kind, metrics, error, detail]
+
+preceded once by a hello, a map, answered with ``[READY]`` or ``[UNUSABLE, error, detail]``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import msgpack
+
+READY, UNUSABLE, REPORT, SAVE, PREDICTIONS, END = range(6)
+_CHUNK = 1 << 16
+
+
+def pack(message: Any) -> bytes:
+    """Encode one message."""
+    data: bytes = msgpack.packb(message)
+    return data
+
+
+class BlockingWire:
+    """The child's end."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._unpacker = msgpack.Unpacker(strict_map_key=False)
+
+    def send(self, message: Any) -> None:
+        self._socket.sendall(pack(message))
+
+    def receive(self) -> Any:
+        """Return the next message; raise EOFError when the worker has closed its end."""
+        while True:
+            for message in self._unpacker:
+                return message
+            data = self._socket.recv(_CHUNK)
+            if not data:
+                raise EOFError
+            self._unpacker.feed(data)
+
+
+class LoopWire:
+    """The worker's end, on the running loop. ``on_message(message)`` and ``on_lost()`` are called there."""
+
+    def __init__(self, sock: socket.socket, on_message: Callable[[Any], None], on_lost: Callable[[], None]) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self._loop = asyncio.get_running_loop()
+        self._on_message = on_message
+        self._on_lost = on_lost
+        self._unpacker = msgpack.Unpacker(strict_map_key=False)
+        self._unsent = b""
+        self.closed = False
+        self._loop.add_reader(sock.fileno(), self.read)
+
+    def send(self, message: Any) -> None:
+        """Send without waiting; what the socket does not take now follows later."""
+        if self.closed:
+            return
+        self._unsent += pack(message)
+        self._flush()
+
+    def _flush(self) -> None:
+        waiting = False
+        try:
+            sent = self._socket.send(self._unsent)
+        except (BlockingIOError, InterruptedError):
+            sent, waiting = 0, True
+        except OSError:
+            return  # the child is gone, which reading finds out
+        self._unsent = self._unsent[sent:]
+        if self._unsent or waiting:
+            self._loop.add_writer(self._socket.fileno(), self._flush_rest)
+
+    def _flush_rest(self) -> None:
+        self._loop.remove_writer(self._socket.fileno())
+        self._flush()
+
+    def read(self) -> None:
+        """Pass on what has arrived."""
+        while not self.closed:
+            try:
+                data = self._socket.recv(_CHUNK)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                data = b""
+            if not data or not self._deliver(data):
+                self.close()
+                self._on_lost()
+            elif len(data) < _CHUNK:
+                return
+
+    def _deliver(self, data: bytes) -> bool:
+        try:
+            self._unpacker.feed(data)
+            for message in self._unpacker:
+                if not self.closed:
+                    self._on_message(message)
+        except (TypeError, ValueError, msgpack.UnpackException):
+            # Not from our code: the objective has written to a descriptor that is not its own.
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the socket. Idempotent."""
+        if not self.closed:
+            self.closed = True
+            self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())
+            self._socket.close()
