@@ -18,7 +18,8 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias
 
 from .interfaces import UsageError
-from .parameters import Parameter, Scalar
+from .parameters import Parameter
+from .scalars import Scalar
 
 Values: TypeAlias = frozenset[float | int]
 # (column of a parent, the native values that satisfy) for each parent; empty: always active
@@ -30,7 +31,7 @@ MOST_BRANCHES = 10_000
 
 def holds(condition: Condition, row: Sequence[float | int | None]) -> bool:
     """Say whether ``condition`` holds in a native row whose inactive entries are None."""
-    for column, values in condition:
+    for column, values in condition:  # noqa: SIM110 - all() over a generator takes twice as long
         if row[column] not in values:
             return False
     return True
@@ -85,22 +86,20 @@ def resolve(
 def _native(name: str, parent: str, param: Parameter, value: Scalar) -> float | int:
     if param.levels is None:
         raise UsageError(
-            f"parameter {name!r}: when names {parent!r}, which is continuous, so it would practically never equal "
-            f"{value!r}; give {parent!r} a step, or make the condition about another parameter."
+            f"parameter {name!r}: when names {parent!r}, which is continuous and so would practically never "
+            f"equal {value!r}; give {parent!r} a step, or make the condition about another parameter."
         )
     try:
         return param.native(value)
     except UsageError as error:
-        raise UsageError(
-            f"parameter {name!r}: when names a value that {parent!r} never has: {error}"
-        ) from None
+        raise UsageError(f"parameter {name!r}: when names a value that {parent!r} never has: {error}") from None
 
 
 def count(conditions: Sequence[Condition], levels: Sequence[float], order: Sequence[int]) -> float:
     """Return the number of distinct configurations; inf if a column has infinitely many levels.
 
-    ``conditions`` and ``levels`` are per column, ``order`` lists the columns with parents first. Exact, unless
-    parents are so entangled that more than MOST_BRANCHES cases would have to be told apart: then, for those
+    ``conditions`` and ``levels`` are per column, ``order`` lists the columns with parents first. Exact,
+    unless parents are so entangled that more than MOST_BRANCHES cases had to be told apart: then, for those
     parameters, the product of their levels, an upper bound.
     """
     if math.inf in levels:

@@ -11,8 +11,8 @@ unit    U: in [0, 1], what searchers work on
     k levels, level i  u = (i + 0.5) / k                         Int, stepped Float, Ordinal, Categorical
     Int, log           u = (ln v - ln a) / (ln b - ln a)         a = low - 0.5, b = high + 0.5
 
-Backwards, u belongs to level floor(u k): every level owns an equal share of [0, 1] and sits in its middle. For
-a log Int it is the integer nearest to exp(ln a + u (ln b - ln a)), so v owns the share
+Backwards, u belongs to level floor(u k): every level owns an equal share of [0, 1] and sits in its middle.
+For a log Int it is the integer nearest to exp(ln a + u (ln b - ln a)), so v owns the share
 (ln(v + 0.5) - ln(v - 0.5)) / (ln b - ln a). So uniform u gives the usual uniform, log-uniform and log-integer
 distributions, and snapping what is snapped changes nothing.
 """
@@ -29,7 +29,6 @@ from .conditions import Condition
 from .parameters import CATEGORICAL, CONTINUOUS, Categorical, Float, Int, Parameter
 
 FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
 
 def satisfied(condition: Condition, V: FloatArray) -> NDArray[np.bool_]:
@@ -46,9 +45,7 @@ def satisfied(condition: Condition, V: FloatArray) -> NDArray[np.bool_]:
 class Encoding:
     """Formulas of all columns, grouped so that a call costs numpy operations per formula, not per column."""
 
-    def __init__(
-        self, params: Sequence[Parameter], conditions: Sequence[Condition], order: Sequence[int]
-    ) -> None:
+    def __init__(self, params: Sequence[Parameter], conditions: Sequence[Condition], order: Sequence[int]) -> None:
         d = len(params)
         # v = base + step i for levels; the linear or logarithmic quantity is low + span u for the others
         self._base, self._step, self._levels = np.zeros(d), np.ones(d), np.ones(d)
@@ -147,8 +144,11 @@ class Encoding:
         return snapped
 
     def points(self, column: int, resolution: int) -> list[float]:
-        """Return native values that cover a column, ascending: all if there are at most ``resolution`` or it is
-        categorical, else that many evenly spaced units, ends included (the middle if ``resolution`` is 1)."""
+        """Return native values that cover a column, ascending.
+
+        All if there are at most ``resolution`` or it is categorical; else that many evenly spaced units, ends
+        included (the middle if ``resolution`` is 1).
+        """
         levels, d = self._levels[column], self._levels.size
         if levels <= resolution or self._categorical[column]:
             for tabulated, table in self._tables:

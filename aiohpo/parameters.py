@@ -8,9 +8,6 @@ native   the number that is stored and sent: the value itself for Float and Int,
 unit     a number in [0, 1] on which searchers work; see :mod:`aiohpo.space` for the formulas
 
 A parameter does not know its name: the space does, and adds it to what goes wrong here.
-
-Choices and the values in conditions are JSON scalars. They are told apart as JSON does it: ``True`` is not
-``1``, while ``1`` and ``1.0`` are one number and so cannot both be choices.
 """
 
 from __future__ import annotations
@@ -20,11 +17,10 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import Any, ClassVar, TypeAlias
-
-import numpy as np
+from typing import Any, ClassVar
 
 from .interfaces import UsageError, listing
+from .scalars import Scalar, When, canonical_when, flag, integer, key, number, plain, scalar
 
 CONTINUOUS, ORDERED, CATEGORICAL = 0, 1, 2
 
@@ -33,83 +29,6 @@ CONTINUOUS, ORDERED, CATEGORICAL = 0, 1, 2
 LARGEST_INT = 2**40
 # Levels of a stepped Float are kept in a table.
 MOST_LEVELS = 100_000
-
-Scalar: TypeAlias = str | int | float | bool | None
-When: TypeAlias = Mapping[str, Scalar | Iterable[Scalar]]
-
-
-def plain(value: object) -> Any:
-    """Turn a numpy scalar into the Python scalar that it stands for; leave anything else alone."""
-    return value.item() if isinstance(value, np.generic) else value
-
-
-def key(value: object) -> tuple[bool, object]:
-    """Return what tells two scalars apart: as ``==`` does, but True is not 1."""
-    return isinstance(value, bool), value
-
-
-def _scalar(value: object, where: str) -> Scalar:
-    value = plain(value)
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float) and math.isfinite(value):
-        return value
-    raise UsageError(
-        f"{where}: {value!r} is not a str, bool, None or finite number. Values are sent to other workers as "
-        "data, so give a name here and look the object up in your objective."
-    )
-
-
-def _number(value: object, where: str) -> float:
-    value = plain(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UsageError(f"{where} must be a finite number, not {value!r}.")
-    return float(value)
-
-
-def _integer(value: object, where: str) -> int:
-    value = plain(value)
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise UsageError(f"{where} must be a whole number, not {value!r}.")
-    return value
-
-
-def _flag(value: object, where: str) -> bool:
-    value = plain(value)
-    if not isinstance(value, bool):
-        raise UsageError(f"{where} must be True or False, not {value!r}.")
-    return value
-
-
-def _rank(value: Scalar) -> tuple[int, Any]:
-    """Sort key over mixed scalars: None, then bools, numbers, strings."""
-    if value is None:
-        return 0, 0
-    if isinstance(value, bool):
-        return 1, value
-    return (3, value) if isinstance(value, str) else (2, value)
-
-
-def _when(when: When | None, where: str) -> dict[str, tuple[Scalar, ...]]:
-    """Bring a condition into canonical form: sorted names, each with its sorted distinct values."""
-    if when is None:
-        return {}
-    if not isinstance(when, Mapping):
-        raise UsageError(f"{where}: when must be a dict such as {{'optimizer': 'sgd'}}, not {when!r}.")
-    result: dict[str, tuple[Scalar, ...]] = {}
-    for parent in sorted(when, key=str):
-        given = when[parent]
-        if not isinstance(parent, str):
-            raise UsageError(f"{where}: when has the key {parent!r}; keys are parameter names.")
-        many = isinstance(given, list | tuple | set | frozenset | range | np.ndarray)
-        values = list(given) if many else [given]  # type: ignore[arg-type]
-        if not values:
-            raise UsageError(f"{where}: when[{parent!r}] is empty, so it could never be active.")
-        distinct = {key(v): v for v in (_scalar(v, f"{where}: when[{parent!r}]") for v in values)}
-        result[parent] = tuple(sorted(distinct.values(), key=_rank))
-    return result
 
 
 class Parameter:
@@ -165,9 +84,7 @@ class Parameter:
             if name in ("low", "high", "value"):
                 parts.append(repr(value))
             elif name == "choices":
-                shown = [repr(v) for v in value[:6]] + (
-                    [f"… {len(value) - 6} more"] if len(value) > 6 else []
-                )
+                shown = [repr(v) for v in value[:6]] + ([f"… {len(value) - 6} more"] if len(value) > 6 else [])
                 parts.append(f"[{', '.join(shown)}]")
             elif name == "when":
                 parts.append(f"when={ {n: v[0] if len(v) == 1 else v for n, v in value.items()} }")
@@ -196,24 +113,23 @@ class Float(Parameter):
     table: tuple[float, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
-        low, high = _number(self.low, "Float: low"), _number(self.high, "Float: high")
+        low, high = number(self.low, "Float: low"), number(self.high, "Float: high")
         span = f"Float({low!r}, {high!r})"
         if low >= high:
             raise UsageError(
-                f"{span}: low must be below high"
-                + (f"; for one value use Constant({low!r})." if low == high else ".")
+                f"{span}: low must be below high" + (f"; for one value use Constant({low!r})." if low == high else ".")
             )
         if not math.isfinite(high - low):
             raise UsageError(f"{span}: the range is too wide for double precision; use narrower bounds.")
-        if _flag(self.log, f"{span}: log") and low <= 0:
+        if flag(self.log, f"{span}: log") and low <= 0:
             raise UsageError(f"{span}: log=True needs low > 0; use a small positive low, or log=False.")
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
         object.__setattr__(self, "log", plain(self.log))
         if self.step is not None:
-            object.__setattr__(self, "step", _number(self.step, f"{span}: step"))
+            object.__setattr__(self, "step", number(self.step, f"{span}: step"))
             object.__setattr__(self, "table", self._levels(span))
-        object.__setattr__(self, "when", _when(self.when, span))
+        object.__setattr__(self, "when", canonical_when(self.when, span))
         if self.default is not None:
             object.__setattr__(self, "default", _default(self))
 
@@ -221,9 +137,7 @@ class Float(Parameter):
         """Tabulate the levels in decimal arithmetic: a step of 0.1 gives 0.3, not 0.30000000000000004."""
         step, low, high = (Decimal(repr(v)) for v in (self.step, self.low, self.high))
         if self.log:
-            raise UsageError(
-                f"{span}: log and step cannot be combined; drop one, or list the values in an Ordinal."
-            )
+            raise UsageError(f"{span}: log and step cannot be combined; drop one, or list the values in an Ordinal.")
         if step <= 0:
             raise UsageError(f"{span}: step must be positive, not {self.step!r}.")
         count, rest = divmod(high - low, step)
@@ -246,11 +160,9 @@ class Float(Parameter):
 
     def native(self, value: object) -> float:
         if type(value) is not float:
-            value = _number(value, "the value")
+            value = number(value, "the value")
         if not self.low <= value <= self.high:
-            raise UsageError(
-                f"{value!r} is outside its range; give a number from {self.low!r} to {self.high!r}."
-            )
+            raise UsageError(f"{value!r} is outside its range; give a number from {self.low!r} to {self.high!r}.")
         if self.step is None:
             return value
         level = self.table[round((value - self.low) / self.step)]
@@ -274,15 +186,13 @@ class Int(Parameter):
     when: When | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        low, high = _integer(self.low, "Int: low"), _integer(self.high, "Int: high")
+        low, high = integer(self.low, "Int: low"), integer(self.high, "Int: high")
         span = f"Int({low!r}, {high!r})"
         if low > high:
             raise UsageError(f"{span}: low must not be above high.")
         if max(-low, high) > LARGEST_INT:
-            raise UsageError(
-                f"{span}: bounds must lie within ±2**40 to be searched exactly; use a Float and round it."
-            )
-        step = _integer(self.step, f"{span}: step")
+            raise UsageError(f"{span}: bounds must lie within ±2**40 to be searched exactly; use a Float and round it.")
+        step = integer(self.step, f"{span}: step")
         if step < 1:
             raise UsageError(f"{span}: step must be at least 1, not {step!r}.")
         if rest := (high - low) % step:
@@ -290,7 +200,7 @@ class Int(Parameter):
                 f"{span}: steps of {step} from low do not end at high; use high={high - rest} or "
                 f"high={high - rest + step}."
             )
-        if _flag(self.log, f"{span}: log"):
+        if flag(self.log, f"{span}: log"):
             if low < 1:
                 raise UsageError(f"{span}: log=True needs low >= 1; raise low, or use log=False.")
             if step != 1:
@@ -299,7 +209,7 @@ class Int(Parameter):
                 )
         for name, value in (("low", low), ("high", high), ("step", step), ("log", plain(self.log))):
             object.__setattr__(self, name, value)
-        object.__setattr__(self, "when", _when(self.when, span))
+        object.__setattr__(self, "when", canonical_when(self.when, span))
         if self.default is not None:
             object.__setattr__(self, "default", _default(self))
 
@@ -313,11 +223,9 @@ class Int(Parameter):
 
     def native(self, value: object) -> int:
         if type(value) is not int:
-            value = _integer(value, "the value")
+            value = integer(value, "the value")
         if not self.low <= value <= self.high:
-            raise UsageError(
-                f"{value!r} is outside its range; give a whole number from {self.low} to {self.high}."
-            )
+            raise UsageError(f"{value!r} is outside its range; give a whole number from {self.low} to {self.high}.")
         if rest := (value - self.low) % self.step:
             raise UsageError(
                 f"{value!r} is not a whole number of steps of {self.step} from {self.low}; {value - rest} is."
@@ -336,14 +244,14 @@ class _Choices(Parameter):
         what, choices = type(self).__name__, self.choices
         if isinstance(choices, str | bytes | Mapping | set | frozenset) or not isinstance(choices, Iterable):
             raise UsageError(f"{what}: choices must be a list (it fixes their order), not {choices!r}.")
-        scalars = tuple(_scalar(v, f"{what}: choices") for v in choices)
+        scalars = tuple(scalar(v, f"{what}: choices") for v in choices)
         if not scalars:
             raise UsageError(f"{what}: choices is empty; give at least one.")
         for i, value in enumerate(scalars):
             if self.index.setdefault(key(value), i) != i:
                 raise UsageError(f"{what}: {value!r} is among the choices twice; list each once.")
         object.__setattr__(self, "choices", scalars)
-        object.__setattr__(self, "when", _when(self.when, what))
+        object.__setattr__(self, "when", canonical_when(self.when, what))
         if self.default is not None:
             object.__setattr__(self, "default", scalars[_default(self)])
 
@@ -355,9 +263,7 @@ class _Choices(Parameter):
         try:
             return self.index[key(plain(value))]
         except (KeyError, TypeError):
-            raise UsageError(
-                f"{value!r} is not one of its choices: {', '.join(map(repr, self.choices))}."
-            ) from None
+            raise UsageError(f"{value!r} is not one of its choices: {', '.join(map(repr, self.choices))}.") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -399,8 +305,8 @@ class Constant(Parameter):
     when: When | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", _scalar(self.value, "Constant"))
-        object.__setattr__(self, "when", _when(self.when, "Constant"))
+        object.__setattr__(self, "value", scalar(self.value, "Constant"))
+        object.__setattr__(self, "when", canonical_when(self.when, "Constant"))
 
     @property
     def kind(self) -> int:

@@ -2,33 +2,33 @@
 
 config  ``{"lr": 0.01, "optimizer": "sgd", ...}``, what the user's code sees: plain Python values in order of
         declaration, constants included, inactive parameters left out
-row     ``(0.01, 0, ...)``, what is sent and stored: per tunable parameter the value of a Float or Int, the index
-        of the choice of a Categorical or Ordinal, None if inactive; to a row and back is exact
+row     ``(0.01, 0, ...)``, what is sent and stored: an entry per tunable parameter, the index of the choice for
+        a Categorical or Ordinal, None if inactive; exact (:mod:`aiohpo.rows`)
 V       native array (n, d): rows as float64, NaN if inactive
-U       unit array (n, d): in [0, 1], NaN if inactive; what searchers work on. Formulas: :mod:`aiohpo.encoding`
+U       unit array (n, d): in [0, 1], NaN if inactive; what searchers work on (:mod:`aiohpo.encoding`)
 
 There is one *column* per tunable parameter, in order of declaration; constants take none.
 
 A condition ``when={"optimizer": ["sgd", "rmsprop"], "nesterov": True}`` makes a parameter active where every
-named parent is active and has (one of) the values; see :mod:`aiohpo.conditions`.
+named parent is active and has (one of) the values (:mod:`aiohpo.conditions`).
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import math
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import parameters as _parameters
-from .conditions import Condition, count, holds, resolve
+from .conditions import count, holds, resolve
 from .encoding import Encoding, FloatArray, satisfied
 from .interfaces import Config, UsageError
 from .parameters import (
@@ -42,6 +42,7 @@ from .parameters import (
     Ordinal,
     Parameter,
 )
+from .rows import Row, Rows, unknown
 
 __all__ = [
     "CATEGORICAL",
@@ -56,8 +57,6 @@ __all__ = [
     "Row",
     "Space",
 ]
-
-Row: TypeAlias = tuple[float | int | None, ...]
 
 _ABSENT: Any = object()
 
@@ -88,30 +87,17 @@ class Space:
         )
         self.names: tuple[str, ...] = tuple(name for name in self.params if name not in self.constants)
         self.dim: int = len(self.names)
-        columns = {name: c for c, name in enumerate(self.names)}
         tunable = [self.params[name] for name in self.names]
         self.kinds: NDArray[np.int8] = np.array([p.kind for p in tunable], np.int8)
         self.cardinality: FloatArray = np.array([p.levels or math.inf for p in tunable], np.float64)
         self.kinds.flags.writeable = self.cardinality.flags.writeable = False
 
-        by_name, order = resolve(self.params, columns, self._unknown)
-        self._conditions = [by_name[name] for name in self.names]
+        columns = {name: c for c, name in enumerate(self.names)}
+        self._by_name, order = resolve(self.params, columns, lambda name: unknown(name, self.params))
+        self._conditions = [self._by_name[name] for name in self.names]
         self._order = [columns[name] for name in order if name in columns]
         self._encoding = Encoding(tunable, self._conditions, self._order)
-        # the loops over a row read tuples prepared here instead of looking attributes up
-        self._packing = [(c, self.names[c], tunable[c].native, self._conditions[c]) for c in self._order]
-        self._checking = [(c, *_row_check(tunable[c]), self._conditions[c]) for c in self._order]
-        self._unpacking = [
-            (
-                name,
-                columns.get(name, -1),
-                getattr(p, "choices", None),
-                getattr(p, "value", None),
-                by_name[name],
-            )
-            for name, p in self.params.items()
-        ]
-        self._conditional = any(by_name.values())
+        self._rows = Rows(self.params, columns, self._by_name, order)
 
     # ----------------------------------------------------------------------------------- many at a time
     def sample(self, rng: np.random.Generator, n: int) -> FloatArray:
@@ -130,27 +116,32 @@ class Space:
     def decode(self, U: ArrayLike) -> list[Config]:
         """Return the configurations nearest to units (n, d), snapping as :meth:`snap` does."""
         V = self.decode_native(U)
-        active = ~np.isnan(V)
-        columns: list[Sequence[Any]] = []
-        for name, c, choices, value, condition in self._unpacking:
-            if c < 0:
-                columns.append(self._constant_column(value, condition, V))
-                continue
-            values: list[Any]
-            if choices is None and isinstance(self.params[name], Float):
-                values = V[:, c].tolist()
-            else:
-                values = np.where(active[:, c], V[:, c], 0.0).astype(np.int64).tolist()
-                if choices is not None:
-                    values = [choices[i] for i in values]
-            if condition:
-                values = [v if on else _ABSENT for v, on in zip(values, active[:, c].tolist(), strict=True)]
-            columns.append(values)
-        names = tuple(self.params)
-        rows = zip(*columns, strict=True) if columns else [()] * len(V)
-        if not self._conditional:
+        names, values = tuple(self.params), list(self._values(V))
+        rows = zip(*values, strict=True)
+        if not any(self._by_name.values()):
             return [dict(zip(names, row, strict=True)) for row in rows]
         return [{k: v for k, v in zip(names, row, strict=True) if v is not _ABSENT} for row in rows]
+
+    def _values(self, V: FloatArray) -> Iterator[Sequence[Any]]:
+        """Yield for each parameter its values in all rows of ``V``, _ABSENT where it is inactive."""
+        columns = iter(V.T)
+        for name, p in self.params.items():
+            condition = self._by_name[name]
+            values: list[Any]
+            if isinstance(p, Constant):
+                values, active = [p.value] * len(V), satisfied(condition, V) if condition else None
+            else:
+                column = next(columns)
+                active = ~np.isnan(column) if condition else None
+                if isinstance(p, Float):
+                    values = column.tolist()
+                else:
+                    values = (column if active is None else np.nan_to_num(column)).astype(np.int64).tolist()
+                if isinstance(p, Categorical | Ordinal):
+                    values = [p.choices[i] for i in values]
+            if active is not None:
+                values = [v if on else _ABSENT for v, on in zip(values, active.tolist(), strict=True)]
+            yield values
 
     def encode(self, configs: Iterable[Mapping[str, Any]]) -> FloatArray:
         """Return the units (n, d) of configurations; raises as :meth:`validate` does."""
@@ -165,77 +156,45 @@ class Space:
         """Return the units of native values (n, d), which must be valid; NaN (inactive) stays NaN."""
         return self._encoding.to_unit(self._array(V))
 
-    # ----------------------------------------------------------------------------------- one at a time
+    # ------------------------------------------------------------------------------------ one at a time
     def pack(self, config: Mapping[str, Any]) -> Row:
         """Return the row of a configuration; raises as :meth:`validate` does."""
-        if not isinstance(config, Mapping):
-            raise UsageError(f"a configuration is a dict of parameter values, not {config!r}.")
-        row: list[float | int | None] = [None] * self.dim
-        used = 0
-        for c, name, native, condition in self._packing:
-            if condition and not holds(condition, row):
-                continue
-            value = config.get(name, _ABSENT)
-            if value is _ABSENT:
-                self._complain(config)
-            try:
-                row[c] = native(value)
-            except UsageError as error:
-                raise UsageError(f"parameter {name!r}: {error}") from None
-            used += 1
-        if used != len(config):
-            self._check_rest(config, row)
-        return tuple(row)
+        return self._rows.pack(config)
 
     def unpack(self, row: Sequence[float | int | None]) -> Config:
         """Return the configuration of a valid row (what comes from elsewhere: :meth:`check_row` first)."""
-        config: Config = {}
-        for name, c, choices, value, condition in self._unpacking:
-            if c < 0:
-                if not condition or holds(condition, row):
-                    config[name] = value
-            elif (v := row[c]) is not None:
-                config[name] = v if choices is None else choices[v]
-        return config
+        return self._rows.unpack(row)
 
-    def check_row(self, row: Any) -> bool:
-        """Say whether ``row`` is a valid row. Never raises: for what untrusted peers sent."""
-        if not isinstance(row, tuple | list) or len(row) != self.dim:
-            return False
-        for c, kind, low, high, members, condition in self._checking:
-            value = row[c]
-            # parents come first, so what `holds` looks at has been checked and is hashable
-            if condition and not holds(condition, row):
-                if value is not None:
-                    return False
-            elif type(value) is not kind or not low <= value <= high or (members is not None and value not in members):
-                return False
-        return True
+    def check_row(self, row: object) -> bool:
+        """Say whether ``row`` is a tuple or list that :meth:`pack` could have returned. Never raises: for what
+        untrusted peers sent."""
+        return self._rows.check(row)
 
     def validate(self, config: Mapping[str, Any]) -> Config:
         """Return ``config`` completed by constants, in order of declaration, numpy scalars converted.
 
-        Raises UsageError, with the remedy, for an unknown name, a value that is not allowed, an active parameter
-        that is missing and an inactive one that is given.
+        Raises UsageError, with the remedy, for an unknown name, a value that is not allowed, an active
+        parameter that is missing and an inactive one that is given.
         """
-        return self.unpack(self.pack(config))
+        return self._rows.unpack(self._rows.pack(config))
 
     def default(self) -> Config:
-        """Return the configuration of all defaults; without one, a Categorical's first choice, else the middle."""
+        """Return the configuration of the parameters' defaults. A Categorical without one stands at its first
+        choice, any other parameter at the middle of its unit encoding."""
         return self.decode(np.full((1, self.dim), np.nan))[0]
 
     def grid(self, resolution: int = 10) -> Iterator[Config]:
-        """Yield every configuration of a grid once, the last parameter varying fastest (children after parents).
+        """Yield every configuration of a grid once, later parameters varying faster (children after parents).
 
-        A parameter with more than ``resolution`` values that is not categorical is represented by that many,
-        evenly spaced in its unit encoding, ends included.
+        A parameter with more than ``resolution`` values that is not categorical is represented by at most that
+        many, evenly spaced in its unit encoding, ends included.
         """
         if resolution < 1:
             raise UsageError(f"grid: resolution must be at least 1, not {resolution!r}.")
         natives: list[list[float | int]] = []
         for c, name in enumerate(self.names):
             points = self._encoding.points(c, resolution)
-            natives.append(points if isinstance(self.params[name], Float) else [int(v) for v in points])
+            natives.append([*points] if isinstance(self.params[name], Float) else [int(v) for v in points])
         row: list[float | int | None] = [None] * self.dim
 
         def walk(i: int) -> Iterator[Config]:
@@ -243,13 +202,10 @@ class Space:
                 yield self.unpack(row)
                 return
             c = self._order[i]
-            if holds(self._conditions[c], row):
-                for value in natives[c]:
-                    row[c] = value
-                    yield from walk(i + 1)
-                row[c] = None
-            else:
+            for value in natives[c] if holds(self._conditions[c], row) else [None]:
+                row[c] = value
                 yield from walk(i + 1)
+            row[c] = None
 
         return walk(0)
 
@@ -258,8 +214,8 @@ class Space:
     def size(self) -> float:
         """Number of distinct configurations, inf if a parameter is continuous.
 
-        Exact (to double precision) also with conditions, unless these are so entangled that counting would take
-        long; then an upper bound, see :func:`aiohpo.conditions.count`.
+        Conditions are accounted for. Exact (as far as a double is), unless they are so entangled that counting
+        would take long; then an upper bound, see :func:`aiohpo.conditions.count`.
         """
         return count(self._conditions, self.cardinality.tolist(), self._order)
 
@@ -270,7 +226,7 @@ class Space:
 
     @cached_property
     def _text(self) -> str:
-        """The definition as canonical JSON; in it True and 1 differ, as they do for us and not for ``==``."""
+        """The definition as canonical JSON, in which True and 1 differ."""
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
 
     def to_dict(self) -> dict[str, Any]:
@@ -313,17 +269,17 @@ class Space:
 
     def __getitem__(self, name: str) -> Parameter:
         if name not in self.params:
-            raise UsageError(self._unknown(name))
+            raise UsageError(unknown(name, self.params))
         return self.params[name]
 
     def __repr__(self) -> str:
-        names = ", ".join(list(self.params)[:6]) + (", …" if len(self) > 6 else "")
-        notes = [f"{self.dim} tunable"]
-        notes += [f"{n} conditional"] if (n := sum(bool(p.condition) for p in self.params.values())) else []
-        notes += [f"{n} constant"] if (n := len(self.constants)) else []
-        return f"<Space {names}: {', '.join(notes)}, size {self.size:.6g}>"
+        conditional = sum(bool(p.condition) for p in self.params.values())
+        parts = [f"{self.dim} tunable"]
+        parts += [f"{conditional} conditional"] if conditional else []
+        parts += [f"{len(self.constants)} constant"] if self.constants else []
+        names = textwrap.shorten(", ".join(self.params), 60, placeholder=" …")
+        return f"<Space {', '.join(parts)}, size {self.size:.6g}: {names}>"
 
-    # ----------------------------------------------------------------------------------------- helpers
     def _array(self, array: ArrayLike) -> FloatArray:
         result = np.asarray(array, np.float64)
         if result.ndim != 2 or result.shape[1] != self.dim:
@@ -332,74 +288,15 @@ class Space:
             )
         return result
 
-    def _unknown(self, name: object) -> str:
-        close = difflib.get_close_matches(str(name), self.params, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"this space has {', '.join(self.params)}."
-        return f"unknown parameter {name!r}; {hint}"
-
-    def _constant_column(self, value: Any, condition: Condition, V: FloatArray) -> list[Any]:
-        if not condition:
-            return [value] * len(V)
-        return [value if on else _ABSENT for on in satisfied(condition, V).tolist()]
-
-    def _complain(self, config: Mapping[str, Any]) -> NoReturn:
-        """Say what is wrong with the names of ``config``, in which an active parameter is missing."""
-        for name in config:
-            if name not in self.params:
-                raise UsageError(self._unknown(name))
-        row: list[float | int | None] = [None] * self.dim
-        missing = []
-        for c, name, native, condition in self._packing:
-            if holds(condition, row):
-                if name not in config:
-                    missing.append(name)
-                    continue
-                try:
-                    row[c] = native(config[name])
-                except UsageError as error:
-                    raise UsageError(f"parameter {name!r}: {error}") from None
-        plural = "parameters" if len(missing) > 1 else "parameter"
-        raise UsageError(
-            f"the configuration lacks the {plural} {', '.join(map(repr, missing))}; give every active one."
-        )
-
-    def _check_rest(self, config: Mapping[str, Any], row: Sequence[float | int | None]) -> None:
-        """Check what is in ``config`` beside the active tunable parameters: only constants belong there."""
-        for name, c, _, _, condition in self._unpacking:
-            if name not in config:
-                continue
-            if not holds(condition, row):
-                raise UsageError(
-                    f"parameter {name!r} is given, but inactive here: it needs {self._needs(name)}; leave it out."
-                )
-            if c < 0:
-                try:
-                    self.params[name].native(config[name])
-                except UsageError as error:
-                    raise UsageError(f"parameter {name!r}: {error}") from None
-        for name in config:
-            if name not in self.params:
-                raise UsageError(self._unknown(name))
-
-    def _needs(self, name: str) -> str:
-        """Word the condition of a parameter."""
-        return " and ".join(
-            f"{parent}={values[0]!r}" if len(values) == 1 else f"{parent} to be one of {list(values)!r}"
-            for parent, values in self.params[name].condition.items()
-        )
-
 
 def _collect(given: Any, params: Mapping[str, Parameter]) -> dict[str, Parameter]:
     """Merge the two ways of naming parameters; check names and types."""
     if isinstance(given, Parameter):
         raise UsageError(f"{given!r} needs a name; write Space(name={given!r}).")
-    if isinstance(given, Space):
-        given = given.params
     if given is not None and not isinstance(given, Mapping | list | tuple):
         raise UsageError(f"Space takes a dict of parameters by name, not {given!r}.")
-    pairs = list(given.items() if isinstance(given, Mapping) else given or ())
     result: dict[str, Parameter] = {}
-    for pair in [*pairs, *params.items()]:
+    for pair in [*(given.items() if isinstance(given, Mapping) else given or ()), *params.items()]:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise UsageError(f"Space takes a dict or (name, parameter) pairs; {pair!r} is neither.")
         name, param = pair
@@ -416,17 +313,3 @@ def _collect(given: Any, params: Mapping[str, Parameter]) -> dict[str, Parameter
     if not result:
         raise UsageError("the space is empty; give at least one parameter, such as Space(x=Float(0, 1)).")
     return result
-
-
-def _row_check(param: Parameter) -> tuple[type, float, float, Container[float] | None]:
-    """Return what a native value must be: its type, lowest, highest, and the members of a range with steps."""
-    if isinstance(param, Float):
-        return float, param.low, param.high, frozenset(param.table) if param.table else None
-    if isinstance(param, Int):
-        return (
-            int,
-            param.low,
-            param.high,
-            range(param.low, param.high + 1, param.step) if param.step > 1 else None,
-        )
-    return int, 0, (param.levels or 1) - 1, None
