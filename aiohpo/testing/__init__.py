@@ -1,6 +1,8 @@
 """Tools for testing plugins and swarms: views with a fixed content, virtual time, a simulated network and
 conformance checks. Public: third parties use them in their own tests, as our built-ins do."""
 
+from .schedulers import check_scheduler
+from .searchers import check_searcher, example_spaces
 from .simloop import RealWorldError, SimDeadlock, SimError, SimLivelock, SimLoop, SimTimeout, run
 from .simnet import SimNetwork, SimTransport, Traffic
 from .staticview import StaticView
@@ -16,5 +18,8 @@ __all__ = [
     "SimTransport",
     "StaticView",
     "Traffic",
+    "check_scheduler",
+    "check_searcher",
+    "example_spaces",
     "run",
 ]

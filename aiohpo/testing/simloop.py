@@ -202,9 +202,7 @@ class SimLoop(asyncio.BaseEventLoop):
             failure, self._failure = self._failure, None
             raise failure
         if self.callbacks > self._max_callbacks:
-            raise SimLivelock(
-                f"no end after {self.callbacks} callbacks, {self._status()}; {self._ready_names()}"
-            )
+            raise SimLivelock(f"no end after {self.callbacks} callbacks, {self._status()}; {self._ready_names()}")
 
     def _jump(self) -> None:
         timers = self._timers
