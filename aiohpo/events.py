@@ -197,7 +197,11 @@ Event = Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicte
 # ------------------------------------------------------------------------------------------------ frames
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Introduces a worker to a peer; ``reply`` asks for one in return."""
+    """Introduces a worker to a peer; ``reply`` asks for one in return.
+
+    ``greeted`` is the address the greeting was sent to, and comes back in the answer: a worker may be reached
+    by other names than the one it advertises.
+    """
 
     KIND: ClassVar[int] = 1
     format: int
@@ -205,6 +209,7 @@ class Hello:
     worker: str
     incarnation: int
     address: str
+    greeted: str
     reply: bool
 
 
@@ -228,10 +233,12 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """New or repaired events. ``more`` says that the sender had more and waits to be asked again."""
+    """Events, flooded when they are new or sent as ``repair`` to whoever asked. ``more`` says that the sender
+    has more of them and waits to be asked again."""
 
     KIND: ClassVar[int] = 3
     batches: tuple[Batch, ...]
+    repair: bool = False
     more: bool = False
 
 
@@ -315,6 +322,11 @@ def _float(x: Any) -> float:
     raise Malformed(f"expected a finite number, got {x!r:.60}")
 
 
+def _any_float(x: Any) -> float:
+    """Only the objective metric must be finite; a NaN among the others is somebody's information."""
+    return x if type(x) is float else _float(x)
+
+
 def _opt_float(x: Any) -> float | None:
     return None if x is None else _float(x)
 
@@ -358,7 +370,7 @@ def _metrics(x: Any) -> dict[str, float] | None:
         return None
     if type(x) is not dict or len(x) > 1000:
         raise Malformed("expected a map of metrics")
-    return {_text(k, 256): _float(v) for k, v in x.items()}
+    return {_text(k, 256): _any_float(v) for k, v in x.items()}
 
 
 def _digests(x: Any) -> dict[str, str]:
@@ -392,12 +404,17 @@ def _ending(x: Any) -> str:
 
 # ----------------------------------------------------------------------------------------- event codec
 _DECODE_EVENT: dict[int, tuple[int, Callable[[str, list[Any]], Event]]] = {
-    1: (7, lambda o, f: Started(_int(f[1]), _float(f[2]), _text(f[3]), _int(f[4]), _text(f[5]), _opt_int(f[6]))),
+    1: (
+        7,
+        lambda o, f: Started(_int(f[1]), _float(f[2]), _text(f[3]), _int(f[4]), _text(f[5]), _opt_int(f[6])),
+    ),
     2: (4, lambda o, f: Left(_int(f[1]), _float(f[2]), _text(f[3]))),
     3: (3, lambda o, f: Goal(_int(f[1]), _opt_int(f[2]))),
     4: (
         6,
-        lambda o, f: Proposed(_int(f[1]), _float(f[2]), _values(f[3]), _int(f[4], 0, EXTERNAL), _opt_int(f[5])),
+        lambda o, f: Proposed(
+            _int(f[1]), _float(f[2]), _values(f[3]), _int(f[4], 0, EXTERNAL), _opt_int(f[5])
+        ),
     ),
     5: (6, lambda o, f: Claimed(_int(f[1]), _float(f[2]), _ref(o, f[3]), _int(f[4]), _opt_int(f[5]))),
     6: (
@@ -514,13 +531,19 @@ def _counts(x: Any) -> dict[str, int]:
 
 _DECODE_FRAME: dict[int, tuple[int, Callable[[list[Any]], Frame]]] = {
     1: (
-        7,
+        8,
         lambda f: Hello(
-            _int(f[1]), _text(f[2], 64), _name(f[3]), _int(f[4]), _text(f[5], 512), _bool(f[6])
+            _int(f[1]),
+            _text(f[2], 64),
+            _name(f[3]),
+            _int(f[4]),
+            _text(f[5], 512),
+            _text(f[6], 512),
+            _bool(f[7]),
         ),
     ),
     2: (2, lambda f: Refused(_text(f[1]))),
-    3: (3, lambda f: Events(tuple(map(_batch, _array(f[1]))), _bool(f[2]))),
+    3: (4, lambda f: Events(tuple(map(_batch, _array(f[1]))), _bool(f[2]), _bool(f[3]))),
     4: (3, lambda f: Digest(_bytes(f[1], 32), _bytes(f[2], 32))),
     5: (4, lambda f: Vector(_counts(f[1]), _bool(f[2]), _bool(f[3]))),
     6: (2, lambda f: Members(tuple(map(_news, _array(f[1]))))),
@@ -533,8 +556,8 @@ def encode_frame(tag: bytes, frame: Frame) -> bytes:
     """Serialise ``frame`` for the study whose 4-byte ``tag`` this is."""
     fields: list[Any]
     match frame:
-        case Events(batches, more):
-            fields = [3, [(b.origin, b.first, b.count, b.blob) for b in batches], more]
+        case Events(batches, repair, more):
+            fields = [3, [(b.origin, b.first, b.count, b.blob) for b in batches], repair, more]
         case Digest(log, members):
             fields = [4, log, members]
         case Vector(counts, eager, reply):
@@ -545,8 +568,8 @@ def encode_frame(tag: bytes, frame: Frame) -> bytes:
             fields = [7, nonce]
         case Pong(nonce):
             fields = [8, nonce]
-        case Hello(format_, study, worker, incarnation, address, reply):
-            fields = [1, format_, study, worker, incarnation, address, reply]
+        case Hello(format_, study, worker, incarnation, address, greeted, reply):
+            fields = [1, format_, study, worker, incarnation, address, greeted, reply]
         case Refused(reason):
             fields = [2, reason[:MAX_TEXT]]
     return bytes([FORMAT]) + tag + bytes(msgpack.packb(fields))

@@ -139,16 +139,27 @@ class Log:
         self._advance_clock(new)
         return new
 
-    def missing(self, counts: Mapping[str, int], most_bytes: int) -> Iterator[Batch]:
-        """Yield what a replica with version vector ``counts`` lacks, in all about ``most_bytes``."""
+    def missing(
+        self, counts: Mapping[str, int], most_bytes: int, upto: Mapping[str, int] | None = None
+    ) -> Iterator[Batch]:
+        """Yield what a replica with version vector ``counts`` lacks, in all about ``most_bytes``.
+
+        With ``upto`` leave out what is newer than that version vector.
+        """
         for origin, log in self._origins.items():
             first = counts.get(origin, 0) + 1
-            if first <= log.count:
-                count, blob = log.slice(first, most_bytes)
-                yield Batch(origin, first, count, blob)
-                most_bytes -= len(blob)
-                if most_bytes <= 0:
-                    return
+            if first > (log.count if upto is None else min(log.count, upto.get(origin, 0))):
+                continue
+            count, blob = log.slice(first, most_bytes)
+            yield Batch(origin, first, count, blob)
+            most_bytes -= len(blob)
+            if most_bytes <= 0:
+                return
+
+    def batch(self, origin: str, first: int) -> Batch:
+        """Everything held of ``origin`` from event ``first`` on."""
+        count, blob = self._origins[origin].slice(first, 1 << 62)
+        return Batch(origin, first, count, blob)
 
     def lacks(self, counts: Mapping[str, int]) -> bool:
         """Whether a replica with version vector ``counts`` has something that this one has not."""

@@ -341,7 +341,7 @@ def from_dict(definition: Mapping[str, Any]) -> Parameter:
         raise UsageError(f"unknown type {name!r}; known: {listing(list(TYPES))}.")
     known = [f.name for f in fields(cls) if f.init]  # type: ignore[arg-type]
     if unknown := set(options) - set(known):
-        raise UsageError(f"unknown option {min(unknown)!r} of {name}; known: {listing(known)}.")
+        raise UsageError(f"unknown option {min(unknown, key=str)!r} of {name}; known: {listing(known)}.")
     if missing := {"low", "high", "choices", "value"} & set(known) - set(options):
         raise UsageError(f"{name} lacks {listing(list(missing))}.")
     return cls(**options)

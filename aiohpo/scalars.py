@@ -46,9 +46,12 @@ def scalar(value: object, where: str) -> Scalar:
 def number(value: object, where: str) -> float:
     """Return ``value`` as a finite float, or raise UsageError; a bool is no number."""
     value = plain(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise UsageError(f"{where} must be a finite number, not {value!r}.")
-    return float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf:
+        try:
+            return float(value)
+        except OverflowError:  # an int beyond the largest float
+            pass
+    raise UsageError(f"{where} must be a finite number, not {value!r}.")
 
 
 def integer(value: object, where: str) -> int:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 from .blobs import BlobStore
 from .directory import RunDirectory
 from .evaluate import ImportedInChild, Objective, Source, in_child
+from .evaluate.metrics import as_metrics
+from .evaluate.reimport import describe
 from .interfaces import Config, Identity, UsageError
 from .journal import read_journal
 from .log import Log
@@ -23,7 +25,7 @@ from .manual import AskedTrial, Manual
 from .registry import create
 from .result import Result
 from .space import Space
-from .view import TrialRecord, View
+from .view import Mode, TrialRecord, View
 from .worker import Limits, Parts, PeerWorker, new_worker_id
 
 if TYPE_CHECKING:
@@ -78,7 +80,7 @@ class Study:
         self.objective = objective
         self.space = space
         self.metric = metric
-        self.mode = mode
+        self.mode: Mode = "min" if mode == "min" else "max"
         self.max_steps = max_steps
         self.searcher = searcher
         self.scheduler = scheduler
@@ -200,24 +202,19 @@ class Study:
         self, asked: AskedTrial, value: float | Mapping[str, float] | None = None, *, error: str | None = None
     ) -> TrialRecord:
         """Record the outcome of an asked trial: the metric's value, a dict of metrics, or an ``error``."""
-        from .evaluate import as_metrics
-
         metrics: dict[str, float] = {}
         if error is None:
-            found = as_metrics(value, self.metric)
-            if isinstance(found, str):
-                error = found
-            elif self.metric not in found:
-                error = f"no value for the metric {self.metric!r} was told"
-            else:
-                metrics = dict(found)
+            metrics = as_metrics(value, self.metric)
+            if self.metric not in metrics:
+                raise UsageError(
+                    f"tell() was given {value!r}: give the value of {self.metric!r}, a dict with it, or error=…"
+                )
         number = metrics.pop(self.metric, None)
         self._by_hand.tell(asked, number, metrics, error)
         return self._by_hand.record(asked)
 
     def enqueue(self, config: Mapping[str, Any]) -> str:
-        """Queue a configuration to be tried before the searcher's; returns its trial id. Missing parameters
-        get their defaults."""
+        """Queue a complete configuration to be tried before the searcher's; returns its trial id."""
         return self._by_hand.enqueue(self.space.validate(dict(config)))
 
     def add(self, past: Iterable[tuple[Mapping[str, Any], float | None]] | Result | str | Path) -> int:
@@ -438,10 +435,8 @@ def make_limits(
 
 def why_not_elsewhere(task: Objective) -> str | None:
     """Why another process cannot find the objective again; None if it can."""
-    from .evaluate import locate
-
     try:
-        locate(task)
+        describe(task)
     except UsageError as error:
         return str(error)
     return None

@@ -68,7 +68,9 @@ def advance(status: Status, action: str) -> Status:
         return TRANSITIONS[status][action]
     except KeyError:
         allowed = ", ".join(TRANSITIONS[status]) or "nothing"
-        raise IllegalTransition(f"cannot {action} a {status.name.lower()} trial (allowed: {allowed})") from None
+        raise IllegalTransition(
+            f"cannot {action} a {status.name.lower()} trial (allowed: {allowed})"
+        ) from None
 
 
 @dataclass(slots=True)

@@ -11,10 +11,11 @@ in; the unit-encoded ``X`` is computed when somebody asks for it.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,10 +37,14 @@ from .events import (
     TrialId,
     trial_name,
 )
-from .interfaces import Config, FloatArray, Observations
+from .interfaces import Config, Observations
+from .parameters import Float
 from .seen import SeenRows
 from .space import Space
 from .trial import CLAIMABLE, FINAL, Facts, Stamp, Status, settle
+
+if TYPE_CHECKING:
+    from .interfaces import FloatArray
 
 Mode = Literal["min", "max"]
 _NAN = float("nan")
@@ -82,10 +87,11 @@ class TrialRecord:
     curve: dict[int, float]
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON form (``show --json``)."""
-        return {name: getattr(self, name) for name in self.__slots__ if name != "curve"} | {
-            "curve": [[step, value] for step, value in sorted(self.curve.items())]
-        }
+        """The JSON form (``show --json``); JSON has no NaN, so a metric that is none becomes null."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["metrics"] = {k: v if math.isfinite(v) else None for k, v in self.metrics.items()}
+        plain["curve"] = [[step, value] for step, value in sorted(self.curve.items())]
+        return plain
 
 
 @dataclass(slots=True)
@@ -108,6 +114,7 @@ class View:
         self.mode = mode
         self.sign = 1.0 if mode == "min" else -1.0
         self.version = 0
+        self._whole = [not isinstance(space[name], Float) for name in space.names]
         self.workers: dict[str, WorkerInfo] = {}
         self.goal: tuple[Stamp, int | None] | None = None
         self.running: set[int] = set()
@@ -399,7 +406,9 @@ class View:
 
     def config(self, row: int) -> Config:
         d = self.space.dim
-        return self.space.unpack(tuple(None if v != v else v for v in self._rows[row * d : row * d + d]))
+        native = self._rows[row * d : row * d + d]
+        pairs = zip(native, self._whole, strict=True)
+        return self.space.unpack(tuple(None if v != v else int(v) if whole else v for v, whole in pairs))
 
     def checkpoint(self, row: int) -> tuple[int, str, int] | None:
         """(step, digest, size) of the newest checkpoint."""
@@ -505,4 +514,3 @@ class View:
     def __repr__(self) -> str:
         best = "" if self.best is None else f", best {self.metric} {self._value[self.best]:.6g}"
         return f"<View {self.n_ended} ended, {len(self.running)} running{best}>"
-
