@@ -7,16 +7,35 @@ import codecs
 import os
 from collections.abc import Callable
 
-# Characters of one segment's output that are passed on, and bytes kept for the message if it fails.
-MAX_FORWARDED = 1 << 20
+# Characters of one segment's output that are passed on as its log, and bytes kept for the message if it fails.
+MAX_LOGGED = 1 << 20
 TAIL = 8_192
 _CHUNK = 1 << 16
+# Enough reads to empty a pipe (64 KiB by default, 1 MiB at most), and an end for those who keep writing.
+_DRAIN = 16
+
+Sink = Callable[[str], None]
+
+
+def bounded(sink: Sink, limit: int = MAX_LOGGED) -> Sink:
+    """Return a sink that passes on ``limit`` characters and then says once that it stops."""
+    left = limit
+
+    def take(text: str) -> None:
+        nonlocal left
+        if left > 0:
+            if len(text) >= left:
+                text = text[:left] + "\n[more output than is kept: the rest of this trial's is dropped]\n"
+            left -= len(text)
+            sink(text)
+
+    return take
 
 
 class Output:
     """Reads the pipe ``fd``, which it owns, on the running loop.
 
-    Between :meth:`begin` and :meth:`end` chunks of text go to a sink, up to MAX_FORWARDED characters.
+    Between :meth:`begin` and :meth:`end` what arrives goes to a sink, in chunks of text.
     """
 
     def __init__(self, fd: int) -> None:
@@ -24,15 +43,13 @@ class Output:
         self._fd = fd
         os.set_blocking(fd, False)
         self._tail = bytearray()
-        self._sink: Callable[[str], None] | None = None
-        self._left = 0
+        self._sink: Sink | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._loop.add_reader(fd, self._read)
 
-    def begin(self, sink: Callable[[str], None]) -> None:
-        """Start a segment: drop what came before it, and pass what comes to ``sink``."""
+    def begin(self, sink: Sink) -> None:
+        """Start a segment: forget what came before it, and pass what comes to ``sink``."""
         self._sink = sink
-        self._left = MAX_FORWARDED
         self._tail.clear()
         self._decoder.reset()
 
@@ -46,8 +63,8 @@ class Output:
         return self._tail.decode("utf-8", "replace")
 
     def drain(self) -> None:
-        """Read what is there already, at most a pipe's worth, without waiting."""
-        for _ in range(16):
+        """Read what is there already, without waiting."""
+        for _ in range(_DRAIN):
             if not self._read():
                 return
 
@@ -58,21 +75,14 @@ class Output:
             data = os.read(self._fd, _CHUNK)
         except BlockingIOError:
             return False
-        except OSError:
-            data = b""
         if not data:
             self.close()
             return False
         self._tail += data
         if len(self._tail) > TAIL:
             del self._tail[:-TAIL]
-        if self._sink is not None and self._left > 0:
-            text = self._decoder.decode(data)
-            if len(text) >= self._left:
-                text = f"{text[: self._left]}\n[the rest of the output is dropped]\n"
-            self._left -= len(text)
-            if text:
-                self._sink(text)
+        if self._sink is not None and (text := self._decoder.decode(data)):
+            self._sink(text)
         return True
 
     def close(self) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..interfaces import Assignment, Channel, Outcome, UsageError
 from .objective import Objective
-from .output import Output
+from .output import Output, bounded
 from .process_group import ProcessGroup, describe_exit
 from .reimport import describe
 from .segment import failed
@@ -33,7 +33,7 @@ _BOOT = (
 )
 # Seconds: for a child that lost its socket to exit by itself, to leave when told to, and to die when killed.
 _HANG_UP = 1.0
-_LEAVE = 2.0
+_LEAVE = 1.0
 _DIE = 5.0
 
 
@@ -94,7 +94,7 @@ class _Child:
         self._channel = channel
         done: asyncio.Future[Outcome] = self._loop.create_future()
         self._done = done
-        self._output.begin(channel.log)
+        self._output.begin(bounded(channel.log))
         a = assignment
         self._wire.send([a.trial, a.number, a.config, a.attempt, a.start, a.to_step, a.max_steps, a.checkpoint])
         try:
@@ -223,7 +223,7 @@ class ProcessEvaluator:
         return await child.run(assignment, channel)
 
     async def aclose(self) -> None:
-        """Let the child leave, or kill it if it takes longer than two seconds."""
+        """Let the child leave, or kill it if it takes longer than a second."""
         child, self._child = self._child, None
         if child is None:
             return

@@ -163,9 +163,12 @@ def load(source: Source) -> Any:
 def find(source: Source) -> Objective:
     """Return the objective that ``source`` names: a study's, or a function."""
     found = load(source)
+    make = getattr(found, "_task", None)
+    if callable(make):
+        task = make()
+        if isinstance(task, Objective):
+            return task
     inner = getattr(found, "objective", None)
-    if isinstance(inner, Objective):
-        return inner
     function = inner if callable(inner) else found
     if not callable(function):
         raise UsageError(

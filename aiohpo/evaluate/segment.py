@@ -68,13 +68,16 @@ def conclude(trial: Trial, returned: Any) -> Outcome:
         return failed(str(error))
     except Exception as error:
         return failure_of(error)
-    if metric not in metrics and not trial.reported:
+    if metric in metrics:
+        return Outcome("finished", metrics)
+    if trial.reported is None:
         what = "None" if returned is None else "a dict without it"
         return failed(
             f"the objective returned {what} and never reported {metric!r}: return a number, a dict with "
             f"{metric!r}, or call trial.report({metric}=...)"
         )
-    return Outcome("finished", metrics)
+    # Said twice or only once, the value that counts is the last.
+    return Outcome("finished", {metric: trial.reported, **metrics})
 
 
 def run_segment(objective: Objective, trial: Trial) -> Outcome:

@@ -95,7 +95,7 @@ class Trial:
         self.step = assignment.start
         self.decision = Decision.CONTINUE
         self.failure: str | None = None
-        self.reported = False
+        self.reported: float | None = None
 
     # ------------------------------------------------------------------------------------------ reading
     @property
@@ -186,7 +186,7 @@ class Trial:
         if metric in values:
             if not math.isfinite(values[metric]):
                 self.fail(f"reported {metric}={values[metric]} at step {at}: the search needs a finite number")
-            self.reported = True
+            self.reported = values[metric]
         decision = self._link.report(at, values)
         self.step = at
         if decision is not Decision.CONTINUE:

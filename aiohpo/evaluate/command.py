@@ -1,0 +1,316 @@
+"""Evaluate any program: parameters go in as arguments or JSON, metrics come out as lines of JSON.
+
+::
+
+    CommandEvaluator("./train.sh --rate={lr} --width={width}")   # placeholders
+    CommandEvaluator("python train.py")                          # python train.py --lr 0.1 --width 64
+    CommandEvaluator(["julia", "train.jl"], input="json")        # {"lr": 0.1, "width": 64} on its stdin
+
+What the program prints on stdout is its log, but for two kinds of lines, which are JSON objects:
+
+``{"step": 3, "accuracy": 0.9}``  with a step and other numbers: a report
+``{"accuracy": 0.93}``            with the study's metric and no step: the result; the last one counts
+
+What else is in such a line and is no number is ignored. The exit code says whether it succeeded. No shell is involved: a
+parameter's value is one argument whatever characters it has.
+
+The environment has ``AIOHPO_TRIAL`` and ``AIOHPO_NUMBER``, for programs that do steps ``AIOHPO_START_STEP``,
+``AIOHPO_TO_STEP`` and ``AIOHPO_MAX_STEPS`` (absent where there is none), and ``AIOHPO_CHECKPOINT_DIR``: what that
+directory holds when the trial is paused is there again when it is resumed, here or on another worker. A program
+whose trial is paused or stopped gets SIGTERM, and SIGKILL if it takes longer than ``grace`` seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..interfaces import Assignment, Channel, Config, Decision, Outcome, UsageError, listing
+from .checkpoint import encode
+from .metrics import brief
+from .objective import Objective
+from .output import Output, Sink, bounded
+from .process_group import ProcessGroup, describe_exit
+from .segment import conclude, failed
+from .trial import Trial, TrialEnded
+
+_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}\s\"':,]+)\}")
+_INPUTS = ("arguments", "json")
+_MAX_LINE = 1 << 20
+# Seconds for a killed program to be gone, before the next one starts or the evaluator is closed.
+_DIE = 5.0
+
+
+class CommandEvaluator:
+    """Runs a program per segment; see the module for how they talk.
+
+    command    the program and its arguments, as text (split like a shell does) or as a list
+    input      "arguments" or "json"
+    directory  where it runs; None: where the worker does
+    grace      seconds from SIGTERM to SIGKILL
+    """
+
+    def __init__(
+        self,
+        command: str | Sequence[str],
+        *,
+        input: str = "arguments",
+        directory: str | Path | None = None,
+        grace: float = 10.0,
+    ) -> None:
+        try:
+            self._command = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+        except ValueError as error:
+            raise UsageError(f"command {command!r} is not well quoted: {error}") from None
+        if not self._command:
+            raise UsageError("command is empty: name a program and its arguments")
+        if input not in _INPUTS:
+            raise UsageError(f"input must be one of {listing(_INPUTS)}, not {input!r}")
+        if not isinstance(grace, (int, float)) or not 0 <= grace < float("inf"):
+            raise UsageError(f"grace must be a number of seconds, not {grace!r}")
+        self._json = input == "json"
+        self._directory = None if directory is None else str(directory)
+        self._grace = grace
+        self._names = {found[1] for word in self._command for found in _PLACEHOLDER.finditer(word) if found[1]}
+        self._objective: Objective | None = None
+        self._blobs: Any = None
+        self._last: _Run | None = None
+
+    def __repr__(self) -> str:
+        return f"<CommandEvaluator {shlex.join(self._command)}>"
+
+    async def start(self, objective: Objective, blobs: Any) -> None:
+        _check_program(self._command[0], self._directory)
+        # Checkpoints are directories here, whatever the study's own objectives do with theirs.
+        self._objective = Objective(None, objective.metric, objective.max_steps)
+        self._blobs = blobs
+
+    def arguments(self, config: Config) -> list[str]:
+        """Return the command line for ``config``; raise UsageError for a placeholder that it has no value for."""
+
+        def fill(found: re.Match[str]) -> str:
+            name = found[1]
+            if name is None:
+                return found[0][0]
+            if name not in config:
+                raise UsageError(
+                    f"the command's placeholder {{{name}}} has no value in this configuration, which has "
+                    f"{listing(list(config))} (an inactive conditional parameter has none): leave the placeholders "
+                    'out and parameters are passed as --name value, or use input="json"'
+                )
+            return _text(config[name])
+
+        words = [_PLACEHOLDER.sub(fill, word) for word in self._command]
+        if not self._json and not self._names:
+            for name, value in config.items():
+                words += [f"--{name}", _text(value)]
+        return words
+
+    async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
+        assert self._objective is not None, "start() was not awaited"
+        if self._last is not None:
+            # What it holds (memory, a GPU, a port) may be what the next one needs.
+            await self._last.group.wait(_DIE)
+            self._last = None
+        trial = Trial(assignment, channel, self._blobs, self._objective)
+        try:
+            with tempfile.TemporaryDirectory(prefix="aiohpo-", ignore_cleanup_errors=True) as scratch:
+                return await self._run(assignment, channel, trial, Path(scratch))
+        except (UsageError, OSError) as error:
+            return failed(f"cannot run {self._command[0]!r}: {error}")
+        finally:
+            trial.close()
+
+    async def _run(self, assignment: Assignment, channel: Channel, trial: Trial, scratch: Path) -> Outcome:
+        words = self.arguments(trial.config)
+        directory = await asyncio.to_thread(trial.restore)
+        if directory is None:
+            directory = scratch / "checkpoint"
+            directory.mkdir()
+        elif not isinstance(directory, Path):
+            raise UsageError(f"the checkpoint is {brief(directory)}: another evaluator wrote it, not a command")
+        run = _Run(trial, channel, self._grace)
+        with tempfile.TemporaryFile() as text:
+            if self._json:
+                text.write(json.dumps(trial.config).encode())
+                text.seek(0)
+            run.start(words, text, self._directory, {**os.environ, **_environment(assignment, directory)})
+        self._last = run
+        try:
+            outcome = await run.done
+        finally:
+            run.close()
+        await run.group.wait(_DIE)
+        if outcome.kind == "paused" and any(directory.iterdir()):
+            data = await asyncio.to_thread(encode, directory)
+            channel.save(trial.step, await asyncio.to_thread(self._blobs.put, data), len(data))
+        return outcome
+
+    async def aclose(self) -> None:
+        if self._last is not None:
+            self._last.group.kill()
+            await self._last.group.wait(_DIE)
+            self._last = None
+
+
+class _Run:
+    """One program, from its start to its end."""
+
+    group: ProcessGroup
+
+    def __init__(self, trial: Trial, channel: Channel, grace: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self.done: asyncio.Future[Outcome] = self._loop.create_future()
+        self._trial = trial
+        self._grace = grace
+        self._log: Sink = bounded(channel.log)
+        self._final: dict[str, Any] | None = None
+        self._line = ""
+        self._killer: asyncio.TimerHandle | None = None
+
+    def start(self, words: list[str], stdin: Any, directory: str | None, environment: Mapping[str, str]) -> None:
+        """Start the program. Raises OSError if that fails."""
+        self._name = words[0]
+        out, their_out = os.pipe()
+        err, their_err = os.pipe()
+        try:
+            self.group = ProcessGroup(
+                words,
+                self._on_exit,
+                stdin=stdin,
+                stdout=their_out,
+                stderr=their_err,
+                cwd=directory,
+                env=environment,
+            )
+        except BaseException:
+            os.close(out)
+            os.close(err)
+            raise
+        finally:
+            os.close(their_out)
+            os.close(their_err)
+        self._out, self._err = Output(out), Output(err)
+        self._out.begin(self._on_text)
+        self._err.begin(self._log)
+
+    def _on_text(self, text: str) -> None:
+        *lines, self._line = (self._line + text).split("\n")
+        if len(self._line) > _MAX_LINE:
+            lines.append(self._line)
+            self._line = ""
+        for line in lines:
+            self._on_line(line)
+
+    def _on_line(self, line: str) -> None:
+        values = _parse(line)
+        metric = self._trial._objective.metric
+        numbers = {name: value for name, value in values.items() if _is_number(value)}
+        if metric in values:
+            # Not a number, or at a step that is none: a mistake to be told about.
+            numbers |= {name: values[name] for name in (metric, "step") if name in values}
+        if metric not in numbers and ("step" not in numbers or len(numbers) == 1):
+            self._log(line + "\n")
+        elif self._trial.failure is None and not self._trial.ended:
+            self._take(numbers)
+
+    def _take(self, numbers: dict[str, Any]) -> None:
+        trial = self._trial
+        step = numbers.pop("step", None)
+        if step is None:
+            self._final = numbers
+            return
+        try:
+            trial.report(numbers, step=int(step) if isinstance(step, float) and step.is_integer() else step)
+        except TrialEnded:
+            pass
+        except UsageError as error:
+            trial.failure = str(error)
+        except Exception as error:
+            # A fault of the worker's, not of the program's: it must surface there.
+            if not self.done.done():
+                self.done.set_exception(error)
+            self.group.kill()
+            return
+        if trial.failure is not None or trial.ended:
+            self.group.kill(signal.SIGTERM)
+            self._killer = self._loop.call_later(self._grace, self.group.kill)
+
+    def _on_exit(self, returncode: int) -> None:
+        self._out.drain()
+        self._err.drain()
+        if self._line:
+            self._on_line(self._line)
+        if self.done.done():
+            return
+        trial = self._trial
+        if returncode == 0 or trial.failure is not None or trial.decision is not Decision.CONTINUE:
+            self.done.set_result(conclude(trial, self._final))
+        else:
+            detail = self._err.tail.strip() or self._out.tail.strip()
+            self.done.set_result(failed(f"{self._name} {describe_exit(returncode)}", detail))
+
+    def close(self) -> None:
+        """Kill what still runs and stop listening to it."""
+        self.group.kill()
+        if self._killer is not None:
+            self._killer.cancel()
+        self._out.close()
+        self._err.close()
+
+
+def _check_program(name: str, directory: str | None) -> None:
+    if _PLACEHOLDER.search(name):
+        return
+    path = os.path.join(directory or "", name)
+    if directory is not None and not os.path.isdir(directory):
+        raise UsageError(f"there is no directory {directory!r} to run the command in")
+    if os.sep in name:
+        if not os.path.isfile(path):
+            raise UsageError(f"there is no program {path!r}")
+        if not os.access(path, os.X_OK):
+            raise UsageError(f"{path!r} is not executable: chmod +x it, or name what runs it, as in 'python {name}'")
+    elif shutil.which(name) is None:
+        hint = f"; for the file in this directory write ./{name}" if os.path.isfile(path) else ""
+        raise UsageError(f"there is no program {name!r} on the PATH{hint}")
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _parse(line: str) -> dict[str, Any]:
+    """Return the object that ``line`` is in JSON, empty if it is none."""
+    if line.lstrip().startswith("{"):
+        try:
+            found = json.loads(line)
+        except (ValueError, RecursionError):
+            return {}
+        if isinstance(found, dict):
+            return found
+    return {}
+
+
+def _environment(assignment: Assignment, checkpoint: Path) -> dict[str, str]:
+    values = {
+        "TRIAL": assignment.trial,
+        "NUMBER": assignment.number,
+        "START_STEP": assignment.start,
+        "TO_STEP": assignment.to_step,
+        "MAX_STEPS": assignment.max_steps,
+        "CHECKPOINT_DIR": checkpoint,
+    }
+    return {f"AIOHPO_{name}": str(value) for name, value in values.items() if value is not None}
