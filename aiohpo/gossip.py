@@ -53,6 +53,7 @@ class Gossip:
         self._digest_due = now + pace.digest * rng.random()
         self._settled: dict[str, int] = {}
         self._repairing: tuple[str, float] | None = None
+        self._theirs: dict[str, dict[str, int]] = {}  # the last version vector heard from each peer
         self._caught_up = False
 
     # --------------------------------------------------------------------------------------------- flood
@@ -126,6 +127,7 @@ class Gossip:
 
     def on_vector(self, peer: str, frame: Vector, now: float) -> list[Effect]:
         """Send what the peer lacks, in bounded chunks, and ask for what it has more of."""
+        self._theirs[peer] = dict(frame.counts)
         upto = None if frame.eager else self._settled
         batches: list[Batch] = list(self.log.missing(frame.counts, self.pace.round_bytes, upto))
         sent = {b.origin: b.first + b.count - 1 for b in batches}
@@ -136,9 +138,24 @@ class Gossip:
             effects.append(Send(peer, Events(tuple(batches[i : i + 512]), repair=True, more=more and last)))
         if frame.reply and self.log.lacks(frame.counts):
             effects += self.ask(peer, now)
-        if not batches and frame.eager:
+        elif frame.reply:
+            effects.append(Send(peer, Vector(self.log.vector(), eager=False, reply=False)))
+        if not batches and frame.eager and not frame.reply:
             effects.append(Send(peer, Events((), repair=True)))  # "nothing": the question is closed
         return effects
+
+    def lagging(self) -> list[str]:
+        """Peers that are not known to have everything that this log has."""
+        mine = self.log.vector()
+        return [
+            peer
+            for peer in self.peers
+            if any(self._theirs.get(peer, {}).get(origin, 0) < n for origin, n in mine.items())
+        ]
+
+    def nudge(self) -> list[Effect]:
+        """Tell the lagging peers what there is and make them say what they have."""
+        return [Send(peer, Vector(self.log.vector(), eager=True, reply=True)) for peer in self.lagging()]
 
     def on_events(self, peer: str, frame: Events, now: float) -> tuple[list[Seen], list[Batch], list[Effect]]:
         """Merge a batch; return (new events, the batches they came in, effects)."""

@@ -116,13 +116,13 @@ class Float(Parameter):
         low, high = number(self.low, "Float: low"), number(self.high, "Float: high")
         span = f"Float({low!r}, {high!r})"
         if low >= high:
-            raise UsageError(
-                f"{span}: low must be below high" + (f"; for one value use Constant({low!r})." if low == high else ".")
-            )
-        if not math.isfinite(high - low):
-            raise UsageError(f"{span}: the range is too wide for double precision; use narrower bounds.")
+            remedy = f"for one value use Constant({low!r})" if low == high else "swap them"
+            raise UsageError(f"{span}: low must be below high; {remedy}.")
         if flag(self.log, f"{span}: log") and low <= 0:
             raise UsageError(f"{span}: log=True needs low > 0; use a small positive low, or log=False.")
+        width = math.log(high) - math.log(low) if self.log else high - low
+        if not 0 < width < math.inf:
+            raise UsageError(f"{span}: the range is too wide or too narrow for double precision; change a bound.")
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
         object.__setattr__(self, "log", plain(self.log))
@@ -135,20 +135,20 @@ class Float(Parameter):
 
     def _levels(self, span: str) -> tuple[float, ...]:
         """Tabulate the levels in decimal arithmetic: a step of 0.1 gives 0.3, not 0.30000000000000004."""
-        step, low, high = (Decimal(repr(v)) for v in (self.step, self.low, self.high))
         if self.log:
             raise UsageError(f"{span}: log and step cannot be combined; drop one, or list the values in an Ordinal.")
-        if step <= 0:
+        if self.step is None or self.step <= 0:
             raise UsageError(f"{span}: step must be positive, not {self.step!r}.")
-        count, rest = divmod(high - low, step)
-        if rest:
-            raise UsageError(
-                f"{span}: steps of {self.step!r} from low do not end at high; use "
-                f"high={float(low + count * step)!r} or high={float(low + (count + 1) * step)!r}."
-            )
-        if count >= MOST_LEVELS:
-            raise UsageError(f"{span}: a step of {self.step!r} makes {count} levels; leave step out.")
-        return tuple(float(low + i * step) for i in range(int(count) + 1))
+        if (self.high - self.low) / self.step >= MOST_LEVELS:
+            raise UsageError(f"{span}: step={self.step!r} makes more than {MOST_LEVELS} levels; leave step out.")
+        low, high, step = (Decimal(repr(v)) for v in (self.low, self.high, self.step))
+        count = round((high - low) / step)
+        # a step such as 1/3 is not exact in the first place
+        if abs(low + count * step - high) > step * Decimal("1e-9"):
+            below = (high - low) // step
+            remedies = " or ".join(f"high={float(low + n * step)!r}" for n in (below, below + 1) if n)
+            raise UsageError(f"{span}: steps of {self.step!r} from low do not end at high; use {remedies}.")
+        return (*(float(low + i * step) for i in range(count)), self.high)
 
     @property
     def kind(self) -> int:
@@ -189,17 +189,15 @@ class Int(Parameter):
         low, high = integer(self.low, "Int: low"), integer(self.high, "Int: high")
         span = f"Int({low!r}, {high!r})"
         if low > high:
-            raise UsageError(f"{span}: low must not be above high.")
+            raise UsageError(f"{span}: low must not be above high; swap them.")
         if max(-low, high) > LARGEST_INT:
             raise UsageError(f"{span}: bounds must lie within ±2**40 to be searched exactly; use a Float and round it.")
         step = integer(self.step, f"{span}: step")
         if step < 1:
             raise UsageError(f"{span}: step must be at least 1, not {step!r}.")
         if rest := (high - low) % step:
-            raise UsageError(
-                f"{span}: steps of {step} from low do not end at high; use high={high - rest} or "
-                f"high={high - rest + step}."
-            )
+            remedies = " or ".join(f"high={v}" for v in (high - rest, high - rest + step) if v > low)
+            raise UsageError(f"{span}: steps of {step} from low do not end at high; use {remedies}.")
         if flag(self.log, f"{span}: log"):
             if low < 1:
                 raise UsageError(f"{span}: log=True needs low >= 1; raise low, or use log=False.")

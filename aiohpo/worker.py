@@ -222,14 +222,17 @@ class PeerWorker:
 
     async def aclose(self, reason: str = "done") -> None:
         """Leave the swarm: flush what others lack, then close everything. Bounded in time."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
         try:
             if self._failure is None:
                 self.state.leave(self.parts.wall(), reason, self._loop.time())
+                self._carry_out()
+                await self._flush()
+                self.state.goodbye()
                 self._carry_out(rearm=False)
         finally:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             if self._finished is not None:
                 self._finished.put_nowait(None)
             try:
@@ -240,6 +243,14 @@ class PeerWorker:
                 pass  # a peer that does not read must not keep us here
             if self.parts.journal is not None:
                 self.parts.journal.close()
+
+    async def _flush(self) -> None:
+        """Stay until every peer has what this worker has, but not for ever: some may be dead."""
+        pause, end = 0.01, self._loop.time() + _LEAVE_WITHIN
+        while self._failure is None and not self.state.flushed() and self._loop.time() < end:
+            self._carry_out()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.2)
 
     async def finished(self) -> AsyncIterator[TrialRecord]:
         """Finished trials of the whole swarm as they arrive here, those known already first."""

@@ -202,9 +202,18 @@ class WorkerState:
         self.segments.pop(segment.trial, None)
 
     def leave(self, wall: float, reason: str, now: float) -> None:
-        """Record that this worker leaves, and flush what the others lack."""
+        """Record that this worker leaves and flush; keep it running until :meth:`flushed`, then say goodbye."""
         self._record(lambda t: Left(t, wall, reason))
         self._out += self.gossip.flush(now)
+
+    def flushed(self) -> bool:
+        """Whether every peer is known to have all that this worker has; if not, the peers are asked."""
+        lagging = self.gossip.nudge()
+        self._out += lagging
+        return not lagging
+
+    def goodbye(self) -> None:
+        """Tell the peers that this worker is gone."""
         self._out += self.mesh.leave()
 
     # --------------------------------------------------------------------------------- what there is to do

@@ -11,8 +11,8 @@ What the program prints on stdout is its log, but for two kinds of lines, which 
 ``{"step": 3, "accuracy": 0.9}``  with a step and other numbers: a report
 ``{"accuracy": 0.93}``            with the study's metric and no step: the result; the last one counts
 
-What else is in such a line and is no number is ignored. The exit code says whether it succeeded. No shell is involved: a
-parameter's value is one argument whatever characters it has.
+What else is in such a line and is no number is ignored. The exit code says whether it succeeded. No shell is
+involved: a parameter's value is one argument whatever characters it has.
 
 The environment has ``AIOHPO_TRIAL`` and ``AIOHPO_NUMBER``, for programs that do steps ``AIOHPO_START_STEP``,
 ``AIOHPO_TO_STEP`` and ``AIOHPO_MAX_STEPS`` (absent where there is none), and ``AIOHPO_CHECKPOINT_DIR``: what that

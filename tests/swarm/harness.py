@@ -1,0 +1,302 @@
+"""Swarms of production workers in virtual time, and the invariants that must hold whatever happens to them.
+
+A scenario is a function of one seed: how many workers, how bad the network, who crashes when, who comes back
+from a journal, when the swarm is cut in two and healed. ``run_scenario(seed)`` plays it and checks; a failure
+names the seed, and the same seed plays the same scenario again, bit for bit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from aiohpo import Categorical, Float, Int, Space, Study
+from aiohpo.events import Batch, Ended
+from aiohpo.interfaces import Identity
+from aiohpo.log import Log
+from aiohpo.testing import SimNetwork, run
+from aiohpo.view import View
+from aiohpo.worker import Limits, PeerWorker
+
+SPACE = Space(
+    x=Float(-1.0, 1.0),
+    depth=Int(1, 9),
+    kind=Categorical(["a", "b"]),
+    rate=Float(1e-4, 1e-1, log=True, when={"kind": "b"}),
+)
+
+
+class RandomSearcher:
+    """Uniform draws; the swarm is what is tested here."""
+
+    def setup(self, space: Space, seed: int, identity: Identity) -> None:
+        self.space = space
+
+    def ask(self, view: object, rng: np.random.Generator, n: int = 1) -> list[dict[str, object]]:
+        return self.space.decode(self.space.sample(rng, n))
+
+
+class Crash(Exception):
+    """The simulated ``kill -9``."""
+
+
+class MemoryJournal:
+    """A journal in memory: what a worker wrote survives its crash."""
+
+    def __init__(self) -> None:
+        self.batches: list[Batch] = []
+
+    def append(self, batches: Iterable[Batch]) -> None:
+        self.batches += batches
+
+    def sync(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass
+class Scenario:
+    """What happens, drawn from the seed."""
+
+    seed: int
+    workers: int
+    trials: int
+    mean_seconds: float
+    loss: float
+    duplicate: float
+    reorder: float
+    delay: tuple[float, float]
+    crashes: list[tuple[float, int]]
+    restart_after: float | None
+    partition: tuple[float, float] | None
+    shared_directory: bool
+    fails: float
+
+    @classmethod
+    def draw(cls, seed: int) -> Scenario:
+        rng = random.Random(f"scenario {seed}")
+        workers = rng.choice([2, 3, 4, 4, 5, 6, 8, 8, 12, 20]) if seed % 50 else 64
+        mean = rng.choice([0.05, 0.5, 2.0])
+        trials = rng.randint(2 * workers, 6 * workers)
+        span = trials * mean / workers
+        crashes = []
+        if rng.random() < 0.6:
+            victims = rng.sample(range(workers), rng.randint(1, max(1, workers // 2)))
+            crashes = sorted((rng.uniform(0.0, span), victim) for victim in victims)
+        partition = None
+        if rng.random() < 0.4:
+            start = rng.uniform(0.0, span)
+            partition = (start, start + rng.choice([1.0, 5.0, 30.0]))
+        return cls(
+            seed=seed,
+            workers=workers,
+            trials=trials,
+            mean_seconds=mean,
+            loss=rng.choice([0.0, 0.01, 0.1, 0.3]),
+            duplicate=rng.choice([0.0, 0.0, 0.1]),
+            reorder=rng.choice([0.0, 0.0, 0.1]),
+            delay=rng.choice([(0.0005, 0.002), (0.01, 0.05), (0.001, 0.5)]),
+            crashes=crashes,
+            restart_after=rng.choice([None, 0.5, 20.0]),
+            partition=partition,
+            shared_directory=rng.random() < 0.5,
+            fails=rng.choice([0.0, 0.1]),
+        )
+
+
+@dataclass
+class Swarm:
+    """A running scenario."""
+
+    scenario: Scenario
+    network: SimNetwork
+    study: Study
+    alive: dict[int, PeerWorker] = field(default_factory=dict)
+    journals: dict[str, MemoryJournal] = field(default_factory=dict)
+    directory: dict[str, set[str]] = field(default_factory=dict)  # journal id -> worker ids
+    tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
+    crashed: list[PeerWorker] = field(default_factory=list)
+    starts: int = 0
+    evaluations: int = 0
+
+    async def start(self, slot: int, join: list[str], journal_id: str | None = None) -> None:
+        """Start a worker in ``slot``, from what is in its directory."""
+        s = self.scenario
+        self.starts += 1
+        worker = hashlib.blake2b(f"{s.seed}/{slot}/{self.starts}".encode(), digest_size=6).hexdigest()
+        peer = self.study.peer(
+            limits=Limits(trials=s.trials),
+            transport=self.network.endpoint(worker),
+            join=join,
+            identity=Identity(worker, slot, s.workers),
+        )
+        where = journal_id or ("shared" if s.shared_directory else f"own-{slot}")
+        inhabitants = self.directory.setdefault(where, set())
+        for other in sorted(inhabitants):
+            load(self.journals[other].batches, peer.parts.log, peer.view)
+        live = {p.id for p in self.alive.values()}
+        peer.parts.gone = frozenset(inhabitants - live)
+        inhabitants.add(worker)
+        journal = self.journals[worker] = MemoryJournal()
+        peer.parts.journal, peer.parts.journal_id = journal, where
+        peer.parts.recover = lambda dead: list(self.journals[dead].batches) if dead in inhabitants else []
+        peer.parts.wall = asyncio.get_running_loop().time
+        await peer.start()
+        self.alive[slot] = peer
+        self.tasks[slot] = asyncio.create_task(peer.run(), name=f"worker {slot}")
+
+    async def crash(self, slot: int) -> None:
+        """``kill -9``: nothing more leaves this worker, not even to its journal."""
+        peer = self.alive.pop(slot, None)
+        if peer is None:
+            return
+        self.network.crash(peer.parts.transport.address)
+        peer._fail(Crash())
+        task = self.tasks.pop(slot)
+        await asyncio.wait([task])
+        task.exception()  # it was meant to fail
+        self.crashed.append(peer)
+
+    def addresses(self) -> list[str]:
+        return [peer.parts.transport.address for peer in self.alive.values()]
+
+
+def load(batches: Iterable[Batch], log: Log, view: View) -> None:
+    for batch in batches:
+        for origin, seq, event in log.merge(batch):
+            view.apply(origin, seq, event)
+
+
+def play(seed: int, trace: bool = False) -> tuple[Swarm, str]:
+    """Play a scenario and check the invariants; return the swarm and a fingerprint of all that happened."""
+    scenario = Scenario.draw(seed)
+    out: list[Swarm] = []
+
+    async def main() -> None:
+        await _play(scenario, out, trace)
+
+    run(main, seed=seed, timeout=3000.0)
+    swarm = out[0]
+    logs = sorted(peer.parts.log.hash() for peer in swarm.alive.values())
+    return swarm, hashlib.sha256(repr((logs, swarm.network.trace)).encode()).hexdigest()
+
+
+async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
+    network = SimNetwork(
+        seed=s.seed, delay=s.delay, loss=s.loss, duplicate=s.duplicate, reorder=s.reorder, trace=trace
+    )
+    loop = asyncio.get_running_loop()
+    rng = random.Random(f"objective {s.seed}")
+
+    async def objective(trial: object) -> float:
+        swarm.evaluations += 1
+        config = trial.config  # type: ignore[attr-defined]
+        await asyncio.sleep(rng.expovariate(1.0 / s.mean_seconds))
+        if rng.random() < s.fails:
+            raise RuntimeError("this configuration does not train")
+        return float(config["x"] ** 2 + config["depth"])
+
+    swarm = Swarm(s, network, Study(objective, SPACE, searcher=RandomSearcher(), seed=s.seed))
+    out.append(swarm)
+    for slot in range(s.workers):
+        await swarm.start(slot, swarm.addresses()[:1])
+    begun = loop.time()
+    meeting = asyncio.create_task(_meet(swarm))
+    script = asyncio.create_task(_faults(swarm, begun))
+    while not script.done() or any(not task.done() for task in swarm.tasks.values()):
+        pending = [script, *swarm.tasks.values()]
+        await asyncio.wait([t for t in pending if not t.done()], return_when=asyncio.FIRST_COMPLETED)
+        for task in swarm.tasks.values():
+            if task.done():
+                task.result()
+    script.result()
+    network.heal()
+    network.loss = min(network.loss, 0.1)
+    await asyncio.sleep(90.0)  # quiet: probes of the dead every ~10 s, digests every ~2 s
+    meeting.cancel()
+    check(swarm)
+    await asyncio.gather(*(peer.aclose() for peer in swarm.alive.values()))
+
+
+async def _meet(swarm: Swarm) -> None:
+    """Join by directory, as ``aiohpo run`` does: cards of the dead stay behind, those of strangers get greeted."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(1.0)
+        cards = [peer.parts.transport.address for peer in (*swarm.alive.values(), *swarm.crashed)]
+        for peer in swarm.alive.values():
+            peer.state.join(cards, loop.time())
+            peer._carry_out()
+
+
+async def _faults(swarm: Swarm, begun: float) -> None:
+    s, loop = swarm.scenario, asyncio.get_running_loop()
+    events: list[tuple[float, str, int]] = [(t, "crash", slot) for t, slot in s.crashes]
+    if s.restart_after is not None:
+        events += [(t + s.restart_after, "restart", slot) for t, slot in s.crashes]
+    if s.partition is not None:
+        events += [(s.partition[0], "partition", 0), (s.partition[1], "heal", 0)]
+    for when, what, slot in sorted(events):
+        await asyncio.sleep(max(0.0, begun + when - loop.time()))
+        if what == "crash" and len(swarm.alive) > 1:
+            await swarm.crash(slot)
+        elif what == "restart" and slot not in swarm.alive:
+            await swarm.start(slot, swarm.addresses()[:2])
+        elif what == "partition":
+            addresses = swarm.addresses()
+            half = len(addresses) // 2
+            swarm.network.partition(addresses[:half], addresses[half:])
+        elif what == "heal":
+            swarm.network.heal()
+
+
+def check(swarm: Swarm) -> None:
+    """The invariants of a healed and quiet swarm."""
+    s = swarm.scenario
+    peers = list(swarm.alive.values())
+    first = peers[0]
+    vectors = {peer.id: peer.parts.log.vector() for peer in peers}
+    reference = vectors[first.id]
+    for peer in peers[1:]:
+        assert vectors[peer.id] == reference, f"logs differ after quiet: {first.id} and {peer.id}"
+        assert list(peer.view.records()) == list(first.view.records()), "views differ with equal logs"
+        assert peer.view.best == peer.view.best
+    for peer in peers:
+        # a view built from scratch, origin by origin, is the view that grew by gossip
+        log, view = Log(), View(SPACE, "loss", "min")
+        load(list(peer.parts.log.missing({}, 1 << 62)), log, view)
+        assert list(view.records()) == list(peer.view.records()), "the order of arrival changed the view"
+    survivors = {peer.id for peer in peers}
+    for worker, journal in swarm.journals.items():
+        # Within reach: written by a survivor, or in a survivor's directory by somebody it had met. What a worker
+        # wrote that died before anybody met it stays in its journal for the next reader.
+        in_reach = worker in survivors or any(
+            worker in inhabitants and inhabitants & survivors and first.state.mesh.membership.state(worker) is not None
+            for inhabitants in swarm.directory.values()
+        )
+        for batch in journal.batches:
+            held = first.parts.log.count(batch.origin)
+            if in_reach:
+                assert held >= batch.first + batch.count - 1, f"events of {batch.origin} in {worker}'s journal are lost"
+    records = list(first.view.records())
+    assert not first.view.running, f"still running: {[r.id for r in records if r.status == 'running']}"
+    ended = [r for r in records if r.status in ("finished", "failed")]
+    surplus = [r for r in records if r.status == "surplus"]
+    assert len(ended) == s.trials, f"{len(ended)} trials of {s.trials}"
+    at_most = 4 * s.workers if s.partition is None else s.trials
+    fast = s.mean_seconds < 10 * (s.delay[1] + 0.02)
+    if not fast and s.loss <= 0.01:
+        assert len(surplus) <= at_most, f"{len(surplus)} surplus trials"
+    results = sum(
+        isinstance(seen.event, Ended) and seen.event.how in ("finished", "failed")
+        for origin in first.parts.log.origins
+        for seen in first.parts.log.events(origin)
+    )
+    assert results >= len(ended) + len(surplus)
