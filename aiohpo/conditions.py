@@ -51,14 +51,21 @@ def resolve(
             if parent not in params:
                 raise UsageError(f"parameter {name!r}: when names an {unknown(parent)}")
     try:
-        sweep = tuple(TopologicalSorter(graph).static_order())
+        TopologicalSorter(graph).prepare()
     except CycleError as error:
         chain = " needs ".join(repr(name) for name in reversed(error.args[1]))
         raise UsageError(f"conditions form a cycle: {chain}; remove one of them.") from None
-    depth: dict[str, int] = {}
-    for name in sweep:
-        depth[name] = 1 + max((depth[parent] for parent in graph[name]), default=-1)
-    order = sorted(params, key=depth.__getitem__)  # stable: otherwise as declared
+    order: dict[str, None] = {}
+
+    def place(name: str) -> None:
+        if name not in order:
+            for parent in graph[name]:
+                place(parent)
+            order[name] = None
+
+    # not the sorter's own order, which goes by depth: as declared, but for parents declared after children
+    for name in params:
+        place(name)
 
     conditions: dict[str, Condition] = {}
     closures: dict[str, dict[int, Values]] = {}
@@ -80,7 +87,7 @@ def resolve(
                 f"{culprit!r} to have different values at the same time."
             )
         conditions[name], closures[name] = tuple(needs), closure
-    return conditions, order
+    return conditions, list(order)
 
 
 def _native(name: str, parent: str, param: Parameter, value: Scalar) -> float | int:
