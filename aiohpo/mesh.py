@@ -72,15 +72,20 @@ class Mesh:
         worker = self._worker_at.get(peer)
         if worker is not None:
             self.membership.heard(worker, now)
+        effects: list[Effect]
         match frame:
             case Hello():
                 return self._on_hello(now, peer, frame)
             case Refused(reason):
                 return self._on_refused(peer, reason)
             case Members(news):
-                return self._learn(news, now)
+                before = self.membership.incarnation
+                effects = self._learn(news, now)
+                if self.membership.incarnation > before:  # we refuted; whoever doubted us may not be linked
+                    effects.append(Send(peer, Members((self.membership.own_news(),))))
+                return effects
             case Ping(nonce):
-                effects: list[Effect] = [Send(peer, Pong(nonce))]
+                effects = [Send(peer, Pong(nonce))]
                 if worker is None:
                     effects += self.greet(peer, now)
                 elif (state := self.membership.state(worker)) is not None and state > State.ALIVE:
@@ -139,7 +144,9 @@ class Mesh:
         self.membership.heard(hello.worker, now)
         if hello.reply:
             effects.append(Send(peer, self._hello(hello.greeted, reply=False)))
-        if new:
+        believed = self.membership.state(hello.worker)
+        if new or (believed is not None and believed > State.ALIVE):
+            # A newcomer needs the table; one that we believe dead must hear of it to refute it.
             effects.append(Send(peer, Members(self.membership.news())))
             effects += self.gossip.ask(peer, now)
             effects += self._relink(now)

@@ -5,7 +5,7 @@ Every parameter has three faces:
 value    what the user's code sees: ``0.01``, ``128``, ``"adam"``, ``None``
 native   the number that is stored and sent: the value itself for Float and Int, the index of the choice for
          Categorical and Ordinal; converting there and back is exact
-unit     a number in [0, 1] on which searchers work; see :mod:`aiohpo.space` for the formulas
+unit     a number in [0, 1] on which searchers work; see :mod:`aiohpo.encoding` for the formulas
 
 A parameter does not know its name: the space does, and adds it to what goes wrong here.
 """

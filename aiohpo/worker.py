@@ -366,10 +366,7 @@ class PeerWorker:
     ) -> None:
         state, now = self.state, self._loop.time()
         if outcome is None:
-            if segment.row in self.view.beyond_line():
-                state.end(now, segment, "cancelled", step=channel.step, seconds=seconds)
-            else:
-                state.drop(segment)
+            state.yield_up(now, segment, step=channel.step, seconds=seconds)
             self._carry_out()
             return
         metrics = dict(outcome.metrics)

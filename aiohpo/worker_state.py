@@ -197,9 +197,19 @@ class WorkerState:
         self.ended_here += 1
         self.ended.append(segment.row)
 
-    def drop(self, segment: Segment) -> None:
-        """Forget an aborted segment that somebody else now owns; nothing is recorded."""
-        self.segments.pop(segment.trial, None)
+    def yield_up(self, now: float, segment: Segment, *, step: int, seconds: float) -> None:
+        """Give up an aborted segment without a result.
+
+        If it is somebody else's by now there is nothing to say. If it is still this worker's, it is withdrawn
+        when it lies behind the budget's line, or, should the line have moved meanwhile, released for anyone.
+        """
+        view, row = self.view, segment.row
+        mine = view.owner(row) == self.me and view.attempt(row) == segment.attempt
+        if not mine or view.status(row) is not Status.RUNNING:
+            self.segments.pop(segment.trial, None)
+            return
+        how = "cancelled" if row in view.beyond_line() else "released"
+        self.end(now, segment, how, step=step, seconds=seconds)
 
     def leave(self, wall: float, reason: str, now: float) -> None:
         """Record that this worker leaves and flush; keep it running until :meth:`flushed`, then say goodbye."""

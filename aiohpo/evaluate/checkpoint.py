@@ -13,6 +13,7 @@ import io
 import os
 import pickle
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,8 @@ def encode(obj: Any) -> bytes:
         ) from error
 
 
-def decode(data: bytes, directory: Path) -> Any:
-    """Undo :func:`encode`. Files are unpacked below ``directory``, and the path there is returned."""
+def decode(data: bytes, scratch: Callable[[], Path]) -> Any:
+    """Undo :func:`encode`. Files are unpacked below the directory that ``scratch`` makes; their path is returned."""
     if not data.startswith(MAGIC):
         return data
     head, _, body = data.partition(b"\n")
@@ -50,7 +51,7 @@ def decode(data: bytes, directory: Path) -> Any:
     if head == _RAW:
         return body
     if head == _TREE:
-        return unpack_tree(body, directory)
+        return unpack_tree(body, scratch())
     if head == _PICKLE:
         return pickle.loads(body)
     raise UsageError(f"checkpoint is of an unknown kind {head!r}: a newer aiohpo wrote it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import traceback
 from typing import Any
@@ -61,6 +62,9 @@ def conclude(trial: Trial, returned: Any) -> Outcome:
         return failed(trial.failure)
     if trial.decision is not Decision.CONTINUE:
         return Outcome(_ENDINGS[trial.decision])
+    if inspect.iscoroutine(returned):
+        returned.close()
+        return failed("the objective returned a coroutine: declare it with async def")
     metric = trial._objective.metric
     try:
         metrics = as_metrics(returned, metric)

@@ -13,6 +13,7 @@ around the training loop does not swallow it.
 from __future__ import annotations
 
 import math
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -88,7 +89,7 @@ class Trial:
         self._blobs = blobs
         self._objective = objective
         self._checkpoint = assignment.checkpoint
-        self._directory: tempfile.TemporaryDirectory[str] | None = None
+        self._directory: Path | None = None
         # None until steps() is first used; then whether the objective is inside its loop.
         self._stepping: bool | None = None
         self.config: Config = dict(assignment.config)
@@ -246,11 +247,10 @@ class Trial:
             return self._objective.load(data)
         return checkpoint.decode(data, self._scratch)
 
-    @property
     def _scratch(self) -> Path:
         if self._directory is None:
-            self._directory = tempfile.TemporaryDirectory(prefix="aiohpo-", ignore_cleanup_errors=True)
-        return Path(tempfile.mkdtemp(dir=self._directory.name))
+            self._directory = Path(tempfile.mkdtemp(prefix="aiohpo-"))
+        return Path(tempfile.mkdtemp(dir=self._directory))
 
     def predictions(self, **arrays: Any) -> None:
         """Store predictions by name (``valid=``, ``test=``), one row per example, for ensembles."""
@@ -262,5 +262,5 @@ class Trial:
         """End the segment: from now on every word raises :class:`TrialEnded`. Called by evaluators."""
         self._link = _CLOSED
         if self._directory is not None:
-            self._directory.cleanup()
+            shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
