@@ -32,14 +32,14 @@ class _Job:
         self.trial = trial
         self.done: asyncio.Future[Outcome] = loop.create_future()
 
-    def run(self) -> None:
-        outcome = run_segment(self.objective, self.trial)
+    def end(self, outcome: Outcome) -> None:
+        """Hand the outcome to the loop."""
         try:
-            self.loop.call_soon_threadsafe(self._finish, outcome)
+            self.loop.call_soon_threadsafe(self._set, outcome)
         except RuntimeError:
             pass  # the loop is closed; nobody waits
 
-    def _finish(self, outcome: Outcome) -> None:
+    def _set(self, outcome: Outcome) -> None:
         if not self.done.done():
             self.done.set_result(outcome)
 
@@ -49,28 +49,44 @@ class _Runner:
 
     def __init__(self) -> None:
         self.jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self.abandoned = False
+        # Guards the next two, so that TrialEnded is raised into user code and nowhere else: in the machinery of
+        # threading it would leave a thread that is never struck off the list of the living.
+        self._lock = threading.Lock()
+        self._abandoned = False
+        self._running = False
         # A daemon, so that an objective that hangs cannot hold up the interpreter's exit.
         self.thread = threading.Thread(target=self._main, name="aiohpo-objective", daemon=True)
         self.thread.start()
 
     def _main(self) -> None:
-        try:
-            while not self.abandoned:
-                job = self.jobs.get()
-                if job is None:
-                    return
-                job.run()
-        except TrialEnded:
-            # Raised into this thread by abandon() just after its job had ended.
-            pass
+        while (job := self.jobs.get()) is not None:
+            try:
+                with self._lock:
+                    if self._abandoned:
+                        return
+                    self._running = True
+                outcome = run_segment(job.objective, job.trial)
+                with self._lock:
+                    self._running = False
+                    _raise_in(threading.get_ident(), None)
+            except TrialEnded:
+                return  # abandoned when the objective had just returned
+            job.end(outcome)
 
     def abandon(self) -> None:
-        """End the running job at its next bytecode and the thread with it."""
-        self.abandoned = True
+        """End the running job at its next bytecode, and the thread with it."""
+        with self._lock:
+            self._abandoned = True
+            if self._running and self.thread.ident is not None:
+                _raise_in(self.thread.ident, TrialEnded)
         self.jobs.put(None)
-        if self.thread.ident is not None:
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self.thread.ident), ctypes.py_object(TrialEnded))
+
+
+def _raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raise ``error`` in another thread when it next runs Python; None takes back what has not arrived."""
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(
+        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
+    )
 
 
 class ThreadEvaluator:

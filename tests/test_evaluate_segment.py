@@ -1,0 +1,147 @@
+"""How a segment ended."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from evaluate_objectives import Recorder, assignment, behave, stop_at
+
+from aiohpo.evaluate import Objective, Trial
+from aiohpo.evaluate.segment import MAX_DETAIL, MAX_ERROR, failed, run_segment
+from aiohpo.interfaces import Decision, Outcome
+
+
+def run(function: Callable[[Trial], Any], channel: Recorder | None = None, **options: Any) -> Outcome:
+    objective = Objective(function, "loss")
+    return run_segment(objective, Trial(assignment(**options), channel or Recorder(), {}, objective))
+
+
+def test_a_returned_value_finishes_it() -> None:
+    """A number is the metric, a dict is taken as it is."""
+    assert run(lambda trial: 3) == Outcome("finished", {"loss": 3.0})
+    assert run(lambda trial: {"loss": 1, "auc": 2}) == Outcome("finished", {"loss": 1.0, "auc": 2.0})
+
+
+def test_a_report_is_as_good_as_a_returned_value() -> None:
+    """The last reported value counts if the objective returns nothing, or a dict without it."""
+    assert run(lambda trial: trial.report(2) or trial.report(1)) == Outcome("finished", {"loss": 1.0})
+    assert run(lambda trial: trial.report(2) or {"auc": 1}) == Outcome("finished", {"loss": 2.0, "auc": 1.0})
+
+
+@pytest.mark.parametrize(("decision", "kind"), [(Decision.PAUSE, "paused"), (Decision.STOP, "stopped")])
+def test_being_told_to_end_decides_over_what_is_returned(decision: Decision, kind: str) -> None:
+    """However the objective comes back after that, the segment was paused or stopped."""
+    for ending in (lambda t: t.report(1), lambda t: 5.0, lambda t: None, lambda t: float("nan")):
+        channel = Recorder(stop_at(1, decision))
+        assert run(lambda trial, ending=ending: (trial.report(2), ending(trial))[1], channel) == Outcome(kind)
+
+
+def test_an_error_after_the_end_is_still_an_error() -> None:
+    """A trial that was paused and then raised cannot be trusted to have saved what it needs."""
+
+    def objective(trial: Trial) -> None:
+        trial.report(1)
+        raise ValueError("late")
+
+    assert run(objective, Recorder(stop_at(1))).kind == "failed"
+
+
+def test_a_swallowed_end_changes_nothing() -> None:
+    """A bare ``except`` around every report neither resurrects the trial nor gets anything through."""
+    channel = Recorder(stop_at(3))
+    assert run(behave, channel, do="swallow") == Outcome("stopped")
+    assert len(channel.reports) == 3
+
+
+def test_a_failure_cannot_be_talked_away() -> None:
+    """After a NaN report the trial has failed, whatever the objective returns or raises."""
+
+    def objective(trial: Trial) -> float:
+        try:
+            trial.report(float("nan"))
+        except BaseException:
+            if trial["then"] == "raise":
+                raise ValueError("something else") from None
+        return 1.0
+
+    for then in ("return", "raise"):
+        outcome = run(objective, then=then)
+        assert outcome.kind == "failed"
+        assert "loss=nan" in (outcome.error or "")
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        ("raise", "ValueError: bad luck"),
+        ("raise huge", "ValueError: xxx"),
+        ("raise unprintable", r"Unprintable: \(its message cannot be printed\)"),
+        ("raise surrogate", r"ValueError: file \?"),
+        ("raise interrupt", "KeyboardInterrupt"),
+        ("raise generator exit", "GeneratorExit"),
+        ("memory error", "MemoryError"),
+        ("recursion", "RecursionError"),
+        ("exit", r"sys\.exit\(3\)"),
+        ("nan", "metric 'loss' is nan.*finite"),
+        ("inf", "metric 'loss' is inf"),
+        ("none", "returned None and never reported 'loss'"),
+        ("string", "returned str '0.5'.*return a number"),
+        ("list", "returned list"),
+        ("dict of strings", "metric 'loss' is str 'low'"),
+        ("dict without", "returned a dict without it and never reported 'loss'"),
+        ("dict odd names", "metric name int 1"),
+        ("odd number", "returned OddNumber"),
+        ("complex", "returned complex"),
+        ("array of two", "returned ndarray"),
+        ("big int", "OverflowError"),
+        ("report nan", "reported loss=nan at step 1"),
+        ("report string", "metric 'loss' is str '0.5'"),
+    ],
+)
+def test_every_mistake_is_a_failed_outcome_within_bounds(behaviour: str, error: str) -> None:
+    """One line of error, a bounded detail, both encodable; never an exception."""
+    outcome = run(behave, do=behaviour)
+    assert outcome.kind == "failed"
+    assert re.search(error, outcome.error or ""), outcome.error
+    assert len(outcome.error or "") <= MAX_ERROR
+    assert len(outcome.detail or "") <= MAX_DETAIL
+    assert "\n" not in (outcome.error or "")
+    ((outcome.error or "") + (outcome.detail or "")).encode()
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "loss"),
+    [("float32", 0.5), ("int64", 3.0), ("array of one", 0.5), ("decimal", 0.5), ("flag", 1.0)],
+)
+def test_numbers_of_all_kinds_are_fine(behaviour: str, loss: float) -> None:
+    """What is one number finishes the trial."""
+    outcome = run(behave, do=behaviour)
+    assert outcome.kind == "finished"
+    assert outcome.metrics["loss"] == loss
+
+
+def test_a_coroutine_from_an_ordinary_function_is_explained() -> None:
+    """A function that returns a coroutine should have been async def; no warning about it is left behind."""
+    outcome = run(behave, do="coroutine", x=1)
+    assert outcome.kind == "failed"
+    assert "async def" in (outcome.error or "")
+
+
+def test_the_traceback_is_the_users() -> None:
+    """The detail shows the user's frames and none of ours."""
+    detail = run(behave, do="raise").detail or ""
+    assert "evaluate_objectives.py" in detail
+    assert "segment.py" not in detail
+
+
+def test_a_failure_is_cut_to_bounds() -> None:
+    """The error keeps its start, the detail its end."""
+    outcome = failed("a" * 9_999, "b" * 9_999 + "end")
+    assert outcome.error is not None
+    assert len(outcome.error) == MAX_ERROR
+    assert outcome.detail is not None
+    assert len(outcome.detail) == MAX_DETAIL
+    assert outcome.detail.endswith("end")

@@ -1,0 +1,278 @@
+"""The trial as the objective sees it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from evaluate_objectives import Recorder, assignment, stop_at
+
+from aiohpo.blobs import BlobStore
+from aiohpo.evaluate import Objective, Trial, TrialEnded
+from aiohpo.interfaces import Assignment, Decision, UsageError
+
+
+class Blobs(dict[str, bytes]):
+    """Blobs in memory, named by their number."""
+
+    def put(self, data: bytes) -> str:
+        name = f"blob{len(self)}"
+        self[name] = data
+        return name
+
+
+def make(channel: Recorder | None = None, *, blobs: Any = None, objective: Any = None, **options: Any) -> Trial:
+    return Trial(
+        assignment(**options),
+        channel or Recorder(),
+        Blobs() if blobs is None else blobs,
+        objective or Objective(None, "loss"),
+    )
+
+
+# ---------------------------------------------------------------------------------------------- reading
+def test_it_reads_like_its_configuration() -> None:
+    """Parameters by name; id, number, start and a status line."""
+    trial = make(lr=0.1, kind="sgd", start=3, max_steps=9)
+    assert trial["lr"] == 0.1
+    assert "kind" in trial
+    assert "momentum" not in trial
+    assert (trial.id, trial.number, trial.start, trial.max_steps) == ("w.1", 1, 3, 9)
+    assert repr(trial) == "<Trial w.1: lr=0.1, kind='sgd'; step 3 of 9>"
+
+
+def test_an_absent_parameter_is_named_with_those_there_are() -> None:
+    """The KeyError lists what the configuration has."""
+    with pytest.raises(KeyError, match=r"no parameter 'momentum'.*lr"):
+        make(lr=0.1)["momentum"]
+
+
+def test_its_configuration_is_a_copy() -> None:
+    """An objective that edits its configuration does not edit the worker's."""
+    given = Assignment("w.1", 1, {"lr": 0.1})
+    Trial(given, Recorder(), Blobs(), Objective(None)).config["lr"] = 7
+    assert given.config == {"lr": 0.1}
+
+
+# ------------------------------------------------------------------------------------------------ steps
+def test_steps_go_from_where_it_was_paused_to_the_end() -> None:
+    """Steps are counted from 1, and a resumed trial goes on behind its start."""
+    assert list(make(max_steps=3).steps()) == [1, 2, 3]
+    assert list(make(max_steps=5, start=3).steps()) == [4, 5]
+    assert list(make(max_steps=5, start=5).steps()) == []
+
+
+@pytest.mark.parametrize("decision", [Decision.STOP, Decision.PAUSE])
+def test_steps_end_when_told_to(decision: Decision) -> None:
+    """After a PAUSE or STOP the loop ends at its next turn, even without an end of its own."""
+    channel = Recorder(stop_at(2, decision))
+    trial = make(channel)
+    for _ in trial.steps():
+        trial.report(0.5)
+    assert [step for step, _ in channel.reports] == [1, 2]
+    assert trial.decision is decision
+    assert trial.ended
+
+
+def test_steps_end_at_the_step_to_pause_at() -> None:
+    """A trial pauses at to_step even if the channel says nothing and nothing was reported."""
+    trial = make(to_step=2, max_steps=9)
+    assert list(trial.steps()) == [1, 2]
+    assert trial.decision is Decision.PAUSE
+
+
+def test_a_complete_trial_is_not_paused() -> None:
+    """Pausing at the last step would leave a trial that has nothing more to do."""
+    trial = make(to_step=3, max_steps=3)
+    for _ in trial.steps():
+        trial.report(0.5)
+    assert not trial.ended
+
+
+def test_breaking_out_of_steps_is_fine() -> None:
+    """An objective may stop on its own, and report after the loop at the step it reached."""
+    channel = Recorder()
+    trial = make(channel, max_steps=9)
+    for step in trial.steps():
+        trial.report(0.5)
+        if step == 2:
+            break
+    trial.report(test=0.25)
+    assert channel.reports == [(1, {"loss": 0.5}), (2, {"loss": 0.5}), (2, {"test": 0.25})]
+    assert not trial.ended
+
+
+def test_several_reports_in_a_step_belong_to_it() -> None:
+    """Within steps() a second report is about the same step, also after the first said to pause."""
+    channel = Recorder(stop_at(1, Decision.PAUSE))
+    trial = make(channel)
+    for _ in trial.steps():
+        trial.report(0.5)
+        trial.report(train=0.25)
+    assert channel.reports == [(1, {"loss": 0.5}), (1, {"train": 0.25})]
+
+
+# ---------------------------------------------------------------------------------------------- reports
+def test_reports_outside_steps_count_by_themselves() -> None:
+    """Without steps() each report is a step."""
+    channel = Recorder()
+    trial = make(channel, start=4)
+    trial.report(0.5)
+    trial.report(0.4)
+    trial.report(0.3, step=9)
+    assert [step for step, _ in channel.reports] == [5, 6, 9]
+    assert trial.step == 9
+
+
+def test_a_report_names_its_metrics() -> None:
+    """One number is the study's metric; names and dicts are taken as given."""
+    channel = Recorder()
+    trial = make(channel)
+    trial.report(np.float32(0.5))
+    trial.report(1, extra=2)
+    trial.report({"loss": 3, "extra": 4})
+    trial.report(other=5)
+    assert [metrics for _, metrics in channel.reports] == [
+        {"loss": 0.5},
+        {"loss": 1.0, "extra": 2.0},
+        {"loss": 3.0, "extra": 4.0},
+        {"other": 5.0},
+    ]
+    assert trial.reported == 3.0
+
+
+@pytest.mark.parametrize("decision", [Decision.STOP, Decision.PAUSE])
+def test_reporting_after_the_end_unwinds(decision: Decision) -> None:
+    """A loop that ignores the decision is ended by its next report, through any ``except Exception``."""
+    trial = make(Recorder(stop_at(1, decision)))
+    trial.report(0.5)
+    with pytest.raises(TrialEnded):
+        trial.report(0.4)
+    assert not issubclass(TrialEnded, Exception)
+
+
+def test_a_loop_without_steps_pauses_at_its_step() -> None:
+    """to_step ends it as well: with the next report."""
+    trial = make(to_step=2)
+    trial.report(0.5)
+    assert not trial.ended
+    trial.report(0.4)
+    assert trial.ended
+    with pytest.raises(TrialEnded):
+        trial.report(0.3)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), np.float64("-inf")])
+def test_a_report_that_is_not_finite_fails_the_trial(value: float) -> None:
+    """Nothing reaches the channel, and the failure says which metric, value and step."""
+    channel = Recorder()
+    trial = make(channel)
+    with pytest.raises(TrialEnded):
+        trial.report(value)
+    assert not channel.reports
+    assert trial.failure is not None
+    assert "loss=" in trial.failure
+    assert "step 1" in trial.failure
+
+
+def test_other_metrics_may_be_nan() -> None:
+    """Only the objective has to be finite."""
+    channel = Recorder()
+    make(channel).report(0.5, auc=float("nan"))
+    assert len(channel.reports) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (("0.5",), {}, "metric 'loss' is str"),
+        ((), {}, "needs a number"),
+        ((0.5,), {"loss": 0.5}, "twice"),
+        ((), {"auc": "high"}, "metric 'auc' is str"),
+        ((0.5,), {"step": 0}, "in order"),
+        ((0.5,), {"step": 2}, "step 2 comes after step 3"),
+        ((0.5,), {"step": 1.5}, "whole number"),
+        ((0.5,), {"step": "4"}, "whole number"),
+        ((0.5,), {"step": 10}, "beyond max_steps=9"),
+    ],
+)
+def test_a_wrong_report_says_what_is_wrong(arguments: Any, options: Any, message: str) -> None:
+    """Each mistake is an ordinary, catchable error with its remedy, and nothing is sent."""
+    channel = Recorder()
+    trial = make(channel, start=3, max_steps=9)
+    with pytest.raises(UsageError, match=message):
+        trial.report(*arguments, **options)
+    assert not channel.reports
+
+
+# ------------------------------------------------------------------------------------------------ blobs
+def test_checkpoints_go_to_the_store_and_back() -> None:
+    """What is saved at a step is what a later segment restores; only the digest goes through the channel."""
+    channel, blobs = Recorder(), Blobs()
+    trial = make(channel, blobs=blobs, max_steps=3)
+    assert trial.restore() is None
+    for _ in trial.steps():
+        trial.save({"step": trial.step})
+    assert trial.restore() == {"step": 3}
+    assert [step for step, _, _ in channel.saves] == [1, 2, 3]
+    _, digest, size = channel.saves[1]
+    assert size == len(blobs[digest])
+    assert make(blobs=blobs, start=2, checkpoint=digest).restore() == {"step": 2}
+
+
+def test_a_study_may_have_its_own_format() -> None:
+    """dump and load replace our encoding altogether."""
+    objective = Objective(None, dump=lambda obj: obj.encode(), load=lambda data: data.decode())
+    blobs = Blobs()
+    trial = make(blobs=blobs, objective=objective)
+    trial.save("state")
+    assert list(blobs.values()) == [b"state"]
+    assert trial.restore() == "state"
+
+
+def test_a_dump_that_returns_no_bytes_is_an_error() -> None:
+    """The message names what came back."""
+    trial = make(objective=Objective(None, dump=lambda obj: "text", load=lambda data: data))  # type: ignore[arg-type, return-value]
+    with pytest.raises(UsageError, match="dump returned str"):
+        trial.save(1)
+
+
+def test_a_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
+    """A trial must not silently start over with the steps of another counted as done."""
+    with pytest.raises(UsageError, match="not in the blob store"):
+        make(blobs=BlobStore(tmp_path), checkpoint="ab" * 32, start=3).restore()
+
+
+def test_a_restored_directory_lives_as_long_as_the_segment(tmp_path: Path) -> None:
+    """Scratch files are gone when the trial is closed."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "w").write_text("1")
+    trial = make()
+    trial.save(tmp_path / "model")
+    back = trial.restore()
+    assert (back / "w").read_text() == "1"
+    trial.close()
+    assert not back.exists()
+
+
+def test_predictions_are_stored_by_name() -> None:
+    """Each array becomes a blob."""
+    channel, blobs = Recorder(), Blobs()
+    make(channel, blobs=blobs).predictions(valid=[[0.1, 0.9]], test=np.zeros(3))
+    assert set(channel.stored) == {"valid", "test"}
+    assert len(blobs) == 2
+
+
+def test_a_closed_trial_says_nothing_more() -> None:
+    """Whoever still holds a trial whose segment is over gets TrialEnded, and nothing is sent."""
+    channel = Recorder()
+    trial = make(channel)
+    trial.close()
+    for word in (lambda: trial.report(0.5), lambda: trial.save(b""), lambda: trial.predictions(valid=[1.0])):
+        with pytest.raises(TrialEnded):
+            word()
+    assert not channel.reports
+    assert not channel.saves
+    assert not channel.stored
