@@ -25,7 +25,7 @@ def floats(draw: st.DrawFn, /, **options: Any) -> Float:
         low = draw(st.sampled_from([0.0, -0.7, 1.0, 100.1]))
         return Float(low, low + draw(st.integers(1, 50)) * step, step=step, **options)
     low = draw(st.floats(1e-9, 1e3) if form == "log" else st.floats(-1e6, 1e6))
-    high = low * draw(st.floats(1.001, 1e6)) if form == "log" else low + draw(st.floats(1e-3, 1e6))
+    high = low * draw(st.floats(1.001, 1e6)) if form == "log" else low + draw(st.floats(1e-3, 1e6)) * max(1.0, abs(low))
     return Float(low, high, log=form == "log", **options)
 
 
