@@ -98,7 +98,7 @@ class CannotFitNothing(Good):
 class Slow(Good):
     def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
         if view.n_observed == 200:
-            sum(k * k for k in range(400_000))
+            sum(k * k for k in range(2_000_000))
         return super().ask(view, rng, n)
 
 

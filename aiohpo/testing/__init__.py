@@ -6,6 +6,7 @@ from .searchers import check_searcher, example_spaces
 from .simloop import RealWorldError, SimDeadlock, SimError, SimLivelock, SimLoop, SimTimeout, run
 from .simnet import SimNetwork, SimTransport, Traffic
 from .staticview import StaticView
+from .transports import check_transport
 
 __all__ = [
     "RealWorldError",
@@ -20,6 +21,7 @@ __all__ = [
     "Traffic",
     "check_scheduler",
     "check_searcher",
+    "check_transport",
     "example_spaces",
     "run",
 ]
