@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 import msgpack
@@ -579,6 +580,9 @@ class Foreign(Malformed):
     """A frame of another format version or another study."""
 
 
+_SHARED_BYTES = 64 << 10
+
+
 def decode_frame(tag: bytes, data: bytes) -> Frame:
     """Parse one frame. Raises :class:`Foreign` for another study's, :class:`Malformed` for anything else.
 
@@ -586,6 +590,11 @@ def decode_frame(tag: bytes, data: bytes) -> Frame:
     """
     if not 5 < len(data) <= MAX_FRAME:
         raise Malformed(f"a frame of {len(data)} bytes")
+    # Workers of one process share what they receive: frames are immutable.
+    return _decode_shared(tag, data) if len(data) <= _SHARED_BYTES else _decode_frame(tag, data)
+
+
+def _decode_frame(tag: bytes, data: bytes) -> Frame:
     foreign = data[0] != FORMAT or data[1:5] != tag
     try:
         fields = msgpack.unpackb(data[5:], strict_map_key=True)
@@ -599,3 +608,6 @@ def decode_frame(tag: bytes, data: bytes) -> Frame:
     if entry is None or len(fields) != entry[0]:
         raise Malformed(f"unknown frame kind {fields[0]!r:.60} with {len(fields)} fields")
     return entry[1](fields)
+
+
+_decode_shared = lru_cache(maxsize=32)(_decode_frame)

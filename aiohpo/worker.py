@@ -149,7 +149,6 @@ class PeerWorker:
         self._failure: BaseException | None = None
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
-        self._asked = 0
         self._fitted = -1  # n_observed of the model in use
 
     # --------------------------------------------------------------------------------------------- life
@@ -165,7 +164,8 @@ class PeerWorker:
         # Which draws a worker makes depends on its place in the launch and on what is already known, so that
         # a run with a seed repeats, and a resumed one does not repeat itself.
         name = rank if rank is not None else int(self.id, 16)
-        self._rng_key = (parts.seed, name, self.view.n_rows)
+        self._rng = np.random.default_rng([parts.seed, name, self.view.n_rows])
+        self._model = _fitting(parts.searcher)
         parts.searcher.setup(self.view.space, parts.seed, Identity(self.id, rank, self._identity.size))
         parts.scheduler.setup(parts.max_steps, parts.seed, self._identity)
         await parts.transport.start(self._on_frame)
@@ -196,8 +196,8 @@ class PeerWorker:
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(self._sync())]
-                if isinstance(self.parts.searcher, FittingSearcher):
-                    helpers.append(group.create_task(self._refit()))
+                if self._model is not None:
+                    helpers.append(group.create_task(self._refit(self._model)))
                 self._task = group.create_task(self._evaluate())
                 await asyncio.wait([self._task])
                 for task in helpers:
@@ -306,13 +306,12 @@ class PeerWorker:
             return segment, None
         if not state.may_propose() or self.exhausted:
             return None
-        rng = self._rng()
-        choice = parts.scheduler.next(self.view, state.claims, rng)
+        choice = parts.scheduler.next(self.view, state.claims, self._rng)
         if isinstance(choice, NewTrial):
             await self._fresh_model()
             if not state.may_propose():  # others were faster while the model was being fitted
                 return None
-            configs = parts.searcher.ask(self.view, rng, 1)
+            configs = parts.searcher.ask(self.view, self._rng, 1)
             if not configs:
                 self.exhausted = True
                 return None
@@ -327,10 +326,6 @@ class PeerWorker:
             self._carry_out()
             return segment, choice.to_step
         return None
-
-    def _rng(self) -> np.random.Generator:
-        self._asked += 1
-        return np.random.default_rng([*self._rng_key, self._asked])
 
     async def _run_segment(self, segment: Segment, to_step: int | None) -> None:
         parts, loop = self.parts, self._loop
@@ -352,14 +347,20 @@ class PeerWorker:
         except TimeoutError:
             outcome = Outcome("failed", {}, f"timed out after {timeout:g} s (the trial timeout)")
         except asyncio.CancelledError:
-            # Three reasons: the segment is no longer wanted, this worker stops, or somebody cancels us all.
-            if self._stopping or not segment.doomed or self._task is None or self._task.cancelling() > 1:
+            if not self._only_aborted(segment):
                 raise
-            self._task.uncancel()
         finally:
             self.current = None
             self.busy_seconds += loop.time() - began
         self._end_segment(segment, channel, outcome, loop.time() - began)
+
+    def _only_aborted(self, segment: Segment) -> bool:
+        """Whether a cancellation meant just this segment, not this worker or everything around it."""
+        task = self._task
+        if self._stopping or not segment.doomed or task is None or task.cancelling() > 1:
+            return False
+        task.uncancel()
+        return True
 
     def _end_segment(
         self, segment: Segment, channel: _Channel, outcome: Outcome | None, seconds: float
@@ -415,9 +416,7 @@ class PeerWorker:
             pass
 
     # ---------------------------------------------------------------------------------------- the model
-    async def _refit(self) -> None:
-        searcher = self.parts.searcher
-        assert isinstance(searcher, FittingSearcher)
+    async def _refit(self, searcher: FittingSearcher) -> None:
         while True:
             await self._refit_wanted.wait()
             self._refit_wanted.clear()
@@ -432,7 +431,7 @@ class PeerWorker:
         """Wait for a model that knows the newest results, but only as long as that hardly costs anything:
         a tenth of the mean time that a trial takes. With evaluations of seconds and fits of milliseconds
         every suggestion then knows everything; with evaluations of microseconds nobody waits."""
-        if not isinstance(self.parts.searcher, FittingSearcher) or self._fitted >= self.view.n_observed:
+        if self._model is None or self._fitted >= self.view.n_observed:
             return
         ended = max(self.state.ended_here, 1)
         patience = min(0.1 * self.busy_seconds / ended, 2.0)
@@ -546,6 +545,10 @@ class PeerWorker:
 
     def __repr__(self) -> str:
         return f"<PeerWorker {self.id}: {self.view!r}>"
+
+
+def _fitting(searcher: object) -> FittingSearcher | None:
+    return searcher if isinstance(searcher, FittingSearcher) else None
 
 
 def _joined(batches: list[Batch]) -> list[Batch]:
