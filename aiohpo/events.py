@@ -580,7 +580,7 @@ class Foreign(Malformed):
     """A frame of another format version or another study."""
 
 
-_SHARED_BYTES = 64 << 10
+_SHARED_BYTES = 4 << 10
 
 
 def decode_frame(tag: bytes, data: bytes) -> Frame:

@@ -7,6 +7,7 @@ import copy
 import hashlib
 import json
 import math
+import platform
 import tempfile
 import time as _time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -93,7 +94,6 @@ class Study:
         self._task()  # what is wrong with it should be said here, not when it runs
         self._replica: tuple[Log, View] | None = None
         self._opened: RunDirectory | None = None
-        self._gone: frozenset[str] = frozenset()
         self._manual: Manual | None = None
         self._workers: list[PeerWorker] = []
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -262,10 +262,11 @@ class Study:
 
         worker_id = identity.worker if identity else new_worker_id()
         log, view = Log(), View(self.space, self.metric, self.mode)
-        directory, gone = self._open(), self._gone
+        directory, gone = self._open(), frozenset[str]()
         if directory is not None:
             loaded = directory.load(log, view)
-            gone = loaded.gone
+            # A lock tells only about processes of this machine.
+            gone = frozenset(w for w in loaded.gone if view.host(w) == platform.node())
             self.notices += [str(damage) for damage in loaded.damage]
             blobs = directory.blobs
         else:
@@ -364,7 +365,6 @@ class Study:
             directory = self._open()
             if directory is not None:
                 loaded = directory.load(*self._replica)
-                self._gone = loaded.gone
                 self.notices += [str(damage) for damage in loaded.damage]
         return self._replica[1]
 

@@ -404,6 +404,11 @@ class View:
             return details.facts.owner
         return None if self._status[row] == Status.QUEUED else self._names[self._origin[row]]
 
+    def host(self, worker: str) -> str | None:
+        """The machine that a worker runs (or ran) on."""
+        info = self.workers.get(worker)
+        return info.started.host if info and info.started else None
+
     def config(self, row: int) -> Config:
         d = self.space.dim
         native = self._rows[row * d : row * d + d]
