@@ -1,0 +1,73 @@
+"""Configurations that nobody has evaluated or is evaluating, each at most once.
+
+Every searcher ends in the same two questions: is this row new, and what if none of mine is? A space that is
+almost exhausted is searched systematically, so that the last configuration is found and then none is returned.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from aiohpo.interfaces import FloatArray, View
+    from aiohpo.space import Space
+
+SAMPLES = 256  # with 97 % of a finite space seen, 256 random rows still find a new one in 99.96 % of asks
+SCAN = 1024
+
+
+def distinct(units: FloatArray) -> NDArray[np.intp]:
+    """Return the indices of the first occurrence of each row of ``units`` (n, d), ascending."""
+    if len(units) < 2:
+        return np.arange(len(units))
+    rows = np.nan_to_num(units, nan=-1.0)
+    # a random projection tells rows apart at a tenth of the cost of sorting them lexicographically
+    key = rows @ np.random.default_rng(rows.shape[1]).random(rows.shape[1])
+    return np.sort(np.unique(key, return_index=True)[1])
+
+
+def unseen(view: View, units: FloatArray) -> FloatArray:
+    """Return the rows of snapped ``units`` (n, d) that are new to ``view``, each once, in the given order."""
+    units = units[~view.seen(units)]
+    return units[distinct(units)]
+
+
+def every(space: Space) -> Iterator[FloatArray]:
+    """Yield all configurations of a finite space, as unit rows (k, d), in chunks."""
+    grid = space.grid(int(space.cardinality.max(initial=1)))
+    while chunk := list(islice(grid, SCAN)):
+        yield space.encode(chunk)
+
+
+def anything(view: View, rng: np.random.Generator, n: int, besides: FloatArray) -> FloatArray:
+    """Return up to ``n`` random new rows that are not among ``besides`` (k, d): fewer only if no more exist."""
+    space = view.space
+    taken = besides
+    for _ in range(4):
+        rows = unseen(view, space.sample(rng, max(SAMPLES, n)))
+        rows = _without(rows, taken)
+        taken = np.concatenate([taken, rows[: n - (len(taken) - len(besides))]])
+        if len(taken) - len(besides) >= n:
+            return taken[len(besides) :]
+    if np.isfinite(space.size):
+        for rows in every(space):
+            rows = _without(unseen(view, rows), taken)
+            taken = np.concatenate([taken, rows[: n - (len(taken) - len(besides))]])
+            if len(taken) - len(besides) >= n:
+                break
+    return taken[len(besides) :]
+
+
+def _without(rows: FloatArray, taken: FloatArray) -> FloatArray:
+    """Drop the rows that are among ``taken``."""
+    if not len(taken) or not len(rows):
+        return rows
+    first = distinct(np.concatenate([taken, rows]))
+    return rows[first[first >= len(taken)] - len(taken)]
