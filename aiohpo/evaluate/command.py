@@ -43,7 +43,8 @@ from .process_group import ProcessGroup, describe_exit
 from .segment import conclude, failed
 from .trial import Trial, TrialEnded
 
-_PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([^{}\s\"':,]+)\}")
+# {{name}} is a literal {name}; braces around anything that is no name, such as JSON, are left alone.
+_PLACEHOLDER = re.compile(r"\{(\{[^{}\s\"':,]+\})\}|\{([^{}\s\"':,]+)\}")
 _INPUTS = ("arguments", "json")
 _MAX_LINE = 1 << 20
 # Seconds for a killed program to be gone, before the next one starts or the evaluator is closed.
@@ -80,7 +81,7 @@ class CommandEvaluator:
         self._json = input == "json"
         self._directory = None if directory is None else str(directory)
         self._grace = grace
-        self._names = {found[1] for word in self._command for found in _PLACEHOLDER.finditer(word) if found[1]}
+        self._names = {found[2] for word in self._command for found in _PLACEHOLDER.finditer(word) if found[2]}
         self._objective: Objective | None = None
         self._blobs: Any = None
         self._last: _Run | None = None
@@ -98,9 +99,9 @@ class CommandEvaluator:
         """Return the command line for ``config``; raise UsageError for a placeholder that it has no value for."""
 
         def fill(found: re.Match[str]) -> str:
-            name = found[1]
-            if name is None:
-                return found[0][0]
+            literal, name = found.groups()
+            if literal is not None:
+                return str(literal)
             if name not in config:
                 raise UsageError(
                     f"the command's placeholder {{{name}}} has no value in this configuration, which has "

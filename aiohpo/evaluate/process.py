@@ -56,6 +56,8 @@ class _Child:
         self.ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
         self._done: asyncio.Future[Outcome] | None = None
         self._channel: Channel | None = None
+        # Why we killed it, if we did for a reason that its exit does not tell.
+        self._how = ""
         ours, theirs = socket.socketpair()
         out, their_out = os.pipe()
         try:
@@ -137,13 +139,18 @@ class _Child:
 
     def _on_lost(self) -> None:
         """The socket is closed: by the child's end, which is noticed soon, or by the objective."""
-        self._loop.call_later(_HANG_UP, self.group.kill)
+        self._loop.call_later(_HANG_UP, self._kill_lost)
+
+    def _kill_lost(self) -> None:
+        if self.group.returncode is None:
+            self._how = "closed its connection to the worker, or wrote to it"
+            self.group.kill()
 
     def _on_exit(self, returncode: int) -> None:
         # The last words may be in the pipes still.
         self._wire.read()
         self._output.drain()
-        how = describe_exit(returncode)
+        how = self._how or describe_exit(returncode)
         if not self.ready.done():
             self.ready.set_exception(_Unusable(f"the objective's process {how} while importing it", self._output.tail))
         if self._done is not None and not self._done.done():
@@ -170,7 +177,7 @@ class ProcessEvaluator:
 
     def __repr__(self) -> str:
         child = self._child
-        return f"<ProcessEvaluator {'idle' if child is None else child.group!r}>"
+        return f"<ProcessEvaluator: {'no process' if child is None else child.group}>"
 
     async def start(self, objective: Objective, blobs: Any) -> None:
         if objective.function is None:

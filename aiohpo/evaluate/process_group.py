@@ -18,10 +18,12 @@ import fcntl
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+_F_SETSIG = 10  # <asm-generic/fcntl.h>; the fcntl module has it from Python 3.12 only
 # Seconds between looks at a process where the platform has no pidfd to wait on.
 _POLL = 0.02
 
@@ -127,11 +129,14 @@ class ProcessGroup:
 
 def _tie(line: int, group: int) -> None:
     """Have the kernel kill ``group`` when the other end of ``line`` is closed (Linux only)."""
-    if not hasattr(fcntl, "F_SETSIG") and os.uname().sysname != "Linux":
+    if sys.platform != "linux":
         return
-    fcntl.fcntl(line, fcntl.F_SETOWN, -group)
-    fcntl.fcntl(line, getattr(fcntl, "F_SETSIG", 10), signal.SIGKILL)
-    fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
+    try:
+        fcntl.fcntl(line, fcntl.F_SETOWN, -group)
+        fcntl.fcntl(line, _F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
+    except OSError:
+        pass  # the program is gone already, or a sandbox's kernel does not know this; all else still works
 
 
 def describe_exit(returncode: int) -> str:

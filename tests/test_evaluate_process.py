@@ -1,0 +1,460 @@
+"""Objectives in a persistent process: real ones, with bounded waits."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import evaluate_objectives
+import pytest
+from evaluate_objectives import (
+    Recorder,
+    assignment,
+    async_double,
+    behave,
+    behave_async,
+    double,
+    gone,
+    stepping,
+    stop_at,
+    whoami,
+)
+
+from aiohpo.blobs import BlobStore
+from aiohpo.evaluate import Objective
+from aiohpo.evaluate import process as module
+from aiohpo.evaluate.process import ProcessEvaluator
+from aiohpo.interfaces import Decision, Evaluator, Outcome, UsageError
+
+pytestmark = pytest.mark.smoke
+T = TypeVar("T")
+Start = Callable[..., Awaitable[ProcessEvaluator]]
+
+
+async def within(awaitable: Awaitable[T], seconds: float = 30.0) -> T:
+    return await asyncio.wait_for(awaitable, seconds)
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.fixture
+async def start(tmp_path: Path) -> AsyncIterator[Start]:
+    """Start evaluators of given functions; close them afterwards and see that nothing stays open."""
+    evaluators: list[ProcessEvaluator] = []
+    before = descriptors()
+
+    async def start(function: Callable[..., Any], **options: Any) -> ProcessEvaluator:
+        evaluators.append(ProcessEvaluator())
+        await within(evaluators[-1].start(Objective(function, **options), BlobStore(tmp_path / "blobs")))
+        return evaluators[-1]
+
+    yield start
+    for evaluator in evaluators:
+        await within(evaluator.aclose())
+    assert descriptors() == before
+
+
+async def cancel_when_heard(evaluator: ProcessEvaluator, channel: Recorder, **options: Any) -> None:
+    run = asyncio.ensure_future(evaluator.run(assignment(**options), channel))
+    await within(channel.heard.wait())
+    run.cancel()
+    started = time.monotonic()
+    with pytest.raises(asyncio.CancelledError):
+        await run
+    assert time.monotonic() - started < 1.0
+
+
+# ------------------------------------------------------------------------------------------- as it should be
+async def test_it_runs_many_segments_in_one_process(start: Start) -> None:
+    """The child is not ours, is persistent, and leads its own session, away from the terminal's Ctrl-C."""
+    evaluator = await start(whoami)
+    assert isinstance(evaluator, Evaluator)
+    outcomes = [await within(evaluator.run(assignment(), Recorder())) for _ in range(3)]
+    metrics = [outcome.metrics for outcome in outcomes]
+    assert metrics[0] == metrics[1] == metrics[2]
+    assert metrics[0]["pid"] == metrics[0]["group"] == metrics[0]["session"] != os.getpid()
+
+
+async def test_a_segment_goes_from_checkpoint_to_pause(start: Start, tmp_path: Path) -> None:
+    """Reports, decisions, checkpoints and predictions cross the pipe; blobs are written by the child."""
+    evaluator, first, second = await start(stepping), Recorder(), Recorder()
+    assert await within(evaluator.run(assignment(to_step=2, max_steps=4), first)) == Outcome("paused")
+    step, digest, size = first.saves[-1]
+    assert BlobStore(tmp_path / "blobs").path(digest).stat().st_size == size
+    outcome = await within(evaluator.run(assignment(start=step, checkpoint=digest, max_steps=4), second))
+    assert outcome == Outcome("finished", {"loss": 10.0})
+    assert [at for at, _ in first.reports + second.reports] == [1, 2, 3, 4]
+    assert set(second.stored) == {"valid"}
+
+
+@pytest.mark.parametrize(("decision", "kind"), [(Decision.STOP, "stopped"), (Decision.PAUSE, "paused")])
+async def test_decisions_reach_the_objective(start: Start, decision: Decision, kind: str) -> None:
+    """A STOP or PAUSE ends the steps."""
+    channel = Recorder(stop_at(3, decision))
+    assert await within((await start(stepping)).run(assignment(max_steps=9), channel)) == Outcome(kind)
+    assert len(channel.reports) == 3
+
+
+async def test_it_runs_async_objectives_too(start: Start) -> None:
+    """They get an event loop of their own in the child."""
+    evaluator = await start(async_double)
+    for x in range(3):
+        assert (await within(evaluator.run(assignment(x=x), Recorder()))).metrics == {"loss": 2.0 * x}
+
+
+async def test_what_it_prints_is_its_trials_log(start: Start) -> None:
+    """stdout and stderr, print and raw writes, all before the outcome is known, and of this trial only."""
+    evaluator = await start(behave)
+    texts = {"print": "hello from w.1\nand stderr\n", "print raw": "raw \ufffd bytes\n", "fine": ""}
+    for behaviour, text in texts.items():
+        channel = Recorder()
+        assert (await within(evaluator.run(assignment(do=behaviour), channel))).kind == "finished"
+        assert channel.text == text
+
+
+# ------------------------------------------------------------------------------------------------- starting
+async def test_what_cannot_be_imported_is_refused(start: Start) -> None:
+    """A closure, and a study without objective, are usage errors that name the remedy."""
+    with pytest.raises(UsageError, match="thread"):
+        await start(lambda trial: 1.0)
+    with pytest.raises(UsageError, match="needs an objective"):
+        await ProcessEvaluator().start(Objective(None), BlobStore(Path()))
+    with pytest.raises(UsageError, match="blobs on disk"):
+        await ProcessEvaluator().start(Objective(double), {})
+
+
+async def test_an_import_that_fails_in_the_child_is_a_usage_error(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the user's file raised there is shown, with the traceback."""
+    file = tmp_path / "aiohpo_only_here.py"
+    file.write_text("def objective(trial): return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = __import__("aiohpo_only_here")
+    monkeypatch.setitem(sys.modules, "aiohpo_only_here", module)
+    for text, message in (
+        ("x = 1\n", "does not define 'objective'"),
+        ("1/0\n", r"ZeroDivisionError(.|\n)*line 1"),
+        ("import os; os._exit(4)\n", "exited with code 4 while importing"),
+        ("raise SystemExit('argument missing')\n", "argument missing"),
+        ("print('loading'); import os, signal; os.kill(os.getpid(), 9)\n", r"SIGKILL(.|\n)*loading"),
+    ):
+        file.write_text(text)
+        with pytest.raises(UsageError, match=message):
+            await start(module.objective)
+
+
+async def test_the_child_sees_our_arguments_and_path(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file that reads sys.argv or imports from a path that was added at run time works there as here."""
+    (tmp_path / "aiohpo_reads_argv.py").write_text(
+        "import sys, os\nARGV = list(sys.argv)\n"
+        "def objective(trial): return {'loss': len(ARGV), 'leaked': 'AIOHPO_SYS_PATH' in os.environ}\n"
+    )
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(sys, "argv", ["train.py", "--a", "--b"])
+    module = __import__("aiohpo_reads_argv")
+    monkeypatch.setitem(sys.modules, "aiohpo_reads_argv", module)
+    evaluator = await start(module.objective)
+    assert (await within(evaluator.run(assignment(), Recorder()))).metrics == {"loss": 3.0, "leaked": 0.0}
+
+
+# ------------------------------------------------------------------------------------------------ behaving badly
+@pytest.mark.parametrize(
+    ("behaviour", "error"),
+    [
+        ("raise", "ValueError: bad luck"),
+        ("raise huge", "ValueError: xxx"),
+        ("raise unprintable", "cannot be printed"),
+        ("raise surrogate", "file"),
+        ("raise interrupt", "KeyboardInterrupt"),
+        ("recursion", "RecursionError"),
+        ("exit", "sys.exit(3)"),
+        ("nan", "is nan"),
+        ("none", "returned None"),
+        ("string", "returned str '0.5'"),
+        ("dict of strings", "metric 'loss' is str 'low'"),
+        ("coroutine", "async def"),
+        ("report nan", "reported loss=nan"),
+        ("report string", "metric 'loss' is str"),
+    ],
+)
+async def test_a_failing_objective_keeps_its_process(start: Start, behaviour: str, error: str) -> None:
+    """What Python can catch fails the trial; the process serves the next."""
+    evaluator = await start(behave)
+    before = (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics["pid"]
+    outcome = await within(evaluator.run(assignment(do=behaviour, x=1), Recorder()))
+    assert outcome.kind == "failed"
+    assert error in (outcome.error or "")
+    assert len(outcome.error or "") <= 2_000
+    assert len(outcome.detail or "") <= 8_000
+    assert (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics["pid"] == before
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "error", "detail"),
+    [
+        ("os exit", "exited with code 3", ""),
+        ("os exit 0", "exited with code 0", ""),
+        ("segfault", "killed by SIGSEGV", "evaluate_objectives.py"),
+        ("abort", "killed by SIGABRT", "evaluate_objectives.py"),
+        ("kill", "killed by SIGKILL", ""),
+        ("spam and crash", "exited with code 1", "spam spam"),
+        ("close everything", "closed its connection", ""),
+        ("junk", "closed its connection to the worker, or wrote to it", ""),
+        ("leave grandchild", "exited with code 7", ""),
+    ],
+)
+async def test_a_crashing_objective_gets_a_new_process(start: Start, behaviour: str, error: str, detail: str) -> None:
+    """The failure says how it ended and the last that it printed; the next trial runs as if nothing happened."""
+    evaluator, channel = await start(behave), Recorder()
+    before = (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics["pid"]
+    outcome = await within(evaluator.run(assignment(do=behaviour), channel))
+    assert outcome.kind == "failed"
+    assert error in (outcome.error or "")
+    assert detail in (outcome.detail or "")
+    assert len(outcome.detail or "") <= 8_192
+    assert gone(int(before))
+    for _, metrics in channel.reports:
+        assert gone(int(metrics["pid"])), "its grandchild is still there"
+    after = await within(evaluator.run(assignment(do="pid"), Recorder()))
+    assert after.kind == "finished"
+    assert after.metrics["pid"] != before
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "loss"),
+    [("stdin", 0.0), ("close stdout", 1.0), ("close sys.stdout", 1.0), ("fork", 1.0), ("fork report", 42.0)],
+)
+async def test_odd_but_harmless_behaviour_does_no_harm(start: Start, behaviour: str, loss: float) -> None:
+    """Reading stdin, closing stdout and forking leave the evaluator intact, trial after trial."""
+    evaluator, channel = await start(behave), Recorder()
+    for _ in range(2):
+        assert await within(evaluator.run(assignment(do=behaviour), channel)) == Outcome("finished", {"loss": loss})
+        behaviour = "fine" if "close" in behaviour else behaviour
+    assert not channel.reports
+
+
+async def test_megabytes_of_output_neither_block_nor_pile_up(start: Start) -> None:
+    """50 MB on stderr: the trial finishes, what is passed on is bounded, and the next trial's log is its own."""
+    evaluator, channel = await start(behave), Recorder()
+    assert (await within(evaluator.run(assignment(do="spam"), channel))).kind == "finished"
+    assert 1_000_000 < len(channel.text) < 1_200_000
+    assert "dropped" in channel.logged[-1]
+    channel = Recorder()
+    await within(evaluator.run(assignment(do="print"), channel))
+    assert channel.text == "hello from w.1\nand stderr\n"
+
+
+async def test_a_trial_used_after_its_end_is_not_heard(start: Start) -> None:
+    """A thread that the objective left behind cannot talk into the next trial."""
+    evaluator = await start(behave)
+    for _ in range(20):
+        first, second = Recorder(), Recorder()
+        assert (await within(evaluator.run(assignment(do="late report"), first))).metrics == {"loss": 1.0}
+        outcome = await within(evaluator.run(assignment(2, do="pid"), second))
+        assert outcome.kind == "finished"
+        assert not second.reports
+
+
+async def test_a_process_that_dies_between_trials_costs_none(start: Start) -> None:
+    """A child that was killed while idle is replaced before the next segment."""
+    evaluator = await start(behave)
+    for _ in range(5):
+        pid = (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics["pid"]
+        os.kill(int(pid), signal.SIGKILL)
+        assert gone(int(pid))
+        assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
+
+
+async def test_async_objectives_behave_badly_as_well(start: Start) -> None:
+    """Exits, interrupts and crashes inside the child's event loop are failures like any."""
+    evaluator = await start(behave_async)
+    for behaviour in ("raise", "raise interrupt", "exit", "none", "os exit", "report nan"):
+        assert (await within(evaluator.run(assignment(do=behaviour), Recorder()))).kind == "failed"
+        assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
+
+
+async def test_a_worker_that_cannot_start_processes_says_so(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process, no descriptors: a failed trial with the reason, and the next may succeed again."""
+    evaluator = await start(behave)
+    await within(evaluator.run(assignment(do="os exit"), Recorder()))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", "/nowhere/python")
+        outcome = await within(evaluator.run(assignment(do="fine"), Recorder()))
+    assert outcome.kind == "failed"
+    assert "/nowhere/python" in (outcome.error or "")
+    assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
+
+
+async def test_a_fault_of_the_workers_is_not_the_objectives(start: Start) -> None:
+    """What the channel raises surfaces from run(), and the child that waits for its answer is replaced."""
+
+    def broken(step: int) -> Decision:
+        raise RuntimeError("broken channel")
+
+    evaluator = await start(stepping)
+    with pytest.raises(RuntimeError, match="broken channel"):
+        await within(evaluator.run(assignment(max_steps=2), Recorder(broken)))
+    assert (await within(evaluator.run(assignment(max_steps=2), Recorder()))).kind == "finished"
+
+
+# --------------------------------------------------------------------------------------------------- cancelling
+@pytest.mark.parametrize("behaviour", ["busy", "regex", "sleep", "wait"])
+async def test_cancelling_ends_anything_at_once(start: Start, behaviour: str) -> None:
+    """Loops, C code that holds the GIL, sleeps and reads are killed within a second."""
+    evaluator = await start(behave)
+    pid = (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics["pid"]
+    await cancel_when_heard(evaluator, Recorder(), do=behaviour)
+    assert gone(int(pid))
+    assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).metrics == {"loss": 1.0}
+
+
+async def test_cancelling_ends_grandchildren(start: Start) -> None:
+    """What the objective started goes with it."""
+    evaluator, channel = await start(behave), Recorder()
+    await cancel_when_heard(evaluator, channel, do="grandchild")
+    assert gone(int(channel.reports[0][1]["pid"]))
+
+
+async def test_a_timeout_cancels(start: Start) -> None:
+    """The caller's asyncio.timeout is all that a trial timeout needs."""
+    evaluator = await start(behave)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await evaluator.run(assignment(do="busy"), Recorder())
+    assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
+
+
+async def test_cancelling_at_any_moment_mixes_nothing_up(start: Start) -> None:
+    """Before, during and after the answer, and while the child starts: the next outcome is its own trial's."""
+    evaluator, rng = await start(double), random.Random(0)
+    for x in range(60):
+        run = asyncio.ensure_future(evaluator.run(assignment(1, x=-1), Recorder()))
+        if x % 3 == 0:
+            for _ in range(rng.randrange(8)):
+                await asyncio.sleep(0)
+        else:
+            await asyncio.sleep(rng.choice([0.0001, 0.0003, 0.001, 0.03]) * rng.random())
+        run.cancel()
+        await asyncio.wait({run}, timeout=5)
+        assert run.done()
+        if x % 4 == 0:
+            outcome = await within(evaluator.run(assignment(2, x=x), Recorder()))
+            assert outcome == Outcome("finished", {"loss": 2.0 * x})
+
+
+async def test_cancelling_while_the_child_starts_keeps_the_child(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A short trial timeout and a slow import must not restart the import for ever."""
+    evaluator = await start(behave)
+    await within(evaluator.run(assignment(do="os exit"), Recorder()))
+    made: list[Any] = []
+    original = module._Child
+    monkeypatch.setattr(module, "_Child", lambda hello: made.append(original(hello)) or made[-1])
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.001):
+                await evaluator.run(assignment(do="fine"), Recorder())
+    assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
+    assert len(made) == 1
+
+
+async def test_start_can_be_cancelled(tmp_path: Path) -> None:
+    """Nothing is left of a child whose start was cancelled."""
+    before = descriptors()
+    evaluator = ProcessEvaluator()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.005):
+            await evaluator.start(Objective(double), BlobStore(tmp_path))
+    await within(evaluator.aclose())
+    assert descriptors() == before
+
+
+# ------------------------------------------------------------------------------------------------------ closing
+async def test_closing_lets_the_child_leave_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its atexit handlers run; afterwards it is gone. Closing twice does nothing."""
+    (tmp_path / "aiohpo_at_exit.py").write_text(
+        "import atexit, os, pathlib\n"
+        "atexit.register(lambda: pathlib.Path(__file__).with_name('left').write_text('x'))\n"
+        "def objective(trial): return {'loss': 0, 'pid': os.getpid()}\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = __import__("aiohpo_at_exit")
+    monkeypatch.setitem(sys.modules, "aiohpo_at_exit", module)
+    evaluator = ProcessEvaluator()
+    await within(evaluator.start(Objective(module.objective), BlobStore(tmp_path)))
+    pid = (await within(evaluator.run(assignment(), Recorder()))).metrics["pid"]
+    await within(evaluator.aclose())
+    await within(evaluator.aclose())
+    assert gone(int(pid))
+    assert (tmp_path / "left").exists()
+
+
+async def test_closing_is_bounded(start: Start) -> None:
+    """A child that is busy when it is told to leave is killed after a second."""
+    evaluator, channel = await start(behave), Recorder()
+    run = asyncio.ensure_future(evaluator.run(assignment(do="busy"), channel))
+    await within(channel.heard.wait())
+    started = time.monotonic()
+    await within(evaluator.aclose())
+    assert time.monotonic() - started < 3
+    assert (await within(run)).kind == "failed"
+
+
+WORKER = """
+import asyncio, pathlib, sys
+sys.path.insert(0, sys.argv[1])
+from evaluate_objectives import Recorder, assignment, behave
+from aiohpo.blobs import BlobStore
+from aiohpo.evaluate import Objective
+from aiohpo.evaluate.process import ProcessEvaluator
+
+class Channel(Recorder):
+    def report(self, step, metrics):
+        print(evaluator._child.group.pid, int(metrics.get("pid", 0)), flush=True)
+        return super().report(step, metrics)
+
+async def main():
+    global evaluator
+    evaluator = ProcessEvaluator()
+    await evaluator.start(Objective(behave), BlobStore(pathlib.Path(sys.argv[2])))
+    await evaluator.run(assignment(do=sys.argv[3]), Channel())
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("behaviour", ["busy", "regex", "grandchild"])
+def test_a_killed_worker_takes_its_child_along(tmp_path: Path, behaviour: str) -> None:
+    """kill -9 of the worker ends a child that holds the GIL, and grandchildren, within a second."""
+    here = str(Path(evaluate_objectives.__file__).parent)
+    worker = subprocess.Popen(
+        [sys.executable, "-c", WORKER, here, str(tmp_path), behaviour], stdout=subprocess.PIPE, text=True
+    )
+    with worker:
+        assert worker.stdout is not None
+        pids = [int(pid) for pid in worker.stdout.readline().split()]
+        worker.kill()
+        killed = time.monotonic()
+        assert all(gone(pid, 2.0) for pid in pids if pid)
+        assert time.monotonic() - killed < 1.0
+
+
+async def test_its_state_shows(start: Start) -> None:
+    """The repr names the process and how it is."""
+    assert repr(ProcessEvaluator()) == "<ProcessEvaluator: no process>"
+    evaluator = await start(behave)
+    assert repr(evaluator).endswith(": running>>")
+    await within(evaluator.run(assignment(do="os exit"), Recorder()))
+    assert repr(evaluator).endswith(": exited with code 3>>")
