@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from .parameters import Float as Float
     from .parameters import Int as Int
     from .parameters import Ordinal as Ordinal
+    from .records import TrialRecord as TrialRecord
     from .result import Result as Result
     from .space import Space as Space
     from .study import Study as Study
-    from .view import TrialRecord as TrialRecord
 
 __version__ = "0.1.0"
 
@@ -40,7 +40,7 @@ _WHERE = {
     "Space": "space",
     "Study": "study",
     "Trial": "evaluate",
-    "TrialRecord": "view",
+    "TrialRecord": "records",
     "UsageError": "interfaces",
     "Worker": "embed",
 }

@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .interfaces import Identity, UsageError
+from .parts import new_worker_id
+from .records import TrialRecord
 from .rendezvous import Rendezvous, directory_of
 from .result import Result
 from .study import make_limits
-from .view import TrialRecord
-from .worker import new_worker_id
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -140,8 +140,7 @@ class Worker:
 
     def _meet(self) -> None:
         others = [address for card in self._cards for address in card.others()]
-        self.peer.state.join(others, asyncio.get_running_loop().time())
-        self.peer._carry_out()
+        self.peer.exchange.join(others)
 
     async def _keep_meeting(self) -> None:
         while True:

@@ -413,16 +413,12 @@ _DECODE_EVENT: dict[int, tuple[int, Callable[[str, list[Any]], Event]]] = {
     3: (3, lambda o, f: Goal(_int(f[1]), _opt_int(f[2]))),
     4: (
         6,
-        lambda o, f: Proposed(
-            _int(f[1]), _float(f[2]), _values(f[3]), _int(f[4], 0, EXTERNAL), _opt_int(f[5])
-        ),
+        lambda o, f: Proposed(_int(f[1]), _float(f[2]), _values(f[3]), _int(f[4], 0, EXTERNAL), _opt_int(f[5])),
     ),
     5: (6, lambda o, f: Claimed(_int(f[1]), _float(f[2]), _ref(o, f[3]), _int(f[4]), _opt_int(f[5]))),
     6: (
         7,
-        lambda o, f: Reported(
-            _int(f[1]), _ref(o, f[2]), _int(f[3]), _int(f[4]), _opt_float(f[5]), _metrics(f[6])
-        ),
+        lambda o, f: Reported(_int(f[1]), _ref(o, f[2]), _int(f[3]), _int(f[4]), _opt_float(f[5]), _metrics(f[6])),
     ),
     7: (
         7,

@@ -66,9 +66,7 @@ class Gossip:
             and last.first + last.count == batch.first
             and len(last.blob) < self.pace.batch_bytes
         ):
-            self._pending[-1] = Batch(
-                last.origin, last.first, last.count + batch.count, last.blob + batch.blob
-            )
+            self._pending[-1] = Batch(last.origin, last.first, last.count + batch.count, last.blob + batch.blob)
         else:
             self._pending.append(batch)
 

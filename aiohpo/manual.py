@@ -19,7 +19,8 @@ from .events import trial_name
 from .interfaces import Config, FittingSearcher, Identity, Searcher, UsageError
 from .journal import Journal
 from .log import Log
-from .view import TrialRecord, View
+from .records import TrialRecord
+from .view import View
 from .worker_state import Segment, WorkerState
 
 
@@ -99,9 +100,7 @@ class Manual:
         self._persist()
         return AskedTrial(segment, self.view.config(segment.row), self.view.number(segment.row))
 
-    def tell(
-        self, asked: AskedTrial, value: float | None, extra: Mapping[str, float], error: str | None
-    ) -> None:
+    def tell(self, asked: AskedTrial, value: float | None, extra: Mapping[str, float], error: str | None) -> None:
         """Record the outcome of an asked trial: a value, or an error."""
         segment = asked.segment
         if segment.trial not in self.state.segments:

@@ -167,20 +167,20 @@ class Membership:
         news: list[MemberNews] = []
         changed: list[str] = []
         for worker in sorted(self.watched):
-            member = self.members.get(worker)
-            if member is None or member.state > State.SUSPECT:
+            watched = self.members.get(worker)
+            if watched is None or watched.state > State.SUSPECT:
                 continue
-            silent = now - member.heard
+            silent = now - watched.heard
             if silent >= self.patience.ping * 0.75:
                 ping.append(worker)
             if silent < self.patience.suspect:
                 continue
-            if member.state is State.ALIVE:
-                self._set(member, State.SUSPECT, member.incarnation, now)
+            if watched.state is State.ALIVE:
+                self._set(watched, State.SUSPECT, watched.incarnation, now)
                 changed.append(worker)
-            if self.me not in member.observers:
-                member.observers.add(self.me)
-                news.append(self._news(member, by=self.me))
+            if self.me not in watched.observers:
+                watched.observers.add(self.me)
+                news.append(self._news(watched, by=self.me))
         for member in self.members.values():
             if member.state is not State.SUSPECT:
                 continue

@@ -118,9 +118,7 @@ class Mesh:
     def _on_hello(self, now: float, peer: str, hello: Hello) -> list[Effect]:
         why = None
         if hello.format != FORMAT:
-            why = (
-                f"format version {hello.format}, this is version {FORMAT}: use one aiohpo version everywhere"
-            )
+            why = f"format version {hello.format}, this is version {FORMAT}: use one aiohpo version everywhere"
         elif hello.study != self.study:
             why = (
                 f"another study ({hello.study}, this is {self.study}): space, metric and mode must be the same "

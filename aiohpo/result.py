@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .interfaces import Config, UsageError
-from .view import TrialRecord, View
+from .records import TrialRecord
+from .view import View
 
 if TYPE_CHECKING:
     import pandas

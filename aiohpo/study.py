@@ -23,11 +23,13 @@ from .interfaces import Config, Identity, UsageError
 from .journal import read_journal
 from .log import Log
 from .manual import AskedTrial, Manual
+from .parts import Limits, Parts, new_worker_id
+from .records import TrialRecord
 from .registry import create
 from .result import Result
 from .space import Space
-from .view import Mode, TrialRecord, View
-from .worker import Limits, Parts, PeerWorker, new_worker_id
+from .view import Mode, View
+from .worker import PeerWorker
 
 if TYPE_CHECKING:
     from .events import Batch
@@ -402,9 +404,7 @@ class Study:
 
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""
-        return (
-            f"<Study {self.mode} {self.metric} over {len(self.space)} parameters by {self.searcher}{where}>"
-        )
+        return f"<Study {self.mode} {self.metric} over {len(self.space)} parameters by {self.searcher}{where}>"
 
 
 def _copy(source: Log, log: Log, view: View) -> None:
@@ -419,9 +419,7 @@ def _whole(name: str, value: Any, least: int = 1) -> int:
     return value
 
 
-def make_limits(
-    trials: int | None, time: float | None, target: float | None, trial_timeout: float | None
-) -> Limits:
+def make_limits(trials: int | None, time: float | None, target: float | None, trial_timeout: float | None) -> Limits:
     """Check the limits of a run. Raises ``UsageError`` that names the wrong one."""
     if trials is not None:
         _whole("trials", trials)

@@ -11,11 +11,9 @@ in; the unit-encoded ``X`` is computed when somebody asks for it.
 
 from __future__ import annotations
 
-import math
 from array import array
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +37,7 @@ from .events import (
 )
 from .interfaces import Config, Observations
 from .parameters import Float
+from .records import Details, TrialRecord, WorkerInfo
 from .seen import SeenRows
 from .space import Space
 from .trial import CLAIMABLE, FINAL, Facts, Stamp, Status, settle
@@ -50,59 +49,6 @@ Mode = Literal["min", "max"]
 _NAN = float("nan")
 _RUNNING = int(Status.RUNNING)
 _FINISHED = int(Status.FINISHED)
-
-
-@dataclass(slots=True)
-class Details:
-    """What only some trials have. ``curve`` is {step: value}, ``checkpoint`` (step, digest, size)."""
-
-    facts: Facts | None = None
-    curve: dict[int, float] = field(default_factory=dict)
-    extra: Mapping[str, float] | None = None
-    checkpoint: tuple[int, str, int] | None = None
-    predictions: dict[str, str] = field(default_factory=dict)
-    error: str | None = None
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRecord:
-    """One trial as people see it. ``value`` has the metric's own sign; ``seconds`` is None while it runs."""
-
-    id: str
-    number: int
-    status: str
-    config: Config
-    value: float | None
-    metrics: dict[str, float]
-    step: int
-    worker: str
-    started: float
-    seconds: float | None
-    attempt: int
-    error: str | None
-    detail: str | None
-    checkpoint: str | None
-    predictions: dict[str, str]
-    curve: dict[int, float]
-
-    def as_dict(self) -> dict[str, Any]:
-        """The JSON form (``show --json``); JSON has no NaN, so a metric that is none becomes null."""
-        plain = {name: getattr(self, name) for name in self.__slots__}
-        plain["metrics"] = {k: v if math.isfinite(v) else None for k, v in self.metrics.items()}
-        plain["curve"] = [[step, value] for step, value in sorted(self.curve.items())]
-        return plain
-
-
-@dataclass(slots=True)
-class WorkerInfo:
-    """What the log says of one worker process."""
-
-    index: int
-    name: str
-    trials: array[int]  # event number - 1 -> row of the trial it proposed, or -1
-    started: Started | None = None
-    left: Left | None = None
 
 
 class View:
@@ -162,7 +108,7 @@ class View:
         if known[at] == -2:
             known[at] = -1
         self.version += 1
-        if type(event) is Proposed:
+        if isinstance(event, Proposed):
             if len(event.values) != self.space.dim or not self.space.check_row(event.values):
                 return None  # not of this space: the proposal of a broken or malicious peer
             known[at] = row = self._propose(worker.index, seq, event)
@@ -368,6 +314,11 @@ class View:
         """Trials of the budget that have ended for good."""
         c = self.counts
         return c[Status.FINISHED] + c[Status.STOPPED] + c[Status.FAILED]
+
+    @property
+    def best_loss(self) -> float | None:
+        """The loss of the best finished trial."""
+        return None if self.best is None else self.sign * self._value[self.best]
 
     def row(self, trial: TrialId) -> int | None:
         """The row of a trial, or None if its proposal has not arrived."""

@@ -21,7 +21,8 @@ from aiohpo.interfaces import Identity
 from aiohpo.log import Log
 from aiohpo.testing import SimNetwork, run
 from aiohpo.view import View
-from aiohpo.worker import Limits, PeerWorker
+from aiohpo.parts import Limits
+from aiohpo.worker import PeerWorker
 
 SPACE = Space(
     x=Float(-1.0, 1.0),
@@ -158,7 +159,7 @@ class Swarm:
         if peer is None:
             return
         self.network.crash(peer.parts.transport.address)
-        peer._fail(Crash())
+        peer.exchange.fail(Crash())
         task = self.tasks.pop(slot)
         await asyncio.wait([task])
         task.exception()  # it was meant to fail
@@ -189,9 +190,7 @@ def play(seed: int, trace: bool = False) -> tuple[Swarm, str]:
 
 
 async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
-    network = SimNetwork(
-        seed=s.seed, delay=s.delay, loss=s.loss, duplicate=s.duplicate, reorder=s.reorder, trace=trace
-    )
+    network = SimNetwork(seed=s.seed, delay=s.delay, loss=s.loss, duplicate=s.duplicate, reorder=s.reorder, trace=trace)
     loop = asyncio.get_running_loop()
     rng = random.Random(f"objective {s.seed}")
 
@@ -227,13 +226,11 @@ async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
 
 async def _meet(swarm: Swarm) -> None:
     """Join by directory, as ``aiohpo run`` does: cards of the dead stay behind, those of strangers get greeted."""
-    loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(1.0)
         cards = [peer.parts.transport.address for peer in (*swarm.alive.values(), *swarm.crashed)]
         for peer in swarm.alive.values():
-            peer.state.join(cards, loop.time())
-            peer._carry_out()
+            peer.exchange.join(cards)
 
 
 async def _faults(swarm: Swarm, begun: float) -> None:

@@ -1,0 +1,203 @@
+"""The exchange: what carries out a worker state's effects.
+
+Frames come in by callback and a timer calls when the state has something due; both are told to the state, and
+:meth:`Exchange.carry_out` then does what it asks for, in order: first the journal, then the wire, so that what
+any peer ever heard is on disk. No method waits for a peer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import Callable
+
+from .effects import Abort, Connect, Disconnect, Effect, Notice, Persist, Publish, Send
+from .events import Batch, encode_frame
+from .parts import Parts
+from .worker_state import WorkerState
+
+_LEAVE_WITHIN = 2.0
+
+
+class Exchange:
+    """Owns one worker's state, journal, transport and timer.
+
+    ``on_ended(rows)`` is called when trials ended anywhere, ``on_abort`` when a running segment is no longer
+    wanted, ``on_failure`` when this worker cannot go on (its journal cannot be written, or a bug).
+    """
+
+    def __init__(
+        self,
+        worker: str,
+        parts: Parts,
+        on_ended: Callable[[list[int]], None],
+        on_abort: Callable[[Abort], None],
+        on_failure: Callable[[], None],
+    ) -> None:
+        self.worker = worker
+        self.parts = parts
+        self.state: WorkerState  # set by start()
+        self.failure: BaseException | None = None
+        self._on_ended = on_ended
+        self._on_abort = on_abort
+        self._on_failure = on_failure
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = float("inf")
+
+    async def start(self, rank: int | None) -> None:
+        """Open the transport and introduce this worker."""
+        parts = self.parts
+        self._loop = asyncio.get_running_loop()
+        await parts.transport.start(self._on_frame)
+        now = self._loop.time()
+        self.state = WorkerState(
+            me=self.worker,
+            view=parts.view,
+            log=parts.log,
+            study=parts.study_hash,
+            address=parts.transport.address,
+            seed=parts.seed,
+            now=now,
+            timing=parts.timing,
+            shared_journal=parts.journal_id,
+        )
+        self.state.leases.gone |= parts.gone
+        self.state.begin(parts.wall(), platform.node(), os.getpid(), rank)
+        if parts.limits.trials is not None:
+            self.state.set_goal(parts.limits.trials)
+        self.state.join(parts.join, now)
+        self.carry_out()
+
+    def join(self, addresses: list[str]) -> None:
+        """Greet these addresses until somebody answers."""
+        if self.failure is None:
+            self.state.join(addresses, self._loop.time())
+            self.carry_out()
+
+    async def leave(self, reason: str) -> None:
+        """Leave the swarm once every peer has what this worker has, or after two seconds: some may be dead."""
+        try:
+            if self.failure is None:
+                self.state.leave(self.parts.wall(), reason, self._loop.time())
+                self.carry_out()
+                await self._flush()
+                self.state.goodbye()
+                self.carry_out()
+        finally:
+            self._cancel_timer()
+            try:
+                async with asyncio.timeout(_LEAVE_WITHIN):
+                    await self.parts.transport.aclose()
+            except TimeoutError:
+                pass  # a peer that does not read must not keep us here
+            if self.parts.journal is not None:
+                self.parts.journal.close()
+
+    async def _flush(self) -> None:
+        pause, end = 0.01, self._loop.time() + _LEAVE_WITHIN
+        while self.failure is None and not self.state.flushed() and self._loop.time() < end:
+            self.carry_out()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.2)
+
+    async def keep_synced(self) -> None:
+        """Make the journal durable once a second, in a thread; runs until cancelled."""
+        while True:
+            await asyncio.sleep(1.0)
+            if self.parts.journal is not None:
+                await self._loop.run_in_executor(None, self.parts.journal.sync)
+
+    def fail(self, error: BaseException) -> None:
+        """Note that this worker cannot go on: from now on nothing leaves it."""
+        if self.failure is None:
+            self.failure = error
+            self._cancel_timer()
+            self._on_failure()
+
+    def carry_out(self) -> None:
+        """Do what the state asks for, in order; then see when it wants to be called next."""
+        effects = self.state.drain()
+        while effects:
+            self._do(effects)
+            effects = self.state.drain()
+        if self.state.ended:
+            rows, self.state.ended = self.state.ended, []
+            self._on_ended(rows)
+        due = self.state.next_deadline()
+        if due < self._timer_due:
+            self._cancel_timer()
+            self._timer_due = due
+            self._timer = self._loop.call_at(due, self._on_timer)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._timer_due = float("inf")
+
+    def _on_frame(self, peer: str, data: bytes) -> None:
+        if self.failure is None:
+            try:
+                self.state.receive(self._loop.time(), peer, data)
+                self.carry_out()
+            except Exception as error:
+                self.fail(error)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._timer_due = float("inf")
+        if self.failure is None:
+            try:
+                self.state.tick(self._loop.time())
+                self.carry_out()
+            except Exception as error:
+                self.fail(error)
+
+    def _do(self, effects: list[Effect]) -> None:
+        parts, tag = self.parts, self.state.tag
+        batches = [e.batch for e in effects if type(e) is Persist]
+        if batches and parts.journal is not None:
+            parts.journal.append(_joined(batches))
+        for effect in effects:
+            match effect:
+                case Persist():
+                    pass
+                case Publish(frame):
+                    parts.transport.publish(encode_frame(tag, frame))
+                case Send(peer, frame):
+                    parts.transport.send(peer, encode_frame(tag, frame))
+                case Connect(address):
+                    try:
+                        parts.transport.connect(address)
+                    except ValueError as error:
+                        self._tell(f"cannot connect to {address!r}: {error}")
+                case Disconnect(address):
+                    parts.transport.disconnect(address)
+                case Abort():
+                    self._on_abort(effect)
+                case Notice(text):
+                    self._tell(text)
+        for worker in self.state.newly_dead():
+            if parts.recover is not None:
+                for batch in parts.recover(worker):
+                    self.state.recover(self._loop.time(), batch)
+
+    def _tell(self, text: str) -> None:
+        if self.parts.notice is not None:
+            self.parts.notice(text)
+
+    def __repr__(self) -> str:
+        return f"<Exchange of {self.worker}: {self.state!r}>"
+
+
+def _joined(batches: list[Batch]) -> list[Batch]:
+    """Join consecutive batches of one origin, so that they become one record."""
+    joined: list[Batch] = []
+    for batch in batches:
+        last = joined[-1] if joined else None
+        if last is not None and last.origin == batch.origin and last.first + last.count == batch.first:
+            joined[-1] = Batch(last.origin, last.first, last.count + batch.count, last.blob + batch.blob)
+        else:
+            joined.append(batch)
+    return joined

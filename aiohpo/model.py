@@ -1,0 +1,62 @@
+"""A searcher's model: refitted off the loop while evaluations run, swapped in at once.
+
+At most one fit is in flight. A suggestion waits for a fit only where that hardly costs anything, see
+:meth:`ModelKeeper.fresh`; otherwise the newest model there is answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from .interfaces import FittingSearcher
+from .view import View
+
+_MOST_PATIENCE = 2.0
+_LEAST_PATIENCE = 0.001
+
+
+class ModelKeeper:
+    """Keeps a searcher's model up to date with a view."""
+
+    def __init__(self, searcher: FittingSearcher, view: View) -> None:
+        self._searcher = searcher
+        self._view = view
+        self._wanted = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._fitted = -1  # results known to the model in use
+
+    def observed(self) -> None:
+        """There are new results: refit."""
+        self._wanted.set()
+
+    async def keep(self) -> None:
+        """Refit whenever there is something new; runs until cancelled. Raises what the searcher raises."""
+        loop = asyncio.get_running_loop()
+        self._wanted.set()
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            n = self._view.n_observed
+            if n == self._fitted:
+                continue
+            state = await loop.run_in_executor(None, self._searcher.fit, self._view.observations())
+            self._searcher.adopt(state)
+            self._fitted = n
+            self._ready.set()
+
+    async def fresh(self, mean_seconds: float) -> None:
+        """Wait for a model that knows the newest results, at most a tenth of the mean time of a trial.
+
+        With evaluations of seconds and fits of milliseconds every suggestion then knows everything that is
+        known, and a search with one worker repeats exactly; with evaluations of microseconds nobody waits.
+        """
+        patience = min(0.1 * mean_seconds, _MOST_PATIENCE)
+        if self._fitted >= self._view.n_observed or patience < _LEAST_PATIENCE:
+            return
+        try:
+            async with asyncio.timeout(patience):
+                while self._fitted < self._view.n_observed:
+                    self._ready.clear()
+                    await self._ready.wait()
+        except TimeoutError:
+            pass

@@ -1,0 +1,73 @@
+"""What a worker is made of, put together by :class:`aiohpo.Study`."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .events import Batch
+from .interfaces import Evaluator, Identity, Scheduler, Searcher, Transport
+from .log import Log
+from .records import TrialRecord
+from .view import View
+from .worker_state import Timing
+
+if TYPE_CHECKING:
+    from .evaluate import Objective
+
+
+class JournalLike(Protocol):
+    """Where events are kept; :class:`aiohpo.journal.Journal` or a test's memory."""
+
+    def append(self, batches: Iterable[Batch]) -> None: ...
+    def sync(self) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When the search ends. ``trials`` is global, ``seconds`` counts from this worker's start, ``target`` is
+    in the metric's own units."""
+
+    trials: int | None = None
+    seconds: float | None = None
+    target: float | None = None
+    trial_timeout: float | None = None
+
+
+@dataclass(slots=True)
+class Parts:
+    """Everything a worker needs. ``gone`` are workers certainly dead, ``recover`` reads a dead one's journal,
+    ``output`` takes what the user's code prints, ``wall`` tells the time of day."""
+
+    objective: Objective
+    searcher: Searcher
+    scheduler: Scheduler
+    evaluator: Evaluator
+    transport: Transport
+    view: View
+    log: Log
+    study_hash: str
+    seed: int
+    max_steps: int | None
+    blobs: Any
+    journal: JournalLike | None = None
+    journal_id: str = ""
+    gone: frozenset[str] = frozenset()
+    recover: Callable[[str], list[Batch]] | None = None
+    join: Sequence[str] = ()
+    limits: Limits = field(default_factory=Limits)
+    identity: Identity | None = None
+    timing: Timing = field(default_factory=Timing)
+    callbacks: Sequence[Callable[[TrialRecord], Any]] = ()
+    notice: Callable[[str], None] | None = None
+    output: Callable[[str], None] | None = None
+    wall: Callable[[], float] = time.time
+
+
+def new_worker_id() -> str:
+    """A name that no other worker process has: 48 random bits."""
+    return secrets.token_hex(6)

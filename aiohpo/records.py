@@ -1,0 +1,66 @@
+"""Records of single trials and workers: what the view keeps beside its columns, and what people see."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .events import Left, Started
+from .interfaces import Config
+from .trial import Facts
+
+
+@dataclass(slots=True)
+class Details:
+    """What only some trials have. ``curve`` is {step: value}, ``checkpoint`` (step, digest, size)."""
+
+    facts: Facts | None = None
+    curve: dict[int, float] = field(default_factory=dict)
+    extra: Mapping[str, float] | None = None
+    checkpoint: tuple[int, str, int] | None = None
+    predictions: dict[str, str] = field(default_factory=dict)
+    error: str | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """One trial as people see it. ``value`` has the metric's own sign; ``seconds`` is None while it runs."""
+
+    id: str
+    number: int
+    status: str
+    config: Config
+    value: float | None
+    metrics: dict[str, float]
+    step: int
+    worker: str
+    started: float
+    seconds: float | None
+    attempt: int
+    error: str | None
+    detail: str | None
+    checkpoint: str | None
+    predictions: dict[str, str]
+    curve: dict[int, float]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form (``show --json``); JSON has no NaN, so a metric that is none becomes null."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["metrics"] = {k: v if math.isfinite(v) else None for k, v in self.metrics.items()}
+        plain["curve"] = [[step, value] for step, value in sorted(self.curve.items())]
+        return plain
+
+
+@dataclass(slots=True)
+class WorkerInfo:
+    """What the log says of one worker process."""
+
+    index: int
+    name: str
+    trials: array[int]  # event number - 1 -> row of the trial it proposed, or -1
+    started: Started | None = None
+    left: Left | None = None
