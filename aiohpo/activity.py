@@ -1,0 +1,68 @@
+"""Who ran what when: the segments of trials, paired up from a worker's events.
+
+A segment begins with the proposal or the claim of its worker, at the wall clock of that worker, and lasts the
+seconds that its end says (measured by a monotonic clock). One that never ended has no length: its worker runs
+it still, or died.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .events import OWN, Claimed, Ended, Event, Left, Proposed, TrialId
+from .log import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A segment: ``worker`` ran ``trial`` from ``began`` (seconds since the epoch) for ``seconds``.
+
+    ``how`` is one of :data:`aiohpo.events.ENDINGS`, or "open".
+    """
+
+    worker: str
+    trial: TrialId
+    began: float
+    seconds: float | None
+    how: str
+
+
+class Activity:
+    """Takes events in the order of each worker's log and tells what is being run and what was."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[TrialId, float]] = {}
+
+    def take(self, origin: str, seq: int, event: Event) -> Span | None:
+        """Take one event; return the segment that it ends, if it ends one."""
+        if isinstance(event, Proposed):
+            if event.source == OWN:
+                self._open.setdefault(origin, {})[(origin, seq)] = event.time
+        elif isinstance(event, Claimed):
+            self._open.setdefault(origin, {})[event.trial] = event.time
+        elif isinstance(event, Ended):
+            began = self._open.get(origin, {}).pop(event.trial, None)
+            if began is not None:
+                return Span(origin, event.trial, began, event.seconds, event.how)
+        elif isinstance(event, Left):
+            self._open.pop(origin, None)
+        return None
+
+    def open(self) -> Iterator[Span]:
+        """The segments that have begun and not ended."""
+        for worker, trials in self._open.items():
+            for trial, began in trials.items():
+                yield Span(worker, trial, began, None, "open")
+
+
+def spans(log: Log) -> list[Span]:
+    """All segments of a log, by their beginning."""
+    activity = Activity()
+    found = [
+        span
+        for origin in log.origins
+        for seen in log.events(origin)
+        if (span := activity.take(origin, seen.seq, seen.event)) is not None
+    ]
+    return sorted([*found, *activity.open()], key=lambda span: span.began)

@@ -1,0 +1,86 @@
+"""The ``aiohpo`` command.
+
+Exit codes: 0 done; 1 the search ran but has no successful trial, or ended before its budget was met; 2 wrong
+usage or bad input; 130 interrupted by Ctrl-C (what is running was released; run the same command to go on).
+
+What goes wrong because of what the user gave is one line on stderr; ``--debug`` adds the traceback. Results go
+to stdout and everything else to stderr, so output can be piped. Modules that cost time to import are imported
+where they are used: ``aiohpo --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from ..interfaces import AiohpoError
+from .common import Group, Settings
+from .export import export
+from .plot import plot
+from .plugins import new_plugin, plugins
+from .run import run
+from .show import best, show
+from .worker import worker
+
+DONE, UNSUCCESSFUL, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+@click.group(
+    cls=Group,
+    epilog="\b\nExample:\n  aiohpo run train.py --trials 100 --workers 4\n  aiohpo best runs/train",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(package_name="aiohpo", message="aiohpo %(version)s")
+def cli() -> None:
+    """Masterless, asynchronous hyperparameter optimisation: every worker is a peer."""
+
+
+for _command in (run, worker, best, show, plot, export, plugins, new_plugin):
+    cli.add_command(_command)
+
+
+def main(args: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and exit."""
+    sys.exit(invoke(sys.argv[1:] if args is None else args))
+
+
+def invoke(args: Sequence[str]) -> int:
+    """Run one command and return its exit code."""
+    settings = Settings(tuple(args))
+    try:
+        code = cli.main(args=list(args), prog_name="aiohpo", standalone_mode=False, obj=settings)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else DONE
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        return BAD_INPUT
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "aiohpo"
+        _complain(f"{error.format_message()} (see '{where} --help')")
+        return BAD_INPUT
+    except click.ClickException as error:
+        _complain(error.format_message())
+        return BAD_INPUT
+    except AiohpoError as error:
+        if settings.debug:
+            raise
+        _complain(str(error))
+        return BAD_INPUT
+    except (KeyboardInterrupt, click.Abort):
+        if settings.debug:
+            raise
+        click.echo("aiohpo: interrupted", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of our output went away (| head): that is its good right, and Python would complain once
+        # more when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+
+
+def _complain(text: str) -> None:
+    click.echo(f"aiohpo: {' '.join(text.split())}", err=True)

@@ -1,0 +1,185 @@
+"""What the commands share: options, how they are read, and how a command is found."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import shlex
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..interfaces import UsageError
+
+if TYPE_CHECKING:
+    from ..inspect import Run
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass(slots=True)
+class Settings:
+    """What holds for any command. ``debug``: show tracebacks; ``args``: what was typed."""
+
+    args: Sequence[str] = ()
+    debug: bool = False
+
+    def again(self) -> str:
+        """The command line, to be typed again."""
+        return shlex.join(["aiohpo", *self.args])
+
+
+class Group(click.Group):
+    """A group that guesses what a mistyped command was meant to be, and lists commands in their order of use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0] if args else ""
+        if name and not name.startswith("-") and name not in self.commands:
+            close = difflib.get_close_matches(name, self.commands, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else f" There are: {', '.join(self.commands)}."
+            raise click.UsageError(f"there is no command {name!r}.{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+def command(name: str, *, example: str) -> Callable[[Callable[..., Any]], click.Command]:
+    """Make a command with ``--debug`` and an example in its help."""
+
+    def make(function: Callable[..., Any]) -> click.Command:
+        epilog = "\b\nExample:\n" + "\n".join(f"  {line}" for line in example.strip().splitlines())
+        return click.command(name, epilog=epilog)(_debug(function))
+
+    return make
+
+
+def _debug(function: F) -> F:
+    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+        if value:
+            ctx.ensure_object(Settings).debug = True
+
+    return click.option("--debug", is_flag=True, expose_value=False, callback=remember, help="Show tracebacks.")(
+        function
+    )
+
+
+as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
+run_directory = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document to stdout."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+# ------------------------------------------------------------------------------------------------ values
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ms|s|min|m|h|d)")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of ``"90"``, ``"10m"``, ``"1h30m"``, ``"250ms"``. Raises ``ValueError``."""
+    compact = text.replace(" ", "").lower()
+    try:
+        return float(compact)
+    except ValueError:
+        pass
+    parts = _PART.findall(compact)
+    if not parts or "".join(number + unit for number, unit in parts) != compact:
+        raise ValueError(text)
+    return sum(float(number) * _UNITS[unit] for number, unit in parts)
+
+
+class Duration(click.ParamType[float]):
+    """A length of time."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            seconds = parse_duration(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a length of time; write 90 (seconds), 10m or 1h30m", param, ctx)
+        if not 0 < seconds < float("inf"):
+            self.fail(f"{value!r} must be longer than nothing and end some day", param, ctx)
+        return seconds
+
+
+class Number(click.ParamType[float]):
+    """A finite number."""
+
+    name = "value"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r} is not a number", param, ctx)
+        if number - number != 0:
+            self.fail(f"{value!r} is not a finite number", param, ctx)
+        return number
+
+
+def describe_seconds(seconds: float) -> str:
+    """A length of time for people: ``850 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min"
+
+
+def search_options(function: F) -> F:
+    """Add the options that ``run`` and ``worker`` share."""
+    whole = click.IntRange(min=1)
+    options = [
+        click.option("--trials", type=whole, metavar="N", help="End after N trials in all, over all workers and runs."),
+        click.option("--time", type=Duration(), metavar="T", help="End after this long, such as 90, 10m or 1h30m."),
+        click.option(
+            "--target", "target_value", type=Number(), metavar="V", help="End when the metric is as good as V."
+        ),
+        click.option("--trial-timeout", type=Duration(), metavar="T", help="Fail a trial that takes longer."),
+        click.option("--searcher", metavar="S", help="Who suggests configurations, such as adbo or random."),
+        click.option("--scheduler", metavar="S", help="Who decides how far a trial runs, such as fifo."),
+        click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of all draws."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+# ------------------------------------------------------------------------------------------- directories
+def open_directory(path: Path) -> Run:
+    """Load a run directory. Raises ``UsageError`` that says where there is one, if nearby."""
+    from ..inspect import open_run
+
+    if not path.exists():
+        raise UsageError(f"there is no directory {str(path)!r}{_nearby(path.parent)}")
+    if path.is_file():
+        raise UsageError(f"{str(path)!r} is a file; give the run's directory, which holds its study.json")
+    if not (path / "study.json").exists():
+        raise UsageError(f"{str(path)!r} is not a run directory: it has no study.json{_nearby(path)}")
+    return open_run(path)
+
+
+def _nearby(parent: Path) -> str:
+    try:
+        runs = sorted(str(file.parent) for file in parent.glob("*/study.json"))
+    except OSError:
+        return ""
+    if not runs:
+        return ""
+    return f"; runs are in {', '.join(runs[:5])}{' and more' if len(runs) > 5 else ''}"

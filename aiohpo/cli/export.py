@@ -1,0 +1,60 @@
+"""``aiohpo export``: a run's trials for other tools."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import click
+
+from ..interfaces import UsageError
+from .common import command, open_directory, run_directory
+
+
+@command(
+    "export",
+    example="""
+aiohpo export runs/digits --to csv digits.csv
+aiohpo export runs/digits --to json | jq .study.best
+aiohpo export runs/digits --to optuna://sqlite:///trials.db
+""",
+)
+@run_directory
+@click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--to", required=True, metavar="FORMAT", help="csv, parquet, json, or optuna://STORAGE-URL.")
+@click.option("--name", metavar="NAME", help="Name of the Optuna study; the directory's name if not given.")
+def export(directory: Path, file: Path | None, to: str, name: str | None) -> None:
+    """Write the trials in DIR to FILE (or stdout), or add them to an Optuna storage."""
+    from .. import export as formats
+
+    if to.startswith(formats.OPTUNA):
+        if file is not None:
+            raise click.UsageError(f"an Optuna storage is no file: leave out {str(file)!r}")
+        study, added, known = formats.to_optuna(open_directory(directory), to, name)
+        there = f" ({known} were there already)" if known else ""
+        click.echo(f"added {added} trials to the Optuna study {study!r}{there}", err=True)
+        return
+    if to not in formats.FORMATS:
+        raise click.UsageError(f"there is no format {to!r}; there are: {', '.join(formats.FORMATS)}, optuna://URL")
+    if name is not None:
+        raise click.UsageError("--name is the name of an Optuna study; it means nothing for a file")
+    if to == "parquet" and file is None and sys.stdout.isatty():
+        raise click.UsageError("parquet is binary: name a FILE or send it through a pipe")
+    run = open_directory(directory)
+    if to == "parquet":
+        binary = io.BytesIO()
+        formats.write_parquet(run, binary)
+        data = binary.getvalue()
+    else:
+        text = io.StringIO()
+        (formats.write_csv if to == "csv" else formats.write_json)(run, text)
+        data = text.getvalue().encode()
+    if file is None:
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        file.write_bytes(data)
+    except OSError as error:
+        raise UsageError(f"cannot write {file}: {error.strerror or error}") from None
+    click.echo(f"wrote {run.view.n_rows} trials to {file}", err=True)

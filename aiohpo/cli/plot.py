@@ -1,0 +1,42 @@
+"""``aiohpo plot``: pictures of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..interfaces import UsageError
+from .common import as_json, command, open_directory, print_json, run_directory
+
+_KINDS = ("overview", "history", "parallel", "slice", "timeline")
+
+
+@command("plot", example="aiohpo plot runs/digits\naiohpo plot runs/digits --kind parallel --out digits.svg")
+@run_directory
+@click.option("--kind", type=click.Choice(_KINDS), default="overview", show_default=True, help="What to draw.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Where to; the suffix says the format (png, svg, pdf). Default: plot.png or plot-KIND.png in DIR.",
+)
+@as_json
+def plot(directory: Path, kind: str, out: Path | None, json_: bool) -> None:
+    """Draw what is in DIR.
+
+    overview is history above timeline; history shows every result and the best so far; parallel every
+    configuration as a line; slice the metric against each parameter; timeline what each worker did when.
+    """
+    from ..plots import save
+
+    run = open_directory(directory)
+    path = out or directory / ("plot.png" if kind == "overview" else f"plot-{kind}.png")
+    try:
+        save(run, kind, path)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}; name another file with --out") from None
+    if json_:
+        print_json({"plot": str(path), "kind": kind})
+    else:
+        click.echo(str(path))

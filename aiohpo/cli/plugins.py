@@ -1,0 +1,107 @@
+"""``aiohpo plugins`` and ``aiohpo new-plugin``: what is installed, and the start of one's own."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..interfaces import UsageError
+from .common import as_json, command, print_json
+
+# What the core gives a plugin itself; not options that a user sets.
+_GIVEN = {"transports": ("worker", "bind")}
+
+
+@command("plugins", example="aiohpo plugins\naiohpo plugins searchers")
+@click.argument("kind", required=False, metavar="[KIND]")
+@as_json
+def plugins(kind: str | None, json_: bool) -> None:
+    """List the installed searchers, schedulers, ensembles, transports and evaluators with their options.
+
+    A plugin is named by its entry point, with options after a colon: adbo:kappa=1.0
+    """
+    from ..registry import KINDS, available
+
+    wanted = [k for k in KINDS if kind in (None, k, k.removesuffix("s"))]
+    if not wanted:
+        raise UsageError(f"there is no kind of plugin {kind!r}; there are: {', '.join(KINDS)}")
+    found = {k: [_describe(k, name, point) for name, point in sorted(available(k).items())] for k in wanted}
+    if json_:
+        print_json(found)
+        return
+    for k, entries in found.items():
+        click.echo(f"{k}:" if entries else f"{k}: none installed")
+        for entry in entries:
+            click.echo(f"  {entry['name']:<14} {entry['summary']}  [{entry['distribution']}]")
+            if entry["error"]:
+                click.echo(f"  {'':<14}   cannot be imported: {entry['error']}")
+            for option in entry["options"]:
+                click.echo(f"  {'':<14}   {option['name']}={option['default']}")
+
+
+def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:
+    from ..registry import load, options_of
+
+    distribution = getattr(point, "dist", None)
+    entry: dict[str, Any] = {
+        "name": name,
+        "distribution": f"{distribution.name} {distribution.version}" if distribution else "unknown",
+        "object": point.value,
+        "summary": "",
+        "options": [],
+        "error": None,
+    }
+    try:
+        found = load(kind, name)
+        options = options_of(found)
+    except Exception as error:  # a broken plugin of somebody else's must not hide the others
+        entry["error"] = " ".join(str(error).split())
+        return entry
+    summary = " ".join((inspect.getdoc(found) or "").split("\n\n")[0].split())
+    entry["summary"] = re.sub(r"(:\w+:)?`+([^`]*)`+", r"\2", summary)  # people read it, not a documentation tool
+    entry["options"] = [
+        {"name": o.name, "default": "required" if o.default is o.empty else o.default}
+        for o in options.values()
+        if o.name not in _GIVEN.get(kind, ())
+    ]
+    return entry
+
+
+@command("new-plugin", example="aiohpo new-plugin annealing\naiohpo new-plugin patience --kind scheduler --into ~/src")
+@click.argument("name")
+@click.option(
+    "--kind", type=click.Choice(["searcher", "scheduler"]), default="searcher", show_default=True, help="What it is."
+)
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("."),
+    show_default=True,
+    metavar="D",
+    help="Directory in which the package's own is made.",
+)
+@as_json
+def new_plugin(name: str, kind: str, into: Path, json_: bool) -> None:
+    """Write a complete, working plugin package to start from.
+
+    It is installable, registers NAME by entry point, and its tests run aiohpo's conformance check.
+    """
+    from ..scaffold import create_plugin
+
+    root, files = create_plugin(name, kind, into)
+    if json_:
+        print_json({"directory": str(root), "files": [str(file) for file in files]})
+        return
+    for file in files:
+        click.echo(str(file))
+    click.echo(
+        "next:\n"
+        f"  pip install -e '{root}[test]'\n"
+        f"  pytest {root}\n"
+        f"  aiohpo plugins {kind}s\n"
+        f"  aiohpo run FILE --{kind} {name}"
+    )

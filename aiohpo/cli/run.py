@@ -1,0 +1,293 @@
+"""``aiohpo run``: several workers on this machine, and how they are doing.
+
+The parent only starts workers and looks at what they write to the run directory. It holds no part of the
+search: kill it, and the workers go on; kill a worker, and the others finish.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import time as _time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import as_json, command, describe_seconds, open_directory, print_json, search_options
+from .show import count, describe_best, in_words, nothing_yet
+
+if TYPE_CHECKING:
+    from ..inspect import Run
+    from ..launcher import Launcher
+    from ..study import Study
+
+_LOOK = 0.2
+_MOST_DEFAULT_WORKERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the user asked for."""
+
+    target: str
+    workers: int
+    limits: dict[str, Any]
+    searcher: str | None
+    scheduler: str | None
+    seed: int | None
+
+    def command(self, directory: Path, rank: int) -> list[str]:
+        """The command of one worker."""
+        words = [sys.executable, "-P", "-m", "aiohpo", "worker", self.target, "--quiet", "--transport", "zmq"]
+        words += ["--dir", str(directory), "--join", (directory / "peers").absolute().as_uri()]
+        words += ["--rank", str(rank), "--size", str(self.workers)]
+        given = {**self.limits, "searcher": self.searcher, "scheduler": self.scheduler, "seed": self.seed}
+        for name, value in given.items():
+            if value is not None:
+                words.append(f"--{name}={value!r}" if isinstance(value, float) else f"--{name}={value}")
+        return words
+
+
+@command(
+    "run",
+    example="""
+aiohpo run train.py --trials 100 --workers 4
+aiohpo run train.py:study --time 10m --searcher adbo:kappa=1.0 --dir runs/second
+""",
+)
+@click.argument("target", metavar="FILE[:OBJECT]")
+@search_options
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help=f"Worker processes; one per core if not given, at most {_MOST_DEFAULT_WORKERS}.",
+)
+@click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    metavar="D",
+    help="Run directory; if neither this nor the study says, runs/<name of FILE>.",
+)
+@as_json
+@click.pass_context
+def run(
+    ctx: click.Context,
+    target: str,
+    trials: int | None,
+    time: float | None,
+    target_value: float | None,
+    trial_timeout: float | None,
+    searcher: str | None,
+    scheduler: str | None,
+    seed: int | None,
+    workers: int | None,
+    directory: Path | None,
+    json_: bool,
+) -> int:
+    """Run the study in FILE with several worker processes on this machine.
+
+    FILE defines an aiohpo.Study named "study" (or OBJECT). Ctrl-C stops in good order; the same command goes on
+    where it stopped, also after a crash. --trials counts all trials of the run directory.
+    """
+    from ..directory import RunDirectory
+    from ..launcher import cores
+    from ..registry import create
+    from .target import configure, default_directory, load_study
+
+    study = load_study(target)
+    configure(study, directory=directory, searcher=searcher, scheduler=scheduler, seed=seed)
+    create("searchers", study.searcher)
+    create("schedulers", study.scheduler)
+    if study.directory is None:
+        study.directory = default_directory(target)
+        click.echo(f"no directory was given: using {study.directory}", err=True)
+    RunDirectory(study.directory, study.definition())
+    limits = {"trials": trials, "time": time, "target": target_value, "trial-timeout": trial_timeout}
+    options = Options(target, workers or min(cores(), _MOST_DEFAULT_WORKERS), limits, searcher, scheduler, seed)
+    before = open_directory(study.directory)
+    for damage in before.loaded.damage:
+        click.echo(f"damaged: {damage}", err=True)
+    done = _already(before, trials, target_value)
+    if done:
+        click.echo(done, err=True)
+        return _summarise(study.directory, options, json_, seconds=0.0)
+    if trials is None and time is None and target_value is None:
+        click.echo("neither --trials nor --time nor --target: searching until Ctrl-C", err=True)
+    if before.view.n_ended:
+        click.echo(f"{study.directory} has {before.view.n_ended} trials already: going on from there", err=True)
+    return _search(study, options, before.view.n_ended, json_, ctx.obj.again())
+
+
+def _already(run: Run, trials: int | None, target: float | None) -> str | None:
+    """Why there is nothing to do; None if there is."""
+    view = run.view
+    if trials is not None and view.n_ended >= trials:
+        return f"{run.path} has {view.n_ended} trials already, and --trials {trials} is met: nothing to do"
+    best = None if view.best is None else view.record(view.best, 0).value
+    if target is not None and best is not None and view.sign * (best - target) <= 0:
+        return f"{run.path} has reached {view.metric} {best:.6g} already, and --target {target:g} is met: nothing to do"
+    return None
+
+
+def _search(study: Study, options: Options, before: int, json_: bool, again: str) -> int:
+    from ..follow import Follower
+    from ..launcher import Launcher, threads_for
+    from .display import Progress, display
+
+    directory = study.directory
+    assert directory is not None
+    began = _time.time()
+    ranks = range(options.workers)
+    launcher = Launcher(
+        [options.command(directory, rank) for rank in ranks],
+        [directory / "output" / f"worker-{rank}.log" for rank in ranks],
+        {**os.environ, **threads_for(options.workers, os.environ)},
+    )
+    follower = Follower(directory)
+    follower.poll()
+    codes: list[int] = []
+    with _signals(launcher) as stopping:
+        launcher.start()
+        progress = Progress(
+            follower.view, frozenset(launcher.pids), options.workers, options.limits["trials"], began, before=before
+        )
+        with display() as shown:
+            told = _Notices(shown.say)
+            while launcher.alive:
+                _time.sleep(_LOOK)
+                for ended in launcher.poll():
+                    codes.append(ended.code)
+                    if ended.code not in (0, 1) and not stopping:
+                        told.of_end(str(ended), launcher.alive)
+                progress.alive = launcher.alive
+                progress.take(follower.poll())
+                told.of_workers(launcher.lines())
+                if stopping:
+                    told.once("stopping: running trials are released (Ctrl-C again to end at once)")
+                shown.update(progress)
+            told.of_workers(launcher.lines())
+    if stopping:
+        return _interrupted(directory, again)
+    over = any(code in (0, 1) for code in codes)
+    if not over:
+        if all(code == 2 for code in codes):
+            return 2  # they have all said why
+        logs = directory / "output"
+        click.echo(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
+        click.echo(f"nothing that was reported is lost; to go on: {again}", err=True)
+    code = _summarise(directory, options, json_, seconds=_time.time() - began)
+    return code if over else 1
+
+
+class _Notices:
+    """Lines that several workers may have to say, each said once."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._said: set[str] = set()
+
+    def once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            self._say(text)
+
+    def of_workers(self, lines: list[tuple[int, str]]) -> None:
+        """Pass on the workers' own words; what users' code printed stays in the log."""
+        for _, line in lines:
+            if line.startswith("aiohpo: "):
+                self.once(line.removeprefix("aiohpo: "))
+
+    def of_end(self, end: str, alive: int) -> None:
+        rest = "the other goes on" if alive == 1 else f"the other {alive} go on"
+        self.once(f"{end}{f'; {rest}' if alive else ''}")
+
+
+@contextmanager
+def _signals(launcher: Launcher) -> Iterator[list[int]]:
+    """Pass on the first Ctrl-C (or SIGTERM, or a closed terminal) as one signal; the second one kills."""
+    stopping: list[int] = []
+
+    def stop(number: int, _: object) -> None:
+        stopping.append(number)
+        if len(stopping) == 1:
+            launcher.interrupt()
+        else:
+            launcher.kill()
+
+    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    previous = {number: signal.signal(number, stop) for number in wanted}
+    try:
+        yield stopping
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _interrupted(directory: Path, again: str) -> int:
+    run = open_directory(directory)
+    best = "" if run.view.best is None else f", best {run.view.metric} {run.view.record(run.view.best, 0).value:.6g}"
+    click.echo(f"stopped after {run.view.n_ended} trials{best}; nothing that was reported is lost", err=True)
+    click.echo(f"to go on: {again}", err=True)
+    return 130
+
+
+def _summarise(directory: Path, options: Options, json_: bool, seconds: float) -> int:
+    """Print what was found and what to try next."""
+    run = open_directory(directory)
+    best = None if run.view.best is None else run.view.record(run.view.best)
+    counts = count(list(run.records()))
+    plot = _draw(run)
+    if json_:
+        print_json(
+            {
+                "directory": str(directory),
+                "best": None if best is None else best.as_dict(),
+                "ended": run.view.n_ended,
+                "counts": counts,
+                "seconds": seconds,
+                "plot": None if plot is None else str(plot),
+            }
+        )
+        return 0 if best is not None else 1
+    if best is None:
+        click.echo(nothing_yet(run), err=True)
+        return 1
+    took = f" in {describe_seconds(seconds)}" if seconds else ""
+    click.echo(f"{run.view.n_ended} trials{took}: {in_words(counts)}")
+    click.echo(describe_best(run, best))
+    if plot is not None:
+        click.echo(f"plot: {plot}")
+    where, stem = shlex.quote(str(directory)), directory.name
+    more = 2 * (options.limits["trials"] or run.view.n_ended)
+    click.echo(
+        "next:\n"
+        f"  aiohpo show {where} --sort value\n"
+        f"  aiohpo plot {where} --kind parallel\n"
+        f"  aiohpo export {where} --to csv {shlex.quote(stem)}.csv\n"
+        f"  aiohpo run {shlex.quote(options.target)} --dir {where} --trials {more}   # go on"
+    )
+    return 0
+
+
+def _draw(run: Run) -> Path | None:
+    """Save the overview beside the journal; None where it cannot be drawn."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None or run.view.best is None:
+        return None
+    from ..plots import save
+
+    path = run.path / "plot.png"
+    try:
+        save(run, "overview", path)
+    except OSError:
+        return None  # a full disk: the result matters more than its picture
+    return path

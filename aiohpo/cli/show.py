@@ -1,0 +1,208 @@
+"""``aiohpo best`` and ``aiohpo show``: what a run directory holds."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .common import as_json, command, describe_seconds, open_directory, print_json, run_directory
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ..inspect import Run
+    from ..records import TrialRecord
+
+
+@command("best", example="aiohpo best runs/digits\naiohpo best runs/digits --json")
+@run_directory
+@as_json
+def best(directory: Path, json_: bool) -> int:
+    """Print the best configuration found in DIR.
+
+    The exit code is 1 if no trial has succeeded (yet).
+    """
+    run = open_directory(directory)
+    found = None if run.view.best is None else run.view.record(run.view.best)
+    if json_:
+        print_json(None if found is None else found.as_dict())
+    elif found is None:
+        click.echo(nothing_yet(run), err=True)
+    else:
+        click.echo(describe_best(run, found))
+    return 0 if found is not None else 1
+
+
+@command("show", example="aiohpo show runs/digits --sort value --limit 10\naiohpo show runs/digits --failed")
+@run_directory
+@click.option("--failed", is_flag=True, help="Show the failed trials with their errors.")
+@click.option(
+    "--sort",
+    type=click.Choice(["number", "value", "seconds"]),
+    default="number",
+    show_default=True,
+    help="Order of the table (best value first).",
+)
+@click.option("--limit", type=click.IntRange(min=0), default=40, show_default=True, help="Most rows; 0 for all.")
+@as_json
+def show(directory: Path, failed: bool, sort: str, limit: int, json_: bool) -> int:
+    """Show the study, the workers and the trials in DIR."""
+    run = open_directory(directory)
+    if json_:
+        shown = run.as_dict()
+        if failed:
+            shown["trials"] = [trial for trial in shown["trials"] if trial["status"] == "failed"]
+        print_json(shown)
+        return 0
+    records = list(run.records())
+    console = _console()
+    console.print(_headline(run, records), highlight=False, markup=False)
+    for damage in run.loaded.damage:
+        console.print(f"damaged: {damage}", style="yellow", highlight=False, markup=False)
+    if failed:
+        _print_failures(console, [r for r in records if r.status == "failed"], limit)
+        return 0
+    console.print(_workers(run, records))
+    if records:
+        ordered = sorted(records, key=_order(run, sort))
+        rows = ordered[:limit] if limit and sort != "number" else ordered[-limit:] if limit else ordered
+        console.print(_trials(run, rows))
+        if len(rows) < len(records):
+            which = "the latest" if sort == "number" else "the first"
+            click.echo(f"{which} {len(rows)} of {len(records)} trials; all: --limit 0, or --json")
+    return 0
+
+
+def describe_best(run: Run, record: TrialRecord) -> str:
+    """The best trial in words: its value, and one line per parameter."""
+    took = "" if not record.seconds else f" in {describe_seconds(record.seconds)}"
+    lines = [f"best {run.view.metric} {record.value:.6g} (trial {record.number} of {directory_name(run)}{took})"]
+    width = max((len(name) for name in record.config), default=0)
+    lines += [f"  {name:<{width}}  {value!r}" for name, value in record.config.items()]
+    others = {name: value for name, value in record.metrics.items() if name != run.view.metric}
+    if others:
+        lines.append("also reported: " + ", ".join(f"{name} {value:.6g}" for name, value in others.items()))
+    return "\n".join(lines)
+
+
+def directory_name(run: Run) -> str:
+    """The directory as people write it."""
+    return str(run.path)
+
+
+def nothing_yet(run: Run) -> str:
+    """Why there is no best trial."""
+    counts = count(list(run.records()))
+    failed = " (see them with: aiohpo show " + directory_name(run) + " --failed)" if counts.get("failed") else ""
+    return f"no successful trial in {directory_name(run)}: {in_words(counts)}{failed}"
+
+
+def count(records: list[TrialRecord]) -> dict[str, int]:
+    """How many trials have each status."""
+    counts: dict[str, int] = {}
+    for record in records:
+        counts[record.status] = counts.get(record.status, 0) + 1
+    return counts
+
+
+def in_words(counts: dict[str, int]) -> str:
+    """``40 finished, 2 failed``."""
+    return ", ".join(f"{n} {status}" for status, n in sorted(counts.items(), key=lambda c: -c[1])) or "no trials yet"
+
+
+def _headline(run: Run, records: list[TrialRecord]) -> str:
+    study, view = run.study, run.view
+    goal = "" if view.goal is None or view.goal[1] is None else f" of {view.goal[1]}"
+    aim = "minimise" if view.mode == "min" else "maximise"
+    best = "" if view.best is None else f"\nbest {view.metric} {view.record(view.best).value:.6g}"
+    return (
+        f"{directory_name(run)}: {aim} {view.metric} over {len(view.space)} parameters, "
+        f"searcher {study['searcher']}, scheduler {study['scheduler']}, seed {study['seed']}\n"
+        f"{view.n_ended}{goal} trials ended ({in_words(count(records))}){best}"
+    )
+
+
+def _workers(run: Run, records: list[TrialRecord]) -> Table:
+    table = _table("worker", "rank", "host", "pid", "status", "trials", "busy")
+    mine: dict[str, list[float]] = {}
+    for record in records:
+        mine.setdefault(record.worker, []).append(record.seconds or 0.0)
+    for worker in run.as_workers():
+        took = mine.get(worker["id"], [])
+        rank = "" if worker["rank"] is None else str(worker["rank"])
+        table.add_row(
+            worker["id"],
+            rank,
+            worker["host"] or "",
+            str(worker["pid"] or ""),
+            worker["status"],
+            str(len(took)),
+            describe_seconds(sum(took)) if took else "",
+        )
+    return table
+
+
+def _trials(run: Run, records: list[TrialRecord]) -> Table:
+    table = _table("number", "status", run.view.metric, "configuration", "step", "time", "worker")
+    best = None if run.view.best is None else run.view.record(run.view.best, 0).id
+    for record in records:
+        value = "" if record.value is None else f"{record.value:.6g}"
+        table.add_row(
+            str(record.number),
+            record.status,
+            f"{value} *" if record.id == best else value,
+            ", ".join(f"{name}={brief(v)}" for name, v in record.config.items()) if not record.error else record.error,
+            str(record.step or ""),
+            "" if record.seconds is None else describe_seconds(record.seconds),
+            record.worker[:6],
+            style="bold" if record.id == best else "red" if record.status == "failed" else None,
+        )
+    return table
+
+
+def brief(value: Any) -> str:
+    """A parameter's value in few characters."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _print_failures(console: Console, failures: list[TrialRecord], limit: int) -> None:
+    if not failures:
+        click.echo("no trial has failed")
+    for record in failures[-limit:] if limit else failures:
+        click.echo(f"\ntrial {record.number} ({record.id}): {record.error or 'failed'}")
+        click.echo("  " + ", ".join(f"{name}={value!r}" for name, value in record.config.items()))
+        if record.detail:
+            click.echo("\n".join(f"  | {line}" for line in record.detail.rstrip().splitlines()))
+    if limit and len(failures) > limit:
+        click.echo(f"\nthe latest {limit} of {len(failures)} failed trials; all: --limit 0")
+
+
+def _order(run: Run, sort: str) -> Callable[[TrialRecord], float]:
+    if sort == "value":
+        return lambda r: float("inf") if r.value is None else run.view.sign * r.value
+    if sort == "seconds":
+        return lambda r: -(r.seconds or 0.0)
+    return lambda r: r.number
+
+
+def _table(*columns: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name in columns:
+        text = name in ("worker", "status", "configuration", "host")
+        table.add_column(name, justify="left" if text else "right", overflow="fold", no_wrap=name != "configuration")
+    return table
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    # Piped output is for grep and for files: never wrap a row there.
+    return Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=10_000)

@@ -1,0 +1,100 @@
+"""``FILE[:OBJECT]``: the study that a command is about."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..interfaces import UsageError
+
+if TYPE_CHECKING:
+    from ..study import Study
+
+
+def split_target(target: str) -> tuple[str, str]:
+    """Split ``FILE[:OBJECT]`` into path and name (``study`` by default)."""
+    path, colon, name = target.rpartition(":")
+    if colon and path and name.isidentifier() and not os.path.exists(target):
+        return path, name
+    return target, "study"
+
+
+def load_study(target: str) -> Study:
+    """Import the file and return the study that it defines, ready to be found again by other processes.
+
+    A ``study.run()`` at the end of the file does not run. Raises ``UsageError`` for whatever is wrong.
+    """
+    from ..evaluate import Source
+    from ..evaluate.reimport import MAIN, load
+    from ..study import Study
+
+    path, name = split_target(target)
+    if not os.path.isfile(path):
+        raise UsageError(f"there is no file {path!r}{_similar(path)}")
+    try:
+        found = load(Source(path, name))
+    except UsageError as error:
+        names = [n for n, value in vars(sys.modules.get(MAIN, Path)).items() if isinstance(value, Study)]
+        if MAIN not in sys.modules:
+            raise
+        if not names:
+            raise UsageError(f"{path} defines no study: add 'study = aiohpo.Study(objective, space, ...)'") from error
+        choices = " or ".join(f"{path}:{n}" for n in names)
+        raise UsageError(f"{path} defines no {name!r}; write {choices}") from error
+    except SystemExit as error:
+        raise UsageError(
+            f"{path} ended the program when it was imported (exit status {error.code}): "
+            'move what does that under if __name__ == "__main__":'
+        ) from error
+    except Exception as error:
+        raise UsageError(f"{path} cannot be imported: {_in_short(error, path)}") from error
+    if not isinstance(found, Study):
+        raise UsageError(f"{name!r} in {path} is not an aiohpo.Study but {_kind(found)}")
+    found.source = Source(os.path.abspath(path), name)
+    return found
+
+
+def configure(
+    study: Study, *, directory: Path | None, searcher: str | None, scheduler: str | None, seed: int | None
+) -> None:
+    """Let what was given on the command line override what the file says."""
+    if directory is not None and directory != study.directory:
+        study.directory = directory
+    if searcher is not None:
+        study.searcher = searcher
+    if scheduler is not None:
+        study.scheduler = scheduler
+    if seed is not None:
+        study.seed = seed
+
+
+def default_directory(target: str) -> Path:
+    """Where a run goes that nobody gave a directory: ``runs/<file stem>``."""
+    path, name = split_target(target)
+    stem = Path(path).stem
+    return Path("runs") / (stem if name == "study" else f"{stem}-{name}")
+
+
+def _kind(found: Any) -> str:
+    return f"a {type(found).__name__}" if not callable(found) else f"{getattr(found, '__name__', found)!r}, a callable"
+
+
+def _similar(path: str) -> str:
+    if os.path.isdir(path):
+        return ": it is a directory"
+    if os.path.isfile(path + ".py"):
+        return f"; there is {path + '.py'!r}"
+    return ""
+
+
+def _in_short(error: Exception, path: str) -> str:
+    """The error in one line, with the line of the user's file where it happened."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    if isinstance(error, UsageError):
+        text = str(error)
+    here = os.path.abspath(path)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == here]
+    return f"{text} (line {lines[-1]})" if lines else text

@@ -1,0 +1,66 @@
+"""Following a run directory while workers write to it: what a live display reads.
+
+Every journal is read from where the last look ended. A record that is not all there yet is left for the next
+look; one that is damaged is passed over as soon as an intact one follows it. Nothing is written and no lock is
+kept, so any number of readers may follow a run, on any machine that sees the directory.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .directory import gone_workers, read_study, take
+from .events import Seen
+from .journal import HEADER, MAGIC, read_record
+from .log import Log
+from .space import Space
+from .view import View
+
+
+class Follower:
+    """A replica of the study in a run directory, brought up to date by :meth:`poll`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.study = read_study(path)
+        self.log = Log()
+        self.view = View(Space.from_dict(self.study["space"]), self.study["metric"], self.study["mode"])
+        self._offsets: dict[Path, int] = {}
+
+    def poll(self) -> list[Seen]:
+        """Read what was written since the last call and return the new events, oldest first per worker."""
+        new: list[Seen] = []
+        for file in sorted((self.path / "journal").glob("*.log")):
+            new += self._read_on(file)
+        return new
+
+    def gone(self) -> frozenset[str]:
+        """The workers whose process has certainly ended."""
+        return gone_workers(self.path)
+
+    def _read_on(self, file: Path) -> list[Seen]:
+        at = self._offsets.get(file, 0)
+        try:
+            if file.stat().st_size <= max(at, len(HEADER)):
+                return []
+            with file.open("rb") as stream:
+                stream.seek(at)
+                data = stream.read()
+        except OSError:
+            return []  # vanished or not readable now: the next look may fare better
+        new: list[Seen] = []
+        done = 0 if at else len(HEADER)
+        position = done
+        while position >= 0:
+            batch, end = read_record(data, position)
+            if batch is not None:
+                new += take(batch, self.log, self.view)
+                done = position = end
+            else:
+                # Incomplete so far, or damaged for good: only an intact record behind it tells.
+                position = data.find(MAGIC, position + 1)
+        self._offsets[file] = at + done
+        return new
+
+    def __repr__(self) -> str:
+        return f"<Follower of {self.path}: {self.view!r}>"

@@ -1,0 +1,307 @@
+"""Pictures of a run, drawn from its directory with matplotlib (the extra ``plot``).
+
+history   every result in the order in which it came, and the best so far
+parallel  every configuration as a line over the parameters, the best tenth on top
+slice     the metric against each parameter
+timeline  what each worker ran when, and which part of them was busy
+overview  history above timeline: what ``aiohpo run`` saves
+
+Nothing is smoothed or modelled: each mark is a trial. Where outliers would flatten the rest, the axis is cut and
+the title says how many trials lie outside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .activity import Span, spans
+from .interfaces import UsageError
+from .parameters import Float, Int
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from .inspect import Run
+    from .parameters import Parameter
+    from .records import TrialRecord
+
+# Okabe and Ito's colours, which people with any kind of colour vision tell apart.
+_BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+_MOST_WORKER_NAMES = 24
+_MOST_SLICES = 24
+_BEST_PART = 0.1
+
+
+def draw(run: Run, kind: str) -> Figure:
+    """Draw one kind of picture. Raises ``UsageError`` if there is nothing to draw or no matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UsageError("plots need matplotlib: pip install 'aiohpo[plot]'") from None
+    if kind not in KINDS:
+        raise UsageError(f"there is no plot of kind {kind!r}; there are: {', '.join(KINDS)}")
+    records = [r for r in run.records() if r.status != "running"]
+    if kind != "timeline" and not _successes(records):
+        raise UsageError(f"{run.path} has no successful trial to plot (see: aiohpo show {run.path})")
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    KINDS[kind](figure, run, records)
+    return figure
+
+
+def save(run: Run, kind: str, path: Path) -> None:
+    """Draw to a file, whose suffix says the format (png, svg, pdf). Raises ``UsageError``."""
+    figure = draw(run, kind)
+    known = figure.canvas.get_supported_filetypes()
+    suffix = path.suffix.lstrip(".").lower()
+    if suffix not in known:
+        raise UsageError(
+            f"cannot write a picture to {str(path)!r}: its suffix must be one of {', '.join(sorted(known))}"
+        )
+    figure.savefig(path, dpi=120)
+
+
+# ------------------------------------------------------------------------------------------------ history
+def _history(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    _history_on(figure.subplots(), run, records)
+
+
+def _history_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
+    ended = sorted(
+        (r for r in records if r.status in ("finished", "surplus", "stopped", "failed")),
+        key=lambda r: (r.started + (r.seconds or 0.0), r.number),
+    )
+    order = {r.id: i for i, r in enumerate(ended, start=1)}
+    done = [r for r in ended if r.value is not None and r.status in ("finished", "surplus")]
+    x = np.array([order[r.id] for r in done])
+    y = np.array([r.value for r in done], dtype=float)
+    axes.plot(x, y, ".", color=_BLUE, alpha=0.6, ms=5, label="trial")
+    early = [(order[r.id], r.value) for r in ended if r.status == "stopped" and r.value is not None]
+    if early:
+        axes.plot(*zip(*early, strict=True), "x", color=_ORANGE, ms=4, label="stopped early")
+    best = np.minimum.accumulate(run.view.sign * y) * run.view.sign
+    axes.step(np.append(x, len(ended)), np.append(best, best[-1]), where="post", color=_ORANGE, label="best so far")
+    failed = [order[r.id] for r in ended if r.status == "failed"]
+    if failed:
+        axes.plot(failed, np.full(len(failed), 0.02), "|", color=_RED, transform=axes.get_xaxis_transform(), ms=8)
+        axes.plot([], [], "|", color=_RED, label=f"failed ({len(failed)})")
+    outside = _cut(axes, y, run.view.sign)
+    axes.set_title(f"{run.view.metric}: {best[-1]:.6g} after {len(ended)} trials{outside}", loc="left")
+    axes.set_xlabel("trials ended")
+    axes.set_ylabel(run.view.metric)
+    axes.legend(loc="best", frameon=False)
+    axes.grid(alpha=0.25)
+
+
+def _cut(axes: Axes, y: np.ndarray, sign: float) -> str:
+    """Cut the bad end of the y axis where outliers would flatten the rest; say how many lie outside."""
+    loss = sign * y
+    low, typical, high = float(loss.min()), float(np.quantile(loss, 0.8)), float(loss.max())
+    edge = low + 1.5 * (typical - low)
+    if not edge < low + (high - low) / 2:
+        return ""
+    margin = 0.05 * (edge - low)
+    axes.set_ylim(*sorted((sign * (low - margin), sign * edge)))
+    return f" ({int((loss > edge).sum())} worse ones lie outside)"
+
+
+# ------------------------------------------------------------------------------------------- configurations
+def _parallel(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    axes = figure.subplots()
+    done = _successes(records)
+    done.sort(key=lambda r: run.view.sign * r.value, reverse=True)  # the best are drawn last, on top
+    names = list(run.view.space.names)
+    values = np.array([r.value for r in done], dtype=float)
+    place = {name: _Axis(run.view.space[name]) for name in names}
+    heights = np.array([[place[n].height(r.config[n]) if n in r.config else np.nan for n in names] for r in done])
+    low, high = values.min(), values.max()
+    metric = (values - low) / (high - low) if high > low else np.full(len(values), 0.5)
+    lines = np.column_stack([heights.reshape(len(done), len(names)), metric])
+    lines[np.isnan(lines)] = -0.12
+    x = np.arange(len(names) + 1)
+    best = max(1, round(_BEST_PART * len(done)))
+    for row in lines[:-best]:
+        axes.plot(x, row, color=_GREY, lw=0.7, alpha=max(0.1, min(0.6, 60 / len(done))))
+    for row in lines[-best:-1]:
+        axes.plot(x, row, color=_BLUE, lw=1.2, alpha=0.7)
+    axes.plot(x, lines[-1], color=_ORANGE, lw=2.4)
+    for i, name in enumerate(names):
+        axes.axvline(i, color="black", lw=0.6)
+        for height, text in place[name].ticks():
+            axes.annotate(text, (i, height), xytext=(3, 0), textcoords="offset points", fontsize=7, va="center")
+    axes.axvline(len(names), color="black", lw=0.6)
+    for height, value in ((0.0, low), (1.0, high)):
+        axes.annotate(f"{value:.4g}", (len(names), height), xytext=(3, 0), textcoords="offset points", fontsize=7)
+    if len(lines) and (lines < 0).any():
+        axes.annotate("inactive", (0, -0.12), xytext=(-4, 0), textcoords="offset points", fontsize=7, ha="right")
+    axes.set_xticks(
+        x, [*names, run.view.metric], rotation=30 if len(names) > 6 else 0, ha="right" if len(names) > 6 else "center"
+    )
+    axes.set_yticks([])
+    axes.set_xlim(-0.3, len(names) + 0.4)
+    for side in axes.spines.values():
+        side.set_visible(False)
+    axes.set_title(f"{len(done)} configurations; blue: the best {best}, orange: the best", loc="left")
+
+
+def _slice(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    done = _successes(records)
+    names = list(run.view.space.names)[:_MOST_SLICES]
+    columns = min(len(names), 3) or 1
+    rows = math.ceil(len(names) / columns) or 1
+    figure.set_size_inches(3.4 * columns, 2.6 * rows + 0.4)
+    grid: Any = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    values = np.array([r.value for r in done], dtype=float)
+    outside = _cut(grid[0][0], values, run.view.sign)
+    for axes in grid.flat[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(grid.flat, names, strict=False):
+        parameter = run.view.space[name]
+        having = [r for r in done if name in r.config]
+        x: list[Any] = [r.config[name] for r in having]
+        if not isinstance(parameter, Float | Int):
+            choices = list(parameter.choices)  # type: ignore[attr-defined]  # the two kinds left have them
+            spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(x))
+            x = [choices.index(v) + s for v, s in zip(x, spread, strict=True)]
+            axes.set_xticks(range(len(choices)), [_short(c) for c in choices], fontsize=7)
+        elif parameter.log:
+            axes.set_xscale("log")
+        points = axes.scatter(
+            x, [r.value for r in having], c=[r.number for r in having], cmap="viridis", s=12, vmin=0, vmax=len(done)
+        )
+        axes.set_xlabel(name)
+        axes.grid(alpha=0.25)
+    for row in grid:
+        row[0].set_ylabel(run.view.metric)
+    if names:
+        figure.colorbar(points, ax=grid, label="trial number")
+    figure.suptitle(f"{run.view.metric} against each parameter{outside}", x=0.01, ha="left")
+
+
+class _Axis:
+    """Where a parameter's values stand on an axis from 0 to 1."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        self._parameter = parameter
+        if isinstance(parameter, Float | Int):
+            self._low, self._high, self._log = parameter.low, parameter.high, parameter.log
+        else:
+            self._choices = list(parameter.choices)  # type: ignore[attr-defined]  # the two kinds left have them
+
+    def height(self, value: Any) -> float:
+        if not isinstance(self._parameter, Float | Int):
+            return self._choices.index(value) / max(len(self._choices) - 1, 1)
+        if self._low == self._high:
+            return 0.5
+        if self._log:
+            return math.log(value / self._low) / math.log(self._high / self._low)
+        return float((value - self._low) / (self._high - self._low))
+
+    def ticks(self) -> list[tuple[float, str]]:
+        if not isinstance(self._parameter, Float | Int):
+            return [(self.height(choice), _short(choice)) for choice in self._choices[:12]]
+        middle = math.sqrt(self._low * self._high) if self._log else (self._low + self._high) / 2
+        return [(self.height(v), f"{v:.3g}") for v in (self._low, middle, self._high)]
+
+
+def _short(choice: Any) -> str:
+    text = str(choice)
+    return text if len(text) <= 12 else text[:11] + "…"
+
+
+# ------------------------------------------------------------------------------------------------ timeline
+_COLOURS = {"finished": _BLUE, "stopped": _ORANGE, "failed": _RED, "paused": _GREEN, "released": _GREY}
+
+
+def _timeline(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    _timeline_on(figure.subplots(), run)
+
+
+def _timeline_on(axes: Axes, run: Run) -> None:
+    found = _bounded(spans(run.log))
+    if not found:
+        raise UsageError(f"{run.path} has no trial that a worker ran")
+    workers = {worker["id"]: worker for worker in run.as_workers()}
+    rows = {worker: i for i, worker in enumerate(w for w in workers if any(s.worker == w for s in found))}
+    start = min(span.began for span in found)
+    for how, colour in {**_COLOURS, "cancelled": _GREY, "open": _GREY}.items():
+        by_row: dict[int, list[tuple[float, float]]] = {}
+        for span in found:
+            if span.how == how:
+                by_row.setdefault(rows[span.worker], []).append((span.began - start, span.seconds or 0.0))
+        for row, bars in by_row.items():
+            axes.broken_barh(bars, (row - 0.4, 0.8), facecolor=colour, edgecolor="white", lw=0.3)
+        if by_row:
+            axes.broken_barh([], (0, 0), facecolor=colour, label="unfinished" if how == "open" else how)
+    for worker, row in rows.items():
+        info = run.view.workers[worker]
+        if info.left is not None:
+            axes.plot(info.left.time - start, row, "|", color="black", ms=10)
+        elif worker in run.loaded.gone:
+            last = max(s.began + (s.seconds or 0.0) for s in found if s.worker == worker)
+            axes.plot(last - start, row, "x", color="black", ms=6)
+    end = max(span.began + (span.seconds or 0.0) for span in found)
+    alive = sum(
+        max(s.began + (s.seconds or 0.0) for s in mine) - min(s.began for s in mine)
+        for mine in ([s for s in found if s.worker == w] for w in rows)
+    )
+    busy = sum(span.seconds or 0.0 for span in found)
+    if len(rows) <= _MOST_WORKER_NAMES:
+        axes.set_yticks(range(len(rows)), [_label(workers[w]) for w in rows], fontsize=7)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(0, max(end - start, 1e-6) * 1.01)
+    axes.set_xlabel("seconds")
+    axes.set_ylabel("worker")
+    axes.set_title(
+        f"{len(rows)} workers, {min(busy / alive, 1.0) if alive else 1.0:.0%} of their time busy", loc="left"
+    )
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+
+
+def _bounded(found: list[Span]) -> list[Span]:
+    """Give segments that never ended a length: to what their worker began next, or to the last thing known."""
+    ended = max((s.began + s.seconds for s in found if s.seconds is not None), default=0.0)
+    begins: dict[str, list[float]] = {}
+    for span in found:
+        begins.setdefault(span.worker, []).append(span.began)
+    result = []
+    for span in found:
+        if span.seconds is None:
+            later = [b for b in begins[span.worker] if b > span.began]
+            until = min(later) if later else max(ended, span.began)
+            span = Span(span.worker, span.trial, span.began, until - span.began, span.how)
+        result.append(span)
+    return result
+
+
+def _label(worker: dict[str, Any]) -> str:
+    rank = "" if worker["rank"] is None else f" #{worker['rank']}"
+    return f"{worker['id'][:6]}{rank}"
+
+
+def _overview(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    if not spans(run.log):  # a study driven by hand may have results that nobody ran here
+        _history(figure, run, records)
+        return
+    figure.set_size_inches(9, 7.5)
+    top, bottom = figure.subplots(2, 1, height_ratios=(3, 2))
+    _history_on(top, run, records)
+    _timeline_on(bottom, run)
+
+
+def _successes(records: Sequence[TrialRecord]) -> list[Any]:
+    return [r for r in records if r.value is not None and r.status in ("finished", "surplus")]
+
+
+KINDS: dict[str, Callable[[Figure, Run, Sequence[TrialRecord]], None]] = {
+    "overview": _overview,
+    "history": _history,
+    "parallel": _parallel,
+    "slice": _slice,
+    "timeline": _timeline,
+}
