@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .blobs import BlobStore
-from .events import Malformed
+from .events import Batch, Malformed, Seen
 from .interfaces import UsageError
 from .journal import Damage, Journal, cut_torn_end, read_journal, writer_is_gone
 from .log import Log
@@ -106,29 +106,33 @@ def read_study(path: Path) -> dict[str, Any]:
 def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Loaded:
     """Read every journal under ``path`` into ``log`` and ``view``."""
     damage: list[Damage] = []
-    gone: set[str] = set()
-    batches = []
+    gone = gone_workers(path)
     for file in sorted((path / "journal").glob("*.log")):
         found: list[Damage] = []
-        if writer_is_gone(file):
-            gone.add(file.stem)
-        batches += list(read_journal(file, found))
+        for batch in read_journal(file, found):
+            take(batch, log, view)
         for place in found:
             if not place.torn:
                 damage.append(place)
             elif file.stem in gone and (not mend or cut_torn_end(place)):
                 damage.append(place)  # a living writer's last record may merely be in the making
-    for batch in batches:
-        try:
-            if batch.first > log.count(batch.origin) + 1:
-                new = log.park(batch)
-            else:
-                new = log.merge(batch)
-        except Malformed:
-            continue
-        for origin, seq, event in new:
-            view.apply(origin, seq, event)
-    return Loaded(tuple(damage), frozenset(gone))
+    return Loaded(tuple(damage), gone)
+
+
+def gone_workers(path: Path) -> frozenset[str]:
+    """The workers whose process has certainly ended: nobody on this machine holds their journal."""
+    return frozenset(file.stem for file in (path / "journal").glob("*.log") if writer_is_gone(file))
+
+
+def take(batch: Batch, log: Log, view: View) -> list[Seen]:
+    """Bring a batch that was read from a journal into ``log`` and ``view``; return its new events."""
+    try:
+        new = log.park(batch) if batch.first > log.count(batch.origin) + 1 else log.merge(batch)
+    except Malformed:
+        return []  # intact by its checksum and yet no events: not written by us
+    for origin, seq, event in new:
+        view.apply(origin, seq, event)
+    return new
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:

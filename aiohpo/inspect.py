@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from .directory import Loaded, load_journals, read_study
 from .log import Log
+from .records import TrialRecord
 from .space import Space
 from .view import View
 
@@ -22,34 +24,49 @@ class Run:
     view: View
     loaded: Loaded
 
+    def records(self) -> Iterator[TrialRecord]:
+        """All trials in order. One whose worker has gone without ending it is lost: nobody runs it now."""
+        for record in self.view.records():
+            yield replace(record, status="lost") if self._abandoned(record) else record
+
+    def _abandoned(self, record: TrialRecord) -> bool:
+        if record.status != "running":
+            return False
+        worker = self.view.workers[record.worker]
+        return worker.left is not None or record.worker in self.loaded.gone
+
     def as_dict(self) -> dict[str, Any]:
         """The JSON form of ``aiohpo show --json``."""
         view = self.view
         best = None if view.best is None else view.record(view.best).as_dict()
+        trials = [record.as_dict() for record in self.records()]
         return {
             "study": {
                 **{k: v for k, v in self.study.items() if k != "format"},
                 "trials": view.goal[1] if view.goal else None,
                 "ended": view.n_ended,
-                "running": len(view.running),
+                "running": sum(trial["status"] == "running" for trial in trials),
                 "best": best,
                 "damage": [str(d) for d in self.loaded.damage],
             },
-            "workers": [
-                {
-                    "id": w.name,
-                    "rank": w.started.rank if w.started else None,
-                    "host": w.started.host if w.started else None,
-                    "pid": w.started.pid if w.started else None,
-                    "started": w.started.time if w.started else None,
-                    "status": "left" if w.left else "gone" if w.name in self.loaded.gone else "alive",
-                }
-                for w in sorted(
-                    view.workers.values(), key=lambda w: (w.started.time if w.started else 0, w.name)
-                )
-            ],
-            "trials": [record.as_dict() for record in view.records()],
+            "workers": self.as_workers(),
+            "trials": trials,
         }
+
+    def as_workers(self) -> list[dict[str, Any]]:
+        """The worker processes that ever took part, oldest first, in JSON form."""
+        workers = sorted(self.view.workers.values(), key=lambda w: (w.started.time if w.started else 0, w.name))
+        return [
+            {
+                "id": w.name,
+                "rank": w.started.rank if w.started else None,
+                "host": w.started.host if w.started else None,
+                "pid": w.started.pid if w.started else None,
+                "started": w.started.time if w.started else None,
+                "status": "left" if w.left else "gone" if w.name in self.loaded.gone else "alive",
+            }
+            for w in workers
+        ]
 
 
 def open_run(path: Path) -> Run:

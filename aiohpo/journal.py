@@ -28,7 +28,7 @@ from .interfaces import UsageError
 
 MAGIC = b"\xa1\xd0J\x01"
 _HEAD = struct.Struct("<4sII")
-_HEADER = b"aiohpo journal 1\n"
+HEADER = b"aiohpo journal 1\n"
 _JOIN_EVENTS = 512
 
 
@@ -68,7 +68,7 @@ class Journal:
         self._size = os.fstat(self._fd).st_size
         self._dirty = False
         if self._size == 0:
-            self._write(_HEADER)
+            self._write(HEADER)
 
     def append(self, batches: Iterable[Batch]) -> None:
         """Write one record per batch. All of them are in the file when this returns, or none."""
@@ -126,7 +126,7 @@ def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if not data.startswith(_HEADER[: len(data)]):
+    if not data.startswith(HEADER[: len(data)]):
         raise UsageError(f"{path} is not an aiohpo journal (its first bytes are {data[:16]!r})")
     joined: Batch | None = None
     parts: list[bytes] = []
@@ -148,9 +148,9 @@ def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
 
 
 def _records(path: Path, data: bytes, damage: list[Damage]) -> Iterator[Batch]:
-    at = len(_HEADER)
+    at = len(HEADER)
     while at < len(data):
-        batch, end = _record(data, at)
+        batch, end = read_record(data, at)
         if batch is not None:
             yield batch
             at = end
@@ -158,14 +158,15 @@ def _records(path: Path, data: bytes, damage: list[Damage]) -> Iterator[Batch]:
         start = at
         while True:  # find the next intact record
             at = data.find(MAGIC, at + 1)
-            if at < 0 or _record(data, at)[0] is not None:
+            if at < 0 or read_record(data, at)[0] is not None:
                 break
         damage.append(Damage(path, start, torn=at < 0))
         if at < 0:
             return
 
 
-def _record(data: bytes, at: int) -> tuple[Batch | None, int]:
+def read_record(data: bytes, at: int) -> tuple[Batch | None, int]:
+    """The batch of the record at ``at`` and where the next one begins; (None, ``at``) if none is intact there."""
     if at + _HEAD.size > len(data):
         return None, at
     magic, length, crc = _HEAD.unpack_from(data, at)
