@@ -1,0 +1,79 @@
+"""What a configuration promises, from a prediction of its loss: smaller is more promising.
+
+Notation: mu, sigma  predicted mean and standard deviation of the (rescaled) loss; kappa  how much uncertainty is
+worth; i = 1, 2, …  the trial that is being proposed, counted over the whole study after the initial design.
+
+    lcb   mu - kappa sigma                                    "ucb" in the maximising literature
+    ei    -E[max(best - loss, 0)]                             Jones et al., 1998
+
+qUCB (Egele et al., arXiv 2207.00479, section III-C): every worker draws its own kappa_0 ~ Exp(mean 1.96), so
+that at any time some workers exploit and some explore; each lets it decay, periodically,
+
+    kappa_i = kappa_0 exp(-rho ((i - 1 - delay) mod T))       for i > delay, kappa_0 before
+
+bUCB (ibid., after Cesa-Bianchi et al., 2017): draw a configuration with p ∝ exp(beta a) where a = -lcb and
+beta = gamma ln(t) / |a_max - a_min|.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtr
+
+from .design import stable_hash
+
+if TYPE_CHECKING:
+    from aiohpo.interfaces import FloatArray, Identity
+
+ACQUISITIONS = ("qucb", "ucb", "bucb", "ei")
+
+
+def draw_kappa(mean: float, seed: int, identity: Identity) -> float:
+    """Draw a worker's kappa_0 ~ Exp(mean) from the study's seed and its identity.
+
+    Ranks launched together take the quantiles (rank + ½)/size instead of independent draws: the swarm has the
+    same distribution with no luck in it, and a worker on its own gets the median, 0.69 mean.
+    """
+    if identity.rank is not None and identity.size:
+        u = (identity.rank + 0.5) / identity.size
+    else:
+        u = (stable_hash(seed, identity.worker, "kappa") + 0.5) / 2**64
+    return -mean * math.log1p(-u)
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """The periodic exponential decay of kappa; ``period`` 0 means none."""
+
+    rate: float
+    period: int
+    delay: int
+
+    def __call__(self, kappa: float, i: int) -> float:
+        """Return kappa_i; ``i`` counts from 1."""
+        if not self.period or i <= self.delay:
+            return kappa
+        return kappa * math.exp(-self.rate * ((i - 1 - self.delay) % self.period))
+
+
+def lcb(mean: FloatArray, std: FloatArray, kappa: float) -> FloatArray:
+    """Return the lower confidence bound."""
+    return mean - kappa * std
+
+
+def negative_ei(mean: FloatArray, std: FloatArray, best: float) -> FloatArray:
+    """Return minus the expected improvement on ``best``; tiny uncertainties are rounded up."""
+    std = np.maximum(std, 1e-9)
+    u = (best - mean) / std
+    return np.asarray(-std * (u * ndtr(u) + np.exp(-0.5 * u * u) / math.sqrt(2 * math.pi)))
+
+
+def boltzmann_order(score: FloatArray, t: int, gamma: float, rng: np.random.Generator) -> FloatArray:
+    """Return keys whose ascending order is a Boltzmann draw without replacement (the Gumbel trick)."""
+    spread = float(np.ptp(score)) or 1.0
+    beta = gamma * math.log(max(t, 2)) / spread
+    return beta * score - rng.gumbel(size=len(score))

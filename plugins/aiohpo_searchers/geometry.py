@@ -1,0 +1,48 @@
+"""Distances between configurations of any type.
+
+The distance is the root mean square, over the columns, of the difference in each: the difference of units for
+a number; 0 or 1 for a category; 1/2 where just one of the two is inactive. So it lies in [0, 1] whatever the
+number and types of columns.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aiohpo.space import CATEGORICAL
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aiohpo.interfaces import FloatArray
+    from aiohpo.space import Space
+
+
+class Geometry:
+    """Embeds unit rows so that Euclidean distance is the distance above (approximately for inactive numbers,
+    which stand at the middle)."""
+
+    def __init__(self, space: Space) -> None:
+        self._numerical = np.flatnonzero(space.kinds != CATEGORICAL)
+        self._categorical = np.flatnonzero(space.kinds == CATEGORICAL)
+        self._cardinality = space.cardinality[self._categorical].astype(int)
+        self._scale = 1.0 / np.sqrt(max(space.dim, 1))
+
+    def embed(self, U: FloatArray) -> NDArray[np.float32]:
+        """Return the embedding (n, numerical columns + categories) of unit rows (n, d)."""
+        parts = [np.nan_to_num(U[:, self._numerical], nan=0.5)]
+        for column, k in zip(self._categorical, self._cardinality, strict=True):
+            level = np.floor(np.nan_to_num(U[:, column], nan=-1.0) * k)
+            parts.append((level[:, None] == np.arange(k)) * np.sqrt(0.5))
+        return (np.concatenate(parts, axis=1) * self._scale).astype(np.float32)
+
+    @staticmethod
+    def nearest(A: NDArray[np.float32], B: NDArray[np.float32]) -> FloatArray:
+        """Return (n,): the distance of each embedded row of ``A`` (n, e) to the nearest of ``B`` (m, e)."""
+        # |a - b|^2 = |a|^2 - 2ab + |b|^2, as one matrix product
+        square = A @ (-2.0 * B.T)
+        square += np.einsum("ij,ij->i", B, B)
+        nearest = square.min(axis=1) + np.einsum("ij,ij->i", A, A)
+        return np.sqrt(np.maximum(nearest, 0.0)).astype(np.float64)
