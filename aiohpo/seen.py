@@ -21,21 +21,25 @@ _MERGE_ABOVE = 512
 class SeenRows:
     """Grows by :meth:`add`, answers :meth:`contains`."""
 
-    __slots__ = ("_recent", "_sorted")
+    __slots__ = ("_recent", "_recent_set", "_sorted")
 
     def __init__(self) -> None:
         self._sorted: NDArray[np.uint64] = np.empty(0, np.uint64)
-        self._recent: NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._recent: list[int] = []
+        self._recent_set: set[int] = set()
 
     def add(self, X: FloatArray) -> None:
-        self._recent = np.concatenate([self._recent, row_hash(X)])
+        hashes = row_hash(X).tolist()
+        self._recent += hashes
+        self._recent_set.update(hashes)
         if len(self._recent) > _MERGE_ABOVE:
-            self._sorted = np.sort(np.concatenate([self._sorted, self._recent]))
-            self._recent = np.empty(0, np.uint64)
+            self._sorted = np.sort(np.concatenate([self._sorted, np.array(self._recent, np.uint64)]))
+            self._recent, self._recent_set = [], set()
 
     def contains(self, X: FloatArray) -> NDArray[np.bool_]:
         h = row_hash(X)
-        found = np.isin(h, self._recent)
+        recent = self._recent_set
+        found = np.fromiter((x in recent for x in h.tolist()), np.bool_, len(h))
         if len(self._sorted):
             at = np.minimum(np.searchsorted(self._sorted, h), len(self._sorted) - 1)
             found |= self._sorted[at] == h

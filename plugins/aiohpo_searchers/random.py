@@ -21,6 +21,8 @@ class RandomSearcher:
 
     def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
         """Return ``n`` new random configurations, fewer when the space is exhausted."""
+        if np.isinf(self._space.size):  # a continuous space never repeats, and looking it up costs five times more
+            return self._space.decode(self._space.sample(rng, n))
         rows = unseen(view, self._space.sample(rng, _AHEAD * n))[:n]
         if len(rows) < n:
             rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
