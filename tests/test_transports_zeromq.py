@@ -143,6 +143,47 @@ async def test_killed_process_harms_nobody_and_comes_back() -> None:
             await until(lambda: (address, b"chatter") in heard)
 
 
+FORKS = """
+import asyncio, os, sys
+from aiohpo_transports.zeromq import ZeroMQTransport
+
+async def main():
+    heard = asyncio.Event()
+    a, b = ZeroMQTransport(), ZeroMQTransport()
+    await a.start(lambda peer, frame: heard.set())
+    await b.start(lambda peer, frame: None)
+    b.connect(a.address)
+    child = os.fork()
+    if not child:
+        b.send(a.address, b"from the child")
+        b.disconnect(a.address)
+        await b.aclose()
+        os._exit(7)  # running on would close the loop, which asyncio shares with the parent
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert not heard.is_set()
+    b.send(a.address, b"from the parent")
+    async with asyncio.timeout(10):
+        await heard.wait()
+    await b.aclose()
+    await a.aclose()
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.smoke
+async def test_fork_leaves_the_parent_alone() -> None:
+    """In a forked child an endpoint does nothing and hangs nothing; in the parent it goes on."""
+    process = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", FORKS)
+    try:
+        async with asyncio.timeout(30):
+            assert await process.wait() == 0
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
 @pytest.mark.smoke
 async def test_stopped_process_costs_bounded_memory() -> None:
     """A peer that is stopped and reads nothing costs neither time nor unbounded memory."""

@@ -314,5 +314,5 @@ def _checked(address: str) -> str:
 
 
 def _check_frame(frame: bytes) -> None:
-    if type(frame) is not bytes:
-        raise TypeError(f"a frame must be bytes, not {type(frame).__name__}")
+    if type(frame) is not bytes or not frame:
+        raise TypeError(f"a frame must be bytes, at least one, not {frame!r:.40}")

@@ -28,7 +28,7 @@ async def check_transport(factory: Callable[[], Transport], *, patience: float =
     - endpoints have addresses of their own, and ``connect`` refuses what is none with a ValueError;
     - a published frame reaches who is connected and nobody else, whole, as bytes, with the publisher's address;
     - a sent frame reaches its peer, and a reply the sender, though nobody connected to the sender;
-    - ``send`` to somebody unknown returns False; frames that are not bytes raise TypeError;
+    - ``send`` to somebody unknown returns False; frames that are not bytes, or empty, raise TypeError;
     - frames of one link arrive in order, each at most once, small ones and large;
     - ``connect`` is idempotent; ``disconnect`` silences a peer and is undone by ``connect``; an endpoint that
       connects to itself does not hear itself;
@@ -175,7 +175,7 @@ class _Checks:
         await asyncio.sleep(self.quiet)
         assert not c.heard, f"an endpoint that is not connected heard {c.heard}"
         assert b"nobody listens" not in a.from_peer(b), "a frame reached a peer that had not connected"
-        for wrong in ("text", bytearray(b"bytes"), None):
+        for wrong in ("text", bytearray(b"bytes"), None, b""):
             for call in (a.transport.publish, lambda frame: a.transport.send(b.address, frame)):
                 try:
                     call(wrong)  # type: ignore[arg-type]  # that is the point

@@ -39,6 +39,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import os
 import re
 import socket as sockets
 from typing import TYPE_CHECKING
@@ -119,6 +120,7 @@ class ZeroMQTransport:
             raise RuntimeError(f"{self!r} was started before; make a new one")
         self._loop = asyncio.get_running_loop()
         self._context = zmq.Context()
+        self._process = os.getpid()
         self._context.set(zmq.IPV6, 1)  # the default of its sockets
         try:
             socket = self._socket(zmq.ROUTER)
@@ -168,9 +170,16 @@ class ZeroMQTransport:
         mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
         return f"tcp://{_default_route() if (mapped or ip).is_unspecified else mapped or host}:{port}"
 
+    @property
+    def _open_here(self) -> bool:
+        """Whether this endpoint is open, and not the copy that a fork left in a child. ZeroMQ's threads do not
+        survive a fork: the copy would hang at the first call, and take the parent's descriptors away."""
+        return self._context is not None and os.getpid() == self._process
+
     async def aclose(self) -> None:
-        if self._context is None:
+        if not self._open_here:
             return
+        assert self._context is not None
         context, self._context = self._context, None
         for port in (self._router, *self._dealers.values()):
             self._shut(port)
@@ -192,7 +201,7 @@ class ZeroMQTransport:
     # --------------------------------------------------------------------------------------------- links
     def connect(self, address: str) -> None:
         _check_address(address)
-        if self._context is None or address in self._dealers or address == self._address:
+        if not self._open_here or address in self._dealers or address == self._address:
             return
         socket = self._socket(zmq.DEALER)
         socket.set(zmq.ROUTING_ID, self._address.encode())
@@ -204,21 +213,20 @@ class ZeroMQTransport:
         self._dealers[address] = self._open(socket, address)
 
     def disconnect(self, address: str) -> None:
-        port = self._dealers.pop(address, None)
-        if port is not None:
+        if self._open_here and (port := self._dealers.pop(address, None)) is not None:
             self._shut(port)
 
     # ------------------------------------------------------------------------------------------- sending
     def publish(self, frame: bytes) -> None:
         self._check_frame(frame)
-        if self._context is not None and self._subscribers:
+        if self._open_here and self._subscribers:
             for identity in list(self._subscribers):
                 self._route(identity, frame)
             self._look_again(self._router)
 
     def send(self, peer: str, frame: bytes) -> bool:
         self._check_frame(frame)
-        if self._context is None:
+        if not self._open_here:
             return False
         port = self._dealers.get(peer)
         if port is not None:
@@ -272,6 +280,8 @@ class ZeroMQTransport:
         self._receive(port)
 
     def _receive(self, port: _Port) -> None:
+        if not self._open_here:
+            return
         for _ in range(FRAMES_PER_TURN):
             if port.socket.closed:  # by whoever got the last frame
                 return
