@@ -11,14 +11,14 @@ An event is one msgpack array ``[kind, lamport, field, …]``; concatenated even
 named by the event that proposed it, ``(origin, number)``; inside the origin's own log just by the number.
 A frame is ``FORMAT (1 byte) | study tag (4 bytes) | msgpack array [kind, field, …]``.
 
-Decoding trusts nothing: every field is checked, sizes are bounded by what really arrived (msgpack never
-allocates for a length field that the input does not back), and whatever is wrong raises :class:`Malformed`
-and nothing else.
+Decoding trusts nothing: every field is checked, sizes are bounded by what really arrived, and whatever is wrong
+raises :class:`Malformed` and nothing else.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -30,6 +30,8 @@ FORMAT = 1
 MAX_FRAME = 16 << 20
 MAX_TEXT = 8_000
 _MAX_INT = 1 << 53
+_MAX_ARRAY = 1 << 16  # msgpack allocates an array at its stated length, again for each level of nesting
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")  # safe as a part of a file's name, which it becomes
 
 TrialId = tuple[str, int]
 
@@ -339,7 +341,7 @@ def _text(x: Any, most: int = MAX_TEXT) -> str:
 
 
 def _name(x: Any) -> str:
-    if type(x) is not str or not 0 < len(x) <= 64:
+    if type(x) is not str or _NAME.fullmatch(x) is None:
         raise Malformed(f"expected a name, got {x!r:.60}")
     return x
 
@@ -491,8 +493,10 @@ def decode_events(origin: str, blob: bytes) -> Iterator[tuple[Event, int]]:
 
     Raises :class:`Malformed` at the first that is not one.
     """
-    unpacker = msgpack.Unpacker(max_buffer_size=max(len(blob), 1), strict_map_key=True)
+    most = max(len(blob), 1)
+    unpacker = msgpack.Unpacker(max_buffer_size=most, max_array_len=min(most, _MAX_ARRAY), strict_map_key=True)
     unpacker.feed(blob)
+    end = 0
     while True:
         try:
             fields = unpacker.unpack()
@@ -500,8 +504,9 @@ def decode_events(origin: str, blob: bytes) -> Iterator[tuple[Event, int]]:
             break
         except Exception as error:  # msgpack raises a dozen kinds for bad input
             raise Malformed(f"not msgpack: {error}") from None
-        yield _build_event(origin, fields), unpacker.tell()
-    if unpacker.tell() != len(blob):
+        end = unpacker.tell()  # after a cut-off event it would say that it has read that one too
+        yield _build_event(origin, fields), end
+    if end != len(blob):
         raise Malformed("an event is cut short")
 
 
@@ -593,7 +598,7 @@ def decode_frame(tag: bytes, data: bytes) -> Frame:
 def _decode_frame(tag: bytes, data: bytes) -> Frame:
     foreign = data[0] != FORMAT or data[1:5] != tag
     try:
-        fields = msgpack.unpackb(data[5:], strict_map_key=True)
+        fields = msgpack.unpackb(data[5:], max_array_len=min(len(data), _MAX_ARRAY), strict_map_key=True)
     except Exception as error:  # msgpack raises a dozen kinds for bad input
         raise (Foreign if foreign else Malformed)(f"not msgpack: {error}") from None
     if type(fields) is not list or not fields or type(fields[0]) is not int:

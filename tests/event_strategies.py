@@ -1,0 +1,73 @@
+"""Hypothesis strategies for events and frames, for the tests of all that carries or reads them."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from aiohpo import events as ev
+
+names = st.text("abcdef0123456789_.-", min_size=1, max_size=12)
+lamports = st.integers(0, 1 << 50)
+small = st.integers(0, 9)
+reals = st.floats(allow_nan=False, allow_infinity=False, width=32)
+texts = st.text(max_size=30)
+metrics = st.none() | st.dictionaries(texts, st.floats(width=32), max_size=3)
+trials = st.tuples(names, st.integers(1, 1000))
+rows = st.lists(st.none() | reals | st.integers(-(1 << 40), 1 << 40), max_size=5).map(tuple)
+
+events = st.one_of(
+    st.builds(ev.Started, lamports, reals, texts, small, texts, st.none() | small),
+    st.builds(ev.Left, lamports, reals, texts),
+    st.builds(ev.Goal, lamports, st.none() | small),
+    st.builds(ev.Proposed, lamports, reals, rows, st.integers(0, 2), st.none() | small),
+    st.builds(ev.Claimed, lamports, reals, trials, small, st.none() | small),
+    st.builds(ev.Reported, lamports, trials, small, small, st.none() | reals, metrics),
+    st.builds(ev.Saved, lamports, trials, small, small, names, small),
+    st.builds(ev.Predicted, lamports, trials, small, st.dictionaries(texts, names, max_size=2)),
+    st.builds(
+        ev.Ended,
+        lamports,
+        trials,
+        small,
+        st.sampled_from(ev.ENDINGS),
+        small,
+        st.none() | reals,
+        reals,
+        metrics,
+        st.none() | texts,
+        st.none() | texts,
+    ),
+    st.builds(ev.Lost, lamports, trials, small),
+)
+batches = st.builds(ev.Batch, names, st.integers(1, 1000), st.integers(1, 9), st.binary(max_size=40))
+news = st.builds(ev.MemberNews, names, texts, st.integers(0, 3), small, names)
+frames = st.one_of(
+    st.builds(ev.Hello, small, texts, names, small, texts, texts, st.booleans()),
+    st.builds(ev.Refused, texts),
+    st.builds(ev.Events, st.lists(batches, max_size=3).map(tuple), st.booleans(), st.booleans()),
+    st.builds(ev.Digest, st.binary(max_size=8), st.binary(max_size=8)),
+    st.builds(ev.Vector, st.dictionaries(names, small, max_size=4), st.booleans(), st.booleans()),
+    st.builds(ev.Members, st.lists(news, max_size=3).map(tuple)),
+    st.builds(ev.Ping, reals),
+    st.builds(ev.Pong, reals),
+)
+
+
+@st.composite
+def mutations(draw: st.DrawFn, whole: bytes) -> bytes:
+    """``whole`` with a few bytes changed, cut out, doubled or put in."""
+    data = bytearray(whole)
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        match draw(st.sampled_from(["flip", "cut", "double", "insert", "end"])):
+            case "flip" if at < len(data):
+                data[at] ^= 1 << draw(st.integers(0, 7))
+            case "cut":
+                del data[at : at + draw(st.integers(1, 5))]
+            case "double":
+                data[at:at] = data[at : at + draw(st.integers(1, 8))]
+            case "insert":
+                data[at:at] = draw(st.binary(min_size=1, max_size=6))
+            case "end":
+                del data[at:]
+    return bytes(data)
