@@ -23,7 +23,6 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-_F_SETSIG = 10  # <asm-generic/fcntl.h>; the fcntl module has it from Python 3.12 only
 # Seconds between looks at a process where the platform has no pidfd to wait on.
 _POLL = 0.02
 
@@ -133,7 +132,7 @@ def _tie(line: int, group: int) -> None:
         return
     try:
         fcntl.fcntl(line, fcntl.F_SETOWN, -group)
-        fcntl.fcntl(line, _F_SETSIG, signal.SIGKILL)
+        fcntl.fcntl(line, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
     except OSError:
         pass  # the program is gone already, or a sandbox's kernel does not know this; all else still works

@@ -1,4 +1,6 @@
-"""Trials per second through each evaluator, with an objective that does nothing. Run: python tests/benchmarks/evaluators.py
+"""Trials per second through each evaluator, with an objective that does nothing.
+
+Run: python tests/benchmarks/evaluators.py
 
 What is measured is the evaluator alone: no searcher, no log, no exchange. A trial of ten parameters, one worker.
 """
