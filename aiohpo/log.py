@@ -41,11 +41,13 @@ class OriginLog:
     def append(self, raws: list[bytes]) -> None:
         self._tail += raws
         self.count += len(raws)
-        if len(self._tail) >= CHUNK_EVENTS:
-            self._chunks.append(b"".join(self._tail))
-            self._firsts.append(self._tail_first)
-            self._tail_first = self.count + 1
-            self._tail = []
+        whole = len(self._tail) - len(self._tail) % CHUNK_EVENTS
+        if whole:  # a large batch becomes many chunks: they are what a bounded answer is made of
+            for at in range(0, whole, CHUNK_EVENTS):
+                self._chunks.append(b"".join(self._tail[at : at + CHUNK_EVENTS]))
+                self._firsts.append(self._tail_first)
+                self._tail_first += CHUNK_EVENTS
+            del self._tail[:whole]
 
     def slice(self, first: int, most_bytes: int) -> tuple[int, bytes]:
         """Return (count, bytes) of events from number ``first`` on, about ``most_bytes`` and at least one."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_left
 from collections.abc import Collection
+from functools import lru_cache
 
 FULL_MESH = 16
 _FOURTH_RING_ABOVE = 2_000
@@ -22,6 +23,7 @@ def rings(size: int) -> int:
     return 3 if size <= _FOURTH_RING_ABOVE else 4
 
 
+@lru_cache(maxsize=1 << 16)  # links are computed anew with every change of membership
 def ring_position(ring: int, worker: str) -> bytes:
     """Where ``worker`` stands on a ring; ties are broken by the name itself."""
     return hashlib.blake2b(f"{ring}/{worker}".encode(), digest_size=8).digest() + worker.encode()

@@ -68,21 +68,20 @@ def advance(status: Status, action: str) -> Status:
         return TRANSITIONS[status][action]
     except KeyError:
         allowed = ", ".join(TRANSITIONS[status]) or "nothing"
-        raise IllegalTransition(
-            f"cannot {action} a {status.name.lower()} trial (allowed: {allowed})"
-        ) from None
+        raise IllegalTransition(f"cannot {action} a {status.name.lower()} trial (allowed: {allowed})") from None
 
 
 @dataclass(slots=True)
 class Facts:
     """All that is known about one trial's segments; order-independent by construction.
 
-    ``claims[a]`` is the smallest stamp that claimed attempt a, ``ends[a]`` the smallest-stamped ending of it
-    with its event, ``lost`` the attempts that somebody declared lost.
+    ``claims[a]`` is the smallest stamp that claimed attempt a, ``ends[a, w]`` how worker w first ended it (only its
+    owner's word counts: the loser of a race may give it up while the winner runs), ``lost`` the attempts that
+    somebody declared lost.
     """
 
     claims: dict[int, Stamp] = field(default_factory=dict)
-    ends: dict[int, tuple[Stamp, Ended]] = field(default_factory=dict)
+    ends: dict[tuple[int, str], tuple[Stamp, Ended]] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     result: tuple[Stamp, Ended] | None = None
     cancelled: bool = False
@@ -99,8 +98,10 @@ class Facts:
                 self.result = stamp, event
         elif status is Status.CANCELLED:
             self.cancelled = True
-        elif event.attempt not in self.ends or stamp < self.ends[event.attempt][0]:
-            self.ends[event.attempt] = stamp, event
+        else:
+            key = event.attempt, stamp[1]
+            if key not in self.ends or stamp < self.ends[key][0]:
+                self.ends[key] = stamp, event
 
     @property
     def attempt(self) -> int:
@@ -120,11 +121,11 @@ def settle(facts: Facts) -> Status:
         return ENDED_STATUS[facts.result[1].how]
     if facts.cancelled:
         return Status.CANCELLED
-    attempt = facts.attempt
-    if attempt < 0:
+    attempt, owner = facts.attempt, facts.owner
+    if owner is None:
         return Status.QUEUED
-    if attempt in facts.ends:
-        return ENDED_STATUS[facts.ends[attempt][1].how]
+    if (attempt, owner) in facts.ends:
+        return ENDED_STATUS[facts.ends[attempt, owner][1].how]
     if attempt in facts.lost:
         return Status.LOST
     return Status.RUNNING

@@ -1,0 +1,203 @@
+"""Tests of the log: prefixes only, and replicas that agree whatever way they came by their events."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from aiohpo.events import Batch, Goal, Malformed, Seen, encode_event
+from aiohpo.log import CHUNK_EVENTS, Log, OriginLog
+
+ORIGINS = ("ann", "bob", "cid")
+
+
+def goals(origin: str, first: int, count: int) -> Batch:
+    """Events ``first`` … of a made-up history in which event n sets the goal to n."""
+    raws = [encode_event(origin, Goal(n, n)) for n in range(first, first + count)]
+    return Batch(origin, first, count, b"".join(raws))
+
+
+def held(log: Log, origin: str) -> list[int | None]:
+    return [seen.event.trials for seen in log.events(origin)]
+
+
+def test_only_what_is_next_in_line_is_taken():
+    """A batch beyond a gap changes nothing; one that overlaps gives only what is new; a known one gives nothing."""
+    log = Log()
+    assert log.merge(goals("ann", 3, 2)) == []
+    assert log.vector() == {}
+    assert [s.seq for s in log.merge(goals("ann", 1, 3))] == [1, 2, 3]
+    assert [s.seq for s in log.merge(goals("ann", 2, 4))] == [4, 5]
+    assert log.merge(goals("ann", 1, 5)) == []
+    assert held(log, "ann") == [1, 2, 3, 4, 5]
+    assert log.clock == 5
+
+
+def test_a_batch_with_one_bad_event_changes_nothing():
+    """Malformed bytes, or a count that does not fit them, raise and leave the log as it was."""
+    log = Log()
+    good = goals("ann", 1, 2)
+    for bad in (
+        Batch("ann", 1, 3, good.blob),
+        Batch("ann", 1, 1, good.blob),
+        Batch("ann", 1, 2, good.blob[:-1]),
+        Batch("ann", 1, 2, good.blob + b"\xc1"),
+    ):
+        with pytest.raises(Malformed):
+            log.merge(bad)
+        assert log.vector() == {}
+        assert log.clock == 0
+    assert len(log.merge(good)) == 2
+
+
+def test_own_events_are_appended_as_the_bytes_that_peers_get():
+    """What append_own returns is what missing() offers."""
+    log = Log()
+    raws = b"".join(log.append_own("me", Seen("me", n, Goal(n, n))) for n in (1, 2, 3))
+    [batch] = log.missing({}, 1 << 20)
+    assert batch == Batch("me", 1, 3, raws)
+
+
+@pytest.mark.parametrize("count", [1, CHUNK_EVENTS - 1, CHUNK_EVENTS, CHUNK_EVENTS + 1, 3 * CHUNK_EVENTS + 7])
+def test_slices_start_and_end_where_they_say(count):
+    """Any slice of a log holds exactly the events it claims, at least one, whatever chunks they are kept in."""
+    log = OriginLog()
+    raws = [encode_event("ann", Goal(n, n)) for n in range(1, count + 1)]
+    for i in range(0, count, 5):
+        log.append(raws[i : i + 5])
+    for first in {1, count // 2 + 1, count, min(CHUNK_EVENTS, count), min(CHUNK_EVENTS + 1, count)}:
+        for most in (0, 100, 1 << 30):
+            n, blob = log.slice(first, most)
+            assert n >= 1
+            assert blob == b"".join(raws[first - 1 : first - 1 + n])
+
+
+def test_missing_is_bounded_and_leads_to_equality_in_rounds():
+    """Asking again and again with bounded answers copies a log, and upto leaves out what is newer."""
+    source, copy = Log(), Log()
+    for origin in ORIGINS:
+        source.merge(goals(origin, 1, 500))
+    rounds = 0
+    while source.lacks(copy.vector()) or copy.vector() != source.vector():
+        sent = list(source.missing(copy.vector(), 1000))
+        assert sum(len(b.blob) for b in sent) < 1000 + 128 * 8
+        for batch in sent:
+            assert copy.merge(batch)
+        rounds += 1
+    assert rounds > 3
+    assert copy.hash() == source.hash()
+    capped = list(source.missing({}, 1 << 30, {"ann": 1, "bob": 0}))
+    assert [b.origin for b in capped] == ["ann"]
+
+
+def test_events_behind_a_gap_are_parked_until_it_is_filled():
+    """Parked events are read but not counted or offered; filling the gap brings them into the prefix."""
+    log = Log()
+    log.merge(goals("ann", 1, 2))
+    assert [s.seq for s in log.park(goals("ann", 5, 3))] == [5, 6, 7]
+    assert log.count("ann") == 2
+    assert log.clock == 7
+    assert [b.count for b in log.missing({}, 1 << 20)] == [2]
+    assert [s.seq for s in log.merge(goals("ann", 3, 1))] == [3]
+    assert log.count("ann") == 3
+    assert [s.seq for s in log.merge(goals("ann", 3, 2))] == [4]
+    assert log.count("ann") == 7
+    assert held(log, "ann") == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_parked_events_that_arrive_again_are_not_counted_twice():
+    """Filling a gap with a batch that overlaps what is parked keeps the numbering."""
+    log = Log()
+    log.park(goals("ann", 4, 4))
+    log.merge(goals("ann", 1, 5))
+    assert held(log, "ann") == [1, 2, 3, 4, 5, 6, 7]
+    assert log.merge(goals("ann", 1, 7)) == []
+
+
+def test_version_vectors_have_short_hashes():
+    """The hash tells different vectors apart and does not depend on the order of arrival."""
+    a, b = Log(), Log()
+    assert a.hash() == b.hash()
+    a.merge(goals("ann", 1, 1))
+    assert a.hash() != b.hash()
+    b.merge(goals("bob", 1, 2))
+    b.merge(goals("ann", 1, 1))
+    a.merge(goals("bob", 1, 2))
+    assert a.hash() == b.hash()
+    assert len(a.hash()) == 8
+
+
+def test_repr_is_a_status_line():
+    """The repr says how much is held."""
+    log = Log()
+    log.merge(goals("ann", 1, 3))
+    assert repr(log) == "<Log 3 events of 1 workers, clock 3>"
+
+
+class Replicas(RuleBasedStateMachine):
+    """Three workers append to their own logs; a lossy, doubling, reordering wire carries batches between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logs = {origin: Log() for origin in ORIGINS}
+        self.wire: list[tuple[str, Batch]] = []
+        self.parked: set[tuple[str, str]] = set()
+
+    @rule(origin=st.sampled_from(ORIGINS), n=st.integers(1, 4))
+    def append(self, origin: str, n: int) -> None:
+        log = self.logs[origin]
+        for _ in range(n):
+            seq = log.count(origin) + 1
+            log.append_own(origin, Seen(origin, seq, Goal(seq, seq)))
+
+    @rule(
+        source=st.sampled_from(ORIGINS),
+        to=st.sampled_from(ORIGINS),
+        about=st.sampled_from(ORIGINS),
+        first=st.integers(1, 20),
+    )
+    def send(self, source: str, to: str, about: str, first: int) -> None:
+        log = self.logs[source]
+        if source != to and first <= log.count(about):
+            self.wire.append((to, log.batch(about, first)))
+
+    @rule(i=st.integers(0, 1 << 30), keep=st.booleans(), lose=st.booleans())
+    def deliver(self, i: int, keep: bool, lose: bool) -> None:
+        if not self.wire:
+            return
+        i %= len(self.wire)
+        target, batch = self.wire[i] if keep else self.wire.pop(i)
+        if not lose:
+            before = self.logs[target].count(batch.origin)
+            new = self.logs[target].merge(batch)
+            assert [s.seq for s in new] == [*range(before + 1, before + len(new) + 1)]
+
+    @rule(i=st.integers(0, 1 << 30))
+    def park(self, i: int) -> None:
+        if not self.wire:
+            return
+        target, batch = self.wire[i % len(self.wire)]
+        if batch.first > self.logs[target].count(batch.origin) + 1:
+            self.logs[target].park(batch)
+
+    @invariant()
+    def prefixes_only(self) -> None:
+        for log in self.logs.values():
+            for origin in ORIGINS:
+                assert held(log, origin) == [*range(1, log.count(origin) + 1)]
+                assert log.count(origin) <= self.logs[origin].count(origin)
+
+    def teardown(self) -> None:
+        for _ in range(2):
+            for a in self.logs.values():
+                for b in self.logs.values():
+                    for batch in a.missing(b.vector(), 1 << 30):
+                        b.merge(batch)
+        assert len({log.hash() for log in self.logs.values()}) == 1
+        assert len({str(sorted(log.vector().items())) for log in self.logs.values()}) == 1
+
+
+Replicas.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+test_replicas_agree_whatever_the_wire_does = Replicas.TestCase
