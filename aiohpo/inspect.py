@@ -11,6 +11,7 @@ from .directory import Loaded, load_journals, read_study
 from .log import Log
 from .records import TrialRecord
 from .space import Space
+from .trial import FINAL
 from .view import View
 
 
@@ -29,6 +30,12 @@ class Run:
         for record in self.view.records():
             yield replace(record, status="lost") if self._abandoned(record) else record
 
+    @property
+    def n_ended(self) -> int:
+        """Trials of the budget that have ended, without those beyond its line."""
+        view = self.view
+        return view.n_ended - sum(view.status(row) in FINAL for row in view.beyond_line())
+
     def _abandoned(self, record: TrialRecord) -> bool:
         if record.status != "running":
             return False
@@ -44,7 +51,7 @@ class Run:
             "study": {
                 **{k: v for k, v in self.study.items() if k != "format"},
                 "trials": view.goal[1] if view.goal else None,
-                "ended": view.n_ended,
+                "ended": self.n_ended,
                 "running": sum(trial["status"] == "running" for trial in trials),
                 "best": best,
                 "damage": [str(d) for d in self.loaded.damage],

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .activity import Span, spans
 from .interfaces import UsageError
@@ -36,6 +37,7 @@ _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00"
 _MOST_WORKER_NAMES = 24
 _MOST_SLICES = 24
 _BEST_PART = 0.1
+_INACTIVE = -0.12  # where a line passes a parameter that it does not have
 
 
 def draw(run: Run, kind: str) -> Figure:
@@ -98,55 +100,62 @@ def _history_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
     axes.grid(alpha=0.25)
 
 
-def _cut(axes: Axes, y: np.ndarray, sign: float) -> str:
+def _cut(axes: Axes, y: NDArray[np.float64], sign: float) -> str:
     """Cut the bad end of the y axis where outliers would flatten the rest; say how many lie outside."""
-    loss = sign * y
-    low, typical, high = float(loss.min()), float(np.quantile(loss, 0.8)), float(loss.max())
-    edge = low + 1.5 * (typical - low)
-    if not edge < low + (high - low) / 2:
+    edge = _edge(sign * y)
+    if edge is None:
         return ""
+    low = float((sign * y).min())
     margin = 0.05 * (edge - low)
     axes.set_ylim(*sorted((sign * (low - margin), sign * edge)))
-    return f" ({int((loss > edge).sum())} worse ones lie outside)"
+    return f" ({int((sign * y > edge).sum())} worse ones lie outside)"
+
+
+def _edge(loss: NDArray[np.float64]) -> float | None:
+    """The loss at which to cut an axis, None where no outlier flattens the rest."""
+    low, typical, high = float(loss.min()), float(np.quantile(loss, 0.8)), float(loss.max())
+    edge = low + 1.5 * (typical - low)
+    return edge if low < edge < low + (high - low) / 2 else None
 
 
 # ------------------------------------------------------------------------------------------- configurations
 def _parallel(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    from matplotlib.collections import LineCollection
+
     axes = figure.subplots()
-    done = _successes(records)
-    done.sort(key=lambda r: run.view.sign * r.value, reverse=True)  # the best are drawn last, on top
+    sign = run.view.sign
+    done = sorted(_successes(records), key=lambda r: sign * r.value, reverse=True)  # the best are drawn last, on top
     names = list(run.view.space.names)
-    values = np.array([r.value for r in done], dtype=float)
-    place = {name: _Axis(run.view.space[name]) for name in names}
-    heights = np.array([[place[n].height(r.config[n]) if n in r.config else np.nan for n in names] for r in done])
-    low, high = values.min(), values.max()
-    metric = (values - low) / (high - low) if high > low else np.full(len(values), 0.5)
-    lines = np.column_stack([heights.reshape(len(done), len(names)), metric])
-    lines[np.isnan(lines)] = -0.12
+    axis = {name: _Axis(run.view.space[name]) for name in names}
+    heights = [[axis[n].height(r.config[n]) if n in r.config else _INACTIVE for n in names] for r in done]
+    loss = sign * np.array([r.value for r in done], dtype=float)
+    worst, best = _edge(loss) or loss.max(), loss.min()
+    goodness = (worst - np.minimum(loss, worst)) / (worst - best) if worst > best else np.full(len(loss), 0.5)
+    lines = np.column_stack([np.array(heights).reshape(len(done), len(names)), goodness])
     x = np.arange(len(names) + 1)
-    best = max(1, round(_BEST_PART * len(done)))
-    for row in lines[:-best]:
-        axes.plot(x, row, color=_GREY, lw=0.7, alpha=max(0.1, min(0.6, 60 / len(done))))
-    for row in lines[-best:-1]:
-        axes.plot(x, row, color=_BLUE, lw=1.2, alpha=0.7)
+    paths = [np.column_stack([x, line]) for line in lines]
+    good = max(1, round(_BEST_PART * len(done)))
+    faint = max(0.05, min(0.6, 60 / len(done)))
+    axes.add_collection(LineCollection(paths[:-good], colors=_GREY, linewidths=0.7, alpha=faint))
+    axes.add_collection(LineCollection(paths[-good:-1], colors=_BLUE, linewidths=1.2, alpha=0.7))
     axes.plot(x, lines[-1], color=_ORANGE, lw=2.4)
-    for i, name in enumerate(names):
-        axes.axvline(i, color="black", lw=0.6)
-        for height, text in place[name].ticks():
-            axes.annotate(text, (i, height), xytext=(3, 0), textcoords="offset points", fontsize=7, va="center")
-    axes.axvline(len(names), color="black", lw=0.6)
-    for height, value in ((0.0, low), (1.0, high)):
-        axes.annotate(f"{value:.4g}", (len(names), height), xytext=(3, 0), textcoords="offset points", fontsize=7)
-    if len(lines) and (lines < 0).any():
-        axes.annotate("inactive", (0, -0.12), xytext=(-4, 0), textcoords="offset points", fontsize=7, ha="right")
-    axes.set_xticks(
-        x, [*names, run.view.metric], rotation=30 if len(names) > 6 else 0, ha="right" if len(names) > 6 else "center"
-    )
+    ticks = [(i, *tick) for i, name in enumerate(names) for tick in axis[name].ticks()]
+    cut = "" if worst == loss.max() else " or worse"
+    ticks += [(len(names), 1.0, f"{sign * best:.4g}"), (len(names), 0.0, f"{sign * worst:.4g}{cut}")]
+    ticks += [(i, _INACTIVE, "inactive") for i in range(len(names)) if (lines[:, i] < 0).any()]
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
+    for i, height, text in ticks:
+        axes.annotate(text, (i, height), xytext=(4, 0), textcoords="offset points", fontsize=7, va="center", bbox=box)
+    for position in x:
+        axes.axvline(float(position), color="black", lw=0.6)
+    many = len(names) > 6
+    axes.set_xticks(x, [*names, run.view.metric], rotation=30 * many, ha="right" if many else "center")
     axes.set_yticks([])
-    axes.set_xlim(-0.3, len(names) + 0.4)
+    axes.set_xlim(-0.2, len(names) + 0.6)
+    axes.set_ylim(_INACTIVE - 0.05, 1.05)
     for side in axes.spines.values():
         side.set_visible(False)
-    axes.set_title(f"{len(done)} configurations; blue: the best {best}, orange: the best", loc="left")
+    axes.set_title(f"{len(done)} configurations; blue: the best {good}, orange: the best", loc="left")
 
 
 def _slice(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
@@ -165,9 +174,9 @@ def _slice(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
         having = [r for r in done if name in r.config]
         x: list[Any] = [r.config[name] for r in having]
         if not isinstance(parameter, Float | Int):
-            choices = list(parameter.choices)  # type: ignore[attr-defined]  # the two kinds left have them
+            choices = _choices(parameter)
             spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(x))
-            x = [choices.index(v) + s for v, s in zip(x, spread, strict=True)]
+            x = [parameter.native(v) + s for v, s in zip(x, spread, strict=True)]
             axes.set_xticks(range(len(choices)), [_short(c) for c in choices], fontsize=7)
         elif parameter.log:
             axes.set_xscale("log")
@@ -191,11 +200,11 @@ class _Axis:
         if isinstance(parameter, Float | Int):
             self._low, self._high, self._log = parameter.low, parameter.high, parameter.log
         else:
-            self._choices = list(parameter.choices)  # type: ignore[attr-defined]  # the two kinds left have them
+            self._choices = _choices(parameter)
 
     def height(self, value: Any) -> float:
         if not isinstance(self._parameter, Float | Int):
-            return self._choices.index(value) / max(len(self._choices) - 1, 1)
+            return self._parameter.native(value) / max(len(self._choices) - 1, 1)
         if self._low == self._high:
             return 0.5
         if self._log:
@@ -207,6 +216,11 @@ class _Axis:
             return [(self.height(choice), _short(choice)) for choice in self._choices[:12]]
         middle = math.sqrt(self._low * self._high) if self._log else (self._low + self._high) / 2
         return [(self.height(v), f"{v:.3g}") for v in (self._low, middle, self._high)]
+
+
+def _choices(parameter: Parameter) -> list[Any]:
+    """The choices of a Categorical or an Ordinal, which stand at 0, 1, 2, …"""
+    return list(parameter.choices)  # type: ignore[attr-defined]  # the other kinds were dealt with
 
 
 def _short(choice: Any) -> str:

@@ -12,21 +12,20 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
 import click
 
 from ..interfaces import AiohpoError
-from .common import Group, Settings
+from .common import BAD_INPUT, DONE, INTERRUPTED, Group, Settings
 from .export import export
 from .plot import plot
 from .plugins import new_plugin, plugins
 from .run import run
 from .show import best, show
 from .worker import worker
-
-DONE, UNSUCCESSFUL, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
 @click.group(
@@ -67,12 +66,13 @@ def invoke(args: Sequence[str]) -> int:
         return BAD_INPUT
     except AiohpoError as error:
         if settings.debug:
-            raise
-        _complain(str(error))
+            traceback.print_exc()
+        else:
+            _complain(str(error))
         return BAD_INPUT
     except (KeyboardInterrupt, click.Abort):
         if settings.debug:
-            raise
+            traceback.print_exc()
         click.echo("aiohpo: interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:

@@ -18,6 +18,8 @@ from ..interfaces import UsageError
 if TYPE_CHECKING:
     from ..inspect import Run
 
+DONE, UNSUCCESSFUL, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

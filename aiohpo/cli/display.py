@@ -33,6 +33,15 @@ class Progress:
     busy_seconds: float = 0.0
     before: int = 0
     alive: int = 0
+    alive_seconds: float = 0.0  # summed over workers: one that died is not idle
+    _looked: float = 0.0
+
+    def look(self, alive: int, events: Iterable[Seen]) -> None:
+        """Account for what happened since the last look."""
+        now = time.time()
+        self.alive_seconds += self.alive * max(now - (self._looked or self.began), 0.0)
+        self.alive, self._looked = alive, now
+        self.take(events)
 
     def take(self, events: Iterable[Seen]) -> None:
         """Account for new events."""
@@ -47,7 +56,9 @@ class Progress:
 
     @property
     def done(self) -> int:
-        return self.view.n_ended
+        """Trials of the budget; what goes beyond it is surplus, not progress."""
+        ended = self.view.n_ended
+        return ended if self.total is None else min(ended, self.total)
 
     @property
     def best(self) -> str:
@@ -67,7 +78,7 @@ class Progress:
         for span in self.activity.open():
             newest[span.worker] = max(span.began, newest.get(span.worker, 0.0))
         running = sum(max(now - began, 0.0) for worker, began in newest.items() if self._ours(worker))
-        return min((self.busy_seconds + running) / max((now - self.began) * self.size, 1e-9), 1.0)
+        return min((self.busy_seconds + running) / max(self.alive_seconds, 1e-9), 1.0)
 
     def as_text(self) -> str:
         """All of it in one line."""

@@ -19,12 +19,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import as_json, command, describe_seconds, open_directory, print_json, search_options
+from .common import (
+    BAD_INPUT,
+    DONE,
+    INTERRUPTED,
+    UNSUCCESSFUL,
+    as_json,
+    command,
+    describe_seconds,
+    open_directory,
+    print_json,
+    search_options,
+)
 from .show import count, describe_best, in_words, nothing_yet
 
 if TYPE_CHECKING:
     from ..inspect import Run
-    from ..launcher import Launcher
+    from ..launcher import Exit, Launcher
     from ..study import Study
 
 _LOOK = 0.2
@@ -120,17 +131,20 @@ def run(
         click.echo(done, err=True)
         return _summarise(study.directory, options, json_, seconds=0.0)
     if trials is None and time is None and target_value is None:
-        click.echo("neither --trials nor --time nor --target: searching until Ctrl-C", err=True)
-    if before.view.n_ended:
-        click.echo(f"{study.directory} has {before.view.n_ended} trials already: going on from there", err=True)
-    return _search(study, options, before.view.n_ended, json_, ctx.obj.again())
+        click.echo(
+            "neither --trials nor --time nor --target: searching until Ctrl-C, or until the searcher has no more",
+            err=True,
+        )
+    if before.n_ended:
+        click.echo(f"{study.directory} has {before.n_ended} trials already: going on from there", err=True)
+    return _search(study, options, before.n_ended, json_, ctx.obj.again())
 
 
 def _already(run: Run, trials: int | None, target: float | None) -> str | None:
     """Why there is nothing to do; None if there is."""
     view = run.view
-    if trials is not None and view.n_ended >= trials:
-        return f"{run.path} has {view.n_ended} trials already, and --trials {trials} is met: nothing to do"
+    if trials is not None and run.n_ended >= trials:
+        return f"{run.path} has {run.n_ended} trials already, and --trials {trials} is met: nothing to do"
     best = None if view.best is None else view.record(view.best, 0).value
     if target is not None and best is not None and view.sign * (best - target) <= 0:
         return f"{run.path} has reached {view.metric} {best:.6g} already, and --target {target:g} is met: nothing to do"
@@ -157,34 +171,39 @@ def _search(study: Study, options: Options, before: int, json_: bool, again: str
     with _signals(launcher) as stopping:
         launcher.start()
         progress = Progress(
-            follower.view, frozenset(launcher.pids), options.workers, options.limits["trials"], began, before=before
+            follower.view,
+            frozenset(launcher.pids),
+            options.workers,
+            options.limits["trials"],
+            began,
+            before=before,
+            alive=options.workers,
         )
         with display() as shown:
             told = _Notices(shown.say)
             while launcher.alive:
                 _time.sleep(_LOOK)
-                for ended in launcher.poll():
-                    codes.append(ended.code)
-                    if ended.code not in (0, 1) and not stopping:
-                        told.of_end(str(ended), launcher.alive)
-                progress.alive = launcher.alive
-                progress.take(follower.poll())
+                ended = launcher.poll()
+                codes += [end.code for end in ended]
                 told.of_workers(launcher.lines())
+                for end in ended:
+                    if end.code not in (DONE, UNSUCCESSFUL) and not stopping:
+                        told.of_end(end, launcher.alive)
+                progress.look(launcher.alive, follower.poll())
                 if stopping:
                     told.once("stopping: running trials are released (Ctrl-C again to end at once)")
                 shown.update(progress)
-            told.of_workers(launcher.lines())
     if stopping:
         return _interrupted(directory, again)
-    over = any(code in (0, 1) for code in codes)
+    over = any(code in (DONE, UNSUCCESSFUL) for code in codes)
     if not over:
-        if all(code == 2 for code in codes):
-            return 2  # they have all said why
+        if all(code == BAD_INPUT for code in codes):
+            return BAD_INPUT  # they have all said why
         logs = directory / "output"
         click.echo(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
-        click.echo(f"nothing that was reported is lost; to go on: {again}", err=True)
-    code = _summarise(directory, options, json_, seconds=_time.time() - began)
-    return code if over else 1
+        click.echo("nothing that was reported is lost; the same command goes on", err=True)
+    code = _summarise(directory, options, json_, _time.time() - began, None if over else again)
+    return code if over else UNSUCCESSFUL
 
 
 class _Notices:
@@ -205,9 +224,11 @@ class _Notices:
             if line.startswith("aiohpo: "):
                 self.once(line.removeprefix("aiohpo: "))
 
-    def of_end(self, end: str, alive: int) -> None:
-        rest = "the other goes on" if alive == 1 else f"the other {alive} go on"
-        self.once(f"{end}{f'; {rest}' if alive else ''}")
+    def of_end(self, end: Exit, alive: int) -> None:
+        if alive:
+            self.once(f"{end}; {'the other goes on' if alive == 1 else f'the other {alive} go on'}")
+        elif end.code != BAD_INPUT:  # those have said why themselves
+            self.once(str(end))
 
 
 @contextmanager
@@ -234,13 +255,13 @@ def _signals(launcher: Launcher) -> Iterator[list[int]]:
 def _interrupted(directory: Path, again: str) -> int:
     run = open_directory(directory)
     best = "" if run.view.best is None else f", best {run.view.metric} {run.view.record(run.view.best, 0).value:.6g}"
-    click.echo(f"stopped after {run.view.n_ended} trials{best}; nothing that was reported is lost", err=True)
+    click.echo(f"stopped after {run.n_ended} trials{best}; nothing that was reported is lost", err=True)
     click.echo(f"to go on: {again}", err=True)
-    return 130
+    return INTERRUPTED
 
 
-def _summarise(directory: Path, options: Options, json_: bool, seconds: float) -> int:
-    """Print what was found and what to try next."""
+def _summarise(directory: Path, options: Options, json_: bool, seconds: float, again: str | None = None) -> int:
+    """Print what was found and what to try next; ``again`` is the command that goes on, if it is not over."""
     run = open_directory(directory)
     best = None if run.view.best is None else run.view.record(run.view.best)
     counts = count(list(run.records()))
@@ -250,29 +271,29 @@ def _summarise(directory: Path, options: Options, json_: bool, seconds: float) -
             {
                 "directory": str(directory),
                 "best": None if best is None else best.as_dict(),
-                "ended": run.view.n_ended,
+                "ended": run.n_ended,
                 "counts": counts,
                 "seconds": seconds,
                 "plot": None if plot is None else str(plot),
             }
         )
-        return 0 if best is not None else 1
+        return DONE if best is not None else UNSUCCESSFUL
     if best is None:
         click.echo(nothing_yet(run), err=True)
-        return 1
+        return UNSUCCESSFUL
     took = f" in {describe_seconds(seconds)}" if seconds else ""
-    click.echo(f"{run.view.n_ended} trials{took}: {in_words(counts)}")
+    click.echo(f"{run.n_ended} trials{took}: {in_words(counts)}")
     click.echo(describe_best(run, best))
     if plot is not None:
         click.echo(f"plot: {plot}")
     where, stem = shlex.quote(str(directory)), directory.name
-    more = 2 * (options.limits["trials"] or run.view.n_ended)
+    more = f"aiohpo run {shlex.quote(options.target)} --dir {where} --trials {2 * run.n_ended}"
     click.echo(
         "next:\n"
         f"  aiohpo show {where} --sort value\n"
         f"  aiohpo plot {where} --kind parallel\n"
         f"  aiohpo export {where} --to csv {shlex.quote(stem)}.csv\n"
-        f"  aiohpo run {shlex.quote(options.target)} --dir {where} --trials {more}   # go on"
+        f"  {again or more}   # go on"
     )
     return 0
 

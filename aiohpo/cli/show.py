@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .common import as_json, command, describe_seconds, open_directory, print_json, run_directory
+from .common import DONE, UNSUCCESSFUL, as_json, command, describe_seconds, open_directory, print_json, run_directory
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -35,7 +35,7 @@ def best(directory: Path, json_: bool) -> int:
         click.echo(nothing_yet(run), err=True)
     else:
         click.echo(describe_best(run, found))
-    return 0 if found is not None else 1
+    return DONE if found is not None else UNSUCCESSFUL
 
 
 @command("show", example="aiohpo show runs/digits --sort value --limit 10\naiohpo show runs/digits --failed")
@@ -97,9 +97,12 @@ def directory_name(run: Run) -> str:
 
 def nothing_yet(run: Run) -> str:
     """Why there is no best trial."""
-    counts = count(list(run.records()))
-    failed = " (see them with: aiohpo show " + directory_name(run) + " --failed)" if counts.get("failed") else ""
-    return f"no successful trial in {directory_name(run)}: {in_words(counts)}{failed}"
+    records = list(run.records())
+    text = f"no successful trial in {directory_name(run)}: {in_words(count(records))}"
+    errors = [record.error for record in records if record.error]
+    if errors:
+        text += f"; the last error: {errors[-1]} (see all: aiohpo show {directory_name(run)} --failed)"
+    return text
 
 
 def count(records: list[TrialRecord]) -> dict[str, int]:
@@ -123,7 +126,7 @@ def _headline(run: Run, records: list[TrialRecord]) -> str:
     return (
         f"{directory_name(run)}: {aim} {view.metric} over {len(view.space)} parameters, "
         f"searcher {study['searcher']}, scheduler {study['scheduler']}, seed {study['seed']}\n"
-        f"{view.n_ended}{goal} trials ended ({in_words(count(records))}){best}"
+        f"{run.n_ended}{goal} trials ended ({in_words(count(records))}){best}"
     )
 
 

@@ -31,26 +31,22 @@ def load_study(target: str) -> Study:
     from ..evaluate.reimport import MAIN, load
     from ..study import Study
 
+    sys.modules.pop(MAIN, None)
+
     path, name = split_target(target)
     if not os.path.isfile(path):
         raise UsageError(f"there is no file {path!r}{_similar(path)}")
     try:
         found = load(Source(path, name))
-    except UsageError as error:
-        names = [n for n, value in vars(sys.modules.get(MAIN, Path)).items() if isinstance(value, Study)]
-        if MAIN not in sys.modules:
-            raise
-        if not names:
-            raise UsageError(f"{path} defines no study: add 'study = aiohpo.Study(objective, space, ...)'") from error
-        choices = " or ".join(f"{path}:{n}" for n in names)
-        raise UsageError(f"{path} defines no {name!r}; write {choices}") from error
     except SystemExit as error:
         raise UsageError(
             f"{path} ended the program when it was imported (exit status {error.code}): "
             'move what does that under if __name__ == "__main__":'
         ) from error
     except Exception as error:
-        raise UsageError(f"{path} cannot be imported: {_in_short(error, path)}") from error
+        if MAIN in sys.modules:  # the file is fine; it is the name that is not there
+            raise UsageError(_no_such_study(path, name)) from error
+        raise UsageError(_in_short(error, path)) from error
     if not isinstance(found, Study):
         raise UsageError(f"{name!r} in {path} is not an aiohpo.Study but {_kind(found)}")
     found.source = Source(os.path.abspath(path), name)
@@ -78,6 +74,16 @@ def default_directory(target: str) -> Path:
     return Path("runs") / (stem if name == "study" else f"{stem}-{name}")
 
 
+def _no_such_study(path: str, name: str) -> str:
+    from ..evaluate.reimport import MAIN
+    from ..study import Study
+
+    names = [n for n, value in vars(sys.modules[MAIN]).items() if isinstance(value, Study)]
+    if not names:
+        return f"{path} defines no study: add 'study = aiohpo.Study(objective, space, ...)'"
+    return f"{path} defines no {name!r}; write {' or '.join(f'{path}:{n}' for n in names)}"
+
+
 def _kind(found: Any) -> str:
     return f"a {type(found).__name__}" if not callable(found) else f"{getattr(found, '__name__', found)!r}, a callable"
 
@@ -92,9 +98,12 @@ def _similar(path: str) -> str:
 
 def _in_short(error: Exception, path: str) -> str:
     """The error in one line, with the line of the user's file where it happened."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    if isinstance(error, UsageError):
-        text = str(error)
     here = os.path.abspath(path)
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == here]
-    return f"{text} (line {lines[-1]})" if lines else text
+    if isinstance(error, SyntaxError):
+        lines, text = [error.lineno], f"{type(error).__name__}: {error.msg}"
+    elif isinstance(error, UsageError):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return f"{path}, line {lines[-1]}: {text}" if lines else f"{path}: {text}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import command, search_options
+from .common import DONE, INTERRUPTED, UNSUCCESSFUL, command, search_options
 
 if TYPE_CHECKING:
     from ..embed import Worker
@@ -96,8 +96,8 @@ def worker(
     peer.peer.parts.output = _print
     result = asyncio.run(_serve(peer, quiet))
     if result.interrupted:
-        return 130
-    return 0 if result.best is not None else 1
+        return INTERRUPTED
+    return DONE if result.best is not None else UNSUCCESSFUL
 
 
 async def _serve(peer: Worker, quiet: bool) -> Result:
