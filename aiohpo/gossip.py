@@ -161,8 +161,7 @@ class Gossip:
         taken: list[Batch] = []
         gap = False
         for batch in frame.batches:
-            have = self.log.count(batch.origin)
-            if batch.first > have + 1:
+            if self._has_gap(batch):
                 gap = True
                 continue
             try:
@@ -185,6 +184,9 @@ class Gossip:
         if gap or frame.more:
             effects += self.ask(peer, now)
         return new, taken, effects
+
+    def _has_gap(self, batch: Batch) -> bool:
+        return batch.first > self.log.count(batch.origin) + 1
 
     def __repr__(self) -> str:
         return f"<Gossip of {self.log!r} with {len(self.peers)} peers>"

@@ -8,8 +8,10 @@ import hashlib
 import json
 import math
 import platform
+import shutil
 import tempfile
 import time as _time
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +100,7 @@ class Study:
         self._opened: RunDirectory | None = None
         self._manual: Manual | None = None
         self._workers: list[PeerWorker] = []
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._scratch: Path | None = None
         self._hand_searcher: Any = None
         self.notices: list[str] = []
 
@@ -394,9 +396,10 @@ class Study:
         _copy(peer.parts.log, self._replica[0], view)
 
     def _scratch_directory(self) -> Path:
-        if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="aiohpo-")
-        return Path(self._scratch.name)
+        if self._scratch is None:  # made when the first blob is written, removed with the study
+            self._scratch = Path(tempfile.gettempdir()) / f"aiohpo-{new_worker_id()}"
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        return self._scratch
 
     def _not_in_child(self) -> None:
         if in_child():
