@@ -186,7 +186,8 @@ class Transport(Protocol):
     It promises whole frames, and per-link order while the link lives. It may drop any frame at any time and
     promises nothing else: repair is the core's job. No method blocks and none raises for a peer's fault; all
     are called on the event loop on which ``start`` ran. Constructed with keyword options (``worker=`` is the
-    worker's id; ``bind=`` an address to listen on, or None for any).
+    worker's id; ``bind=`` an address to listen on, or None for any). Frames are non-empty ``bytes`` (anything
+    else raises ``TypeError``); connecting to oneself does nothing.
     """
 
     @property
