@@ -120,21 +120,23 @@ class ADBOSearcher:
         near = self._geometry.embed(reference)
         taken = np.concatenate([o.X, o.failed, o.pending])
 
+        targets_sorted = np.sort(z)
         if self._space.size <= _ENUMERATE:
             units = np.concatenate(list(every(self._space)))
-            pool = self._predict(forest, near, _new(units, taken), np.sort(z))
+            pool = self._predict(forest, near, _new(units, taken), targets_sorted)
         else:
             elites = o.X[order[: self.elites]]
-            units = [self._candidates.uniform(rng, self.uniform), self._candidates.around(rng, elites, self.local)]
-            pool = self._predict(forest, near, _new(np.concatenate(units), taken), np.sort(z))
+            units = np.concatenate(
+                [self._candidates.uniform(rng, self.uniform), self._candidates.around(rng, elites, self.local)]
+            )
+            pool = self._predict(forest, near, _new(units, taken), targets_sorted)
             if self.refined:
-                parents = []
-                for k in (0, 1):
-                    parents.append(np.argsort(self._score(pool, i + k), kind="stable")[:10])
-                top = pool.units[np.unique(np.concatenate(parents))]
-                more = self._candidates.around(rng, top, self.refined)
-                units.append(more)
-                pool = self._predict(forest, near, _new(np.concatenate(units), taken), np.sort(z))
+                parents = np.concatenate(
+                    [np.argsort(self._score(pool, i + k), kind="stable")[:10] for k in (0, 1)]
+                )
+                more = self._candidates.around(rng, pool.units[np.unique(parents)], self.refined)
+                more = _new(more, np.concatenate([taken, pool.units]))
+                pool = pool.extended(self._predict(forest, near, more, targets_sorted))
         return Model(forest, pool)
 
     def _predict(self, forest: Forest, near: NDArray[np.float32], units: FloatArray, targets: FloatArray) -> Pool:
@@ -152,7 +154,7 @@ class ADBOSearcher:
         rows = np.empty((0, self._space.dim))
         if view.n_observed >= self._initial and self._model is not None:
             rows = self._suggest(self._model, view, rng, n)
-        elif view.n_observed < self._initial or True:
+        else:
             rows = self._sobol.take(view, n)
         if len(rows) < n:
             rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])

@@ -19,7 +19,7 @@ where l depends on the option ``pending``:
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -63,6 +63,22 @@ class Pool:
             self.gap.copy(),
             self.leaves,
             self.embedded,
+            self.targets,
+        )
+
+    def extended(self, other: Pool) -> Pool:
+        """Return this pool and another one of the same model as one."""
+
+        def joined(name: str, axis: int = 0) -> Any:
+            return np.concatenate([getattr(self, name), getattr(other, name)], axis=axis)
+
+        return Pool(
+            joined("units"),
+            joined("mean"),
+            joined("std"),
+            joined("gap"),
+            joined("leaves", 1),
+            joined("embedded"),
             self.targets,
         )
 
