@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 _REFRESH = 0.2
 
 
-def run_with_progress(
-    study: Study, search: Coroutine[Any, Any, Result], *, trials: int | None, show: bool
-) -> Result:
+def run_with_progress(study: Study, search: Coroutine[Any, Any, Result], *, trials: int | None, show: bool) -> Result:
     """Run ``search`` to its end, showing how it goes; the first Ctrl-C stops it, the second ends it hard."""
     return asyncio.run(_run(study, search, trials, show))
 
@@ -105,11 +103,7 @@ def progress_bar(console: Console) -> Progress:
 
 def _last_line(console: Console, study: Study, result: Result) -> None:
     best = result.best
-    text = (
-        "no successful trial"
-        if best is None
-        else f"best {result.metric} {best.value:.6g} (trial {best.number})"
-    )
+    text = "no successful trial" if best is None else f"best {result.metric} {best.value:.6g} (trial {best.number})"
     verb = "stopped" if result.interrupted else "done"
     console.print(f"{verb}: {text}; {result._summary()}", highlight=False)
     if result.interrupted:

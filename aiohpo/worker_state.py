@@ -132,9 +132,7 @@ class WorkerState:
         if self.view.goal is None or self.view.goal[1] != trials:
             self._record(lambda t: Goal(t, trials))
 
-    def propose(
-        self, wall: float, values: tuple[float | int | None, ...], to_step: int | None = None
-    ) -> Segment:
+    def propose(self, wall: float, values: tuple[float | int | None, ...], to_step: int | None = None) -> Segment:
         """Propose a configuration and start running it."""
         seq = self._record(lambda t: Proposed(t, wall, values, OWN, to_step))
         return self._begin_segment((self.me, seq), 0)
@@ -190,9 +188,7 @@ class WorkerState:
         if status not in FINAL and status is not Status.CANCELLED:
             advance(Status.RUNNING if status in (Status.PAUSED, Status.QUEUED) else status, how)
         self._record(
-            lambda t: Ended(
-                t, segment.trial, segment.attempt, how, step, value, seconds, extra or None, error, detail
-            )
+            lambda t: Ended(t, segment.trial, segment.attempt, how, step, value, seconds, extra or None, error, detail)
         )
         self.ended_here += 1
         self.ended.append(segment.row)
