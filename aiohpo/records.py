@@ -10,7 +10,7 @@ from typing import Any
 
 from .events import Left, Started
 from .interfaces import Config
-from .trial import Facts
+from .trial import Facts, Stamp
 
 
 @dataclass(slots=True)
@@ -20,8 +20,9 @@ class Details:
     facts: Facts | None = None
     curve: dict[int, float] = field(default_factory=dict)
     extra: Mapping[str, float] | None = None
+    extra_at: tuple[int, Stamp] | None = None  # the step and stamp of the report that ``extra`` is from
     checkpoint: tuple[int, str, int] | None = None
-    predictions: dict[str, str] = field(default_factory=dict)
+    predictions: dict[str, tuple[Stamp, str]] = field(default_factory=dict)  # the newest of each name
     error: str | None = None
     detail: str | None = None
 

@@ -74,7 +74,7 @@ class View:
         self._seq = array("i")
         self._status = array("b")
         self._value = array("d")
-        self._step = array("i")
+        self._step = array("q")
         self._started = array("d")
         self._seconds = array("f")
         self._ended_after = array("I")  # lamport time from the proposal to its owner's result
@@ -157,7 +157,7 @@ class View:
         if type(event) is Ended:
             self._end(row, stamp, event)
         elif isinstance(event, Reported):
-            self._report(row, event)
+            self._report(row, stamp, event)
         elif isinstance(event, Claimed):
             self._facts(row).claim(event.attempt, stamp)
             self._resettle(row)
@@ -170,7 +170,9 @@ class View:
             if details.checkpoint is None or found > details.checkpoint:
                 details.checkpoint = found
         elif isinstance(event, Predicted):
-            self._detail(row).predictions.update(event.digests)
+            predictions = self._detail(row).predictions
+            for name, digest in event.digests.items():
+                predictions[name] = max((stamp, digest), predictions.get(name, ((-1, ""), "")))
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         details = self._details.get(row)
@@ -189,10 +191,9 @@ class View:
             return
         facts = self._facts(row)
         facts.end(event, stamp)
+        self._step[row] = max(event.step, self._step[row])
         if facts.result is not None:
             self._take_result(row, facts.result[1])
-        elif event.step > self._step[row]:
-            self._step[row] = event.step
         self._resettle(row)
 
     def _take_result(self, row: int, event: Ended) -> None:
@@ -209,17 +210,17 @@ class View:
         elif event.how == "finished" and value is not None:
             self._challenge(row)
 
-    def _report(self, row: int, event: Reported) -> None:
+    def _report(self, row: int, stamp: Stamp, event: Reported) -> None:
         details = self._detail(row)
         if event.value is not None:
             # A restart may report a step again: the worse value stands, so that order cannot matter.
             before = details.curve.get(event.step, event.value)
             worse = max if self.sign > 0 else min
             details.curve[event.step] = worse(before, event.value)
-        if event.step >= self._step[row]:
-            self._step[row] = event.step
-            if Status(self._status[row]) not in FINAL:
-                details.extra = event.extra
+        self._step[row] = max(event.step, self._step[row])
+        at = event.step, stamp
+        if Status(self._status[row]) not in FINAL and (details.extra_at is None or at > details.extra_at):
+            details.extra, details.extra_at = event.extra, at
 
     def _challenge(self, row: int) -> None:
         if self.best is None or self._rank(row) < self._rank(self.best):
@@ -434,7 +435,7 @@ class View:
             error=details.error,
             detail=details.detail,
             checkpoint=details.checkpoint[1] if details.checkpoint else None,
-            predictions=dict(details.predictions),
+            predictions={name: digest for name, (_, digest) in details.predictions.items()},
             curve=dict(details.curve),
         )
 

@@ -1,0 +1,339 @@
+"""Tests of the view: what algorithms read is a function of the set of events, not of their order."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiohpo import Categorical, Constant, Float, Int, Space
+from aiohpo.events import (
+    ENDINGS,
+    EXTERNAL,
+    OWN,
+    QUEUED,
+    Claimed,
+    Ended,
+    Event,
+    Goal,
+    Left,
+    Lost,
+    Predicted,
+    Proposed,
+    Reported,
+    Saved,
+    Started,
+)
+from aiohpo.trial import Status
+from aiohpo.view import View
+
+SPACE = Space(x=Float(0.0, 1.0), k=Int(1, 5), c=Categorical(["a", "b"]), m=Float(0.0, 1.0, when={"c": "b"}))
+ORIGINS = ("ann", "bob", "cid")
+History = list[tuple[str, int, Event]]
+
+
+def view_of(history: History, mode: str = "min", space: Space = SPACE) -> View:
+    view = View(space, "loss", mode)  # type: ignore[arg-type]
+    for origin, seq, event in history:
+        view.apply(origin, seq, event)
+    return view
+
+
+def row(rng: random.Random) -> tuple[float | int | None, ...]:
+    c = rng.randrange(2)
+    return (rng.random(), rng.randint(1, 5), c, rng.random() if c else None)
+
+
+def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
+    """A wild history: every kind of event about a few trials, from workers that did not hear of each other."""
+    logs: dict[str, list[Event]] = {origin: [] for origin in ORIGINS}
+    clocks = dict.fromkeys(ORIGINS, 0)
+    trials: list[tuple[str, int]] = []
+    for _ in range(n):
+        origin = rng.choice(ORIGINS)
+        clocks[origin] += rng.randint(1, 3)
+        t, seq = clocks[origin], len(logs[origin]) + 1
+        event: Event
+        kind = rng.choice("ppcrrseeeeelgx") if trials else "p"
+        trial, attempt, step = rng.choice(trials or [("", 1)]), rng.choice([0, 0, 0, 1, 2]), rng.randint(0, 3)
+        value = rng.choice([None, 0.25, rng.random()])
+        extra = rng.choice([None, {"aux": rng.random()}])
+        match kind:
+            case "p":
+                event = Proposed(t, float(t), row(rng), rng.choice([OWN, OWN, QUEUED, EXTERNAL]))
+                trials.append((origin, seq))
+            case "c":
+                event = Claimed(t, float(t), trial, attempt)
+            case "r":
+                event = Reported(t, trial, attempt, step, value, extra)
+            case "s":
+                event = Saved(t, trial, attempt, step, rng.choice("abc"), 1)
+            case "e":
+                how = rng.choice([*ENDINGS, "finished", "finished"])
+                failed = how == "failed"
+                event = Ended(
+                    t, trial, attempt, how, step, None if failed else value, 1.5, extra, "boom" if failed else None
+                )
+            case "l":
+                event = Lost(t, trial, attempt)
+            case "g":
+                event = Goal(t, rng.randint(1, 4))
+            case _:
+                event = Predicted(t, trial, attempt, {rng.choice(["valid", "test"]): rng.choice("abc")})
+        logs[origin].append(event)
+    return logs
+
+
+def interleave(rng: random.Random, logs: dict[str, list[Event]], gaps: bool = False) -> History:
+    """The logs in some order of arrival that keeps each origin's own order (but for a gap filled later)."""
+    queues = {o: [(o, i, e) for i, e in enumerate(log, start=1)] for o, log in logs.items()}
+    if gaps:
+        for queue in queues.values():
+            cut = rng.randrange(len(queue) + 1)
+            queue[:] = queue[cut:] + queue[:cut]
+    out: History = []
+    while any(queues.values()):
+        out.append(queues[rng.choice([o for o in ORIGINS if queues[o]])].pop(0))
+    return out
+
+
+def state(view: View) -> dict[str, object]:
+    """All that can be read from a view, free of row numbers."""
+    obs = view.observations()
+    ids = {name: sorted(map(view.id, getattr(view, name))) for name in ("running", "claimable")}
+    return {
+        **ids,
+        "beyond": sorted(map(view.id, view.beyond_line())),
+        "records": [json.dumps(r.as_dict(), sort_keys=True) for r in view.records()],
+        "counts": (view.counts, view.n_external, view.n_trials, view.n_observed, view.n_counted, view.n_ended),
+        "best": None if view.best is None else view.id(view.best),
+        "goal": view.goal,
+        "X": obs.X.tobytes(),
+        "y": obs.y.tobytes(),
+        "failed": obs.failed.tobytes(),
+        "pending": obs.pending.tobytes(),
+        "owners": sorted((view.id(r), view.owner(r), view.attempt(r), view.checkpoint(r)) for r in range(view.n_rows)),
+    }
+
+
+@given(st.integers(0, 1 << 32), st.integers(2, 30), st.sampled_from(["min", "max"]))
+@settings(max_examples=400)
+def test_the_order_of_arrival_does_not_matter(seed, n, mode):
+    """Any interleaving of the origins' logs, also with gaps that are filled later, gives an equal view."""
+    rng = random.Random(seed)
+    logs = draw_history(rng, n)
+    reference = state(view_of(interleave(rng, logs), mode))
+    for gaps in (False, False, True):
+        other = state(view_of(interleave(rng, logs, gaps), mode))
+        for key in reference:
+            assert other[key] == reference[key], key
+
+
+@given(st.integers(0, 1 << 32))
+@settings(max_examples=50)
+def test_reading_in_between_changes_nothing(seed):
+    """Cached answers never outlive the events that change them."""
+    rng = random.Random(seed)
+    history = interleave(rng, draw_history(rng, 20))
+    view = view_of([])
+    for i, (origin, seq, event) in enumerate(history, start=1):
+        view.apply(origin, seq, event)
+        view.seen(view.observations().pending)
+        assert state(view) == state(view_of(history[:i]))
+
+
+def test_events_that_arrive_again_are_ignored():
+    """Applying an event twice changes neither the view nor its version."""
+    rng = random.Random(1)
+    history = interleave(rng, draw_history(rng, 30))
+    view = view_of(history)
+    before, version = state(view), view.version
+    for origin, seq, event in history:
+        assert view.apply(origin, seq, event) is None
+    assert state(view) == before
+    assert view.version == version
+
+
+def finished(*values: float, origin: str = "ann") -> History:
+    """A simple history: each value is the result of one trial."""
+    history: History = []
+    for i, value in enumerate(values):
+        t = 2 * i + 1
+        history.append((origin, t, Proposed(t, float(t), (i / len(values), 1, 0, None))))
+        history.append((origin, t + 1, Ended(t + 1, (origin, t), 0, "finished", 0, value, 0.5)))
+    return history
+
+
+def test_columns_are_in_canonical_order_and_losses_are_minimised():
+    """X and y come by (lamport, worker); a maximised metric's sign is flipped for searchers only."""
+    history = [*finished(0.5, 0.9, origin="bob"), *finished(0.1, 0.7, origin="ann")]
+    view = view_of(history, "max")
+    assert view.observations().y.tolist() == [-0.1, -0.5, -0.7, -0.9]
+    assert view.best is not None
+    record = view.record(view.best)
+    assert (record.value, record.metrics, record.worker, record.number) == (0.9, {"loss": 0.9}, "bob", 3)
+    assert [r.value for r in view.records()] == [0.1, 0.5, 0.7, 0.9]
+
+
+def test_configurations_come_back_exactly():
+    """Native rows keep what was packed: whole numbers stay whole, inactive parameters absent."""
+    config = {"x": 0.1 + 0.2, "k": 5, "c": "a"}
+    view = view_of([("ann", 1, Proposed(1, 0.0, SPACE.pack(config)))])
+    assert view.config(0) == config
+    assert [type(v) for v in view.config(0).values()] == [float, int, str]
+
+
+def test_proposals_of_another_space_are_not_taken():
+    """A row of the wrong length or out of range is no trial, and what is said about it later is kept aside."""
+    view = view_of(
+        [
+            ("ann", 1, Proposed(1, 0.0, (0.5,))),
+            ("ann", 2, Proposed(2, 0.0, (7.0, 1, 0, None))),
+            ("ann", 3, Proposed(3, 0.0, (0.5, 1, 0, 0.5))),
+            ("ann", 4, Ended(4, ("ann", 2), 0, "finished", 0, 0.0)),
+        ]
+    )
+    assert view.n_rows == 0
+    assert view.best is None
+    assert list(view.records()) == []
+
+
+def test_numbers_that_fit_a_frame_fit_the_columns():
+    """Steps and seconds as large as the wire allows are taken like any others."""
+    view = view_of(
+        [
+            ("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None))),
+            ("ann", 2, Reported(2, ("ann", 1), 0, 1 << 53, 0.5)),
+            ("ann", 3, Ended(1 << 53, ("ann", 1), 1 << 53, "finished", 1 << 53, 0.5, 1e308)),
+        ]
+    )
+    [record] = view.records()
+    assert record.step == 1 << 53
+    assert record.status == "finished"
+
+
+def test_the_line_of_the_budget():
+    """The first N counted proposals by (lamport, worker) are within; ended ones behind it are surplus."""
+    history = [*finished(0.3, 0.2, origin="bob"), *finished(0.4, 0.1, origin="ann"), ("ann", 5, Goal(9, 3))]
+    view = view_of(history)
+    assert [view.id(r) for r in view.beyond_line()] == [("bob", 3)]
+    assert [r.status for r in view.records()] == ["finished", "finished", "finished", "surplus"]
+    view.apply("bob", 5, Goal(10, None))
+    assert view.beyond_line() == set()
+    assert view.goal == ((10, "bob"), None)
+
+
+def test_lost_queued_withdrawn_and_added_trials_do_not_count():
+    """The budget counts what runs, paused or ended; queued and withdrawn trials are not shown."""
+    values = (0.5, 1, 0, None)
+    history: History = [
+        ("ann", 1, Proposed(1, 0.0, values)),
+        ("ann", 2, Proposed(2, 0.0, values)),
+        ("ann", 3, Proposed(3, 0.0, values, QUEUED)),
+        ("ann", 4, Proposed(4, 0.0, values)),
+        ("ann", 5, Proposed(5, 0.0, values, EXTERNAL)),
+        ("ann", 6, Ended(6, ("ann", 5), 0, "finished", 0, 0.5)),
+        ("ann", 7, Lost(7, ("ann", 2), 0)),
+        ("ann", 8, Ended(8, ("ann", 4), 0, "cancelled", 0)),
+    ]
+    view = view_of(history)
+    assert (view.n_counted, view.n_trials, view.n_observed, view.n_ended) == (1, 2, 1, 0)
+    assert [r.status for r in view.records()] == ["running", "lost", "finished"]
+    assert sorted(view.claimable) == [1, 2]
+    assert view.observations().X.shape == (1, 4)
+
+
+def test_seen_covers_everything_ever_proposed():
+    """A configuration counts as seen from its proposal on, whatever became of it."""
+    view = view_of(finished(0.3, 0.2))
+    X = view.observations().X
+    assert view.seen(X).all()
+    assert not view.seen(X + np.array([0.001, 0, 0, 0])).any()
+    view.apply("ann", 5, Proposed(5, 0.0, (0.77, 2, 1, 0.5), QUEUED))
+    assert view.seen(SPACE.encode_native(np.array([[0.77, 2, 1, 0.5]]))).all()
+
+
+def test_a_trial_that_restarts_keeps_the_worse_of_two_reports():
+    """Two reports of one step, from a restart, merge to the worse value in either order and mode."""
+    for mode, worse in (("min", 0.9), ("max", 0.1)):
+        for a, b in itertools.permutations([0.1, 0.9]):
+            view = view_of(
+                [
+                    ("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None))),
+                    ("ann", 2, Reported(2, ("ann", 1), 0, 1, a)),
+                    ("ann", 3, Reported(3, ("ann", 1), 0, 1, b)),
+                ],
+                mode,
+            )
+            assert view.record(0).curve == {1: worse}
+            assert view.record(0).value == worse
+
+
+def test_workers_are_known_by_their_own_events():
+    """Host, start and departure come from a worker's own log."""
+    view = view_of([("ann", 1, Started(1, 5.0, "host", 42, "dir", 0)), ("ann", 2, Left(2, 6.0, "done"))])
+    assert view.host("ann") == "host"
+    assert view.host("bob") is None
+    info = view.workers["ann"]
+    assert info.started is not None
+    assert info.left is not None
+    assert info.left.reason == "done"
+
+
+def test_records_are_json():
+    """as_dict has no NaN: what is none becomes null, curves are lists of pairs."""
+    view = view_of(
+        [
+            ("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None))),
+            ("ann", 2, Reported(2, ("ann", 1), 0, 2, 0.5, {"aux": float("nan")})),
+            ("ann", 3, Reported(3, ("ann", 1), 0, 1, 0.7)),
+        ]
+    )
+    plain = view.record(0).as_dict()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["metrics"] == {"aux": None, "loss": 0.5}
+    assert plain["curve"] == [[1, 0.7], [2, 0.5]]
+    assert plain["id"] == "ann-1"
+
+
+def test_simple_trials_are_cheap():
+    """A finished 10-parameter trial takes under 400 bytes of columns."""
+    space = Space({f"x{i}": Float(0.0, 1.0) for i in range(10)})
+    view = View(space, "loss", "min")
+    n = 2000
+    for i in range(n):
+        t = 2 * i + 1
+        view.apply("ann", t, Proposed(t, 0.0, (0.5,) * 10))
+        view.apply("ann", t + 1, Ended(t + 1, ("ann", t), 0, "finished", 0, 0.5, 0.1))
+    assert not view._details
+    columns = [v for v in vars(view).values() if hasattr(v, "itemsize")]
+    assert sum(len(c) * c.itemsize for c in columns) / n < 250
+
+
+def test_repr_is_a_status_line():
+    """The repr says what is known at a glance."""
+    assert repr(view_of(finished(0.3, 0.25))) == "<View 2 ended, 0 running, best loss 0.25>"
+    assert repr(view_of([])) == "<View 0 ended, 0 running>"
+
+
+def test_best_follows_the_canonical_result():
+    """When an earlier-stamped result replaces the best trial's, the best is found anew."""
+    view = view_of([*finished(0.3, 0.1), ("bob", 1, Ended(2, ("ann", 3), 0, "failed", 0, error="boom"))])
+    assert view.best is not None
+    assert view.id(view.best) == ("ann", 1)
+    assert view.status(1) is Status.FAILED
+    assert view.record(1).error == "boom"
+
+
+@pytest.mark.parametrize("status", ["finished", "stopped", "failed"])
+def test_a_space_without_columns_works(status):
+    """A space of constants only has trials with empty rows."""
+    space = Space(c=Constant(1))
+    view = view_of([("ann", 1, Proposed(1, 0.0, ())), ("ann", 2, Ended(2, ("ann", 1), 0, status, 0, 0.5))], space=space)
+    assert next(view.records()).status == status
+    assert view.observations().X.shape[1] == 0
