@@ -33,7 +33,7 @@ def table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
 
 
 def write_csv(run: Run, file: IO[str]) -> None:
-    """One line per trial, empty where a trial has no such entry."""
+    """One line per trial, empty where a trial has no such entry (and where a choice is None)."""
     columns, rows = table(run)
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()

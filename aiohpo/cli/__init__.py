@@ -14,7 +14,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 import click
 
@@ -78,9 +78,19 @@ def invoke(args: Sequence[str]) -> int:
     except BrokenPipeError:
         # The reader of our output went away (| head): that is its good right, and Python would complain once
         # more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard(sys.stdout)
         return DONE
 
 
 def _complain(text: str) -> None:
-    click.echo(f"aiohpo: {' '.join(text.split())}", err=True)
+    try:
+        click.echo(f"aiohpo: {' '.join(text.split())}", err=True)
+        sys.stderr.flush()
+    except OSError:
+        # stderr is a file on a full disk, or a closed terminal. The exit code must still be ours and not the one
+        # of Python's own complaint when it flushes stderr at exit.
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

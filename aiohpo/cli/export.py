@@ -57,4 +57,4 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
         file.write_bytes(data)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from None
-    click.echo(f"wrote {run.view.n_rows} trials to {file}", err=True)
+    click.echo(f"wrote {sum(1 for _ in run.records())} trials to {file}", err=True)

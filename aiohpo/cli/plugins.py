@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ def plugins(kind: str | None, json_: bool) -> None:
             click.echo(f"  {entry['name']:<14} {entry['summary']}  [{entry['distribution']}]")
             if entry["error"]:
                 click.echo(f"  {'':<14}   cannot be imported: {entry['error']}")
-            for option in entry["options"]:
-                click.echo(f"  {'':<14}   {option['name']}={option['default']}")
+            options = ", ".join(f"{option['name']}={option['default']}" for option in entry["options"])
+            for line in textwrap.wrap(options, 80):
+                click.echo(f"  {'':<14}   {line}")
 
 
 def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:

@@ -126,32 +126,38 @@ def run(
     before = open_directory(study.directory)
     for damage in before.loaded.damage:
         click.echo(f"damaged: {damage}", err=True)
-    done = _already(before, trials, target_value)
+    goal = before.view.goal[1] if before.view.goal else None
+    done = _already(before, trials or goal, target_value)
     if done:
         click.echo(done, err=True)
         return _summarise(study.directory, options, json_, seconds=0.0)
-    if trials is None and time is None and target_value is None:
+    if trials is None and goal is not None:
+        click.echo(f"no --trials was given: the budget is still the {goal} of an earlier run", err=True)
+    elif trials is None and time is None and target_value is None:
         click.echo(
             "neither --trials nor --time nor --target: searching until Ctrl-C, or until the searcher has no more",
             err=True,
         )
     if before.n_ended:
         click.echo(f"{study.directory} has {before.n_ended} trials already: going on from there", err=True)
-    return _search(study, options, before.n_ended, json_, ctx.obj.again())
+    return _search(study, options, trials or goal, before.n_ended, json_, ctx.obj.again())
 
 
 def _already(run: Run, trials: int | None, target: float | None) -> str | None:
     """Why there is nothing to do; None if there is."""
     view = run.view
     if trials is not None and run.n_ended >= trials:
-        return f"{run.path} has {run.n_ended} trials already, and --trials {trials} is met: nothing to do"
+        return (
+            f"{run.path} has {run.n_ended} trials already, and its budget of {trials} is met: nothing to do "
+            f"(for more: --trials {2 * trials})"
+        )
     best = None if view.best is None else view.record(view.best, 0).value
     if target is not None and best is not None and view.sign * (best - target) <= 0:
         return f"{run.path} has reached {view.metric} {best:.6g} already, and --target {target:g} is met: nothing to do"
     return None
 
 
-def _search(study: Study, options: Options, before: int, json_: bool, again: str) -> int:
+def _search(study: Study, options: Options, total: int | None, before: int, json_: bool, again: str) -> int:
     from ..follow import Follower
     from ..launcher import Launcher, threads_for
     from .display import Progress, display
@@ -174,7 +180,7 @@ def _search(study: Study, options: Options, before: int, json_: bool, again: str
             follower.view,
             frozenset(launcher.pids),
             options.workers,
-            options.limits["trials"],
+            total,
             began,
             before=before,
             alive=options.workers,
@@ -197,8 +203,8 @@ def _search(study: Study, options: Options, before: int, json_: bool, again: str
         return _interrupted(directory, again)
     over = any(code in (DONE, UNSUCCESSFUL) for code in codes)
     if not over:
-        if all(code == BAD_INPUT for code in codes):
-            return BAD_INPUT  # they have all said why
+        if told.reasons and all(code == BAD_INPUT for code in codes):
+            return BAD_INPUT
         logs = directory / "output"
         click.echo(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
         click.echo("nothing that was reported is lost; the same command goes on", err=True)
@@ -207,11 +213,12 @@ def _search(study: Study, options: Options, before: int, json_: bool, again: str
 
 
 class _Notices:
-    """Lines that several workers may have to say, each said once."""
+    """Lines that several workers may have to say, each said once. ``reasons`` counts what workers said."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._said: set[str] = set()
+        self.reasons = 0
 
     def once(self, text: str) -> None:
         if text not in self._said:
@@ -222,6 +229,7 @@ class _Notices:
         """Pass on the workers' own words; what users' code printed stays in the log."""
         for _, line in lines:
             if line.startswith("aiohpo: "):
+                self.reasons += 1
                 self.once(line.removeprefix("aiohpo: "))
 
     def of_end(self, end: Exit, alive: int) -> None:
