@@ -57,19 +57,20 @@ def command(name: str, *, example: str) -> Callable[[Callable[..., Any]], click.
 
     def make(function: Callable[..., Any]) -> click.Command:
         epilog = "\b\nExample:\n" + "\n".join(f"  {line}" for line in example.strip().splitlines())
-        return click.command(name, epilog=epilog)(_debug(function))
+        made = click.command(name, epilog=epilog)(function)
+        made.params.append(
+            click.Option(
+                ["--debug"], is_flag=True, expose_value=False, callback=_remember_debug, help="Show tracebacks."
+            )
+        )
+        return made
 
     return make
 
 
-def _debug(function: F) -> F:
-    def remember(ctx: click.Context, _: click.Parameter, value: bool) -> None:
-        if value:
-            ctx.ensure_object(Settings).debug = True
-
-    return click.option("--debug", is_flag=True, expose_value=False, callback=remember, help="Show tracebacks.")(
-        function
-    )
+def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.ensure_object(Settings).debug = True
 
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")

@@ -7,7 +7,6 @@ search: kill it, and the workers go on; kill a worker, and the others finish.
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 import time as _time
@@ -22,16 +21,13 @@ import click
 from .common import (
     BAD_INPUT,
     DONE,
-    INTERRUPTED,
     UNSUCCESSFUL,
     as_json,
     command,
-    describe_seconds,
     open_directory,
-    print_json,
     search_options,
 )
-from .show import count, describe_best, in_words, nothing_yet
+from .summary import interrupted, summarise
 
 if TYPE_CHECKING:
     from ..inspect import Run
@@ -130,7 +126,7 @@ def run(
     done = _already(before, trials or goal, target_value)
     if done:
         click.echo(done, err=True)
-        return _summarise(study.directory, options, json_, seconds=0.0)
+        return summarise(study.directory, target, json_, before=before.n_ended)
     if trials is None and goal is not None:
         click.echo(f"no --trials was given: the budget is still the {goal} of an earlier run", err=True)
     elif trials is None and time is None and target_value is None:
@@ -200,7 +196,7 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
                     told.once("stopping: running trials are released (Ctrl-C again to end at once)")
                 shown.update(progress)
     if stopping:
-        return _interrupted(directory, again)
+        return interrupted(directory, again)
     over = any(code in (DONE, UNSUCCESSFUL) for code in codes)
     if not over:
         if told.reasons and all(code == BAD_INPUT for code in codes):
@@ -208,7 +204,14 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
         logs = directory / "output"
         click.echo(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
         click.echo("nothing that was reported is lost; the same command goes on", err=True)
-    code = _summarise(directory, options, json_, _time.time() - began, None if over else again)
+    code = summarise(
+        directory,
+        options.target,
+        json_,
+        before=before,
+        seconds=_time.time() - began,
+        again=None if over else again,
+    )
     return code if over else UNSUCCESSFUL
 
 
@@ -258,65 +261,3 @@ def _signals(launcher: Launcher) -> Iterator[list[int]]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _interrupted(directory: Path, again: str) -> int:
-    run = open_directory(directory)
-    best = "" if run.view.best is None else f", best {run.view.metric} {run.view.record(run.view.best, 0).value:.6g}"
-    click.echo(f"stopped after {run.n_ended} trials{best}; nothing that was reported is lost", err=True)
-    click.echo(f"to go on: {again}", err=True)
-    return INTERRUPTED
-
-
-def _summarise(directory: Path, options: Options, json_: bool, seconds: float, again: str | None = None) -> int:
-    """Print what was found and what to try next; ``again`` is the command that goes on, if it is not over."""
-    run = open_directory(directory)
-    best = None if run.view.best is None else run.view.record(run.view.best)
-    counts = count(list(run.records()))
-    plot = _draw(run)
-    if json_:
-        print_json(
-            {
-                "directory": str(directory),
-                "best": None if best is None else best.as_dict(),
-                "ended": run.n_ended,
-                "counts": counts,
-                "seconds": seconds,
-                "plot": None if plot is None else str(plot),
-            }
-        )
-        return DONE if best is not None else UNSUCCESSFUL
-    if best is None:
-        click.echo(nothing_yet(run), err=True)
-        return UNSUCCESSFUL
-    took = f" in {describe_seconds(seconds)}" if seconds else ""
-    click.echo(f"{run.n_ended} trials{took}: {in_words(counts)}")
-    click.echo(describe_best(run, best))
-    if plot is not None:
-        click.echo(f"plot: {plot}")
-    where, stem = shlex.quote(str(directory)), directory.name
-    more = f"aiohpo run {shlex.quote(options.target)} --dir {where} --trials {2 * run.n_ended}"
-    click.echo(
-        "next:\n"
-        f"  aiohpo show {where} --sort value\n"
-        f"  aiohpo plot {where} --kind parallel\n"
-        f"  aiohpo export {where} --to csv {shlex.quote(stem)}.csv\n"
-        f"  {again or more}   # go on"
-    )
-    return 0
-
-
-def _draw(run: Run) -> Path | None:
-    """Save the overview beside the journal; None where it cannot be drawn."""
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None or run.view.best is None:
-        return None
-    from ..plots import save
-
-    path = run.path / "plot.png"
-    try:
-        save(run, "overview", path)
-    except OSError:
-        return None  # a full disk: the result matters more than its picture
-    return path

@@ -48,7 +48,9 @@ def best(directory: Path, json_: bool) -> int:
     show_default=True,
     help="Order of the table (best value first).",
 )
-@click.option("--limit", type=click.IntRange(min=0), default=40, show_default=True, help="Most rows; 0 for all.")
+@click.option(
+    "--limit", type=click.IntRange(min=0), default=40, show_default=True, metavar="N", help="Most rows; 0 for all."
+)
 @as_json
 def show(directory: Path, failed: bool, sort: str, limit: int, json_: bool) -> int:
     """Show the study, the workers and the trials in DIR."""

@@ -23,11 +23,11 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 @command(
     "worker",
     example="""
-# on one machine, three times; they meet in the run directory:
+# as often as you like; they meet in the run directory:
 aiohpo worker train.py --dir runs/train --trials 100
-# on two machines:
-aiohpo worker train.py --bind tcp://10.0.0.5:5555 --trials 100
-aiohpo worker train.py --bind tcp://10.0.0.6:5555 --join tcp://10.0.0.5:5555 --trials 100
+# without a common directory, by address:
+aiohpo worker train.py --bind tcp://127.0.0.1:5555 --trials 100
+aiohpo worker train.py --join tcp://127.0.0.1:5555 --trials 100
 """,
 )
 @click.argument("target", metavar="FILE[:OBJECT]")

@@ -1,0 +1,85 @@
+"""What ``aiohpo run`` says at the end."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json
+from .show import count, describe_best, in_words, nothing_yet
+
+if TYPE_CHECKING:
+    from ..inspect import Run
+
+
+def interrupted(directory: Path, again: str) -> int:
+    """Say what there is after a Ctrl-C, and how to go on; return the exit code."""
+    run = open_directory(directory)
+    best = "" if run.view.best is None else f", best {run.view.metric} {run.view.record(run.view.best, 0).value:.6g}"
+    click.echo(f"stopped after {run.n_ended} trials{best}; nothing that was reported is lost", err=True)
+    click.echo(f"to go on: {again}", err=True)
+    return INTERRUPTED
+
+
+def summarise(
+    directory: Path, target: str, json_: bool, *, before: int, seconds: float = 0.0, again: str | None = None
+) -> int:
+    """Print what was found and what to try next; return the exit code.
+
+    ``before`` trials were there when this run began, ``seconds`` ago. ``again`` is the command that goes on, if
+    the search is not over.
+    """
+    run = open_directory(directory)
+    best = None if run.view.best is None else run.view.record(run.view.best)
+    counts = count(list(run.records()))
+    plot = _draw(run)
+    if json_:
+        print_json(
+            {
+                "directory": str(directory),
+                "best": None if best is None else best.as_dict(),
+                "ended": run.n_ended,
+                "counts": counts,
+                "seconds": seconds,
+                "plot": None if plot is None else str(plot),
+            }
+        )
+        return DONE if best is not None else UNSUCCESSFUL
+    if best is None:
+        click.echo(nothing_yet(run), err=True)
+        return UNSUCCESSFUL
+    new = run.n_ended - before
+    took = f" ({new} of them now, in {describe_seconds(seconds)})" if before else f" in {describe_seconds(seconds)}"
+    click.echo(f"{run.n_ended} trials{took if new else ''}: {in_words(counts)}")
+    click.echo(describe_best(run, best))
+    if plot is not None:
+        click.echo(f"plot: {plot}")
+    where, stem = shlex.quote(str(directory)), directory.name
+    more = f"aiohpo run {shlex.quote(target)} --dir {where} --trials {2 * run.n_ended}"
+    click.echo(
+        "next:\n"
+        f"  aiohpo show {where} --sort value\n"
+        f"  aiohpo plot {where} --kind parallel\n"
+        f"  aiohpo export {where} --to csv {shlex.quote(stem)}.csv\n"
+        f"  {again or more}   # go on"
+    )
+    return 0
+
+
+def _draw(run: Run) -> Path | None:
+    """Save the overview beside the journal; None where it cannot be drawn."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None or run.view.best is None:
+        return None
+    from ..plots import save
+
+    path = run.path / "plot.png"
+    try:
+        save(run, "overview", path)
+    except OSError:
+        return None  # a full disk: the result matters more than its picture
+    return path
