@@ -160,8 +160,9 @@ class Membership:
         late = now - self._due
         if late > self.patience.late:
             for member in self.members.values():
-                member.heard += late
-                member.since += late
+                # No later than now: what was heard since waking up needs no credit.
+                member.heard = min(member.heard + late, now)
+                member.since = min(member.since + late, now)
         self._due = now + self.patience.ping
         ping: list[str] = []
         news: list[MemberNews] = []

@@ -1,0 +1,126 @@
+"""Tests of claims and leases."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiohpo.claims import LAST_TURN, TURN, Claims, Leases, claim_threshold, unit_hash
+from aiohpo.membership import State
+
+TRIAL = ("ann", 1)
+
+
+def test_small_swarms_claim_the_best_at_once():
+    """Where workers seldom become free within one delay everybody may claim."""
+    assert claim_threshold(0.0, 0.02, 0.0) == 1.0
+    assert claim_threshold(10.0, 0.02, 0.0) == 1.0
+    assert claim_threshold(1e9, 0.0, 0.0) == 1.0
+    assert Claims("me").may_claim(TRIAL, 1)
+
+
+@pytest.mark.parametrize(("rate", "delay"), [(4096.0, 0.05), (100.0, 0.5), (1e6, 1.0)])
+def test_in_large_swarms_about_eps_workers_qualify_within_a_delay(rate, delay):
+    """rate * delay workers become free in one delay; eps = 0.3 of them qualify at age zero."""
+    assert claim_threshold(rate, delay, 0.0) * rate * delay == pytest.approx(0.3)
+
+
+def test_what_nobody_takes_opens_up_exponentially():
+    """The threshold doubles every 4 * delay / eps seconds, up to one, and never overflows."""
+    rate, delay = 4096.0, 0.5
+    doubling = 4 * delay / 0.3
+    assert claim_threshold(rate, delay, doubling) == pytest.approx(2 * claim_threshold(rate, delay, 0.0))
+    assert claim_threshold(rate, delay, 1e9) == 1.0
+    ages = [claim_threshold(rate, delay, age) for age in range(0, 200, 5)]
+    assert ages == sorted(ages)
+
+
+def test_workers_qualify_in_proportion_and_keep_their_answer():
+    """Among many workers the threshold's share may claim; with age they become more, never fewer."""
+    many = [Claims(f"w{i}", rate=4000.0, delay=0.05, now=0.0) for i in range(4000)]
+    early = {c.me for c in many if c.may_claim(TRIAL, 1)}
+    assert 1 <= len(early) <= 20  # 4000 * 0.3 / 200 = 6
+    for c in many:
+        c.now = 3.0
+    late = {c.me for c in many if c.may_claim(TRIAL, 1)}
+    assert early < late
+    assert not all(c.may_claim(TRIAL, 2) for c in many), "another attempt is young again"
+
+
+def test_the_age_counts_from_when_it_was_first_looked_at():
+    """Forgetting an attempt starts its age anew."""
+    claims = Claims("me", rate=1e6, delay=1.0)
+    assert not claims.may_claim(TRIAL, 1)
+    claims.now = 1e6
+    assert claims.may_claim(TRIAL, 1)
+    claims.forget(TRIAL, 1)
+    assert not claims.may_claim(TRIAL, 1)
+
+
+def test_the_rate_follows_what_is_observed():
+    """Workers that become free a hundred times a second are noticed within seconds, and when they stop."""
+    claims = Claims("me")
+    now = 1000.0
+    for _ in range(3000):
+        now += 0.01
+        claims.worker_freed(now)
+    assert claims.rate == pytest.approx(100.0, rel=0.1)
+    for _ in range(30):
+        now += 2.0
+        claims.worker_freed(now)
+    assert claims.rate < 2.0
+
+
+def test_unit_hashes_are_uniform_and_the_same_everywhere():
+    """The hash that decides claims is a fixed function with values spread over [0, 1)."""
+    values = [unit_hash("w", i, 0) for i in range(2000)]
+    assert all(0.0 <= v < 1.0 for v in values)
+    assert sum(values) / 2000 == pytest.approx(0.5, abs=0.02)
+    assert unit_hash("a", "b", 1) == unit_hash("a", "b", 1)
+
+
+def expired(
+    leases: Leases, now: float, state: State | None, owner: str = "ann", present: tuple[str, ...] = ("me",)
+) -> list[tuple[tuple[str, int], int]]:
+    return leases.expired(now, [(TRIAL, 0, owner)], lambda _: state, present)
+
+
+def test_the_living_keep_their_lease():
+    """A segment of a worker that is alive or only suspected is never declared lost."""
+    leases = Leases("me", grace=10.0)
+    for now in range(0, 1000, 10):
+        assert expired(leases, float(now), State.ALIVE) == []
+        assert expired(leases, float(now), State.SUSPECT) == []
+
+
+@pytest.mark.parametrize("state", [State.DEAD, State.LEFT])
+def test_the_dead_and_the_departed_lose_it_at_once(state):
+    """With nobody else to speak first this worker declares it immediately."""
+    assert expired(Leases("me", grace=10.0), 5.0, state) == [(TRIAL, 0)]
+
+
+def test_strangers_get_a_grace():
+    """The owner may be somebody whom this worker has yet to meet; doubt ends when it appears."""
+    leases = Leases("me", grace=10.0)
+    assert expired(leases, 0.0, None) == []
+    assert expired(leases, 9.0, None) == []
+    assert expired(leases, 9.5, State.ALIVE) == []
+    assert expired(leases, 11.0, None) == []
+    assert expired(leases, 21.0, None) == [(TRIAL, 0)]
+
+
+def test_those_known_to_be_gone_get_none():
+    """A worker whose journal is unlocked is gone for certain, whatever is believed of it."""
+    leases = Leases("me", grace=10.0)
+    leases.gone.add("ann")
+    assert expired(leases, 0.0, State.ALIVE) == [(TRIAL, 0)]
+
+
+def test_observers_take_turns():
+    """Of many observers exactly one speaks in the first turn, and each within the last."""
+    present = tuple(f"w{i}" for i in range(50))
+    everyone = [Leases(name, grace=0.0) for name in present]
+    first = [leases.me for leases in everyone if expired(leases, 0.0, State.DEAD, present=present)]
+    assert len(first) == 1
+    second = [leases.me for leases in everyone if expired(leases, TURN, State.DEAD, present=present)]
+    assert len(second) == 2
+    assert all(expired(leases, TURN * LAST_TURN, State.DEAD, present=present) for leases in everyone)
