@@ -1,4 +1,4 @@
-"""Tune something that runs elsewhere, with an ``async def`` objective: 32 workers in one event loop.
+"""Tune something that runs elsewhere, with an ``async def`` objective: 16 workers in one event loop.
 
     python examples/async_objective.py --trials 200
 
@@ -93,7 +93,9 @@ async def main(trials, workers):
         took = time.perf_counter() - began
 
     waited = sum(trial.seconds for trial in result.trials)
-    print(f"{len(result.trials)} trainings, {waited:.1f} s one after the other, took {took:.1f} s with {workers} workers")
+    print(
+        f"{len(result.trials)} trainings, {waited:.1f} s one after the other, took {took:.1f} s with {workers} workers"
+    )
     print(f"best loss {result.best.value:.4f}, epoch by epoch: ", end="")
     print(" ".join(f"{loss:.3f}" for _, loss in sorted(result.best.curve.items())))
     for name, value in result.best.config.items():
@@ -103,6 +105,6 @@ async def main(trials, workers):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune a remote training service.")
     parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--workers", type=int, default=32)
+    parser.add_argument("--workers", type=int, default=16)
     options = parser.parse_args()
     asyncio.run(main(options.trials, options.workers))
