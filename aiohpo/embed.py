@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .interfaces import Identity, UsageError
+from .interfaces import Identity, LaunchedTransport, UsageError
 from .parts import new_worker_id
 from .records import TrialRecord
 from .rendezvous import Rendezvous, directory_of
@@ -62,6 +62,8 @@ class Worker:
             join=[address for address in join if directory_of(address) is None],
             identity=Identity(self.id, rank, size),
         )
+        if isinstance(self.peer.parts.transport, LaunchedTransport):
+            self._cards = []  # everybody is known; what was left in the directory is of another launch
         self._running: asyncio.Task[None] | None = None
         self._meeting: asyncio.Task[None] | None = None
 

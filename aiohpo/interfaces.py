@@ -21,7 +21,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -222,6 +222,30 @@ class Transport(Protocol):
         ...
 
 
+@runtime_checkable
+class LaunchedTransport(Transport, Protocol):
+    """A transport whose endpoints were launched together and know each other from the start (MPI ranks).
+
+    Its workers join without being given an address, and have a place in the launch (:class:`Identity`). All of
+    this is valid before ``start``.
+    """
+
+    @property
+    def rank(self) -> int:
+        """This endpoint's place, from 0."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many endpoints were launched."""
+        ...
+
+    def peers(self) -> Sequence[str]:
+        """Addresses to greet at the start: not the own one, and enough that all endpoints together become one
+        mesh, though some are dead; in a large launch far fewer than all."""
+        ...
+
+
 # --------------------------------------------------------------------------------------------- evaluators
 @dataclass(frozen=True, slots=True)
 class Assignment:
@@ -271,7 +295,7 @@ class Outcome:
     detail   traceback or the tail of stderr (failed), at most 8,000 characters
     """
 
-    kind: str
+    kind: Literal["finished", "paused", "stopped", "failed"]
     metrics: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     detail: str | None = None

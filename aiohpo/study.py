@@ -21,7 +21,7 @@ from .directory import RunDirectory
 from .evaluate import ImportedInChild, Objective, Source, in_child
 from .evaluate.metrics import as_metrics
 from .evaluate.reimport import describe
-from .interfaces import Config, Identity, UsageError
+from .interfaces import Config, Identity, LaunchedTransport, UsageError
 from .journal import read_journal
 from .log import Log
 from .manual import AskedTrial, Manual
@@ -265,6 +265,11 @@ class Study:
         from .worker_state import Timing
 
         worker_id = identity.worker if identity else new_worker_id()
+        carrier = create("transports", transport, worker=worker_id, bind=bind)
+        if isinstance(carrier, LaunchedTransport):
+            join = [*join, *carrier.peers()]
+            if identity is None or identity.rank is None:
+                identity = Identity(worker_id, carrier.rank, carrier.size)
         log, view = Log(), View(self.space, self.metric, self.mode)
         directory, gone = self._open(), frozenset[str]()
         if directory is not None:
@@ -288,7 +293,7 @@ class Study:
                 searcher=self._plugin("searchers", self.searcher),
                 scheduler=self._plugin("schedulers", self.scheduler),
                 evaluator=self._evaluator(),
-                transport=create("transports", transport, worker=worker_id, bind=bind),
+                transport=carrier,
                 view=view,
                 log=log,
                 study_hash=self.hash,
