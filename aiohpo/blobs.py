@@ -30,9 +30,13 @@ class BlobStore:
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             fd, name = tempfile.mkstemp(dir=path.parent)
-            with os.fdopen(fd, "wb") as file:
-                file.write(data)
-            os.replace(name, path)
+            try:
+                with os.fdopen(fd, "wb") as file:
+                    file.write(data)
+                os.replace(name, path)
+            except BaseException:
+                os.unlink(name)  # a full disk should not fill up with halves
+                raise
         return digest
 
     def get(self, digest: str) -> bytes | None:

@@ -18,6 +18,15 @@ from .interfaces import UsageError, listing
 
 KINDS = ("searchers", "schedulers", "ensembles", "transports", "evaluators")
 
+# What an instance must have; asking its Protocol would also ask for ``address``, which not every transport has
+# before it started.
+_METHODS = {
+    "searchers": ("setup", "ask"),
+    "schedulers": ("setup", "next", "on_report"),
+    "transports": ("start", "publish", "send", "connect", "disconnect", "aclose"),
+    "evaluators": ("start", "run", "aclose"),
+}
+
 
 @cache
 def available(kind: str) -> dict[str, metadata.EntryPoint]:
@@ -38,7 +47,7 @@ def load(kind: str, name: str) -> type[Any]:
         )
     try:
         found = point.load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
         raise UsageError(
             f"the {kind[:-1]} {name!r} ({point.value}) cannot be imported: {error}. "
             "Install what it needs; for aiohpo's own extras: pip install 'aiohpo[plot,pandas,optuna]'."
@@ -54,6 +63,9 @@ def create(kind: str, spec: Any, **fixed: Any) -> Any:
     if not isinstance(spec, str):
         if isinstance(spec, type):
             raise UsageError(f"{spec.__name__} is a class; give an instance, {spec.__name__}(), or a name")
+        for method in _METHODS.get(kind, ()):
+            if not callable(getattr(spec, method, None)):
+                raise UsageError(f"{spec!r:.80} is no {kind[:-1]}: it has no {method}(); give a name or an instance")
         return spec
     name, _, text = spec.partition(":")
     found = load(kind, name)
@@ -69,7 +81,12 @@ def create(kind: str, spec: Any, **fixed: Any) -> Any:
         inspect.signature(found).bind(*words, **options, **fixed)
     except TypeError as error:
         raise UsageError(f"{kind[:-1]} {spec!r}: {error}") from None
-    return found(*words, **options, **fixed)
+    try:
+        return found(*words, **options, **fixed)
+    except UsageError:
+        raise
+    except ValueError as error:  # how a plugin says that an option is out of range
+        raise UsageError(f"{kind[:-1]} {spec!r}: {error}") from error
 
 
 def options_of(found: type[Any]) -> dict[str, inspect.Parameter]:

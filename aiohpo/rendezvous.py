@@ -46,12 +46,12 @@ class Rendezvous:
     def others(self) -> list[str]:
         """The addresses that others left, newest first."""
         cards: list[tuple[float, str]] = []
-        try:
-            for card in self.directory.glob("*.address"):
+        for card in self.directory.glob("*.address"):
+            try:
                 if card != self._card:
                     cards.append((card.stat().st_mtime, card.read_text().strip()))
-        except OSError:
-            pass  # a card vanished while we looked: its worker left
+            except (OSError, ValueError):
+                continue  # it vanished while we looked (its worker left), or is no card at all
         return [address for _, address in sorted(cards, reverse=True)[:MOST] if address]
 
     def withdraw(self) -> None:

@@ -1,0 +1,213 @@
+"""Tests of introductions and links."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from aiohpo.effects import Connect, Disconnect, Effect, Notice, Publish, Send
+from aiohpo.events import FORMAT, Digest, Hello, MemberNews, Members, Ping, Pong, Refused, Vector
+from aiohpo.gossip import Gossip, Pace
+from aiohpo.log import Log
+from aiohpo.membership import Patience, State
+from aiohpo.mesh import Mesh
+
+STUDY = "abcdef0123456789"
+
+
+def mesh(me: str, study: str = STUDY, now: float = 0.0) -> Mesh:
+    rng = random.Random(me)
+    gossip = Gossip(Log(), rng, now, Pace())
+    return Mesh(me, study, f"addr-{me}", gossip, rng, now, Patience())
+
+
+def run(meshes: list[Mesh], sent: list[tuple[Mesh, list[Effect]]], now: float = 0.0) -> list[tuple[str, str]]:
+    """Carry directed frames until there are none; return (worker, text) of each notice."""
+    by_address = {m.address: m for m in meshes}
+    notices: list[tuple[str, str]] = []
+    frames = 0
+    while sent:
+        source, effects = sent.pop(0)
+        for effect in effects:
+            if isinstance(effect, Notice):
+                notices.append((source.me, effect.text))
+            elif isinstance(effect, Send) and effect.peer in by_address:
+                frames += 1
+                assert frames < 300, "the introductions do not end"
+                target = by_address[effect.peer]
+                if not isinstance(effect.frame, Vector):
+                    sent.append((target, target.receive(now, source.address, effect.frame)))
+    return notices
+
+
+def greeted(me: Mesh, worker: str, reply: bool = False, study: str = STUDY, format_: int = FORMAT) -> list[Effect]:
+    hello = Hello(format_, study, worker, 0, f"addr-{worker}", me.address, reply)
+    return me.receive(0.0, f"addr-{worker}", hello)
+
+
+def test_two_workers_introduce_themselves():
+    """Joining by address links both ways and makes each a member of the other's table."""
+    ann, bob = mesh("ann"), mesh("bob")
+    effects = bob.join(["addr-ann"], 0.0)
+    assert Connect("addr-ann") in effects
+    assert run([ann, bob], [(bob, effects)]) == []
+    for me, other in ((ann, bob), (bob, ann)):
+        assert me.known(other.address)
+        assert me.membership.state(other.me) is State.ALIVE
+        assert me.gossip.peers == [other.address]
+
+
+def test_hearsay_makes_a_mesh_of_three():
+    """Workers that joined by one address learn of each other and link."""
+    ann, bob, cid = everyone = [mesh(n) for n in ("ann", "bob", "cid")]
+    run(everyone, [(bob, bob.join(["addr-ann"], 0.0))])
+    run(everyone, [(cid, cid.join(["addr-ann"], 0.0))])
+    assert cid.membership.present == ["ann", "bob", "cid"]
+    assert bob.membership.present == ["ann", "bob"] or bob.membership.present == ["ann", "bob", "cid"]
+    assert cid.gossip.peers == ["addr-ann", "addr-bob"]
+    assert ann.gossip.peers == ["addr-bob", "addr-cid"]
+
+
+@pytest.mark.parametrize(
+    ("study", "format_", "why"), [("0" * 16, FORMAT, "another study"), (STUDY, FORMAT + 1, "format version 2")]
+)
+def test_what_does_not_fit_is_refused_with_one_notice(study, format_, why):
+    """A hello of another study or version is answered with the reason, each time, and noticed once."""
+    ann = mesh("ann")
+    first = greeted(ann, "bob", study=study, format_=format_)
+    assert [type(e) for e in first] == [Send, Notice]
+    assert why in first[0].frame.reason
+    assert why in first[1].text
+    again = greeted(ann, "bob", study=study, format_=format_)
+    assert [type(e) for e in again] == [Send]
+    assert not ann.known("addr-bob")
+    assert ann.membership.members == {}
+
+
+def test_both_sides_say_once_that_they_do_not_fit():
+    """Two workers of different studies that meet give one notice each, and nothing more passes."""
+    ann, bob = mesh("ann"), mesh("bob", study="0" * 16)
+    notices = run([ann, bob], [(bob, bob.join(["addr-ann"], 0.0))])
+    for now in range(1, 30):
+        notices += run([ann, bob], [(m, m.tick(float(now))) for m in (ann, bob)], float(now))
+    assert sorted(me for me, _ in notices) == ["ann", "bob"]
+    assert ann.membership.present == ["ann"]
+    assert bob.membership.present == ["bob"]
+
+
+def test_who_was_refused_may_come_back_with_the_right_study():
+    """An address that was refused is accepted once its hello fits."""
+    ann = mesh("ann")
+    greeted(ann, "bob", study="0" * 16)
+    greeted(ann, "bob", reply=True)
+    assert ann.known("addr-bob")
+
+
+def test_meeting_oneself_is_no_meeting():
+    """A join address that turns out to be one's own, under another name, makes no member and no question."""
+    ann = mesh("ann")
+    ann.join(["other-name-of-ann"], 0.0)
+    effects = ann.receive(0.0, "addr-ann", Hello(FORMAT, STUDY, "ann", 0, "addr-ann", "other-name-of-ann", True))
+    assert effects == []
+    assert ann.membership.members == {}
+    assert ann.join(["addr-ann"], 0.0) == [Disconnect("other-name-of-ann")]
+
+
+def test_pings_are_answered_and_measure_the_round_trip():
+    """A ping's nonce comes back; from it the asker learns the delay, bounded against nonsense."""
+    ann = mesh("ann")
+    greeted(ann, "bob")
+    assert Send("addr-bob", Pong(3.5)) in ann.receive(5.0, "addr-bob", Ping(3.5))
+    for nonce in (4.8, -1e300, 1e300):
+        ann.receive(5.0, "addr-bob", Pong(nonce))
+        assert 0.0 <= ann.round_trip <= 10.0
+
+
+def test_strangers_that_ping_are_greeted_at_most_once_a_second():
+    """Whoever has not introduced itself is asked to, but not with every frame."""
+    ann = mesh("ann")
+    hellos = sum(
+        isinstance(e, Send) and isinstance(e.frame, Hello)
+        for i in range(50)
+        for e in ann.receive(i * 0.1, "addr-zoe", Ping(0.0))
+    )
+    assert hellos == 5
+
+
+def test_join_addresses_are_greeted_until_they_answer():
+    """An address where nobody is yet hears from us again and again; a known one does not."""
+    ann = mesh("ann")
+    ann.join(["addr-bob"], 0.0)
+    hellos = [e for t in range(1, 6) for e in ann.tick(float(t)) if isinstance(e, Send) and isinstance(e.frame, Hello)]
+    assert len(hellos) == 5
+    greeted(ann, "bob")
+    assert not [e for t in range(6, 8) for e in ann.tick(t + 0.0) if isinstance(e, Send) and isinstance(e.frame, Hello)]
+
+
+def test_the_dead_are_probed_now_and_then():
+    """A dead member is connected to and greeted every ten seconds or so, and unlinked again."""
+    ann = mesh("ann")
+    ann.receive(0.0, "addr-bob", Members((MemberNews("bob", "addr-bob", State.DEAD, 0, "cid"),)))
+    effects = [e for t in range(1, 60) for e in ann.tick(float(t))]
+    probes = [e for e in effects if isinstance(e, Send) and isinstance(e.frame, Hello) and e.peer == "addr-bob"]
+    assert 4 <= len(probes) <= 9
+    assert effects.count(Connect("addr-bob")) - effects.count(Disconnect("addr-bob")) in (0, 1)
+
+
+def test_a_greeting_from_the_dead_is_answered_with_the_rumour():
+    """Somebody believed dead who says hello hears of it, so that it can refute."""
+    ann = mesh("ann")
+    ann.receive(0.0, "addr-cid", Members((MemberNews("bob", "addr-bob", State.DEAD, 2, "cid"),)))
+    rumours = [e.frame for e in greeted(ann, "bob") if isinstance(e, Send) and isinstance(e.frame, Members)]
+    assert any(n.worker == "bob" and n.state == State.DEAD for frame in rumours for n in frame.news)
+    bob = mesh("bob")
+    for frame in rumours:
+        bob.receive(0.0, "addr-ann", frame)
+    assert bob.membership.incarnation == 3
+
+
+def test_a_refutation_reaches_whoever_doubted():
+    """Hearing of one's own suspicion is answered to the one who said it, linked or not, and published."""
+    ann = mesh("ann")
+    effects = ann.receive(0.0, "addr-zoe", Members((MemberNews("ann", "addr-ann", State.SUSPECT, 0, "zoe"),)))
+    mine = MemberNews("ann", "addr-ann", State.ALIVE, 1, "ann")
+    assert Publish(Members((mine,))) in effects
+    assert Send("addr-zoe", Members((mine,))) in effects
+
+
+def test_tables_that_differ_are_exchanged():
+    """A digest with another member hash is answered with the table."""
+    ann = mesh("ann")
+    greeted(ann, "bob")
+    assert ann.receive(0.0, "addr-bob", Digest(b"", ann.membership.hash())) == []
+    [answer] = ann.receive(0.0, "addr-bob", Digest(b"", b"different"))
+    assert isinstance(answer.frame, Members)
+
+
+def test_state_changes_are_reported_once():
+    """changed() names whose state changed since the last call."""
+    ann = mesh("ann")
+    greeted(ann, "bob")
+    assert ann.changed() == ["bob"]
+    assert ann.changed() == []
+
+
+def test_refusals_are_noticed_once():
+    """A peer that refuses us is named once, with its reason."""
+    ann = mesh("ann")
+    [notice] = ann.receive(0.0, "addr-bob", Refused("another study"))
+    assert "addr-bob refused us" in notice.text
+    assert "another study" in notice.text
+    assert ann.receive(0.0, "addr-bob", Refused("another study")) == []
+
+
+def test_goodbyes_unlink():
+    """A worker that left is no peer any more and is neither pinged nor probed."""
+    ann, bob = mesh("ann"), mesh("bob")
+    run([ann, bob], [(bob, bob.join(["addr-ann"], 0.0))])
+    [goodbye] = bob.leave()
+    assert Disconnect("addr-bob") in ann.receive(1.0, "addr-bob", goodbye.frame)
+    assert ann.gossip.peers == []
+    assert [e for t in range(2, 60) for e in ann.tick(float(t))] == []
+    assert repr(ann) == "<Mesh of ann at addr-ann: 0 links, <Membership of ann: 1 left>>"

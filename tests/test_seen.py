@@ -1,0 +1,49 @@
+"""Tests of the set of configurations that were seen."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from aiohpo.seen import SeenRows, row_hash
+
+
+@pytest.mark.parametrize("batch", [1, 7, 600])
+def test_exactly_what_was_added_is_contained(batch):
+    """Rows are found after any number of additions, in any batch size, and others are not."""
+    rng = np.random.default_rng(0)
+    X = rng.random((1500, 3))
+    X[::5, 1] = np.nan
+    seen = SeenRows()
+    for i in range(0, len(X), batch):
+        seen.add(X[i : i + batch])
+    assert len(seen) == len(X)
+    assert seen.contains(X).all()
+    assert not seen.contains(rng.random((1500, 3))).any()
+
+
+def test_an_empty_set_contains_nothing():
+    """Nothing is contained before anything was added, and no rows give no answers."""
+    assert not SeenRows().contains(np.zeros((3, 2))).any()
+    assert SeenRows().contains(np.zeros((0, 2))).shape == (0,)
+
+
+def test_rounding_is_the_same_row_and_a_real_difference_is_not():
+    """Rows agree to nine decimals; a millionth apart they differ; inactive differs from zero."""
+    row = np.array([[0.3, 0.7]])
+    seen = SeenRows()
+    seen.add(row)
+    assert seen.contains(row + 1e-13).all()
+    assert not seen.contains(row + 1e-6).any()
+    assert row_hash(np.array([[np.nan]])) != row_hash(np.array([[0.0]]))
+
+
+def test_columns_are_told_apart():
+    """Swapped columns make another row."""
+    assert row_hash(np.array([[0.1, 0.2]])) != row_hash(np.array([[0.2, 0.1]]))
+
+
+def test_many_rows_do_not_collide():
+    """A hundred thousand rows of a fine grid have as many hashes."""
+    grid = np.stack(np.meshgrid(np.arange(400) / 400, np.arange(250) / 250), -1).reshape(-1, 2)
+    assert len(np.unique(row_hash(grid))) == len(grid)
