@@ -35,13 +35,18 @@ ACQUISITIONS = ("qucb", "ucb", "bucb", "ei")
 def draw_kappa(mean: float, seed: int, identity: Identity) -> float:
     """Draw a worker's kappa_0 ~ Exp(mean) from the study's seed and its identity.
 
-    Ranks launched together take the quantiles (rank + ½)/size instead of independent draws: the swarm has the
-    same distribution with no luck in it, and a worker on its own gets the median, 0.69 mean.
+    Ranks launched together share the distribution out instead of drawing independently: rank r of n takes the
+    mean over the quantiles r/n to (r + 1)/n. So a small swarm has no bad luck, and a worker on its own gets
+    ``mean``.
     """
     if identity.rank is not None and identity.size:
-        u = (identity.rank + 0.5) / identity.size
-    else:
-        u = (stable_hash(seed, identity.worker, "kappa") + 0.5) / 2**64
+
+        def integral(u: float) -> float:  # of the quantile function, -ln(1 - u)
+            return u + (1 - u) * math.log1p(-u) if u < 1 else 1.0
+
+        n, rank = identity.size, identity.rank % identity.size
+        return mean * n * (integral((rank + 1) / n) - integral(rank / n))
+    u = (stable_hash(seed, identity.worker, "kappa") + 0.5) / 2**64
     return -mean * math.log1p(-u)
 
 

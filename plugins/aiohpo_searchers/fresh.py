@@ -27,10 +27,11 @@ def distinct(units: FloatArray) -> NDArray[np.intp]:
     """Return the indices of the first occurrence of each row of ``units`` (n, d), ascending."""
     if len(units) < 2:
         return np.arange(len(units))
-    rows = np.nan_to_num(units, nan=-1.0)
-    # a random projection tells rows apart at a tenth of the cost of sorting them lexicographically
-    key = rows @ np.random.default_rng(rows.shape[1]).random(rows.shape[1])
-    return np.sort(np.unique(key, return_index=True)[1])
+    # a random integer combination of the columns tells rows apart at a tenth of the cost of sorting them
+    # lexicographically; in floating point, equal rows may differ by the order in which BLAS adds
+    cells = np.rint(np.nan_to_num(units, nan=-1.0) * 1e9).astype(np.int64)
+    factors = np.random.default_rng(0).integers(1 << 62, size=units.shape[1])
+    return np.sort(np.unique((cells * factors).sum(axis=1), return_index=True)[1])
 
 
 def unseen(view: View, units: FloatArray) -> FloatArray:
