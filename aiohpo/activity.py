@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .events import OWN, Claimed, Ended, Event, Left, Proposed, TrialId
+from .events import OWN, Claimed, Ended, Event, Left, Proposed, TrialId, trial_of
 from .log import Log
 
 
@@ -40,11 +40,12 @@ class Activity:
             if event.source == OWN:
                 self._open.setdefault(origin, {})[(origin, seq)] = event.time
         elif isinstance(event, Claimed):
-            self._open.setdefault(origin, {})[event.trial] = event.time
+            self._open.setdefault(origin, {})[trial_of(origin, event.trial)] = event.time
         elif isinstance(event, Ended):
-            began = self._open.get(origin, {}).pop(event.trial, None)
+            trial = trial_of(origin, event.trial)
+            began = self._open.get(origin, {}).pop(trial, None)
             if began is not None:
-                return Span(origin, event.trial, began, event.seconds, event.how)
+                return Span(origin, trial, began, event.seconds, event.how)
         elif isinstance(event, Left):
             self._open.pop(origin, None)
         return None

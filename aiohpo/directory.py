@@ -127,9 +127,10 @@ def gone_workers(path: Path) -> frozenset[str]:
 def take(batch: Batch, log: Log, view: View) -> list[Seen]:
     """Bring a batch that was read from a journal into ``log`` and ``view``; return its new events."""
     try:
-        new = log.park(batch) if batch.first > log.count(batch.origin) + 1 else log.merge(batch)
+        fresh = log.park(batch) if batch.first > log.count(batch.origin) + 1 else log.merge(batch)
     except Malformed:
         return []  # intact by its checksum and yet no events: not written by us
+    new = list(fresh or ())
     for origin, seq, event in new:
         view.apply(origin, seq, event)
     return new

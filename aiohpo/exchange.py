@@ -193,11 +193,11 @@ class Exchange:
 
 def _joined(batches: list[Batch]) -> list[Batch]:
     """Join consecutive batches of one origin, so that they become one record."""
-    joined: list[Batch] = []
-    for batch in batches:
-        last = joined[-1] if joined else None
-        if last is not None and last.origin == batch.origin and last.first + last.count == batch.first:
-            joined[-1] = Batch(last.origin, last.first, last.count + batch.count, last.blob + batch.blob)
-        else:
+    joined = batches[:1]
+    for batch in batches[1:]:
+        both = joined[-1].join(batch)
+        if both is None:
             joined.append(batch)
+        else:
+            joined[-1] = both
     return joined

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .effects import Effect, Publish, Send
-from .events import Batch, Digest, Events, Malformed, Seen, Vector
+from .events import Batch, Digest, Events, Fresh, Malformed, Vector
 from .log import Log
 
 
@@ -34,6 +34,7 @@ class Pace:
     digest: float = 2.0
     repair_timeout: float = 1.0
     batch_bytes: int = 256 << 10
+    batch_events: int = 256
     round_bytes: int = 1 << 20
 
 
@@ -45,6 +46,7 @@ class Gossip:
         self.pace = pace
         self.forward = False  # set by the owner: does the overlay need forwarding?
         self.peers: list[str] = []  # set by the owner: whom to repair with
+        self.mine = ""  # set by the owner: the log that nobody else may write
         self.malformed = 0
         self.duplicates = 0
         self._rng = rng
@@ -59,14 +61,9 @@ class Gossip:
     # --------------------------------------------------------------------------------------------- flood
     def flood(self, batch: Batch) -> None:
         """Queue events that are new here for publication; they leave with the next :meth:`tick`."""
-        last = self._pending[-1] if self._pending else None
-        if (
-            last is not None
-            and last.origin == batch.origin
-            and last.first + last.count == batch.first
-            and len(last.blob) < self.pace.batch_bytes
-        ):
-            self._pending[-1] = Batch(last.origin, last.first, last.count + batch.count, last.blob + batch.blob)
+        joined = self._pending[-1].join(batch) if self._pending else None
+        if joined is not None and len(joined.raws) <= self.pace.batch_events:
+            self._pending[-1] = joined
         else:
             self._pending.append(batch)
 
@@ -99,11 +96,11 @@ class Gossip:
         frame: list[Batch] = []
         size = 0
         for batch in pending:
-            if frame and size + len(batch.blob) > self.pace.batch_bytes:
+            if frame and size + batch.size > self.pace.batch_bytes:
                 effects.append(Publish(Events(tuple(frame))))
                 frame, size = [], 0
             frame.append(batch)
-            size += len(batch.blob)
+            size += batch.size
         if frame:
             effects.append(Publish(Events(tuple(frame))))
         return effects
@@ -125,10 +122,11 @@ class Gossip:
 
     def on_vector(self, peer: str, frame: Vector, now: float) -> list[Effect]:
         """Send what the peer lacks, in bounded chunks, and ask for what it has more of."""
-        self._theirs[peer] = dict(frame.counts)
+        if peer in self.peers:
+            self._theirs[peer] = dict(frame.counts)
         upto = None if frame.eager else self._settled
         batches: list[Batch] = list(self.log.missing(frame.counts, self.pace.round_bytes, upto))
-        sent = {b.origin: b.first + b.count - 1 for b in batches}
+        sent = {b.origin: b.last for b in batches}
         more = any(True for _ in self.log.missing({**frame.counts, **sent}, 1, upto)) if batches else False
         effects: list[Effect] = []
         for i in range(0, len(batches), 512):
@@ -145,6 +143,7 @@ class Gossip:
     def lagging(self) -> list[str]:
         """Peers that are not known to have everything that this log has."""
         mine = self.log.vector()
+        self._theirs = {peer: counts for peer, counts in self._theirs.items() if peer in self.peers}
         return [
             peer
             for peer in self.peers
@@ -155,27 +154,27 @@ class Gossip:
         """Tell the lagging peers what there is and make them say what they have."""
         return [Send(peer, Vector(self.log.vector(), eager=True, reply=True)) for peer in self.lagging()]
 
-    def on_events(self, peer: str, frame: Events, now: float) -> tuple[list[Seen], list[Batch], list[Effect]]:
-        """Merge a batch; return (new events, the batches they came in, effects)."""
-        new: list[Seen] = []
-        taken: list[Batch] = []
+    def on_events(self, peer: str, frame: Events, now: float) -> tuple[list[Fresh], list[Effect]]:
+        """Merge batches; return (what was new, effects)."""
+        new: list[Fresh] = []
         gap = False
         for batch in frame.batches:
+            if batch.origin == self.mine:
+                continue  # nobody can know more of it than this worker itself
             if self._has_gap(batch):
                 gap = True
                 continue
             try:
-                seen = self.log.merge(batch)
+                fresh = self.log.merge(batch)
             except Malformed:
                 self.malformed += 1
                 continue
-            if not seen:
-                self.duplicates += batch.count
+            if fresh is None:
+                self.duplicates += len(batch.raws)
                 continue
-            new += seen
-            taken.append(self.log.batch(batch.origin, seen[0].seq))
+            new.append(fresh)
             if self.forward or (frame.repair and self._caught_up):
-                self.flood(taken[-1])
+                self.flood(self.log.batch(fresh.origin, fresh.first))
         effects: list[Effect] = []
         if frame.repair and (self._repairing is None or self._repairing[0] == peer):
             self._repairing = None
@@ -183,7 +182,7 @@ class Gossip:
                 self._caught_up = True
         if gap or frame.more:
             effects += self.ask(peer, now)
-        return new, taken, effects
+        return new, effects
 
     def _has_gap(self, batch: Batch) -> bool:
         return batch.first > self.log.count(batch.origin) + 1

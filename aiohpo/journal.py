@@ -21,9 +21,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgpack
-
-from .events import MAX_FRAME, Batch
+from .events import MAX_FRAME, Batch, Malformed, pack_batch, unpack_batch
 from .interfaces import UsageError
 
 MAGIC = b"\xa1\xd0J\x01"
@@ -47,7 +45,7 @@ class Damage:
 
 def pack_record(batch: Batch) -> bytes:
     """The bytes of one record."""
-    payload = bytes(msgpack.packb((batch.origin, batch.first, batch.count, batch.blob)))
+    payload = pack_batch(batch)
     return _HEAD.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
 
 
@@ -128,23 +126,22 @@ def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     if not data.startswith(HEADER[: len(data)]):
         raise UsageError(f"{path} is not an aiohpo journal (its first bytes are {data[:16]!r})")
-    joined: Batch | None = None
-    parts: list[bytes] = []
+    joined: list[bytes] = []
+    head: Batch | None = None
     for batch in _records(path, data, damage):
         if (
-            joined is not None
-            and batch.origin == joined.origin
-            and batch.first == joined.first + joined.count
-            and joined.count < _JOIN_EVENTS
+            head is not None
+            and batch.origin == head.origin
+            and batch.first == head.first + len(joined)
+            and len(joined) < _JOIN_EVENTS
         ):
-            joined = Batch(joined.origin, joined.first, joined.count + batch.count, b"")
-            parts.append(batch.blob)
+            joined += batch.raws
             continue
-        if joined is not None:
-            yield Batch(joined.origin, joined.first, joined.count, b"".join(parts))
-        joined, parts = batch, [batch.blob]
-    if joined is not None:
-        yield Batch(joined.origin, joined.first, joined.count, b"".join(parts))
+        if head is not None:
+            yield Batch(head.origin, head.first, tuple(joined))
+        head, joined = batch, list(batch.raws)
+    if head is not None:
+        yield Batch(head.origin, head.first, tuple(joined))
 
 
 def _records(path: Path, data: bytes, damage: list[Damage]) -> Iterator[Batch]:
@@ -178,10 +175,9 @@ def read_record(data: bytes, at: int) -> tuple[Batch | None, int]:
     if zlib.crc32(payload) != crc:
         return None, at
     try:
-        origin, first, count, blob = msgpack.unpackb(payload)
-    except Exception:  # intact by its checksum, yet not ours
+        return unpack_batch(payload), end
+    except Malformed:  # intact by its checksum, yet not ours
         return None, at
-    return Batch(origin, first, count, blob), end
 
 
 def cut_torn_end(damage: Damage) -> bool:

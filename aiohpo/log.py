@@ -4,8 +4,8 @@ The union of all workers' logs is the study. Replicas only ever hold *prefixes*:
 gaps. So ``{origin: n}``, the version vector, says exactly what a replica has, two replicas merge in any order
 and agree (a grow-only set, hence a state-based CRDT), and what a peer lacks is a slice of bytes.
 
-Events are kept as the bytes that stand in the journal, joined in chunks: about 70 bytes an event of a
-10-parameter trial, with no Python object for each.
+Events are kept as the bytes that stand in the journal, packed in chunks: about 140 bytes for the two events of
+a 10-parameter trial, with no Python object for each.
 
 A journal with a corrupt record in the middle has a gap. The events behind it are still true, so they are
 *parked*: readers get them, but they are not part of the prefix, are not counted in the version vector and are
@@ -17,11 +17,8 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 
-import msgpack
-
-from .events import Batch, Malformed, Seen, decode_events, encode_event
+from .events import Batch, Event, Fresh, Seen, decode_batch, encode_event, pack_raws, unpack_raws
 
 CHUNK_EVENTS = 128
 
@@ -38,45 +35,29 @@ class OriginLog:
         self._tail: list[bytes] = []
         self._tail_first = 1
 
-    def append(self, raws: list[bytes]) -> None:
+    def append(self, raws: tuple[bytes, ...]) -> None:
         self._tail += raws
         self.count += len(raws)
-        whole = len(self._tail) - len(self._tail) % CHUNK_EVENTS
-        if whole:  # a large batch becomes many chunks: they are what a bounded answer is made of
-            for at in range(0, whole, CHUNK_EVENTS):
-                self._chunks.append(b"".join(self._tail[at : at + CHUNK_EVENTS]))
-                self._firsts.append(self._tail_first)
-                self._tail_first += CHUNK_EVENTS
-            del self._tail[:whole]
+        if len(self._tail) >= CHUNK_EVENTS:
+            self._chunks.append(pack_raws(self._tail))
+            self._firsts.append(self._tail_first)
+            self._tail_first = self.count + 1
+            self._tail = []
 
-    def slice(self, first: int, most_bytes: int) -> tuple[int, bytes]:
-        """Return (count, bytes) of events from number ``first`` on, about ``most_bytes`` and at least one."""
-        parts: list[bytes] = []
+    def slice(self, first: int, most_bytes: int) -> tuple[bytes, ...]:
+        """The bytes of events from number ``first`` on, about ``most_bytes`` in all and at least one."""
+        raws: list[bytes] = []
         size = 0
-        at = first
-        while at <= self.count and (size < most_bytes or not parts):
-            if at >= self._tail_first:
-                part = b"".join(self._tail[at - self._tail_first :])
-                end = self.count + 1
+        while first <= self.count and size < most_bytes:
+            if first >= self._tail_first:
+                part: tuple[bytes, ...] = tuple(self._tail[first - self._tail_first :])
             else:
-                i = bisect_right(self._firsts, at) - 1
-                part = self._chunks[i]
-                if at > self._firsts[i]:
-                    part = part[_offset(part, at - self._firsts[i]) :]
-                end = self._firsts[i + 1] if i + 1 < len(self._firsts) else self._tail_first
-            parts.append(part)
-            size += len(part)
-            at = end
-        return at - first, b"".join(parts)
-
-
-def _offset(blob: bytes, skip: int) -> int:
-    """The offset of the event after the first ``skip`` ones."""
-    unpacker = msgpack.Unpacker(max_buffer_size=max(len(blob), 1))
-    unpacker.feed(blob)
-    for _ in range(skip):
-        unpacker.skip()
-    return int(unpacker.tell())
+                i = bisect_right(self._firsts, first) - 1
+                part = unpack_raws(self._chunks[i])[first - self._firsts[i] :]
+            raws += part
+            size += sum(map(len, part))
+            first += len(part)
+        return tuple(raws)
 
 
 class Log:
@@ -111,58 +92,59 @@ class Log:
         """Events held, over all origins."""
         return sum(log.count for log in self._origins.values())
 
-    def append_own(self, origin: str, event: Seen) -> bytes:
+    def append_own(self, origin: str, seq: int, event: Event) -> Batch:
         """Append the next event of the local worker ``origin`` and return its bytes."""
-        raw = encode_event(origin, event.event)
-        assert event.seq == self.count(origin) + 1, "own events are numbered without gaps"
-        self._extend(origin, [raw])
-        self.clock = max(self.clock, event.event.lamport)
-        return raw
+        assert seq == self.count(origin) + 1, "own events are numbered without gaps"
+        raws = (encode_event(event),)
+        self._extend(origin, raws)
+        self.clock = max(self.clock, event.lamport)
+        return Batch(origin, seq, raws)
 
-    def merge(self, batch: Batch) -> list[Seen]:
-        """Take the events of ``batch`` that are next in line; return those, decoded, oldest first.
+    def merge(self, batch: Batch) -> Fresh | None:
+        """Take the events of ``batch`` that are next in line; return those, or None if there are none.
 
         What is known is dropped; a batch that starts beyond ``count + 1`` changes nothing (the caller asks
-        for repair). Raises :class:`Malformed` without changing anything if any event of it is not one.
+        for repair). Raises :class:`Malformed` without changing anything if any new event of it is not one.
         """
-        have = self.count(batch.origin)
-        if batch.first > have + 1 or batch.first + batch.count - 1 <= have:
-            return []
-        new, raws = _parse(batch, have)
-        self._extend(batch.origin, raws)
-        self._advance_clock(new)
-        self._unpark(batch.origin)
-        return new
+        known = self.count(batch.origin) + 1 - batch.first
+        if not 0 <= known < len(batch.raws):
+            return None
+        new = batch if known == 0 else Batch(batch.origin, batch.first + known, batch.raws[known:])
+        events = decode_batch(new)
+        self._extend(batch.origin, new.raws)
+        self._advance_clock(events)
+        if self._parked:
+            self._unpark(batch.origin)
+        return Fresh(new.origin, new.first, events)
 
-    def park(self, batch: Batch) -> list[Seen]:
+    def park(self, batch: Batch) -> Fresh:
         """Keep a batch that lies behind a gap and return its events; see the module's docstring."""
-        new, raws = _parse(batch, batch.first - 1)
+        events = decode_batch(batch)
         waiting = self._parked.setdefault(batch.origin, {})
-        waiting.update(zip(range(batch.first, batch.first + len(raws)), raws, strict=True))
-        self._advance_clock(new)
-        return new
+        waiting.update(zip(range(batch.first, batch.last + 1), batch.raws, strict=True))
+        self._advance_clock(events)
+        return Fresh(batch.origin, batch.first, events)
 
     def missing(
         self, counts: Mapping[str, int], most_bytes: int, upto: Mapping[str, int] | None = None
     ) -> Iterator[Batch]:
         """Yield what a replica with version vector ``counts`` lacks, in all about ``most_bytes``.
 
-        With ``upto`` leave out what is newer than that version vector.
+        With ``upto`` leave out origins of which it lacks only what is newer than that version vector.
         """
         for origin, log in self._origins.items():
             first = counts.get(origin, 0) + 1
             if first > (log.count if upto is None else min(log.count, upto.get(origin, 0))):
                 continue
-            count, blob = log.slice(first, most_bytes)
-            yield Batch(origin, first, count, blob)
-            most_bytes -= len(blob)
+            batch = Batch(origin, first, log.slice(first, most_bytes))
+            yield batch
+            most_bytes -= batch.size
             if most_bytes <= 0:
                 return
 
     def batch(self, origin: str, first: int) -> Batch:
         """Everything held of ``origin`` from event ``first`` on."""
-        count, blob = self._origins[origin].slice(first, 1 << 62)
-        return Batch(origin, first, count, blob)
+        return Batch(origin, first, self._origins[origin].slice(first, 1 << 62))
 
     def lacks(self, counts: Mapping[str, int]) -> bool:
         """Whether a replica with version vector ``counts`` has something that this one has not."""
@@ -170,17 +152,15 @@ class Log:
 
     def events(self, origin: str) -> Iterator[Seen]:
         """All held events of ``origin`` in order."""
-        log = self._origins.get(origin)
-        if log:
-            _, blob = log.slice(1, 1 << 62)
-            for seq, (event, _) in enumerate(decode_events(origin, blob), start=1):
-                yield Seen(origin, seq, event)
+        if origin in self._origins:
+            batch = self.batch(origin, 1)
+            yield from Fresh(origin, 1, decode_batch(batch))
 
     @property
     def origins(self) -> list[str]:
         return sorted(self._origins)
 
-    def _extend(self, origin: str, raws: list[bytes]) -> None:
+    def _extend(self, origin: str, raws: tuple[bytes, ...]) -> None:
         log = self._origins.get(origin)
         if log is None:
             log = self._origins[origin] = OriginLog()
@@ -195,40 +175,16 @@ class Log:
         while (raw := waiting.pop(self.count(origin) + len(raws) + 1, None)) is not None:
             raws.append(raw)
         if raws:
-            self._extend(origin, raws)
+            self._extend(origin, tuple(raws))
         for seq in [s for s in waiting if s <= self.count(origin)]:
             del waiting[seq]
+        if not waiting:
+            del self._parked[origin]
 
-    def _advance_clock(self, events: list[Seen]) -> None:
-        for seen in events:
-            if seen.event.lamport > self.clock:
-                self.clock = seen.event.lamport
+    def _advance_clock(self, events: list[Event]) -> None:
+        clock = max((event.lamport for event in events), default=0)
+        if clock > self.clock:
+            self.clock = clock
 
     def __repr__(self) -> str:
         return f"<Log {self.size} events of {len(self._origins)} workers, clock {self.clock}>"
-
-
-def _parse(batch: Batch, have: int) -> tuple[list[Seen], list[bytes]]:
-    """The events of ``batch`` after number ``have``, decoded and as bytes."""
-    seen, raws = (_decoded if len(batch.blob) <= _CACHED_BYTES else _decode)(batch)
-    known = max(have + 1 - batch.first, 0)
-    return seen[known:], raws[known:]
-
-
-def _decode(batch: Batch) -> tuple[list[Seen], list[bytes]]:
-    seen: list[Seen] = []
-    raws: list[bytes] = []
-    start = 0
-    for event, end in decode_events(batch.origin, batch.blob):
-        seen.append(Seen(batch.origin, batch.first + len(seen), event))
-        raws.append(batch.blob[start:end])
-        start = end
-    if len(seen) != batch.count:
-        raise Malformed(f"a batch says {batch.count} events and holds {len(seen)}")
-    return seen, raws
-
-
-# Several workers in one process receive the very same bytes; events are immutable, so they can share them.
-# With 16 workers on one loop this and the cache of frames raise throughput by two thirds.
-_CACHED_BYTES = 4 << 10
-_decoded = lru_cache(maxsize=32)(_decode)

@@ -417,7 +417,7 @@ class Study:
 
 def _copy(source: Log, log: Log, view: View) -> None:
     for batch in source.missing(log.vector(), 1 << 62):
-        for origin, seq, event in log.merge(batch):
+        for origin, seq, event in log.merge(batch) or ():
             view.apply(origin, seq, event)
 
 

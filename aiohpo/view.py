@@ -32,8 +32,10 @@ from .events import (
     Reported,
     Saved,
     Started,
+    TrialEvent,
     TrialId,
     trial_name,
+    trial_of,
 )
 from .interfaces import Config, Observations
 from .parameters import Float
@@ -81,7 +83,7 @@ class View:
         self._rows = array("d")
         self._external: set[int] = set()
         self._details: dict[int, Details] = {}
-        self._early: dict[TrialId, list[tuple[Stamp, Event]]] = {}
+        self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
         self._seen = SeenRows()
         self._cache: Observations | None = None
         self._line: tuple[int, int, set[int]] | None = None
@@ -124,7 +126,7 @@ class View:
             if self.goal is None or stamp > self.goal[0]:
                 self.goal = stamp, event.trials
         else:
-            return self._about_trial(event.trial, (event.lamport, origin), event)
+            return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)
         return None
 
     def _propose(self, index: int, seq: int, event: Proposed) -> int:
@@ -145,7 +147,7 @@ class View:
         self._count(status, row, 1)
         return row
 
-    def _about_trial(self, trial: TrialId, stamp: Stamp, event: Event) -> int | None:
+    def _about_trial(self, trial: TrialId, stamp: Stamp, event: TrialEvent) -> int | None:
         row = self.row(trial)
         if row is None:
             self._early.setdefault(trial, []).append((stamp, event))
@@ -153,7 +155,7 @@ class View:
         self._about(row, stamp, event)
         return row
 
-    def _about(self, row: int, stamp: Stamp, event: Event) -> None:
+    def _about(self, row: int, stamp: Stamp, event: TrialEvent) -> None:
         if type(event) is Ended:
             self._end(row, stamp, event)
         elif isinstance(event, Reported):
@@ -261,7 +263,7 @@ class View:
                         self._step[row],
                         None if value != value else value,
                         self._seconds[row],
-                        details.extra,
+                        dict(details.extra) if details.extra else None,
                     ),
                 )
         return details.facts
@@ -324,7 +326,7 @@ class View:
     def row(self, trial: TrialId) -> int | None:
         """The row of a trial, or None if its proposal has not arrived."""
         worker = self.workers.get(trial[0])
-        if worker is None or trial[1] > len(worker.trials):
+        if worker is None or not 1 <= trial[1] <= len(worker.trials):
             return None
         row = worker.trials[trial[1] - 1]
         return row if row >= 0 else None

@@ -9,23 +9,25 @@ tests run thousands of these in virtual time, and what they run is what users ru
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from .claims import MOST_LOSSES, Claims, Leases
 from .effects import Abort, Effect, Notice, Persist
 from .events import (
     EXTERNAL,
+    MAX_LAMPORT,
     OWN,
     QUEUED,
     Batch,
     Claimed,
     Digest,
     Ended,
+    Ending,
     Event,
     Events,
     Foreign,
+    Fresh,
     Goal,
     Hello,
     Left,
@@ -36,9 +38,9 @@ from .events import (
     Refused,
     Reported,
     Saved,
-    Seen,
     Started,
     TrialId,
+    TrialRef,
     Vector,
     decode_frame,
     trial_name,
@@ -102,6 +104,7 @@ class WorkerState:
         self.log = log
         self.tag = bytes.fromhex(study)[:4].ljust(4, b"\0")
         self.gossip = Gossip(log, rng, now, timing.pace)
+        self.gossip.mine = me
         self.mesh = Mesh(me, study, address, self.gossip, rng, now, timing.patience)
         self.claims = Claims(me)
         p = timing.patience
@@ -112,7 +115,6 @@ class WorkerState:
         self.ended_here = 0
         self._newly_dead: list[str] = []
         self._shared_journal = shared_journal
-        self._foreign_journal: dict[str, bool] = {}
         self._out: list[Effect] = []
         self._lease_due = now
 
@@ -144,35 +146,35 @@ class WorkerState:
     def add_past(self, wall: float, values: tuple[float | int | None, ...], value: float | None) -> None:
         """Add the result of a trial that ran elsewhere; it does not count against the budget."""
         seq = self._record(lambda t: Proposed(t, wall, values, EXTERNAL))
-        how = "failed" if value is None else "finished"
+        how: Ending = "failed" if value is None else "finished"
         error = "added as failed" if value is None else None
-        self._record(lambda t: Ended(t, (self.me, seq), 0, how, 0, value, error=error))
+        self._record(lambda t: Ended(t, seq, 0, how, 0, value, error=error))
 
     def claim(self, wall: float, row: int, to_step: int | None = None) -> Segment:
         """Take a claimable trial; another worker's smaller stamp may still win."""
         advance(self.view.status(row), "claim")
         trial, attempt = self.view.id(row), self.view.attempt(row) + 1
         self.claims.forget(trial, attempt)
-        self._record(lambda t: Claimed(t, wall, trial, attempt, to_step))
+        self._record(lambda t: Claimed(t, wall, self._ref(trial), attempt, to_step))
         return self._begin_segment(trial, attempt)
 
     def report(self, segment: Segment, step: int, value: float | None, extra: Mapping[str, float]) -> None:
         """Record what a running trial reported."""
-        self._record(lambda t: Reported(t, segment.trial, segment.attempt, step, value, dict(extra) or None))
+        self._record(lambda t: Reported(t, self._ref(segment.trial), segment.attempt, step, value, dict(extra) or None))
 
     def saved(self, segment: Segment, step: int, digest: str, size: int) -> None:
         """Record a checkpoint."""
-        self._record(lambda t: Saved(t, segment.trial, segment.attempt, step, digest, size))
+        self._record(lambda t: Saved(t, self._ref(segment.trial), segment.attempt, step, digest, size))
 
     def predicted(self, segment: Segment, digests: Mapping[str, str]) -> None:
         """Record predictions."""
-        self._record(lambda t: Predicted(t, segment.trial, segment.attempt, dict(digests)))
+        self._record(lambda t: Predicted(t, self._ref(segment.trial), segment.attempt, dict(digests)))
 
     def end(
         self,
         now: float,
         segment: Segment,
-        how: str,
+        how: Ending,
         *,
         step: int,
         seconds: float,
@@ -187,9 +189,8 @@ class WorkerState:
         status = self.view.status(segment.row)
         if status not in FINAL and status is not Status.CANCELLED:
             advance(Status.RUNNING if status in (Status.PAUSED, Status.QUEUED) else status, how)
-        self._record(
-            lambda t: Ended(t, segment.trial, segment.attempt, how, step, value, seconds, extra or None, error, detail)
-        )
+        ref, metrics = self._ref(segment.trial), dict(extra) if extra else None
+        self._record(lambda t: Ended(t, ref, segment.attempt, how, step, value, seconds, metrics, error, detail))
         self.ended_here += 1
         self.ended.append(segment.row)
 
@@ -204,7 +205,7 @@ class WorkerState:
         if not mine or view.status(row) is not Status.RUNNING:
             self.segments.pop(segment.trial, None)
             return
-        how = "cancelled" if row in view.beyond_line() else "released"
+        how: Ending = "cancelled" if row in view.beyond_line() else "released"
         self.end(now, segment, how, step=step, seconds=seconds)
 
     def leave(self, wall: float, reason: str, now: float) -> None:
@@ -292,8 +293,9 @@ class WorkerState:
         match frame:
             case Events():
                 self._out += self.mesh.receive(now, peer, frame)
-                new, batches, effects = self.gossip.on_events(peer, frame, now)
-                self._take(now, new, batches)
+                news, effects = self.gossip.on_events(peer, frame, now)
+                for fresh in news:
+                    self._take(now, fresh)
                 self._out += effects
             case Vector():
                 self._out += self.gossip.on_vector(peer, frame, now)
@@ -309,13 +311,13 @@ class WorkerState:
     def recover(self, now: float, batch: Batch) -> None:
         """Take events found on disk (a dead peer's journal) that may never have been sent."""
         try:
-            new = self.log.merge(batch)
+            fresh = self.log.merge(batch)
         except Malformed:
             self.counters.malformed += 1
             return
-        if new:
-            self.gossip.flood(self.log.batch(batch.origin, new[0].seq))
-            self._take(now, new, [])
+        if fresh is not None:
+            self.gossip.flood(self.log.batch(fresh.origin, fresh.first))
+            self._take(now, fresh)
 
     def tick(self, now: float) -> None:
         """Do what is due."""
@@ -337,15 +339,18 @@ class WorkerState:
         return dead
 
     # ------------------------------------------------------------------------------------------ internals
-    def _record(self, make: Any) -> int:
-        event: Event = make(self.log.clock + 1)
+    def _record(self, make: Callable[[int], Event]) -> int:
+        event = make(min(self.log.clock + 1, MAX_LAMPORT))
         seq = self.log.count(self.me) + 1
-        raw = self.log.append_own(self.me, Seen(self.me, seq, event))
+        batch = self.log.append_own(self.me, seq, event)
         self.view.apply(self.me, seq, event)
-        batch = Batch(self.me, seq, 1, raw)
         self._out.append(Persist(batch))
         self.gossip.flood(batch)
         return seq
+
+    def _ref(self, trial: TrialId) -> TrialRef:
+        """How an event of this worker names a trial."""
+        return trial[1] if trial[0] == self.me else trial
 
     def _begin_segment(self, trial: TrialId, attempt: int) -> Segment:
         row = self.view.row(trial)
@@ -353,32 +358,24 @@ class WorkerState:
         segment = self.segments[trial] = Segment(trial, row, attempt)
         return segment
 
-    def _take(self, now: float, new: Iterable[Seen], batches: Iterable[Batch]) -> None:
-        for batch in batches:
-            if self._keep(batch):
-                self._out.append(Persist(batch))
-        for origin, seq, event in new:
-            row = self.view.apply(origin, seq, event)
+    def _take(self, now: float, fresh: Fresh) -> None:
+        """Bring new events of another worker into the view, and see what they mean for this one."""
+        origin, apply = fresh.origin, self.view.apply
+        for seq, event in enumerate(fresh.events, fresh.first):
+            row = apply(origin, seq, event)
+            if row is None:
+                continue
             if type(event) is Ended:
                 self.claims.worker_freed(now)
-                if row is not None:
-                    self.ended.append(row)
-            elif isinstance(event, Started):
-                self._foreign_journal[origin] = event.journal != self._shared_journal
-            if row is not None and self.segments and self.view.id(row) in self.segments:
-                self._check(self.segments[self.view.id(row)])
+                self.ended.append(row)
+            if self.segments and (segment := self.segments.get(self.view.id(row))) is not None:
+                self._check(segment)
         if self.segments:
             self._check_line()
-
-    def _keep(self, batch: Batch) -> bool:
-        """Whether this worker must journal foreign events: those whose origin writes to another directory."""
-        known = self._foreign_journal.get(batch.origin)
-        if known is None:
-            first = next(iter(self.log.events(batch.origin)), None)
-            started = first.event if first else None
-            known = not isinstance(started, Started) or started.journal != self._shared_journal
-            self._foreign_journal[batch.origin] = known
-        return known
+        started = self.view.workers[origin].started
+        if started is None or started.journal != self._shared_journal:
+            # Nobody else writes it to this worker's directory.
+            self._out.append(Persist(self.log.batch(origin, fresh.first)))
 
     def _check(self, segment: Segment) -> None:
         """See whether what others recorded still leaves this worker its segment."""
@@ -394,7 +391,7 @@ class WorkerState:
         elif status is Status.LOST and attempt == segment.attempt:
             # Somebody thought us dead. We are not: claim the next attempt and go on.
             segment.attempt = attempt + 1
-            self._record(lambda t: Claimed(t, 0.0, segment.trial, segment.attempt, None))
+            self._record(lambda t: Claimed(t, 0.0, self._ref(segment.trial), segment.attempt, None))
 
     def _check_line(self) -> None:
         beyond = self.view.beyond_line()
@@ -426,7 +423,10 @@ class WorkerState:
             return State.LEFT if info is not None and info.left is not None else membership.state(worker)
 
         for trial, attempt in self.leases.expired(now, segments, believed, membership.present):
-            self._record(lambda t, trial=trial, attempt=attempt: Lost(t, trial, attempt))
+            self._declare_lost(trial, attempt)
+
+    def _declare_lost(self, trial: TrialId, attempt: int) -> None:
+        self._record(lambda t: Lost(t, self._ref(trial), attempt))
 
     def _notice_changes(self, now: float) -> None:
         for worker in self.mesh.changed():

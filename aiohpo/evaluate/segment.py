@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 import traceback
-from typing import Any
+from typing import Any, Literal
 
 from ..interfaces import Decision, Outcome, UsageError
 from .metrics import as_metrics
@@ -15,7 +15,7 @@ from .trial import Trial, TrialEnded
 MAX_ERROR = 2_000
 MAX_DETAIL = 8_000
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_ENDINGS = {Decision.PAUSE: "paused", Decision.STOP: "stopped"}
+_ENDINGS: dict[Decision, Literal["paused", "stopped"]] = {Decision.PAUSE: "paused", Decision.STOP: "stopped"}
 
 
 def failed(error: str, detail: str | None = None) -> Outcome:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from harness import Scenario, play
 
-from aiohpo import log as log_module
-from aiohpo.events import Batch
+from aiohpo.events import Batch, Fresh, decode_batch
 from aiohpo.log import Log
 
 SEEDS = 200
@@ -35,13 +34,11 @@ def test_the_same_seed_plays_the_same_trace(seed: int) -> None:
 def test_a_planted_bug_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replica that accepts a gap in an origin's log is found out by the scenarios."""
 
-    def careless_merge(self: Log, batch: Batch) -> list[object]:
-        have = self.count(batch.origin)
-        if batch.first + batch.count - 1 <= have:
-            return []
-        new, raws = log_module._parse(batch, have)
-        self._extend(batch.origin, raws)
-        return new
+    def careless_merge(self: Log, batch: Batch) -> Fresh | None:
+        if batch.last <= self.count(batch.origin):
+            return None
+        self._extend(batch.origin, batch.raws)
+        return Fresh(batch.origin, batch.first, decode_batch(batch))
 
     monkeypatch.setattr(Log, "merge", careless_merge)
     monkeypatch.setattr("aiohpo.gossip.Gossip._has_gap", lambda self, batch: False)
