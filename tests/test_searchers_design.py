@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from aiohpo_searchers.design import SharedSobol, stable_hash
 from scipy.stats import qmc
 
 from aiohpo.interfaces import Identity
 from aiohpo.space import Constant, Float, Int, Space
 from aiohpo.testing import StaticView
+from aiohpo_searchers.design import SharedSobol, stable_hash
 
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from aiohpo_searchers.fresh import anything, distinct, every, unseen
 
 from aiohpo.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView
+from aiohpo_searchers.fresh import anything, distinct, every, unseen
 
 FINITE = Space(a=Int(1, 4), b=Categorical(["u", "v", "w"]))
 

@@ -6,11 +6,11 @@ import json
 
 import numpy as np
 import pytest
-from aiohpo_searchers.grid import GridSearcher
 
 from aiohpo.interfaces import Config, Identity, UsageError
 from aiohpo.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView, check_searcher
+from aiohpo_searchers.grid import GridSearcher
 
 SPACE = Space(
     model=Categorical(["linear", "tree"]),

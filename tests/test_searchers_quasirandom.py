@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from aiohpo_searchers.quasirandom import QuasiRandomSearcher
 from scipy.stats import qmc
 
 from aiohpo.interfaces import Identity
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView, check_searcher
+from aiohpo_searchers.quasirandom import QuasiRandomSearcher
 
 
 def test_conforms() -> None:

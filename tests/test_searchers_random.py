@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from aiohpo_searchers.random import RandomSearcher
 
 from aiohpo.interfaces import Identity
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView, check_searcher
+from aiohpo_searchers.random import RandomSearcher
 
 
 def test_conforms() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from aiohpo.interfaces import Config, Identity, View
-from aiohpo.space import Space
+from aiohpo.space import CONTINUOUS, Space
 
 from .fresh import anything, unseen
 
@@ -18,10 +18,13 @@ class RandomSearcher:
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
         self._space = space
+        # one continuous parameter that is always active makes a repetition impossible for practical purposes
+        always = [not space[name].condition for name in space.names]
+        self._endless = bool((np.array(always) & (space.kinds == CONTINUOUS)).any())
 
     def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
         """Return ``n`` new random configurations, fewer when the space is exhausted."""
-        if np.isinf(self._space.size):  # a continuous space never repeats, and looking it up costs five times more
+        if self._endless:  # looking up what was seen would cost five times more
             return self._space.decode(self._space.sample(rng, n))
         rows = unseen(view, self._space.sample(rng, _AHEAD * n))[:n]
         if len(rows) < n:
