@@ -130,18 +130,10 @@ def _constants(space: Space, record: TrialRecord) -> dict[str, Any]:
 def _distribution(optuna: Any, space: Space, name: str) -> Any:
     parameter, kinds = space[name], optuna.distributions
     if isinstance(parameter, Float):
-        high = parameter.high
-        if parameter.step is not None:  # Optuna wants the last level itself as the end
-            high = parameter.low + parameter.step * math_floor((high - parameter.low) / parameter.step)
-        return kinds.FloatDistribution(parameter.low, high, log=parameter.log, step=parameter.step)
+        return kinds.FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
     if isinstance(parameter, Int):
         return kinds.IntDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
     return kinds.CategoricalDistribution(list(parameter.choices))  # type: ignore[attr-defined]
-
-
-def math_floor(x: float) -> int:
-    """Floor, forgiving the rounding of ``(0.3 - 0) / 0.1``."""
-    return int(x + 1e-9)
 
 
 @contextmanager

@@ -44,6 +44,8 @@ for _command in (run, worker, best, show, plot, export, plugins, new_plugin):
 
 def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
+    if "_AIOHPO_COMPLETE" in os.environ:  # a shell asks for completions
+        cli.main(prog_name="aiohpo")
     sys.exit(invoke(sys.argv[1:] if args is None else args))
 
 
@@ -51,9 +53,13 @@ def invoke(args: Sequence[str]) -> int:
     """Run one command and return its exit code."""
     settings = Settings(tuple(args))
     try:
-        code = cli.main(args=list(args), prog_name="aiohpo", standalone_mode=False, obj=settings)
+        # Not cli.main(), which turns a broken pipe into an exit code that means something else here.
+        with cli.make_context("aiohpo", list(args), obj=settings) as ctx:
+            code = cli.invoke(ctx)
         sys.stdout.flush()
         return code if isinstance(code, int) else DONE
+    except click.exceptions.Exit as end:  # after --help and --version
+        return end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.ctx.get_help() if error.ctx else "", err=True)
         return BAD_INPUT

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
@@ -71,6 +70,8 @@ def worker(
         raise click.UsageError("--rank and --size go together")
     if rank is not None and size is not None and rank >= size:
         raise click.UsageError(f"--rank counts from 0: it must be below --size {size}, not {rank}")
+    import asyncio
+
     from ..embed import Worker
     from .target import configure, load_study
 
@@ -101,7 +102,9 @@ def worker(
 
 
 async def _serve(peer: Worker, quiet: bool) -> Result:
-    loop = asyncio.get_running_loop()
+    from asyncio import get_running_loop
+
+    loop = get_running_loop()
 
     def stop() -> None:
         for number in _STOP_SIGNALS:

@@ -1,0 +1,71 @@
+"""Options and values that commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from run_directories import make_run
+
+from aiohpo.cli.common import Settings, describe_seconds, open_directory, parse_duration
+from aiohpo.interfaces import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("90", 90),
+        ("1.5", 1.5),
+        ("10m", 600),
+        ("10min", 600),
+        ("1h30m", 5400),
+        ("1 h 30 m", 5400),
+        ("250ms", 0.25),
+        ("2d", 172_800),
+        ("0.5H", 1800),
+        (".5s", 0.5),
+    ],
+)
+def test_lengths_of_time_are_written_in_several_ways(text: str, seconds: float) -> None:
+    """Plain numbers are seconds; units may be combined."""
+    assert parse_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "10x", "m", "10m5", "1h-3m", "h1"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    """Anything else raises, also where only a part of it is wrong."""
+    with pytest.raises(ValueError, match=r"^$|.*"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0123, "12.3 ms"),
+        (1.0, "1 s"),
+        (59.96, "60 s"),
+        (125, "2 min 05 s"),
+        (7380, "2 h 03 min"),
+        (86_400, "24 h 00 min"),
+    ],
+)
+def test_lengths_of_time_are_readable(seconds: float, text: str) -> None:
+    """A length of time is shown in the unit that suits it."""
+    assert describe_seconds(seconds) == text
+
+
+def test_the_command_line_can_be_typed_again() -> None:
+    """What was typed is quoted so that a shell reads it back as it was."""
+    assert Settings(("run", "my train.py", "--trials", "3")).again() == "aiohpo run 'my train.py' --trials 3"
+
+
+def test_a_wrong_directory_is_answered_with_those_nearby(tmp_path: Path) -> None:
+    """Who names the directory above the runs is told where the runs are."""
+    make_run(tmp_path / "runs" / "first", [1.0])
+    with pytest.raises(UsageError, match=r"no study\.json; runs are in .*first"):
+        open_directory(tmp_path / "runs")
+    with pytest.raises(UsageError, match=r"there is no directory .*frist'; runs are in .*first"):
+        open_directory(tmp_path / "runs" / "frist")
+    with pytest.raises(UsageError, match="is a file"):
+        open_directory(tmp_path / "runs" / "first" / "study.json")
+    assert open_directory(tmp_path / "runs" / "first").n_ended == 1

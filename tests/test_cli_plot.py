@@ -1,0 +1,43 @@
+"""``aiohpo plot``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from run_directories import make_run
+
+from aiohpo.cli import invoke
+from aiohpo.cli.plot import _KINDS
+from aiohpo.plots import KINDS
+
+
+def test_the_command_offers_every_kind() -> None:
+    """The kinds on the command line are those that can be drawn (it lists them without importing matplotlib)."""
+    assert tuple(KINDS) == _KINDS
+
+
+def test_a_plot_is_saved_in_the_run_directory_unless_told_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The path is printed; --out chooses file and format, --json prints an object."""
+    directory = make_run(tmp_path / "r", [3.0, 1.0])
+    assert invoke(["plot", str(directory), "--kind", "history"]) == 0
+    assert capsys.readouterr().out == f"{directory / 'plot-history.png'}\n"
+    out = tmp_path / "a.svg"
+    assert invoke(["plot", str(directory), "--out", str(out), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"plot": str(out), "kind": "overview"}
+    assert out.read_text().startswith("<?xml")
+
+
+def test_what_cannot_be_drawn_or_written_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No success, an unknown suffix and an unwritable place are each one clear line."""
+    empty, directory = make_run(tmp_path / "e", ["boom"]), make_run(tmp_path / "r", [1.0])
+    for args, said in (
+        ([str(empty)], "no successful trial to plot"),
+        ([str(directory), "--out", "x.docx"], "its suffix must be one of"),
+        ([str(directory), "--out", str(tmp_path / "no" / "x.png")], "No such file or directory; name another file"),
+    ):
+        assert invoke(["plot", *args]) == 2
+        assert said in capsys.readouterr().err

@@ -1,0 +1,113 @@
+"""``aiohpo best`` and ``aiohpo show`` on directories with known contents."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from run_directories import config, make_run
+
+from aiohpo.cli import invoke
+
+STATUSES = {"running", "paused", "finished", "stopped", "failed", "lost", "surplus"}
+
+
+def test_best_prints_value_and_configuration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The best trial's value, number, parameters and other metrics are shown."""
+    assert invoke(["best", str(make_run(tmp_path / "r", [3.0, 1.0, 2.0]))]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("best loss 1 (trial 1 of ")
+    assert "  optimizer  'adam'\n" in out
+    assert "also reported: seconds 1.5" in out
+
+
+def test_best_of_a_maximised_metric_is_the_largest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With mode "max" the largest value wins, and is shown with its own sign."""
+    assert invoke(["best", str(make_run(tmp_path / "r", [3.0, 1.0], mode="max")), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["value"], found["config"]) == (3.0, config(0))
+
+
+def test_best_without_a_success_says_why_and_exits_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing goes to stdout; the last error and where to see all are on stderr."""
+    directory = str(make_run(tmp_path / "r", ["out of memory", None]))
+    assert invoke(["best", directory]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "1 failed, 1 lost; the last error: out of memory" in captured.err
+    assert invoke(["best", directory, "--json"]) == 1
+    assert json.loads(capsys.readouterr().out) is None
+
+
+def test_show_as_json_has_the_documented_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Study, workers and trials with the documented keys; a gone worker's running trial is lost."""
+    assert invoke(["show", str(make_run(tmp_path / "r", [2.0, "boom", None], goal=9, left=False)), "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert set(shown) == {"study", "workers", "trials"}
+    assert (shown["study"]["metric"], shown["study"]["trials"], shown["study"]["ended"]) == ("loss", 9, 2)
+    assert shown["study"]["running"] == 0
+    assert [worker["status"] for worker in shown["workers"]] == ["gone"]
+    documented = {"id", "number", "status", "config", "value", "metrics", "step", "worker", "started", "seconds"}
+    for trial in shown["trials"]:
+        assert documented <= set(trial)
+        assert trial["status"] in STATUSES
+    assert [trial["status"] for trial in shown["trials"]] == ["finished", "failed", "lost"]
+    assert shown["trials"][0]["config"] == config(0)
+
+
+def test_show_counts_what_is_beyond_the_budget_as_surplus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Results behind the budget's line are kept, marked, and not counted as ended."""
+    assert invoke(["show", str(make_run(tmp_path / "r", [2.0, 1.0, 0.5], goal=2))]) == 0
+    assert "2 of 2 trials ended (2 finished, 1 surplus)" in capsys.readouterr().out
+
+
+def test_show_prints_a_row_for_each_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table has one unwrapped line per trial, with its configuration or its error; the best is marked."""
+    assert invoke(["show", str(make_run(tmp_path / "r", [2.0, "boom", 1.0]))]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any("2" in line and "lr=0.1, optimizer=sgd" in line for line in lines)
+    assert any("failed" in line and "boom" in line for line in lines)
+    assert sum("1 *" in line for line in lines) == 1
+
+
+def test_show_sorts_and_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Sorted by value the best come first, a limit keeps those and says what was left out."""
+    directory = str(make_run(tmp_path / "r", [5.0, 3.0, 4.0, "boom"]))
+    assert invoke(["show", directory, "--sort", "value", "--limit", "2"]) == 0
+    out = capsys.readouterr().out
+    assert "the first 2 of 4 trials" in out
+    assert out.index("layers=2") < out.index("layers=3")
+    assert "layers=1" not in out
+    assert invoke(["show", directory, "--limit", "0"]) == 0
+    assert "of 4 trials;" not in capsys.readouterr().out
+
+
+def test_show_failed_prints_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--failed shows each failed trial with its configuration and error, or that there is none."""
+    assert invoke(["show", str(make_run(tmp_path / "r", [1.0, "boom"])), "--failed"]) == 0
+    out = capsys.readouterr().out
+    assert "trial 1 (" in out
+    assert "): boom" in out
+    assert "optimizer='adam'" in out
+    assert invoke(["show", str(make_run(tmp_path / "s", [1.0])), "--failed"]) == 0
+    assert "no trial has failed" in capsys.readouterr().out
+
+
+def test_show_of_an_empty_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A directory in which nothing ran yet is shown without a table of trials."""
+    assert invoke(["show", str(make_run(tmp_path / "r", []))]) == 0
+    assert "0 trials ended (no trials yet)" in capsys.readouterr().out
+
+
+def test_show_reports_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A corrupt record is reported with file and offset, and the rest is shown."""
+    directory = make_run(tmp_path / "r", [3.0, 1.0, 2.0])
+    (journal,) = (directory / "journal").glob("*.log")
+    data = bytearray(journal.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    journal.write_bytes(data)
+    assert invoke(["show", str(directory)]) == 0
+    out = capsys.readouterr().out
+    assert f"damaged: {journal} at byte " in out
+    assert "finished" in out
