@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .events import Batch, Frame, TrialId
+from .events import Batch, TrialId
+from .frames import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,13 @@
-"""Events and frames: everything that is ever written to a journal or put on a wire.
+"""Events: everything that ever happens, as it stands in journals and travels on wires.
 
 An *event* is a fact that one worker recorded in its own log: "I proposed this configuration", "trial t
 reported 0.93 at step 4". Its origin and its number in that log (1, 2, 3, …) are its identity and are not
-repeated inside it. A *frame* is what one peer sends to another; frames carry events as the very bytes that
-stand in the journal.
+repeated inside it. Peers send each other (:mod:`aiohpo.frames`) the very bytes that stand in the journal.
 
 Encoding
 --------
-Both are msgpack arrays ``[kind, field, …]``. A trial is named by the event that proposed it, ``[worker,
-number]``; in the log of its own proposer just by the number. A frame is preceded by
-``FORMAT (1 byte) | study tag (4 bytes)``.
+An event is a msgpack array ``[kind, lamport, field, …]``. A trial is named by the event that proposed it, ``[worker,
+number]``; in the log of its own proposer just by the number.
 
 The codec is msgspec's: the classes below are the schema. Decoding checks every field against them, allocates
 nothing for a length that the input does not back, and raises :class:`Malformed` for whatever is wrong. (Checking
@@ -24,8 +22,6 @@ from typing import Annotated, Literal, NamedTuple, get_args
 
 import msgspec
 
-FORMAT = 1
-MAX_FRAME = 16 << 20
 MAX_TEXT = 8_000
 
 MAX_LAMPORT = 1 << 53
@@ -34,9 +30,8 @@ TrialId = tuple[str, int]
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_LAMPORT)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_LAMPORT)]
-Name = Annotated[
-    str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")
-]  # safe as a part of a file's name, which it becomes
+# A name becomes a part of file names: nothing in it may lead elsewhere.
+Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
 Address = Annotated[str, msgspec.Meta(max_length=512)]
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Short = Annotated[str, msgspec.Meta(max_length=256)]
@@ -49,10 +44,6 @@ TrialRef = int | tuple[Name, Number]
 
 class Malformed(Exception):
     """Bytes that are not what they should be: counted and dropped by whoever received them."""
-
-
-class Foreign(Malformed):
-    """A frame of another format version or another study."""
 
 
 def trial_name(trial: TrialId) -> str:
@@ -237,97 +228,11 @@ class Fresh(msgspec.Struct, frozen=True):
         return len(self.events)
 
 
-# ------------------------------------------------------------------------------------------------ frames
-class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """Introduces a worker to a peer; ``reply`` asks for one in return.
-
-    ``greeted`` is the address the greeting was sent to, and comes back in the answer: a worker may be reached
-    by other names than the one it advertises.
-    """
-
-    format: int
-    study: Name
-    worker: Name
-    incarnation: Count
-    address: Address
-    greeted: Address
-    reply: bool
-
-
-class Refused(msgspec.Struct, frozen=True, array_like=True, tag=2):
-    """Tells a peer why its hello was not accepted."""
-
-    reason: Text
-
-
-class Events(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """Events, flooded when they are new or sent as ``repair`` to whoever asked. ``more`` says that the sender
-    has more of them and waits to be asked again."""
-
-    batches: tuple[Batch, ...]
-    repair: bool = False
-    more: bool = False
-
-
-class Digest(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """Short hashes of the sender's version vector and member table."""
-
-    log: bytes
-    members: bytes
-
-
-class Vector(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """The sender's version vector: "send me what I lack".
-
-    ``eager`` asks for everything (a joiner, a gap); otherwise the receiver may leave out what is so new that
-    it is surely still in flight. ``reply`` asks for the receiver's vector too.
-    """
-
-    counts: dict[Name, Count]
-    eager: bool
-    reply: bool
-
-
-class MemberNews(msgspec.Struct, frozen=True, array_like=True):
-    """What the sender believes of a worker. ``by`` is who observed it, for suspicion."""
-
-    worker: Name
-    address: Address
-    state: Annotated[int, msgspec.Meta(ge=0, le=3)]
-    incarnation: Count
-    by: Name
-
-
-class Members(msgspec.Struct, frozen=True, array_like=True, tag=6):
-    """Changes to (or the whole of) the member table."""
-
-    news: tuple[MemberNews, ...]
-
-
-class Ping(msgspec.Struct, frozen=True, array_like=True, tag=7):
-    """Are you there? ``nonce`` comes back in the answer; it carries the sender's clock."""
-
-    nonce: float
-
-
-class Pong(msgspec.Struct, frozen=True, array_like=True, tag=8):
-    """I am; ``nonce`` is the ping's."""
-
-    nonce: float
-
-
-Frame = Hello | Refused | Events | Digest | Vector | Members | Ping | Pong
-
 # ------------------------------------------------------------------------------------------------- codec
 _encode = msgspec.msgpack.Encoder().encode
 _event_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
-_frame_decoder: msgspec.msgpack.Decoder[Frame] = msgspec.msgpack.Decoder(Frame)
 _batch_decoder = msgspec.msgpack.Decoder(Batch)
 _raws_decoder = msgspec.msgpack.Decoder(tuple[bytes, ...])
-
-# Workers of one process receive the very same bytes. Frames and events are immutable, so they share them: with
-# 16 workers on one loop that raises throughput by two thirds. Bounded: entries of at most 4 KiB.
-_SHARED_BYTES = 4 << 10
 
 
 def encode_event(event: Event) -> bytes:
@@ -372,32 +277,3 @@ def pack_raws(raws: tuple[bytes, ...] | list[bytes]) -> bytes:
 def unpack_raws(data: bytes) -> tuple[bytes, ...]:
     """Inverse of :func:`pack_raws`."""
     return _raws_decoder.decode(data)
-
-
-def encode_frame(tag: bytes, frame: Frame) -> bytes:
-    """Serialise ``frame`` for the study whose 4-byte ``tag`` this is."""
-    return bytes([FORMAT]) + tag + _encode(frame)
-
-
-def decode_frame(tag: bytes, data: bytes) -> Frame:
-    """Parse one frame. Raises :class:`Foreign` for another study's, :class:`Malformed` for anything else.
-
-    Hello and Refused are parsed whatever their tag and version, so that both sides can say what is wrong.
-    """
-    if not 5 < len(data) <= MAX_FRAME:
-        raise Malformed(f"a frame of {len(data)} bytes")
-    return _decode_shared(tag, data) if len(data) <= _SHARED_BYTES else _decode_frame(tag, data)
-
-
-def _decode_frame(tag: bytes, data: bytes) -> Frame:
-    foreign = data[0] != FORMAT or data[1:5] != tag
-    try:
-        frame = _frame_decoder.decode(memoryview(data)[5:])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise (Foreign if foreign else Malformed)(str(error)) from None
-    if foreign and not isinstance(frame, Hello | Refused):
-        raise Foreign("a frame of another study or format version")
-    return frame
-
-
-_decode_shared = lru_cache(maxsize=32)(_decode_frame)

@@ -13,7 +13,8 @@ import platform
 from collections.abc import Callable
 
 from .effects import Abort, Connect, Disconnect, Effect, Notice, Persist, Publish, Send
-from .events import Batch, encode_frame
+from .events import Batch
+from .frames import encode_frame
 from .parts import Parts
 from .worker_state import WorkerState
 

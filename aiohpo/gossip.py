@@ -22,7 +22,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from .effects import Effect, Publish, Send
-from .events import Batch, Digest, Events, Fresh, Malformed, Vector
+from .events import Batch, Fresh, Malformed
+from .frames import Digest, Events, Vector
 from .log import Log
 
 

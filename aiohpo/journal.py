@@ -21,7 +21,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .events import MAX_FRAME, Batch, Malformed, pack_batch, unpack_batch
+from .events import Batch, Malformed, pack_batch, unpack_batch
+from .frames import MAX_FRAME
 from .interfaces import UsageError
 
 MAGIC = b"\xa1\xd0J\x01"

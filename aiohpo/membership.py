@@ -22,7 +22,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .events import MemberNews
+from .frames import MemberNews
 
 
 class State(enum.IntEnum):

@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from .effects import Connect, Disconnect, Effect, Notice, Publish, Send
-from .events import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused
+from .frames import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused
 from .gossip import Gossip
 from .membership import Membership, Patience, State
 from .overlay import floods_reach_all, neighbours

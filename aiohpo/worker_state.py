@@ -21,30 +21,24 @@ from .events import (
     QUEUED,
     Batch,
     Claimed,
-    Digest,
     Ended,
     Ending,
     Event,
-    Events,
-    Foreign,
     Fresh,
     Goal,
-    Hello,
     Left,
     Lost,
     Malformed,
     Predicted,
     Proposed,
-    Refused,
     Reported,
     Saved,
     Started,
     TrialId,
     TrialRef,
-    Vector,
-    decode_frame,
     trial_name,
 )
+from .frames import Digest, Events, Foreign, Hello, Refused, Vector, decode_frame
 from .gossip import Gossip, Pace
 from .interfaces import Assignment
 from .log import Log
