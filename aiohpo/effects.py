@@ -60,4 +60,45 @@ class Notice:
     text: str
 
 
-Effect = Publish | Send | Connect | Disconnect | Persist | Abort | Notice
+@dataclass(frozen=True, slots=True)
+class CallOff:
+    """The search is over, as some worker said (its time is up, its target reached): end this worker too."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Send a part of a blob to a peer, or say that it is not here."""
+
+    peer: str
+    digest: str
+    offset: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Write a part of a blob that is being fetched."""
+
+    digest: str
+    offset: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A fetch ended: all parts are here and want to be verified, or nobody has the blob."""
+
+    digest: str
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Tell a peer what is searched here."""
+
+    peer: str
+
+
+Effect = Publish | Send | Connect | Disconnect | Persist | Abort | Notice | CallOff | Serve | Store | Fetched | Describe

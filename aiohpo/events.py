@@ -32,11 +32,12 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_LAMPORT)]
 Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_LAMPORT)]
 # A name becomes a part of file names: nothing in it may lead elsewhere.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Address = Annotated[str, msgspec.Meta(max_length=512)]
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
 Short = Annotated[str, msgspec.Meta(max_length=256)]
 Metrics = Annotated[dict[Short, float], msgspec.Meta(max_length=1000)]
-Digests = Annotated[dict[Short, Name], msgspec.Meta(max_length=1000)]
+Digests = Annotated[dict[Short, Sha256], msgspec.Meta(max_length=1000)]
 # msgspec 0.22 crashes in garbage collection where a bounded int shares a union with a tuple: bounds of a plain
 # number are checked where it is looked up.
 TrialRef = int | tuple[Name, Number]
@@ -136,7 +137,7 @@ class Saved(msgspec.Struct, frozen=True, array_like=True, tag=7):
     trial: TrialRef
     attempt: Count
     step: Count
-    digest: Name
+    digest: Sha256
     size: Count
 
 
@@ -178,7 +179,14 @@ class Lost(msgspec.Struct, frozen=True, array_like=True, tag=10):
     attempt: Count
 
 
-Event = Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost
+class Over(msgspec.Struct, frozen=True, array_like=True, tag=11):
+    """The search is over for all workers that had started by then: time is up, or the target is reached."""
+
+    lamport: Count
+    reason: Text
+
+
+Event = Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost | Over
 TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost
 
 

@@ -12,9 +12,24 @@ import os
 import platform
 from collections.abc import Callable
 
-from .effects import Abort, Connect, Disconnect, Effect, Notice, Persist, Publish, Send
+from .effects import (
+    Abort,
+    CallOff,
+    Connect,
+    Describe,
+    Disconnect,
+    Effect,
+    Fetched,
+    Notice,
+    Persist,
+    Publish,
+    Send,
+    Serve,
+    Store,
+)
 from .events import Batch
-from .frames import encode_frame
+from .frames import Chunk, Definition, encode_frame
+from .interfaces import AiohpoError
 from .parts import Parts
 from .worker_state import WorkerState
 
@@ -25,7 +40,8 @@ class Exchange:
     """Owns one worker's state, journal, transport and timer.
 
     ``on_ended(rows)`` is called when trials ended anywhere, ``on_abort`` when a running segment is no longer
-    wanted, ``on_failure`` when this worker cannot go on (its journal cannot be written, or a bug).
+    wanted, ``on_call_off`` when the search is over for everybody, ``on_failure`` when this worker cannot go on (its
+    journal cannot be written, or a bug).
     """
 
     def __init__(
@@ -34,6 +50,7 @@ class Exchange:
         parts: Parts,
         on_ended: Callable[[list[int]], None],
         on_abort: Callable[[Abort], None],
+        on_call_off: Callable[[str], None],
         on_failure: Callable[[], None],
     ) -> None:
         self.worker = worker
@@ -42,7 +59,9 @@ class Exchange:
         self.failure: BaseException | None = None
         self._on_ended = on_ended
         self._on_abort = on_abort
+        self._on_call_off = on_call_off
         self._on_failure = on_failure
+        self._fetching: dict[str, asyncio.Future[bool]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = float("inf")
 
@@ -85,6 +104,8 @@ class Exchange:
                 await self._flush()
                 self.state.goodbye()
                 self.carry_out()
+        except AiohpoError as error:
+            self._tell(str(error))  # a full disk: only the farewell is missing
         finally:
             self._cancel_timer()
             try:
@@ -101,6 +122,37 @@ class Exchange:
             self.carry_out()
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.2)
+
+    async def fetch(self, digest: str, saved_by: str | None) -> bool:
+        """Get a blob from whoever has it; False if nobody does. Returns at once if it is here already."""
+        if digest in self.parts.blobs:
+            return True
+        waiting = self._fetching.get(digest)
+        if waiting is None:
+            waiting = self._fetching[digest] = self._loop.create_future()
+            self.state.fetch(self._loop.time(), digest, saved_by)
+            self.carry_out()
+        return await asyncio.shield(waiting)
+
+    def _fetched(self, fetched: Fetched) -> None:
+        if fetched.complete:
+            check = self._loop.run_in_executor(None, self.parts.blobs.finish, fetched.digest)
+            check.add_done_callback(lambda done: self._verified(fetched.digest, done))
+        else:
+            self._answer(fetched.digest, False)
+
+    def _verified(self, digest: str, check: asyncio.Future[bool]) -> None:
+        ok = not check.cancelled() and check.exception() is None and check.result()
+        if self.failure is None:
+            self.state.verified(self._loop.time(), digest, ok)
+            self.carry_out()
+        if ok:
+            self._answer(digest, True)
+
+    def _answer(self, digest: str, found: bool) -> None:
+        waiting = self._fetching.pop(digest, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(found)
 
     async def keep_synced(self) -> None:
         """Make the journal durable once a second, in a thread; runs until cancelled."""
@@ -179,6 +231,18 @@ class Exchange:
                     self._on_abort(effect)
                 case Notice(text):
                     self._tell(text)
+                case CallOff(reason):
+                    self._on_call_off(reason)
+                case Serve(peer, digest, offset, most):
+                    part = parts.blobs.read_part(digest, offset, most)
+                    total, data = part if part is not None else (None, b"")
+                    parts.transport.send(peer, encode_frame(tag, Chunk(digest, offset, total, data)))
+                case Store(digest, offset, data):
+                    parts.blobs.write_part(digest, offset, data)
+                case Fetched():
+                    self._fetched(effect)
+                case Describe(peer):
+                    parts.transport.send(peer, encode_frame(tag, Definition(parts.definition)))
         for worker in self.state.newly_dead():
             if parts.recover is not None:
                 for batch in parts.recover(worker):

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from .events import Address, Batch, Count, Malformed, Name, Text
+from .events import Address, Batch, Count, Malformed, Name, Sha256, Text
 
 FORMAT = 1
 MAX_FRAME = 16 << 20
@@ -113,14 +113,14 @@ class Definition(msgspec.Struct, frozen=True, array_like=True, tag=10):
 class Want(msgspec.Struct, frozen=True, array_like=True, tag=11):
     """Send me the part of a blob that begins at ``offset``."""
 
-    digest: Name
+    digest: Sha256
     offset: Count
 
 
 class Chunk(msgspec.Struct, frozen=True, array_like=True, tag=12):
     """A part of a blob of ``total`` bytes; ``total`` None: it is not here."""
 
-    digest: Name
+    digest: Sha256
     offset: Count
     total: Count | None
     data: bytes

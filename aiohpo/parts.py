@@ -54,6 +54,7 @@ class Parts:
     seed: int
     max_steps: int | None
     blobs: Any
+    definition: str = "{}"
     journal: JournalLike | None = None
     journal_id: str = ""
     gone: frozenset[str] = frozenset()

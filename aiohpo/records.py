@@ -15,13 +15,14 @@ from .trial import Facts, Stamp
 
 @dataclass(slots=True)
 class Details:
-    """What only some trials have. ``curve`` is {step: value}, ``checkpoint`` (step, digest, size)."""
+    """What only some trials have. ``curve`` is {step: value}, ``checkpoint`` (step, digest,
+    size, worker)."""
 
     facts: Facts | None = None
     curve: dict[int, float] = field(default_factory=dict)
     extra: Mapping[str, float] | None = None
     extra_at: tuple[int, Stamp] | None = None  # the step and stamp of the report that ``extra`` is from
-    checkpoint: tuple[int, str, int] | None = None
+    checkpoint: tuple[int, str, int, str] | None = None
     predictions: dict[str, tuple[Stamp, str]] = field(default_factory=dict)  # the newest of each name
     error: str | None = None
     detail: str | None = None

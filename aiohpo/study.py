@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .blobs import BlobStore
 from .directory import RunDirectory
 from .evaluate import ImportedInChild, Objective, Source, in_child
-from .evaluate.metrics import as_metrics
+from .evaluate.metrics import as_finite, as_metrics
 from .evaluate.reimport import describe
 from .interfaces import Config, Identity, LaunchedTransport, UsageError
 from .journal import read_journal
@@ -92,6 +92,8 @@ class Study:
         self.evaluator = evaluator
         self.directory = Path(directory) if directory is not None else None
         self.seed = seed
+        if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks := tuple(callbacks))):
+            raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
         self.callbacks = tuple(callbacks)
         self.source: Source | None = None
         self._dump, self._load = dump, load
@@ -155,14 +157,13 @@ class Study:
         try:
             for rank in range(workers):
                 address = peers[0].parts.transport.address if peers else None
-                peers.append(
-                    self.peer(
-                        limits=limits,
-                        join=[address] if address else [],
-                        identity=Identity(new_worker_id(), rank, workers),
-                    )
+                peer = self.peer(
+                    limits=limits,
+                    join=[address] if address else [],
+                    identity=Identity(new_worker_id(), rank, workers),
                 )
-                await self._start(peers[-1])
+                await peer.start()
+                peers.append(peer)
             self._workers = peers
             async with asyncio.TaskGroup() as group:
                 for peer in peers:
@@ -173,8 +174,8 @@ class Study:
             self._workers = []
             for peer in peers:
                 await peer.aclose()
-            if peers:
-                self._absorb(peers[0])
+            for peer in peers:  # each: what one recorded last, another may not have heard
+                self._absorb(peer)
         return Result(self._view, interrupted=any(peer.stopped for peer in peers))
 
     def stop(self) -> None:
@@ -238,14 +239,15 @@ class Study:
                 if t.status in ("finished", "surplus", "failed")
             ]
         checked: list[tuple[Config, float | None]] = []
-        for i, (config, value) in enumerate(past):
+        for i, trial in enumerate(past):
             try:
+                config, value = trial
                 fitting = self.space.validate(dict(config))
+                checked.append((fitting, None if value is None else as_finite(value, self.metric)))
             except UsageError as error:
-                raise UsageError(f"past trial {i}: {error}") from None
-            if value is not None and not math.isfinite(value):
-                raise UsageError(f"past trial {i}: its value is {value!r}; give None for a failed trial")
-            checked.append((fitting, None if value is None else float(value)))
+                raise UsageError(f"past trial {i}: {error} (the value of a failed trial is None)") from None
+            except (TypeError, ValueError):
+                raise UsageError(f"past trial {i}: give (config, value), not {trial!r:.200}") from None
         for fitting, value in checked:
             self._by_hand.add(fitting, value)
         return len(checked)
@@ -300,6 +302,7 @@ class Study:
                 seed=self.seed,
                 max_steps=self.max_steps,
                 blobs=blobs,
+                definition=json.dumps(self.definition()),
                 journal=directory.journal(worker_id) if directory else None,
                 journal_id=directory.id if directory else "",
                 gone=gone,
@@ -353,14 +356,6 @@ class Study:
             return create("evaluators", "process")
         self.notices.append(f"evaluating in threads of this process: {reason}")
         return create("evaluators", "thread")
-
-    async def _start(self, peer: PeerWorker) -> None:
-        try:
-            await peer.start()
-        except BaseException:
-            if peer.parts.journal is not None:
-                peer.parts.journal.close()
-            raise
 
     def _open(self) -> RunDirectory | None:
         if self.directory is not None and self._opened is None:

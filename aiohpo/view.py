@@ -27,6 +27,7 @@ from .events import (
     Goal,
     Left,
     Lost,
+    Over,
     Predicted,
     Proposed,
     Reported,
@@ -64,6 +65,7 @@ class View:
         self.version = 0
         self._whole = [not isinstance(space[name], Float) for name in space.names]
         self.workers: dict[str, WorkerInfo] = {}
+        self.over: Stamp = (0, "")
         self.goal: tuple[Stamp, int | None] | None = None
         self.running: set[int] = set()
         self.claimable: set[int] = set()  # paused, lost or queued
@@ -121,6 +123,8 @@ class View:
             worker.started = event
         elif isinstance(event, Left):
             worker.left = event
+        elif isinstance(event, Over):
+            self.over = max(self.over, (event.lamport, origin))
         elif isinstance(event, Goal):
             stamp = (event.lamport, origin)
             if self.goal is None or stamp > self.goal[0]:
@@ -168,7 +172,7 @@ class View:
             self._resettle(row)
         elif isinstance(event, Saved):
             details = self._detail(row)
-            found = (event.step, event.digest, event.size)
+            found = (event.step, event.digest, event.size, stamp[1])
             if details.checkpoint is None or found > details.checkpoint:
                 details.checkpoint = found
         elif isinstance(event, Predicted):
@@ -344,6 +348,11 @@ class View:
     def step(self, row: int) -> int:
         return self._step[row]
 
+    def losses(self, row: int) -> int:
+        """How many of its attempts were declared lost."""
+        details = self._details.get(row)
+        return len(details.facts.lost) if details is not None and details.facts is not None else 0
+
     def attempt(self, row: int) -> int:
         """The latest claimed attempt, -1 if nobody claimed it yet."""
         details = self._details.get(row)
@@ -369,8 +378,8 @@ class View:
         pairs = zip(native, self._whole, strict=True)
         return self.space.unpack(tuple(None if v != v else int(v) if whole else v for v, whole in pairs))
 
-    def checkpoint(self, row: int) -> tuple[int, str, int] | None:
-        """(step, digest, size) of the newest checkpoint."""
+    def checkpoint(self, row: int) -> tuple[int, str, int, str] | None:
+        """(step, digest, size, worker that saved it) of the newest checkpoint."""
         details = self._details.get(row)
         return details.checkpoint if details else None
 

@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from .effects import Abort
 from .events import parse_trial, trial_name
 from .exchange import Exchange
-from .interfaces import AiohpoError, Decision, FittingSearcher, Identity, NewTrial, Outcome, Resume
+from .interfaces import AiohpoError, Assignment, Decision, FittingSearcher, Identity, NewTrial, Outcome, Resume
 from .model import ModelKeeper
 from .parts import Parts, new_worker_id
 from .records import TrialRecord
@@ -72,13 +73,14 @@ class PeerWorker:
         self.parts = parts
         self.id = worker_id or new_worker_id()
         self.view = parts.view
-        self.exchange = Exchange(self.id, parts, self._on_ended, self._on_abort, self._cancel)
+        self.exchange = Exchange(self.id, parts, self._on_ended, self._on_abort, self._on_call_off, self._cancel)
         self.exhausted = False
         self.stopped = False  # stop() ended it, rather than the search being over
         self.busy_seconds = 0.0
         self.current: Segment | None = None
         self._model: ModelKeeper | None = None
         self._finished: asyncio.Queue[TrialRecord | None] | None = None
+        self._told: set[str] = set()  # ids of trials in that queue, ever
         self._ending = False
         self._task: asyncio.Task[None] | None = None
 
@@ -88,7 +90,15 @@ class PeerWorker:
 
     # --------------------------------------------------------------------------------------------- life
     async def start(self) -> None:
-        """Open the transport, say hello and start the evaluator."""
+        """Open the transport, say hello and start the evaluator. If that fails, close what was opened."""
+        try:
+            await self._start()
+        except BaseException as error:
+            self.exchange.fail(error)
+            await self.aclose()
+            raise
+
+    async def _start(self) -> None:
         parts = self.parts
         self._loop = asyncio.get_running_loop()
         self._change = asyncio.Event()
@@ -110,7 +120,7 @@ class PeerWorker:
         self._check_failure()
         deadline: asyncio.TimerHandle | None = None
         if self.parts.limits.seconds is not None:
-            deadline = self._loop.call_at(self._started + self.parts.limits.seconds, self._cancel)
+            deadline = self._loop.call_at(self._started + self.parts.limits.seconds, self._call_off, "time is up")
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(self.exchange.keep_synced())]
@@ -152,9 +162,14 @@ class PeerWorker:
             self._finished = asyncio.Queue()
             for known in self.view.records():
                 if known.status in ("finished", "stopped", "failed", "surplus"):
-                    self._finished.put_nowait(known)
+                    self._tell(known)
         while (record := await self._finished.get()) is not None:
             yield record
+
+    def _tell(self, record: TrialRecord) -> None:
+        if self._finished is not None:
+            self._told.add(record.id)
+            self._finished.put_nowait(record)
 
     def _cancel(self) -> None:
         """End the evaluation: time is up, the target is reached, or this worker cannot go on."""
@@ -191,9 +206,9 @@ class PeerWorker:
             self._release()
 
     def _over(self) -> bool:
-        if self._ending or self.state.met() or self._target_reached():
+        if self._ending or self.state.met() or self.state.called_off or self._target_reached():
             return True
-        return self.exhausted and not self.view.running and not self.view.claimable
+        return self.exhausted and self.state.idle()
 
     def _target_reached(self) -> bool:
         target, loss = self.parts.limits.target, self.view.best_loss
@@ -236,7 +251,7 @@ class PeerWorker:
 
     async def _run_segment(self, segment: Segment, to_step: int | None) -> None:
         parts, loop = self.parts, self._loop
-        assignment = self.state.assignment(segment, to_step, parts.max_steps)
+        assignment = await self._with_checkpoint(self.state.assignment(segment, to_step, parts.max_steps), segment)
         channel = _Channel(self, segment, assignment.start)
         timeout = parts.limits.trial_timeout
         began = loop.time()
@@ -258,6 +273,20 @@ class PeerWorker:
                 self.current = None
                 self.busy_seconds += loop.time() - began
         self._end_segment(segment, channel, outcome, loop.time() - began)
+
+    async def _with_checkpoint(self, assignment: Assignment, segment: Segment) -> Assignment:
+        """Make sure that the checkpoint to resume from is here; without it the trial starts over."""
+        digest = assignment.checkpoint
+        if digest is None or digest in self.parts.blobs:
+            return assignment
+        saved = self.view.checkpoint(segment.row)
+        if await self.exchange.fetch(digest, saved[3] if saved else None):
+            return assignment
+        if self.parts.notice is not None:
+            self.parts.notice(
+                f"trial {assignment.number} starts over: nobody has its checkpoint of step {assignment.start}"
+            )
+        return replace(assignment, start=0, checkpoint=None)
 
     def _only_aborted(self, segment: Segment) -> bool:
         """Whether a cancellation meant just this segment, not this worker or everything around it."""
@@ -296,7 +325,7 @@ class PeerWorker:
         """Give up what is still running, so that others (or a later run) take it over at once."""
         if self.exchange.failure is None:
             for segment in list(self.state.segments.values()):
-                self.state.end(self._loop.time(), segment, "released", step=self.view.step(segment.row), seconds=0.0)
+                self.state.yield_up(self._loop.time(), segment, step=self.view.step(segment.row), seconds=0.0)
             self.exchange.carry_out()
 
     async def _wait_for_change(self) -> None:
@@ -320,10 +349,21 @@ class PeerWorker:
             self._model.observed()
         if self._finished is not None:
             for row in rows:
-                if self.view.status(row) in FINAL:
-                    self._finished.put_nowait(self.view.record(row))
+                if self.view.status(row) in FINAL and trial_name(self.view.id(row)) not in self._told:
+                    self._tell(self.view.record(row))
         if not self._ending and self._target_reached():
+            self._call_off("the target is reached")
+
+    def _on_call_off(self, reason: str) -> None:
+        if not self._ending:
             self._cancel()
+
+    def _call_off(self, reason: str) -> None:
+        """End the search everywhere: the others hear of it as of any event."""
+        if self.exchange.failure is None:
+            self.state.call_off(reason)
+            self.exchange.carry_out()
+        self._cancel()
 
     def __repr__(self) -> str:
         return f"<PeerWorker {self.id}: {self.view!r}>"

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from .claims import MOST_LOSSES, Claims, Leases
-from .effects import Abort, Effect, Notice, Persist
+from .effects import Abort, CallOff, Describe, Effect, Notice, Persist
 from .events import (
     EXTERNAL,
     MAX_LAMPORT,
@@ -29,6 +29,7 @@ from .events import (
     Left,
     Lost,
     Malformed,
+    Over,
     Predicted,
     Proposed,
     Reported,
@@ -38,7 +39,8 @@ from .events import (
     TrialRef,
     trial_name,
 )
-from .frames import Digest, Events, Foreign, Hello, Refused, Vector, decode_frame
+from .fetch import Fetches
+from .frames import Chunk, Digest, Events, Foreign, Hello, Inquire, Refused, Vector, Want, decode_frame
 from .gossip import Gossip, Pace
 from .interfaces import Assignment
 from .log import Log
@@ -76,7 +78,8 @@ class Timing:
 
 
 class WorkerState:
-    """One peer. ``study`` is the hash that all peers share, ``address`` where this one is reached."""
+    """One peer. ``study`` is the hash that all peers share, ``address`` where this one is reached. An ``observer``
+    takes part in the exchange but records nothing."""
 
     def __init__(
         self,
@@ -90,6 +93,7 @@ class WorkerState:
         now: float,
         timing: Timing | None = None,
         shared_journal: str = "",
+        observer: bool = False,
     ) -> None:
         timing = timing or Timing()
         rng = random.Random(f"{seed}/{me}")
@@ -107,6 +111,9 @@ class WorkerState:
         self.segments: dict[TrialId, Segment] = {}
         self.ended: list[int] = []  # rows whose status changed to a final one; the shell empties it
         self.ended_here = 0
+        self.fetches = Fetches()
+        self.observer = observer
+        self._began = 0
         self._newly_dead: list[str] = []
         self._shared_journal = shared_journal
         self._out: list[Effect] = []
@@ -122,6 +129,7 @@ class WorkerState:
     def begin(self, wall: float, host: str, pid: int, rank: int | None) -> None:
         """Record that this worker process started."""
         self._record(lambda t: Started(t, wall, host, pid, self._shared_journal, rank))
+        self._began = self.log.clock
 
     def set_goal(self, trials: int) -> None:
         """Set the study's global budget, unless that is what it is already."""
@@ -202,6 +210,16 @@ class WorkerState:
         how: Ending = "cancelled" if row in view.beyond_line() else "released"
         self.end(now, segment, how, step=step, seconds=seconds)
 
+    def call_off(self, reason: str) -> None:
+        """Tell every worker that the search is over."""
+        if not self.called_off:
+            self._record(lambda t: Over(t, reason))
+
+    @property
+    def called_off(self) -> bool:
+        """Whether somebody called the search off since this worker began."""
+        return self.view.over[0] > self._began
+
     def leave(self, wall: float, reason: str, now: float) -> None:
         """Record that this worker leaves and flush; keep it running until :meth:`flushed`, then say goodbye."""
         self._record(lambda t: Left(t, wall, reason))
@@ -241,10 +259,17 @@ class WorkerState:
         view = self.view
         rows = (r for r in view.claimable if view.status(r) in (Status.QUEUED, Status.LOST))
         for row in sorted(rows, key=view.stamp):
-            attempt = view.attempt(row) + 1
-            if attempt <= MOST_LOSSES and self.claims.may_claim(view.id(row), attempt):
+            if not self._given_up(row) and self.claims.may_claim(view.id(row), view.attempt(row) + 1):
                 return row
         return None
+
+    def idle(self) -> bool:
+        """Whether nothing runs anywhere and nothing is left to be taken over."""
+        return not self.view.running and all(map(self._given_up, self.view.claimable))
+
+    def _given_up(self, row: int) -> bool:
+        """Whether a trial took too many workers with it; being released (Ctrl-C) is not held against it."""
+        return self.view.status(row) is Status.LOST and self.view.losses(row) > MOST_LOSSES
 
     def assignment(self, segment: Segment, to_step: int | None, max_steps: int | None) -> Assignment:
         """What the evaluator needs to run ``segment``."""
@@ -291,6 +316,12 @@ class WorkerState:
                 for fresh in news:
                     self._take(now, fresh)
                 self._out += effects
+            case Want():
+                self._out += self.fetches.serve(peer, frame)
+            case Chunk():
+                self._out += self.fetches.on_chunk(now, peer, frame)
+            case Inquire():
+                self._out.append(Describe(peer))
             case Vector():
                 self._out += self.gossip.on_vector(peer, frame, now)
             case Digest():
@@ -313,10 +344,22 @@ class WorkerState:
             self.gossip.flood(self.log.batch(fresh.origin, fresh.first))
             self._take(now, fresh)
 
+    def fetch(self, now: float, digest: str, saved_by: str | None) -> None:
+        """Fetch a blob, first from the worker that is likeliest to have it; a Fetched effect says how it ended."""
+        members = self.mesh.membership.members
+        present = [members[w] for w in self.mesh.membership.present if w in members]
+        present.sort(key=lambda m: (m.worker != saved_by, m.worker))
+        self._out += self.fetches.begin(now, digest, [m.address for m in present])
+
+    def verified(self, now: float, digest: str, ok: bool) -> None:
+        """Say whether a fetched blob's bytes match its name."""
+        self._out += self.fetches.verified(now, digest, ok)
+
     def tick(self, now: float) -> None:
         """Do what is due."""
         self._out += self.gossip.tick(now, self.mesh.membership.hash)
         self._out += self.mesh.tick(now)
+        self._out += self.fetches.tick(now)
         self._notice_changes(now)
         if now >= self._lease_due:
             self._lease_due = now + self.mesh.membership.patience.ping / 2
@@ -324,7 +367,7 @@ class WorkerState:
 
     def next_deadline(self) -> float:
         """When :meth:`tick` wants to be called next."""
-        due = min(self.gossip.next_deadline(), self.mesh.next_deadline())
+        due = min(self.gossip.next_deadline(), self.mesh.next_deadline(), self.fetches.next_deadline())
         return min(due, self._lease_due) if self._others_running() else due
 
     def newly_dead(self) -> list[str]:
@@ -366,6 +409,8 @@ class WorkerState:
                 self._check(segment)
         if self.segments:
             self._check_line()
+        if self.called_off:
+            self._out.append(CallOff("the search was called off"))
         started = self.view.workers[origin].started
         if started is None or started.journal != self._shared_journal:
             # Nobody else writes it to this worker's directory.
@@ -402,7 +447,7 @@ class WorkerState:
         return len(self.view.running) > len(self.segments)
 
     def _release_lost(self, now: float) -> None:
-        if not self._others_running():
+        if self.observer or not self._others_running():
             return
         view = self.view
         segments = [
