@@ -137,7 +137,7 @@ def take(batch: Batch, log: Log, view: View) -> list[Seen]:
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
-    for key in ("metric", "mode", "max_steps"):
+    for key in ("metric", "mode"):
         if found.get(key) != wanted.get(key):
             return f"its {key} is {found.get(key)!r}, this study's is {wanted.get(key)!r}"
     theirs, ours = found.get("space", {}), wanted.get("space", {})

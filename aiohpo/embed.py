@@ -68,13 +68,12 @@ class Worker:
         self._meeting: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Worker:
+        await self.peer.start()
         try:
-            await self.peer.start()
             for card in self._cards:
                 card.announce(self.address)
         except BaseException:
-            if self.peer.parts.journal is not None:
-                self.peer.parts.journal.close()
+            await self.peer.aclose("stopped")
             raise
         if self._cards:
             self._meet()

@@ -38,11 +38,13 @@ class OriginLog:
     def append(self, raws: tuple[bytes, ...]) -> None:
         self._tail += raws
         self.count += len(raws)
-        if len(self._tail) >= CHUNK_EVENTS:
-            self._chunks.append(pack_raws(self._tail))
-            self._firsts.append(self._tail_first)
-            self._tail_first = self.count + 1
-            self._tail = []
+        whole = len(self._tail) - len(self._tail) % CHUNK_EVENTS
+        if whole:  # a large batch becomes many chunks: they are what a bounded answer is made of
+            for at in range(0, whole, CHUNK_EVENTS):
+                self._chunks.append(pack_raws(self._tail[at : at + CHUNK_EVENTS]))
+                self._firsts.append(self._tail_first)
+                self._tail_first += CHUNK_EVENTS
+            del self._tail[:whole]
 
     def slice(self, first: int, most_bytes: int) -> tuple[bytes, ...]:
         """The bytes of events from number ``first`` on, about ``most_bytes`` in all and at least one."""

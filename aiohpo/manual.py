@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .effects import Persist
+from .evaluate.segment import failed
 from .events import trial_name
 from .interfaces import Config, FittingSearcher, Identity, Searcher, UsageError
 from .journal import Journal
@@ -113,7 +114,7 @@ class Manual:
             seconds=asked.seconds,
             value=value,
             extra=extra,
-            error=error,
+            error=None if error is None else failed(error).error,
         )
         self._persist()
 
