@@ -19,10 +19,10 @@ from .evaluate.segment import failed
 from .events import trial_name
 from .interfaces import Config, FittingSearcher, Identity, Searcher, UsageError
 from .journal import Journal
+from .ledger import Ledger, Segment
 from .log import Log
 from .records import TrialRecord
 from .view import View
-from .worker_state import Segment, WorkerState
 
 
 class AskedTrial:
@@ -57,22 +57,12 @@ class Manual:
         worker: str,
         view: View,
         log: Log,
-        study: str,
         seed: int,
         journal: Journal | None,
         journal_id: str,
     ) -> None:
         self.view = view
-        self.state = WorkerState(
-            me=worker,
-            view=view,
-            log=log,
-            study=study,
-            address="",
-            seed=seed,
-            now=0.0,
-            shared_journal=journal_id,
-        )
+        self.state = Ledger(worker, view, log, journal_id)
         self._journal = journal
         self._seed = seed
         self._searcher: Searcher | None = None
@@ -135,7 +125,6 @@ class Manual:
 
     def _persist(self) -> None:
         batches = [effect.batch for effect in self.state.drain() if isinstance(effect, Persist)]
-        self.state.gossip.flush(0.0)  # nobody listens: do not let the queue grow
         if self._journal is not None:
             self._journal.append(batches)
 

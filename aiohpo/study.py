@@ -382,7 +382,6 @@ class Study:
                 worker,
                 view,
                 self._replica[0],
-                self.hash,
                 self.seed,
                 directory.journal(worker) if directory else None,
                 directory.id if directory else "",

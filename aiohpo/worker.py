@@ -20,11 +20,12 @@ from .effects import Abort
 from .events import parse_trial, trial_name
 from .exchange import Exchange
 from .interfaces import AiohpoError, Assignment, Decision, FittingSearcher, Identity, NewTrial, Outcome, Resume
+from .ledger import Segment
 from .model import ModelKeeper
 from .parts import Parts, new_worker_id
 from .records import TrialRecord
 from .trial import FINAL
-from .worker_state import Segment, WorkerState
+from .worker_state import WorkerState
 
 _YIELD_AFTER = 0.001  # seconds of uninterrupted evaluation after which others on the loop get a turn
 _CLOSE_WITHIN = 5.0

@@ -1,6 +1,7 @@
 """The worker without its shell: events in, effects out.
 
-``WorkerState`` composes log, view, gossip, mesh and claims into one deterministic object. The shell tells it
+``WorkerState`` is a :class:`~aiohpo.ledger.Ledger` with peers: log, view, gossip, mesh, claims and fetches in one
+deterministic object. The shell tells it
 what happened (a frame arrived, time passed, a trial reported) and then carries out the effects it collects
 with :meth:`drain`, in order. Nothing here waits, reads a clock or draws from a global random state; the swarm
 tests run thousands of these in virtual time, and what they run is what users run.
@@ -9,55 +10,26 @@ tests run thousands of these in virtual time, and what they run is what users ru
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .claims import MOST_LOSSES, Claims, Leases
-from .effects import Abort, CallOff, Describe, Effect, Notice, Persist
+from .claims import Leases
+from .effects import Abort, CallOff, Describe, Notice, Persist
 from .events import (
-    EXTERNAL,
-    MAX_LAMPORT,
-    OWN,
-    QUEUED,
     Batch,
-    Claimed,
     Ended,
-    Ending,
-    Event,
     Fresh,
-    Goal,
-    Left,
-    Lost,
     Malformed,
-    Over,
-    Predicted,
-    Proposed,
-    Reported,
-    Saved,
-    Started,
-    TrialId,
-    TrialRef,
-    trial_name,
 )
 from .fetch import Fetches
 from .frames import Chunk, Digest, Events, Foreign, Hello, Inquire, Refused, Vector, Want, decode_frame
 from .gossip import Gossip, Pace
-from .interfaces import Assignment
+from .ledger import Ledger, Segment
 from .log import Log
 from .membership import Patience, State
 from .mesh import Mesh
-from .trial import FINAL, Status, advance
+from .trial import FINAL, Status
 from .view import View
-
-
-@dataclass(slots=True)
-class Segment:
-    """A segment that this worker runs now."""
-
-    trial: TrialId
-    row: int
-    attempt: int
-    doomed: bool = False  # an Abort was issued
 
 
 @dataclass(slots=True)
@@ -77,7 +49,7 @@ class Timing:
     patience: Patience = field(default_factory=Patience)
 
 
-class WorkerState:
+class WorkerState(Ledger):
     """One peer. ``study`` is the hash that all peers share, ``address`` where this one is reached. An ``observer``
     takes part in the exchange but records nothing."""
 
@@ -97,132 +69,22 @@ class WorkerState:
     ) -> None:
         timing = timing or Timing()
         rng = random.Random(f"{seed}/{me}")
-        self.me = me
-        self.view = view
-        self.log = log
+        super().__init__(me, view, log, shared_journal)
         self.tag = bytes.fromhex(study)[:4].ljust(4, b"\0")
         self.gossip = Gossip(log, rng, now, timing.pace)
         self.gossip.mine = me
         self.mesh = Mesh(me, study, address, self.gossip, rng, now, timing.patience)
-        self.claims = Claims(me)
         p = timing.patience
         self.leases = Leases(me, grace=p.ping + p.suspect + 2 * p.dead)
         self.counters = Counters()
-        self.segments: dict[TrialId, Segment] = {}
-        self.ended: list[int] = []  # rows whose status changed to a final one; the shell empties it
-        self.ended_here = 0
         self.fetches = Fetches()
         self.observer = observer
-        self._began = 0
         self._newly_dead: list[str] = []
-        self._shared_journal = shared_journal
-        self._out: list[Effect] = []
         self._lease_due = now
-
-    # ------------------------------------------------------------------------------------------ effects
-    def drain(self) -> list[Effect]:
-        """Take the effects collected since the last call, in the order to carry them out."""
-        out, self._out = self._out, []
-        return out
-
-    # ------------------------------------------------------------------------------ what this worker does
-    def begin(self, wall: float, host: str, pid: int, rank: int | None) -> None:
-        """Record that this worker process started."""
-        self._record(lambda t: Started(t, wall, host, pid, self._shared_journal, rank))
-        self._began = self.log.clock
-
-    def set_goal(self, trials: int) -> None:
-        """Set the study's global budget, unless that is what it is already."""
-        if self.view.goal is None or self.view.goal[1] != trials:
-            self._record(lambda t: Goal(t, trials))
-
-    def propose(self, wall: float, values: tuple[float | int | None, ...], to_step: int | None = None) -> Segment:
-        """Propose a configuration and start running it."""
-        seq = self._record(lambda t: Proposed(t, wall, values, OWN, to_step))
-        return self._begin_segment((self.me, seq), 0)
-
-    def enqueue(self, wall: float, values: tuple[float | int | None, ...]) -> TrialId:
-        """Propose a configuration that any worker may take."""
-        return self.me, self._record(lambda t: Proposed(t, wall, values, QUEUED))
-
-    def add_past(self, wall: float, values: tuple[float | int | None, ...], value: float | None) -> None:
-        """Add the result of a trial that ran elsewhere; it does not count against the budget."""
-        seq = self._record(lambda t: Proposed(t, wall, values, EXTERNAL))
-        how: Ending = "failed" if value is None else "finished"
-        error = "added as failed" if value is None else None
-        self._record(lambda t: Ended(t, seq, 0, how, 0, value, error=error))
-
-    def claim(self, wall: float, row: int, to_step: int | None = None) -> Segment:
-        """Take a claimable trial; another worker's smaller stamp may still win."""
-        advance(self.view.status(row), "claim")
-        trial, attempt = self.view.id(row), self.view.attempt(row) + 1
-        self.claims.forget(trial, attempt)
-        self._record(lambda t: Claimed(t, wall, self._ref(trial), attempt, to_step))
-        return self._begin_segment(trial, attempt)
-
-    def report(self, segment: Segment, step: int, value: float | None, extra: Mapping[str, float]) -> None:
-        """Record what a running trial reported."""
-        self._record(lambda t: Reported(t, self._ref(segment.trial), segment.attempt, step, value, dict(extra) or None))
-
-    def saved(self, segment: Segment, step: int, digest: str, size: int) -> None:
-        """Record a checkpoint."""
-        self._record(lambda t: Saved(t, self._ref(segment.trial), segment.attempt, step, digest, size))
-
-    def predicted(self, segment: Segment, digests: Mapping[str, str]) -> None:
-        """Record predictions."""
-        self._record(lambda t: Predicted(t, self._ref(segment.trial), segment.attempt, dict(digests)))
-
-    def end(
-        self,
-        now: float,
-        segment: Segment,
-        how: Ending,
-        *,
-        step: int,
-        seconds: float,
-        value: float | None = None,
-        extra: Mapping[str, float] | None = None,
-        error: str | None = None,
-        detail: str | None = None,
-    ) -> None:
-        """Record how a segment of this worker ended."""
-        self.segments.pop(segment.trial, None)
-        self.claims.worker_freed(now)
-        status = self.view.status(segment.row)
-        if status not in FINAL and status is not Status.CANCELLED:
-            advance(Status.RUNNING if status in (Status.PAUSED, Status.QUEUED) else status, how)
-        ref, metrics = self._ref(segment.trial), dict(extra) if extra else None
-        self._record(lambda t: Ended(t, ref, segment.attempt, how, step, value, seconds, metrics, error, detail))
-        self.ended_here += 1
-        self.ended.append(segment.row)
-
-    def yield_up(self, now: float, segment: Segment, *, step: int, seconds: float) -> None:
-        """Give up an aborted segment without a result.
-
-        If it is somebody else's by now there is nothing to say. If it is still this worker's, it is withdrawn
-        when it lies behind the budget's line, or, should the line have moved meanwhile, released for anyone.
-        """
-        view, row = self.view, segment.row
-        mine = view.owner(row) == self.me and view.attempt(row) == segment.attempt
-        if not mine or view.status(row) is not Status.RUNNING:
-            self.segments.pop(segment.trial, None)
-            return
-        how: Ending = "cancelled" if row in view.beyond_line() else "released"
-        self.end(now, segment, how, step=step, seconds=seconds)
-
-    def call_off(self, reason: str) -> None:
-        """Tell every worker that the search is over."""
-        if not self.called_off:
-            self._record(lambda t: Over(t, reason))
-
-    @property
-    def called_off(self) -> bool:
-        """Whether somebody called the search off since this worker began."""
-        return self.view.over[0] > self._began
 
     def leave(self, wall: float, reason: str, now: float) -> None:
         """Record that this worker leaves and flush; keep it running until :meth:`flushed`, then say goodbye."""
-        self._record(lambda t: Left(t, wall, reason))
+        self.left(wall, reason)
         self._out += self.gossip.flush(now)
 
     def flushed(self) -> bool:
@@ -234,57 +96,6 @@ class WorkerState:
     def goodbye(self) -> None:
         """Tell the peers that this worker is gone."""
         self._out += self.mesh.leave()
-
-    # --------------------------------------------------------------------------------- what there is to do
-    @property
-    def goal(self) -> int | None:
-        return self.view.goal[1] if self.view.goal else None
-
-    def may_propose(self) -> bool:
-        """Whether the budget has room for one more trial."""
-        return self.goal is None or self.view.n_counted < self.goal
-
-    def met(self) -> bool:
-        """Whether the budget is met: as many trials as wanted, none of them still running."""
-        if self.goal is None or self.view.n_counted < self.goal:
-            return False
-        beyond = self.view.beyond_line()
-        return all(row in beyond for row in self.view.running)
-
-    def takeover(self, now: float) -> int | None:
-        """The oldest queued or lost trial that this worker may claim now, or None."""
-        if not self.view.claimable or not self.may_propose():
-            return None
-        self.claims.now = now
-        view = self.view
-        rows = (r for r in view.claimable if view.status(r) in (Status.QUEUED, Status.LOST))
-        for row in sorted(rows, key=view.stamp):
-            if not self._given_up(row) and self.claims.may_claim(view.id(row), view.attempt(row) + 1):
-                return row
-        return None
-
-    def idle(self) -> bool:
-        """Whether nothing runs anywhere and nothing is left to be taken over."""
-        return not self.view.running and all(map(self._given_up, self.view.claimable))
-
-    def _given_up(self, row: int) -> bool:
-        """Whether a trial took too many workers with it; being released (Ctrl-C) is not held against it."""
-        return self.view.status(row) is Status.LOST and self.view.losses(row) > MOST_LOSSES
-
-    def assignment(self, segment: Segment, to_step: int | None, max_steps: int | None) -> Assignment:
-        """What the evaluator needs to run ``segment``."""
-        view, row = self.view, segment.row
-        checkpoint = view.checkpoint(row)
-        return Assignment(
-            trial=trial_name(segment.trial),
-            number=view.number(row),
-            config=view.config(row),
-            attempt=segment.attempt,
-            start=checkpoint[0] if checkpoint else 0,
-            to_step=to_step,
-            max_steps=max_steps,
-            checkpoint=checkpoint[1] if checkpoint else None,
-        )
 
     # -------------------------------------------------------------------------------- what others tell us
     def join(self, addresses: Iterable[str], now: float) -> None:
@@ -376,24 +187,8 @@ class WorkerState:
         return dead
 
     # ------------------------------------------------------------------------------------------ internals
-    def _record(self, make: Callable[[int], Event]) -> int:
-        event = make(min(self.log.clock + 1, MAX_LAMPORT))
-        seq = self.log.count(self.me) + 1
-        batch = self.log.append_own(self.me, seq, event)
-        self.view.apply(self.me, seq, event)
-        self._out.append(Persist(batch))
+    def _recorded(self, batch: Batch) -> None:
         self.gossip.flood(batch)
-        return seq
-
-    def _ref(self, trial: TrialId) -> TrialRef:
-        """How an event of this worker names a trial."""
-        return trial[1] if trial[0] == self.me else trial
-
-    def _begin_segment(self, trial: TrialId, attempt: int) -> Segment:
-        row = self.view.row(trial)
-        assert row is not None, "a worker's own proposal is valid"
-        segment = self.segments[trial] = Segment(trial, row, attempt)
-        return segment
 
     def _take(self, now: float, fresh: Fresh) -> None:
         """Bring new events of another worker into the view, and see what they mean for this one."""
@@ -429,8 +224,7 @@ class WorkerState:
             self._doom(segment, f"{owner} took it over")
         elif status is Status.LOST and attempt == segment.attempt:
             # Somebody thought us dead. We are not: claim the next attempt and go on.
-            segment.attempt = attempt + 1
-            self._record(lambda t: Claimed(t, 0.0, self._ref(segment.trial), segment.attempt, None))
+            self.hold_on(segment)
 
     def _check_line(self) -> None:
         beyond = self.view.beyond_line()
@@ -462,10 +256,7 @@ class WorkerState:
             return State.LEFT if info is not None and info.left is not None else membership.state(worker)
 
         for trial, attempt in self.leases.expired(now, segments, believed, membership.present):
-            self._declare_lost(trial, attempt)
-
-    def _declare_lost(self, trial: TrialId, attempt: int) -> None:
-        self._record(lambda t: Lost(t, self._ref(trial), attempt))
+            self.declare_lost(trial, attempt)
 
     def _notice_changes(self, now: float) -> None:
         for worker in self.mesh.changed():
