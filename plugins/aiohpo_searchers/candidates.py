@@ -53,7 +53,7 @@ class Candidates:
         """Return ``n`` rows near or between ``elites`` (k, d), which are sorted from best to worst."""
         crossed, differed = int(CROSSOVERS * n), int(DIFFERENCES * n)
         filled = self._filled(rng, elites)
-        rows = filled[np.minimum(rng.geometric(GREED, n) - 1, len(filled) - 1)]
+        rows = filled[(rng.geometric(GREED, n) - 1) % len(filled)]
 
         near = slice(0, n - crossed - differed)
         self._step(rng, rows[near], self._subset(rng, len(rows[near])), SCALES)

@@ -17,14 +17,12 @@ from typing import Any
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import functions
-
 from aiohpo.interfaces import Config
 from aiohpo.space import Categorical, Constant, Float, Int, Ordinal, Parameter, Space
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+from . import functions
+
+DATA = Path(__file__).resolve().parents[4] / "shared" / "data"
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +137,7 @@ def _fcnet(name: str) -> Task:
 def _hpobench(name: str, instance: str) -> Task:
     table = _loaders().load("tab_hpobench_mlp")
     which = table["tasks"].tolist().index(instance)
-    sizes = dict(alpha=10, batch_size=10, depth=3, learning_rate_init=10, width=10)
+    sizes = {"alpha": 10, "batch_size": 10, "depth": 3, "learning_rate_init": 10, "width": 10}
     space = Space({n: Ordinal(list(range(k))) for n, k in sizes.items()})
     return Task(name, space, _table(space, 1.0 - table["val_bal_acc"][which].mean(axis=-1)))
 

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 
 from aiohpo.interfaces import FittingSearcher, Identity, Searcher
+from aiohpo.space import Categorical, Constant, Float, Int, Ordinal, Space
 from aiohpo.testing import StaticView
 
-if True:  # the benchmarks' own folder is not a package
-    from tasks import Task
+from .tasks import Task
 
 
 @dataclass(slots=True)
@@ -35,7 +35,12 @@ class Run:
 
 
 def run(
-    factory: Callable[[], Searcher], task: Task, trials: int, seed: int, outstanding: int = 1, workers: int | None = None
+    factory: Callable[[], Searcher],
+    task: Task,
+    trials: int,
+    seed: int,
+    outstanding: int = 1,
+    workers: int | None = None,
 ) -> Run:
     """Run ``trials`` evaluations with ``outstanding`` at a time by as many workers (or by ``workers``)."""
     result = Run()
@@ -107,10 +112,8 @@ def run_optuna(make: Callable[[int], Any], task: Task, trials: int, seed: int, o
     return result
 
 
-def suggest(trial: Any, space: Any) -> dict[str, Any]:
+def suggest(trial: Any, space: Space) -> dict[str, Any]:
     """Ask an Optuna trial for a configuration of one of our spaces, conditions included."""
-    from aiohpo.space import Categorical, Constant, Float, Int, Ordinal
-
     config: dict[str, Any] = {}
     for name, p in space.params.items():
         condition = getattr(p, "when", None) or {}
