@@ -85,19 +85,17 @@ async def test_a_target_ends_the_search():
 
 async def test_time_ends_the_search_and_nothing_that_ended_is_missing():
     """At the end of the time what runs is released, and every worker's results are in the result."""
-    done = 0
+    done = []
 
     async def slow(trial):
-        nonlocal done
         await asyncio.sleep(0.01 + trial["x"] ** 2 / 100)
-        done += 1
         return trial["x"]
 
-    s = study(slow)
+    s = study(slow, callbacks=[done.append])
     result = await s.arun(time=0.2, workers=4)
-    assert statuses(result)["finished"] == done
+    assert statuses(result)["finished"] == len(done)
     assert set(statuses(result)) <= {"finished", "lost"}
-    ended = done
+    ended = len(done)
     more = await s.arun(trials=ended + 5, workers=2)
     assert statuses(more)["finished"] == ended + 5
 
@@ -267,7 +265,7 @@ async def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
         return real(fd, data)
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(UsageError, match="No space left on device.*run the same command again"):
+    with pytest.raises(UsageError, match=r"No space left on device.*run the same command again"):
         await s.arun(trials=50, workers=2)
     monkeypatch.setattr(os, "write", real)
     result = await study(directory=tmp_path / "run").arun(trials=8)
@@ -336,7 +334,7 @@ def test_the_searcher_by_hand_may_run_dry():
     """Asking a finite searcher too often is an error that names it."""
     s = study(None, Space(k=Int(1, 2)), searcher="grid")
     assert {s.ask()["k"], s.ask()["k"]} == {1, 2}
-    with pytest.raises(UsageError, match="grid.*no more"):
+    with pytest.raises(UsageError, match=r"grid.*no more"):
         s.ask()
 
 
@@ -462,17 +460,17 @@ async def test_bad_plugins_are_said_before_anything_runs(tmp_path, options, mess
 async def test_another_studys_directory_is_refused(tmp_path):
     """A directory of another space or metric is refused, naming what differs."""
     await study(directory=tmp_path / "run").arun(trials=1)
-    with pytest.raises(UsageError, match="another study.*metric is 'loss', this study's is 'score'"):
+    with pytest.raises(UsageError, match=r"another study.*metric is 'loss', this study's is 'score'"):
         await study(directory=tmp_path / "run", metric="score").arun(trials=1)
     other = Space(x=Float(-1.0, 2.0), k=Int(1, 4), c=Categorical(["a", "b"]))
-    with pytest.raises(UsageError, match="another study.*parameter 'x'.*Use another directory"):
+    with pytest.raises(UsageError, match=r"another study.*parameter 'x'.*Use another directory"):
         await study(space=other, directory=tmp_path / "run", max_steps=9).arun(trials=1)
 
 
 async def test_an_unusable_directory_is_one_clear_error(tmp_path):
     """A path that cannot be a directory is refused with a remedy."""
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot use .*file.* as a run directory"):
+    with pytest.raises(UsageError, match=r"cannot use .*file.* as a run directory"):
         await study(directory=tmp_path / "file").arun(trials=1)
 
 
