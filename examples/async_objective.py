@@ -92,10 +92,8 @@ async def main(trials, workers):
         result = await study.arun(trials=trials, workers=workers)
         took = time.perf_counter() - began
 
-    waited = sum(trial.seconds for trial in result.trials)
-    print(
-        f"{len(result.trials)} trainings, {waited:.1f} s one after the other, took {took:.1f} s with {workers} workers"
-    )
+    waited = sum(trial.seconds or 0.0 for trial in result.trials)
+    print(f"{len(result.trials)} trainings of {waited:.1f} s altogether took {took:.1f} s with {workers} workers")
     print(f"best loss {result.best.value:.4f}, epoch by epoch: ", end="")
     print(" ".join(f"{loss:.3f}" for _, loss in sorted(result.best.curve.items())))
     for name, value in result.best.config.items():
