@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from aiohpo import Categorical, Float, Int, Space, Study
+from aiohpo import Categorical, Float, Int, Space, Study, Trial
 from aiohpo.events import Batch, Ended
 from aiohpo.interfaces import Identity
 from aiohpo.log import Log
@@ -62,6 +62,40 @@ class MemoryJournal:
         pass
 
 
+class MemoryBlobs:
+    """A blob store in memory, one for each simulated directory."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.parts: dict[str, bytearray] = {}
+
+    def put(self, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        self.blobs[digest] = data
+        return digest
+
+    def get(self, digest: str) -> bytes | None:
+        return self.blobs.get(digest)
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self.blobs
+
+    def read_part(self, digest: str, offset: int, most: int) -> tuple[int, bytes] | None:
+        data = self.blobs.get(digest)
+        return None if data is None else (len(data), data[offset : offset + most])
+
+    def write_part(self, digest: str, offset: int, data: bytes) -> None:
+        part = self.parts.setdefault(digest, bytearray())
+        part[offset:] = data
+
+    def finish(self, digest: str) -> bool:
+        data = bytes(self.parts.pop(digest, b""))
+        if hashlib.sha256(data).hexdigest() != digest:
+            return False
+        self.blobs[digest] = data
+        return True
+
+
 @dataclass
 class Scenario:
     """What happens, drawn from the seed."""
@@ -79,6 +113,7 @@ class Scenario:
     partition: tuple[float, float] | None
     shared_directory: bool
     fails: float
+    steps: int | None
 
     @classmethod
     def draw(cls, seed: int) -> Scenario:
@@ -109,6 +144,7 @@ class Scenario:
             partition=partition,
             shared_directory=rng.random() < 0.5,
             fails=rng.choice([0.0, 0.1]),
+            steps=rng.choice([None, None, 4]),
         )
 
 
@@ -120,6 +156,9 @@ class Swarm:
     network: SimNetwork
     study: Study
     alive: dict[int, PeerWorker] = field(default_factory=dict)
+    blobs: dict[str, MemoryBlobs] = field(default_factory=dict)
+    resumed: int = 0
+    broken: list[str] = field(default_factory=list)
     journals: dict[str, MemoryJournal] = field(default_factory=dict)
     directory: dict[str, set[str]] = field(default_factory=dict)  # journal id -> worker ids
     tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
@@ -147,6 +186,7 @@ class Swarm:
         inhabitants.add(worker)
         journal = self.journals[worker] = MemoryJournal()
         peer.parts.journal, peer.parts.journal_id = journal, where
+        peer.parts.blobs = self.blobs.setdefault(where, MemoryBlobs())
         peer.parts.recover = lambda dead: list(self.journals[dead].batches) if dead in inhabitants else []
         peer.parts.wall = asyncio.get_running_loop().time
         await peer.start()
@@ -194,15 +234,29 @@ async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
     loop = asyncio.get_running_loop()
     rng = random.Random(f"objective {s.seed}")
 
-    async def objective(trial: object) -> float:
+    async def objective(trial: Trial) -> float:
         swarm.evaluations += 1
-        config = trial.config  # type: ignore[attr-defined]
+        config = trial.config
+        if s.steps is not None:
+            return await stepwise(trial)
         await asyncio.sleep(rng.expovariate(1.0 / s.mean_seconds))
         if rng.random() < s.fails:
             raise RuntimeError("this configuration does not train")
         return float(config["x"] ** 2 + config["depth"])
 
-    swarm = Swarm(s, network, Study(objective, SPACE, searcher=RandomSearcher(), seed=s.seed))
+    async def stepwise(trial: Trial) -> float:
+        saved = trial.restore()
+        done = saved[0] if saved is not None else 0
+        swarm.resumed += bool(done)
+        if trial.start != done:
+            swarm.broken.append(f"{trial.id} starts after step {trial.start} with a checkpoint of step {done}")
+        for step in trial.steps():
+            await asyncio.sleep(rng.expovariate(s.steps / s.mean_seconds))
+            trial.report(trial["x"] ** 2 + trial["depth"] / step)
+            trial.save(bytes([step]) + bytes(rng.choice([10, 200_000])))
+        return float(trial["x"] ** 2 + trial["depth"])
+
+    swarm = Swarm(s, network, Study(objective, SPACE, searcher=RandomSearcher(), seed=s.seed, max_steps=s.steps))
     out.append(swarm)
     for slot in range(s.workers):
         await swarm.start(slot, swarm.addresses()[:1])
@@ -283,6 +337,7 @@ def check(swarm: Swarm) -> None:
             if in_reach:
                 assert held >= batch.last, f"events of {batch.origin} in {worker}'s journal are lost"
     records = list(first.view.records())
+    assert not swarm.broken, swarm.broken[0]
     assert not first.view.running, f"still running: {[r.id for r in records if r.status == 'running']}"
     ended = [r for r in records if r.status in ("finished", "failed")]
     surplus = [r for r in records if r.status == "surplus"]
