@@ -119,7 +119,7 @@ import asyncio, sys
 from aiohpo.evaluate.process_group import ProcessGroup
 async def main():
     group = ProcessGroup(sys.argv[1:], print)
-    print(group.pid, flush=True)
+    print(f"{group.pid}\\n", end="", flush=True)
     await asyncio.Event().wait()
 asyncio.run(main())
 """
@@ -131,8 +131,9 @@ def test_a_killed_worker_takes_the_family_along() -> None:
     with worker:
         assert worker.stdout is not None
         pids = [int(worker.stdout.readline()) for _ in range(2)]
-        assert all(Path(f"/proc/{pid}").exists() for pid in pids)
+        there = [Path(f"/proc/{pid}").exists() for pid in pids]
         worker.kill()
+        assert there == [True, True]
         killed = time.monotonic()
         assert all(gone(pid, 2.0) for pid in pids)
         assert time.monotonic() - killed < 1.0

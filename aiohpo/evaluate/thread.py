@@ -61,32 +61,38 @@ class _Runner:
     def _main(self) -> None:
         while (job := self.jobs.get()) is not None:
             try:
-                with self._lock:
-                    if self._abandoned:
-                        return
-                    self._running = True
+                if not self._enter():
+                    return
                 outcome = run_segment(job.objective, job.trial)
-                with self._lock:
-                    self._running = False
-                    _raise_in(threading.get_ident(), None)
+                if not self._leave():
+                    # If TrialEnded has not arrived yet it does so here, since loops look for it at every turn.
+                    # (Taking it back, with NULL, makes CPython 3.11 look for it for ever after.)
+                    for _ in range(10):
+                        pass
+                    return
             except TrialEnded:
                 return  # abandoned when the objective had just returned
             job.end(outcome)
+
+    def _enter(self) -> bool:
+        with self._lock:
+            self._running = not self._abandoned
+            return self._running
+
+    def _leave(self) -> bool:
+        with self._lock:
+            self._running = False
+            return not self._abandoned
 
     def abandon(self) -> None:
         """End the running job at its next bytecode, and the thread with it."""
         with self._lock:
             self._abandoned = True
             if self._running and self.thread.ident is not None:
-                _raise_in(self.thread.ident, TrialEnded)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(self.thread.ident), ctypes.py_object(TrialEnded)
+                )
         self.jobs.put(None)
-
-
-def _raise_in(thread: int, error: type[BaseException] | None) -> None:
-    """Raise ``error`` in another thread when it next runs Python; None takes back what has not arrived."""
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(
-        ctypes.c_ulong(thread), None if error is None else ctypes.py_object(error)
-    )
 
 
 class ThreadEvaluator:
