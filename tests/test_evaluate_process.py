@@ -388,7 +388,8 @@ async def test_closing_lets_the_child_leave_in_order(tmp_path: Path, monkeypatch
     """Its atexit handlers run; afterwards it is gone. Closing twice does nothing."""
     (tmp_path / "aiohpo_at_exit.py").write_text(
         "import atexit, os, pathlib\n"
-        "atexit.register(lambda: pathlib.Path(__file__).with_name('left').write_text('x'))\n"
+        "from aiohpo.evaluate import in_child\n"
+        "if in_child(): atexit.register(lambda: pathlib.Path(__file__).with_name('left').write_text('x'))\n"
         "def objective(trial): return {'loss': 0, 'pid': os.getpid()}\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
