@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from aiohpo import events as ev
+from aiohpo import frames as fr
 
 names = st.text("abcdef0123456789_.-", min_size=1, max_size=12)
 lamports = st.integers(0, 1 << 50)
@@ -12,7 +13,8 @@ small = st.integers(0, 9)
 reals = st.floats(allow_nan=False, allow_infinity=False, width=32)
 texts = st.text(max_size=30)
 metrics = st.none() | st.dictionaries(texts, st.floats(width=32), max_size=3)
-trials = st.tuples(names, st.integers(1, 1000))
+trials = st.integers(1, 1000) | st.tuples(names, st.integers(1, 1000))
+digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 rows = st.lists(st.none() | reals | st.integers(-(1 << 40), 1 << 40), max_size=5).map(tuple)
 
 events = st.one_of(
@@ -22,8 +24,8 @@ events = st.one_of(
     st.builds(ev.Proposed, lamports, reals, rows, st.integers(0, 2), st.none() | small),
     st.builds(ev.Claimed, lamports, reals, trials, small, st.none() | small),
     st.builds(ev.Reported, lamports, trials, small, small, st.none() | reals, metrics),
-    st.builds(ev.Saved, lamports, trials, small, small, names, small),
-    st.builds(ev.Predicted, lamports, trials, small, st.dictionaries(texts, names, max_size=2)),
+    st.builds(ev.Saved, lamports, trials, small, small, digests, small),
+    st.builds(ev.Predicted, lamports, trials, small, st.dictionaries(texts, digests, max_size=2)),
     st.builds(
         ev.Ended,
         lamports,
@@ -39,17 +41,22 @@ events = st.one_of(
     ),
     st.builds(ev.Lost, lamports, trials, small),
 )
-batches = st.builds(ev.Batch, names, st.integers(1, 1000), st.integers(1, 9), st.binary(max_size=40))
-news = st.builds(ev.MemberNews, names, texts, st.integers(0, 3), small, names)
+raws = events.map(ev.encode_event) | st.binary(max_size=20)
+batches = st.builds(ev.Batch, names, st.integers(1, 20), st.lists(raws, max_size=4).map(tuple))
+news = st.builds(fr.MemberNews, names, texts, st.integers(0, 3), small, names)
 frames = st.one_of(
-    st.builds(ev.Hello, small, texts, names, small, texts, texts, st.booleans()),
-    st.builds(ev.Refused, texts),
-    st.builds(ev.Events, st.lists(batches, max_size=3).map(tuple), st.booleans(), st.booleans()),
-    st.builds(ev.Digest, st.binary(max_size=8), st.binary(max_size=8)),
-    st.builds(ev.Vector, st.dictionaries(names, small, max_size=4), st.booleans(), st.booleans()),
-    st.builds(ev.Members, st.lists(news, max_size=3).map(tuple)),
-    st.builds(ev.Ping, reals),
-    st.builds(ev.Pong, reals),
+    st.builds(fr.Hello, small, names, names, small, texts, texts, st.booleans()),
+    st.builds(fr.Refused, texts),
+    st.builds(fr.Events, st.lists(batches, max_size=3).map(tuple), st.booleans(), st.booleans()),
+    st.builds(fr.Digest, st.binary(max_size=8), st.binary(max_size=8)),
+    st.builds(fr.Vector, st.dictionaries(names, small, max_size=4), st.booleans(), st.booleans()),
+    st.builds(fr.Members, st.lists(news, max_size=3).map(tuple)),
+    st.builds(fr.Ping, reals),
+    st.builds(fr.Pong, reals),
+    st.builds(fr.Inquire),
+    st.builds(fr.Definition, texts),
+    st.builds(fr.Want, digests, small),
+    st.builds(fr.Chunk, digests, small, st.none() | small, st.binary(max_size=20)),
 )
 
 

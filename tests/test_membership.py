@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiohpo.events import MemberNews
+from aiohpo.frames import MemberNews
 from aiohpo.membership import Membership, Patience, State
 
 P = Patience()

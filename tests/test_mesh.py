@@ -7,7 +7,7 @@ import random
 import pytest
 
 from aiohpo.effects import Connect, Disconnect, Effect, Notice, Publish, Send
-from aiohpo.events import FORMAT, Digest, Hello, MemberNews, Members, Ping, Pong, Refused, Vector
+from aiohpo.frames import FORMAT, Digest, Hello, MemberNews, Members, Ping, Pong, Refused, Vector
 from aiohpo.gossip import Gossip, Pace
 from aiohpo.log import Log
 from aiohpo.membership import Patience, State

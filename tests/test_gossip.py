@@ -1,0 +1,253 @@
+"""Tests of the exchange: flood for speed, repair for correctness."""
+
+from __future__ import annotations
+
+import random
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from aiohpo.effects import Publish, Send
+from aiohpo.events import Batch, Goal, encode_event
+from aiohpo.frames import Digest, Events, Vector
+from aiohpo.gossip import Gossip, Pace
+from aiohpo.log import Log
+
+NAMES = ("ann", "bob", "cid")
+HASH = bytes  # an empty member table
+
+
+def goals(origin: str, first: int, count: int) -> Batch:
+    return Batch(origin, first, tuple(encode_event(Goal(n, n)) for n in range(first, first + count)))
+
+
+def gossip(me: str, *peers: str, pace: Pace | None = None) -> Gossip:
+    g = Gossip(Log(), random.Random(me), 0.0, pace or Pace())
+    g.mine = me
+    g.peers = list(peers)
+    return g
+
+
+def write(g: Gossip, n: int = 1) -> None:
+    for _ in range(n):
+        seq = g.log.count(g.mine) + 1
+        g.flood(g.log.append_own(g.mine, seq, Goal(seq, seq)))
+
+
+def test_the_first_event_after_a_quiet_time_leaves_at_once():
+    """Floods wait at most one interval, and not at all if the last one is longer ago."""
+    g = gossip("ann", "bob")
+    write(g)
+    assert g.next_deadline() <= 0.0
+    [effect] = g.tick(0.0, HASH)[:1]
+    assert isinstance(effect, Publish)
+    write(g, 3)
+    assert [e for e in g.tick(0.001, HASH) if isinstance(e, Publish)] == []
+    assert g.next_deadline() == g.pace.interval
+    [effect] = [e for e in g.tick(g.pace.interval, HASH) if isinstance(e, Publish)]
+    assert [(b.origin, b.first, len(b.raws)) for b in effect.frame.batches] == [("ann", 2, 3)]
+
+
+def test_floods_are_cut_into_bounded_frames():
+    """No flooded frame is much longer than batch_bytes."""
+    g = gossip("ann", "bob", pace=Pace(batch_bytes=200, batch_events=20))
+    write(g, 500)
+    frames = [e.frame for e in g.tick(1.0, HASH) if isinstance(e, Publish)]
+    assert len(frames) > 5
+    assert all(sum(b.size for b in frame.batches) < 400 for frame in frames)
+    assert sum(len(b.raws) for frame in frames for b in frame.batches) == 500
+
+
+def test_a_gap_makes_the_receiver_ask_the_sender():
+    """What lies beyond a gap is not taken; the peer it came from is asked for what is missing, once."""
+    g = gossip("ann", "bob")
+    new, effects = g.on_events("bob", Events((goals("bob", 3, 2),)), 0.0)
+    assert new == []
+    assert effects == [Send("bob", Vector({}, eager=True, reply=False))]
+    assert g.on_events("bob", Events((goals("bob", 5, 1),)), 0.1)[1] == []
+    assert g.on_events("bob", Events((goals("bob", 6, 1),)), 2.0)[1] != []
+
+
+def test_malformed_batches_are_counted_and_the_rest_is_taken():
+    """One bad batch in a frame does not spoil the others."""
+    g = gossip("ann", "bob")
+    bad = Batch("cid", 1, (b"\xc1",))
+    new, _ = g.on_events("bob", Events((bad, goals("bob", 1, 1), goals("bob", 1, 1))), 0.0)
+    assert [(f.origin, f.first, len(f)) for f in new] == [("bob", 1, 1)]
+    assert (g.malformed, g.duplicates) == (1, 1)
+
+
+def test_nobody_else_writes_ones_own_log():
+    """Events that claim to be this worker's own are not taken from anybody."""
+    g = gossip("ann", "bob")
+    new, effects = g.on_events("bob", Events((goals("ann", 1, 2), goals("ann", 9, 1))), 0.0)
+    assert (new, effects) == ([], [])
+    assert g.log.vector() == {}
+    write(g)
+
+
+def test_what_is_new_is_forwarded_only_where_the_overlay_needs_it():
+    """In a full mesh receivers keep quiet; above it they pass on what was new to them, and nothing twice."""
+    for forward in (False, True):
+        g = gossip("ann", "bob", "cid")
+        g.forward = forward
+        g.on_events("bob", Events((goals("bob", 1, 2),)), 0.0)
+        g.on_events("bob", Events((goals("bob", 1, 2),)), 0.0)
+        sent = [e.frame for e in g.tick(1.0, HASH) if isinstance(e, Publish)]
+        assert [len(b.raws) for frame in sent for b in frame.batches] == ([2] if forward else [])
+
+
+def test_digests_that_agree_cost_nothing_more():
+    """Equal hashes end the round; different ones are answered with the version vector."""
+    g = gossip("ann", "bob")
+    assert g.on_digest("bob", Digest(g.log.hash(), b"")) == []
+    write(g)
+    assert g.on_digest("bob", Digest(b"12345678", b"")) == [Send("bob", Vector({"ann": 1}, False, True))]
+
+
+def test_what_is_still_being_flooded_is_not_sent_to_a_mere_mismatch():
+    """A peer that lacks only what came after the last digest round is sent nothing, unless it asks eagerly."""
+    g = gossip("ann", "bob")
+    write(g)
+    g.tick(10.0, HASH)  # a round of digests: what there is now counts as settled
+    write(g)
+    assert g.on_vector("bob", Vector({"ann": 1}, eager=False, reply=False), 10.0) == []
+    [answer] = g.on_vector("bob", Vector({"ann": 1}, eager=True, reply=False), 10.0)
+    assert [(b.first, len(b.raws)) for b in answer.frame.batches] == [(2, 1)]
+    [answer, _] = g.on_vector("bob", Vector({}, eager=False, reply=True), 10.0)
+    assert [(b.first, len(b.raws)) for b in answer.frame.batches] == [(1, 2)]
+
+
+def test_a_peer_with_nothing_to_give_closes_the_question():
+    """Asked eagerly by somebody who lacks nothing, a peer says so."""
+    g = gossip("ann", "bob")
+    assert g.on_vector("bob", Vector({}, True, False), 0.0) == [Send("bob", Events((), repair=True))]
+
+
+def exchange(a: Gossip, b: Gossip, effects: list, now: float) -> int:
+    """Deliver directed frames between two until there are none; return how many there were."""
+    queue, count = [(a, b, e) for e in effects if isinstance(e, Send)], 0
+    while queue:
+        source, target, effect = queue.pop(0)
+        count += 1
+        assert count < 500, "the exchange does not end"
+        match effect.frame:
+            case Vector():
+                out = target.on_vector(source.mine, effect.frame, now)
+            case Digest():
+                out = target.on_digest(source.mine, effect.frame)
+            case Events():
+                out = target.on_events(source.mine, effect.frame, now)[1]
+        queue += [(target, source, e) for e in out if isinstance(e, Send)]
+    return count
+
+
+def test_a_joiner_gets_everything_in_bounded_chunks():
+    """An empty log asks once and is led through all of it, in frames of about round_bytes."""
+    old, new = gossip("ann", "bob", pace=Pace(round_bytes=2000)), gossip("bob", "ann")
+    write(old, 3000)
+    frames = exchange(new, old, new.ask("ann", 0.0), 0.0)
+    assert new.log.hash() == old.log.hash()
+    assert frames > 5
+
+
+def test_one_digest_mismatch_mends_both_sides():
+    """After one digest, two logs that each lack something of the other are equal."""
+    a, b = gossip("ann", "bob"), gossip("bob", "ann")
+    write(a, 5)
+    write(b, 7)
+    a.tick(10.0, HASH)
+    b.tick(10.0, HASH)
+    exchange(a, b, [Send("bob", Digest(a.log.hash(), b""))], 20.0)
+    assert a.log.hash() == b.log.hash()
+
+
+def test_lagging_peers_are_known_by_their_vectors():
+    """Before leaving, a worker knows who lacks something, asks them, and forgets who is no peer any more."""
+    g = gossip("ann", "bob", "cid")
+    write(g)
+    g.on_vector("bob", Vector({"ann": 1}, False, False), 0.0)
+    g.on_vector("stranger", Vector({"ann": 1}, False, False), 0.0)
+    assert g.lagging() == ["cid"]
+    assert g.nudge() == [Send("cid", Vector({"ann": 1}, True, True))]
+    g.peers = ["cid"]
+    assert g.lagging() == ["cid"]
+    assert len(g._theirs) == 0
+
+
+def test_a_lonely_worker_does_not_hoard_its_floods():
+    """With nobody linked, what is queued is dropped: whoever comes later asks for it."""
+    g = gossip("ann")
+    write(g, 10)
+    assert g.tick(1.0, HASH) == []
+    g.peers = ["bob"]
+    assert [e for e in g.tick(2.0, HASH) if isinstance(e, Publish)] == []
+
+
+class Swarm(RuleBasedStateMachine):
+    """Three workers gossip over a wire that loses, doubles and reorders; then it gets quiet."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+        self.workers = {n: gossip(n, *(o for o in NAMES if o != n), pace=Pace(round_bytes=60)) for n in NAMES}
+        self.wire: list[tuple[str, str, object]] = []
+
+    def emit(self, source: str, effects: list) -> None:
+        for effect in effects:
+            if isinstance(effect, Send):
+                self.wire.append((source, effect.peer, effect.frame))
+            elif isinstance(effect, Publish):
+                self.wire += [(source, n, effect.frame) for n in NAMES if n != source]
+
+    @rule(name=st.sampled_from(NAMES), n=st.integers(1, 5))
+    def write(self, name: str, n: int) -> None:
+        write(self.workers[name], n)
+
+    @rule(name=st.sampled_from(NAMES), later=st.sampled_from([0.0, 0.01, 0.5, 3.0]))
+    def tick(self, name: str, later: float) -> None:
+        self.now += later
+        self.emit(name, self.workers[name].tick(self.now, HASH))
+
+    @rule(i=st.integers(0, 1 << 30), fate=st.sampled_from(["deliver", "deliver", "deliver", "lose", "double"]))
+    def carry(self, i: int, fate: str) -> None:
+        if not self.wire:
+            return
+        i %= len(self.wire)
+        source, to, frame = self.wire[i] if fate == "double" else self.wire.pop(i)
+        if fate != "lose":
+            self.deliver(source, to, frame)
+
+    def deliver(self, source: str, to: str, frame: object) -> None:
+        worker = self.workers[to]
+        match frame:
+            case Events():
+                effects = worker.on_events(source, frame, self.now)[1]
+            case Vector():
+                effects = worker.on_vector(source, frame, self.now)
+            case Digest():
+                effects = worker.on_digest(source, frame)
+        self.emit(to, effects)
+
+    @invariant()
+    def nobody_knows_more_than_its_author(self) -> None:
+        for worker in self.workers.values():
+            for name, n in worker.log.vector().items():
+                assert n <= self.workers[name].log.count(name)
+
+    def teardown(self) -> None:
+        for _ in range(25):  # quiet: digests and their consequences arrive
+            for name in NAMES:
+                self.now += 1.0
+                self.emit(name, self.workers[name].tick(self.now, HASH))
+                for _ in range(400):
+                    if not self.wire:
+                        break
+                    self.deliver(*self.wire.pop(0))
+        vectors = {str(sorted(w.log.vector().items())) for w in self.workers.values()}
+        assert len(vectors) == 1, vectors
+
+
+Swarm.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
+test_gossip_converges_whatever_the_wire_did = Swarm.TestCase
