@@ -50,8 +50,11 @@ class TrialRecord:
     curve: dict[int, float]
 
     def as_dict(self) -> dict[str, Any]:
-        """The JSON form (``show --json``); JSON has no NaN, so a metric that is none becomes null."""
+        """The JSON form (``show --json``); JSON has no NaN, so a number that is none becomes null."""
         plain = {name: getattr(self, name) for name in self.__slots__}
+        for name in ("started", "seconds"):
+            if plain[name] is not None and not math.isfinite(plain[name]):
+                plain[name] = None
         plain["metrics"] = {k: v if math.isfinite(v) else None for k, v in self.metrics.items()}
         plain["curve"] = [[step, value] for step, value in sorted(self.curve.items())]
         return plain

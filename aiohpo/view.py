@@ -203,7 +203,8 @@ class View:
         self._resettle(row)
 
     def _take_result(self, row: int, event: Ended) -> None:
-        value = event.value
+        # Our own evaluators see to it that the metric is finite; another peer's infinity must not be best for ever.
+        value = event.value if event.value is not None and math.isfinite(event.value) else None
         self._value[row] = _NAN if value is None else value
         self._step[row] = max(event.step, self._step[row])
         self._seconds[row] = event.seconds
@@ -218,7 +219,7 @@ class View:
 
     def _report(self, row: int, stamp: Stamp, event: Reported) -> None:
         details = self._detail(row)
-        if event.value is not None:
+        if event.value is not None and math.isfinite(event.value):
             # A restart may report a step again: the worse value stands, so that order cannot matter.
             before = details.curve.get(event.step, event.value)
             worse = max if self.sign > 0 else min

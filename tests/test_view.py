@@ -337,3 +337,30 @@ def test_a_space_without_columns_works(status):
     view = view_of([("ann", 1, Proposed(1, 0.0, ())), ("ann", 2, Ended(2, ("ann", 1), 0, status, 0, 0.5))], space=space)
     assert next(view.records()).status == status
     assert view.observations().X.shape[1] == 0
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_values_that_are_not_finite_are_no_values(mode, bad):
+    """A result or report without a finite value is never the best, never in y, and shown as none."""
+    history: History = [
+        ("bob", 1, Proposed(1, 0.0, (0.5, 1, 0, None))),
+        ("bob", 2, Reported(2, ("bob", 1), 0, 1, bad)),
+        ("bob", 3, Ended(3, ("bob", 1), 0, "finished", 1, bad)),
+        *finished(0.5),
+    ]
+    view = view_of(history, mode)
+    assert view.best is not None
+    assert view.id(view.best) == ("ann", 1)
+    assert len(view.observations().y) == 1
+    assert [r.value for r in view.records()] == [0.5, None]
+    json.dumps([r.as_dict() for r in view.records()], allow_nan=False)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 10**30, -(10**30), 1 << 63])
+def test_configurations_that_are_not_finite_are_no_trials(bad):
+    """A proposal with a value that no parameter can take is not taken."""
+    for at in range(4):
+        values: list[float | int | None] = [0.5, 1, 1, 0.5]
+        values[at] = bad
+        assert view_of([("ann", 1, Proposed(1, 0.0, tuple(values)))]).n_rows == 0
