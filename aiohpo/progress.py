@@ -58,7 +58,7 @@ async def _watch(study: Study, task: asyncio.Task[Result], trials: int | None) -
         while not task.done():
             await asyncio.wait([task], timeout=_REFRESH)
             for text in study.notices[said:]:
-                progress.console.print(f"[yellow]{text}[/]", highlight=False)
+                progress.console.print(text, style="yellow", highlight=False, markup=False)
             said = len(study.notices)
             workers = study.workers
             if workers:

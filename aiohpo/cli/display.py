@@ -122,13 +122,15 @@ class Live:
         self._bar.stop()
 
     def update(self, progress: Progress) -> None:
+        from rich.markup import escape
+
         alive, size = progress.alive, progress.size
         workers = f"{alive} workers" if alive == size else f"[yellow]{alive} of {size} workers[/]"
         self._bar.update(
             self._task,
             total=progress.total,
             completed=progress.done,
-            best=f"best {progress.view.metric} {progress.best}",
+            best=f"best {escape(progress.view.metric)} {progress.best}",
             rate=f"{progress.rate:.3g}/s",
             busy=f"{progress.utilisation:.0%} busy, {workers}",
         )

@@ -1,0 +1,123 @@
+"""Running the ``aiohpo`` command as a user does, with every wait bounded."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+STUDY = """
+import time
+import aiohpo
+
+def objective(trial):
+    time.sleep({seconds})
+    return (trial["x"] - 0.3) ** 2
+
+study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1)), searcher="random", seed=3)
+"""
+_started: list[subprocess.Popen[str]] = []
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
+
+
+def until(condition: Callable[[], bool], within: float = 60.0) -> None:
+    """Look until the condition holds; fail after ``within`` seconds."""
+    end = time.monotonic() + within
+    while not condition():
+        assert time.monotonic() < end, f"waited {within} s in vain"
+        time.sleep(0.05)
+
+
+def start(directory: Path, *args: str, **options: Any) -> subprocess.Popen[str]:
+    """Start ``aiohpo ARGS`` in ``directory``; the test's end ends it."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "aiohpo", *args],
+        cwd=directory,
+        env=ENVIRONMENT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+    _started.append(process)
+    return process
+
+
+def end_all() -> None:
+    """End what :func:`start` started, and the workers that those started."""
+    for process in _started:
+        for pid in workers(process):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    _started.clear()
+
+
+def finish(process: subprocess.Popen[str], within: float = 90.0) -> tuple[int, str, str]:
+    """Wait for the end; return code, stdout and stderr."""
+    try:
+        out, err = process.communicate(timeout=within)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"still running after {within} s:\n{out}\n{err}") from None
+    return process.returncode, out, err
+
+
+def call(directory: Path, *args: str, within: float = 90.0) -> tuple[int, str, str]:
+    """Run ``aiohpo ARGS`` to its end."""
+    return finish(start(directory, *args), within)
+
+
+def shown(directory: Path, run: str) -> dict[str, Any]:
+    """What ``aiohpo show --json`` says about a run."""
+    code, out, err = call(directory, "show", run, "--json")
+    assert code == 0, err
+    return dict(json.loads(out))
+
+
+def statuses(show: dict[str, Any]) -> Counter[str]:
+    """How many trials have each status."""
+    return Counter(trial["status"] for trial in show["trials"])
+
+
+def ended(directory: Path, run: str) -> int:
+    """How many trials ended so far, read as ``show`` reads it but without starting a process."""
+    from aiohpo.inspect import open_run
+
+    path = directory / run
+    return open_run(path).n_ended if (path / "study.json").exists() else 0
+
+
+def workers(launcher: subprocess.Popen[str]) -> list[int]:
+    """The process ids of a launcher's workers, in the order of their ranks."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            command = (entry / "cmdline").read_bytes().split(b"\0")
+        except (OSError, ValueError):
+            continue  # it ended while we looked
+        if parent == launcher.pid and b"--rank" in command:
+            found.append((int(command[command.index(b"--rank") + 1]), int(entry.name)))
+    return [pid for _, pid in sorted(found)]
+
+
+def alive(pid: int) -> bool:
+    """Whether the process exists and is no zombie."""
+    try:
+        return "\nState:\tZ" not in (Path("/proc") / str(pid) / "status").read_text()
+    except OSError:
+        return False

@@ -1,0 +1,79 @@
+"""Ctrl-C, a closed terminal, and what the exit codes say."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from processes import STUDY, alive, call, ended, finish, shown, start, until, workers
+
+pytestmark = pytest.mark.smoke
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A directory with a study whose trials take a tenth of a second, and one whose trials never end."""
+    (tmp_path / "train.py").write_text(STUDY.format(seconds=0.1))
+    (tmp_path / "hang.py").write_text(STUDY.format(seconds=1000))
+    return tmp_path
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_stops_in_good_order_and_the_same_command_goes_on(place: Path, number: signal.Signals) -> None:
+    """Ctrl-C or a closed terminal: workers release what they run and leave; the same command meets the budget."""
+    args = ("run", "train.py", "--trials", "30", "--workers", "2", "--dir", "r")
+    running = start(place, *args)
+    until(lambda: ended(place, "r") >= 5)
+    running.send_signal(number)
+    code, out, err = finish(running)
+    assert code == 130, err
+    assert out == ""
+    assert f"to go on: aiohpo {' '.join(args)}" in err
+    assert "Traceback" not in err
+    show = shown(place, "r")
+    assert show["study"]["running"] == 0
+    assert [worker["status"] for worker in show["workers"]] == ["left", "left"]
+    assert call(place, *args)[0] == 0
+    assert shown(place, "r")["study"]["ended"] == 30
+
+
+def test_ctrl_c_at_the_terminal_ends_even_trials_that_hang(place: Path) -> None:
+    """The whole foreground group gets SIGINT, as from a terminal; each worker gets one, and nobody is left."""
+    running = start(place, "run", "hang.py", "--trials", "30", "--workers", "2", "--dir", "r", start_new_session=True)
+    until(lambda: (place / "r" / "study.json").exists() and shown(place, "r")["study"]["running"] == 2)
+    pids = workers(running)
+    os.killpg(running.pid, signal.SIGINT)
+    code, _, err = finish(running)
+    assert code == 130
+    assert "stopped after 0 trials" in err
+    assert not any(map(alive, pids))
+    assert [trial["status"] for trial in shown(place, "r")["trials"]] == ["lost", "lost"]
+    assert "Traceback" not in "".join(file.read_text() for file in (place / "r" / "output").iterdir())
+
+
+def test_a_second_signal_ends_at_once(place: Path) -> None:
+    """Workers that do not react (here: they are stopped) are killed."""
+    running = start(place, "run", "train.py", "--trials", "3000", "--workers", "2", "--dir", "r")
+    until(lambda: ended(place, "r") >= 1)
+    pids = workers(running)
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    running.send_signal(signal.SIGINT)
+    assert running.stderr is not None
+    assert any("stopping: running trials are released" in line for line in iter(running.stderr.readline, ""))
+    running.send_signal(signal.SIGINT)
+    assert finish(running, within=30)[0] == 130
+    assert not any(map(alive, pids))
+
+
+def test_a_workers_own_ctrl_c_releases_its_trial(place: Path) -> None:
+    """``aiohpo worker`` leaves in good order on SIGINT and says so in its last line."""
+    running = start(place, "worker", "hang.py", "--dir", "r")
+    until(lambda: (place / "r" / "study.json").exists() and shown(place, "r")["study"]["running"] == 1)
+    running.send_signal(signal.SIGINT)
+    code, _, err = finish(running)
+    assert code == 130
+    assert err.splitlines()[-1].startswith("aiohpo: stopped: <Result no result, 1 lost")
+    assert [trial["status"] for trial in shown(place, "r")["trials"]] == ["lost"]

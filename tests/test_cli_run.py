@@ -1,0 +1,132 @@
+"""``aiohpo run`` as far as it starts no process: what it would start, and when there is nothing to do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from run_directories import make_run
+
+from aiohpo.cli import invoke
+from aiohpo.cli.run import Options, _Notices
+from aiohpo.evaluate.reimport import MAIN
+from aiohpo.launcher import Exit
+
+STUDY = """
+import sys
+sys.path.insert(0, {tests!r})
+import aiohpo
+from run_directories import SPACE
+
+def objective(trial):
+    return 1.0
+
+study = aiohpo.Study(objective, SPACE, metric="loss", searcher="random")
+"""
+
+
+@pytest.fixture(autouse=True)
+def _restored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Work in an empty directory with a study, and leave the interpreter's modules and path as they were."""
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, MAIN, raising=False)
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text(STUDY.format(tests=str(Path(__file__).parent)))
+    yield
+    sys.modules.pop(MAIN, None)
+
+
+def test_a_worker_gets_everything_that_was_given(tmp_path: Path) -> None:
+    """Its command says file, directory, meeting place, rank, limits and plugins; what was not given is left out."""
+    limits = {"trials": 9, "time": 90.0, "target": -0.5, "trial-timeout": None}
+    command = Options("my train.py:best", 4, limits, "adbo:kappa=1", None, 0).command(tmp_path / "r", 2)
+    assert command[:5] == [sys.executable, "-P", "-m", "aiohpo", "worker"]
+    assert command[5] == "my train.py:best"
+    assert command[command.index("--join") + 1] == (tmp_path / "r" / "peers").as_uri()
+    assert command[command.index("--rank") + 1 : command.index("--rank") + 4] == ["2", "--size", "4"]
+    assert command[-5:] == ["--trials=9", "--time=90.0", "--target=-0.5", "--searcher=adbo:kappa=1", "--seed=0"]
+
+
+def test_a_met_budget_is_said_and_the_result_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is started; the exit code tells whether there is a success."""
+    make_run(Path("runs/train"), [3.0, 1.0], goal=2)
+    assert invoke(["run", "train.py", "--trials", "2"]) == 0
+    captured = capsys.readouterr()
+    assert "runs/train has 2 trials already, and its budget of 2 is met: nothing to do" in captured.err
+    assert captured.out.startswith("2 trials: 2 finished\nbest loss 1 (trial 1 of runs/train")
+    assert "aiohpo run train.py --dir runs/train --trials 4" in captured.out
+    assert Path("runs/train/plot.png").exists()
+
+
+def test_without_trials_the_earlier_budget_holds(capsys: pytest.CaptureFixture[str]) -> None:
+    """A directory's own budget counts when none is given; a target that was reached does too."""
+    make_run(Path("runs/train"), [3.0, 1.0], goal=2)
+    assert invoke(["run", "train.py"]) == 0
+    assert "its budget of 2 is met" in capsys.readouterr().err
+    assert invoke(["run", "train.py", "--trials", "5", "--target", "1"]) == 0
+    assert "has reached loss 1 already, and --target 1 is met" in capsys.readouterr().err
+
+
+def test_json_is_one_object_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    """With --json nothing but the object goes to stdout."""
+    make_run(Path("elsewhere"), [3.0, "boom", 1.0], goal=3)
+    assert invoke(["run", "train.py", "--trials", "3", "--dir", "elsewhere", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["directory"], found["ended"], found["best"]["value"]) == ("elsewhere", 3, 1.0)
+    assert found["counts"] == {"finished": 2, "failed": 1}
+
+
+def test_a_met_budget_without_a_success_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    """The last error is shown."""
+    make_run(Path("runs/train"), ["boom"], goal=1)
+    assert invoke(["run", "train.py", "--trials", "1"]) == 1
+    assert "the last error: boom" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--searcher", "adbbo"], "there is no searcher named 'adbbo'. Did you mean 'adbo'?"),
+        (["--searcher", "random:kappa=1"], "the searcher 'random' has no option 'kappa'"),
+        (["--scheduler", "nope"], "there is no scheduler named 'nope'. Installed: "),
+        (["--dir", "train.py/run"], "cannot use train.py/run as a run directory: Not a directory"),
+        (["--dir", "other"], "other holds another study: its metric is 'accuracy'"),
+    ],
+)
+def test_what_cannot_run_is_said_before_anything_starts(
+    args: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Unknown plugins, unusable directories and another study's directory end with exit code 2."""
+    directory = make_run(Path("other"), [1.0])
+    study = json.loads((directory / "study.json").read_text())
+    (directory / "study.json").write_text(json.dumps({**study, "metric": "accuracy", "study": "0" * 16}))
+    assert invoke(["run", "train.py", "--trials", "3", *args]) == 2
+    assert said in capsys.readouterr().err
+    assert not list(Path().glob("**/worker-0.log"))
+
+
+def test_what_several_workers_say_is_said_once() -> None:
+    """Their own words are passed on without repetition; what users' code printed is not."""
+    said: list[str] = []
+    notices = _Notices(said.append)
+    notices.of_workers([(0, "aiohpo: the disk is full"), (1, "aiohpo: the disk is full"), (1, "epoch 3")])
+    assert said == ["the disk is full"]
+    assert notices.reasons == 2
+
+
+def test_a_workers_end_is_said_as_far_as_it_matters() -> None:
+    """A killed worker is named, with how many go on; one that said itself what was wrong is not, at the end."""
+    said: list[str] = []
+    notices = _Notices(said.append)
+    notices.of_end(Exit(2, 42, -9), 3)
+    notices.of_end(Exit(1, 41, 2), 1)
+    notices.of_end(Exit(0, 40, 2), 0)
+    notices.of_end(Exit(3, 43, -9), 0)
+    assert said == [
+        "worker 2 (pid 42) was killed by SIGKILL; the other 3 go on",
+        "worker 1 (pid 41) ended with exit code 2; the other goes on",
+        "worker 3 (pid 43) was killed by SIGKILL",
+    ]

@@ -1,0 +1,43 @@
+"""What a run says at the end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from run_directories import make_run
+
+from aiohpo.cli.summary import interrupted, summarise
+
+
+def test_a_resumed_run_says_how_much_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The time belongs to the new trials only."""
+    directory = make_run(tmp_path / "r", [3.0, 2.0, 1.0])
+    assert summarise(directory, "train.py", False, before=1, seconds=4.0) == 0
+    assert capsys.readouterr().out.startswith("3 trials (2 of them now, in 4 s): 3 finished\n")
+
+
+def test_a_search_that_is_not_over_is_gone_on_with_as_it_was(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last of the next commands is then the one that was typed."""
+    directory = make_run(tmp_path / "r", [3.0])
+    again = "aiohpo run train.py --trials 9"
+    summarise(directory, "train.py", False, before=0, seconds=1.0, again=again)
+    assert capsys.readouterr().out.splitlines()[-1] == f"  {again}   # go on"
+
+
+def test_names_with_spaces_are_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is shown can be pasted into a shell."""
+    directory = make_run(tmp_path / "my run", [3.0])
+    summarise(directory, "my train.py", False, before=0)
+    out = capsys.readouterr().out
+    assert f"aiohpo run 'my train.py' --dir '{directory}'" in out
+
+
+def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was found so far and the command; the exit code is the shell's for Ctrl-C."""
+    assert interrupted(make_run(tmp_path / "r", [3.0]), "aiohpo run train.py") == 130
+    err = capsys.readouterr().err
+    assert "stopped after 1 trials, best loss 3; nothing that was reported is lost" in err
+    assert "to go on: aiohpo run train.py" in err

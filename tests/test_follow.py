@@ -1,0 +1,58 @@
+"""Following journals while they are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from run_directories import make_run
+
+from aiohpo.follow import Follower
+from aiohpo.inspect import open_run
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> tuple[Path, Path, bytes]:
+    """A run directory, its only journal and the journal's bytes."""
+    directory = make_run(tmp_path / "r", [3.0, "boom", 1.0, None], goal=9)
+    (journal,) = (directory / "journal").glob("*.log")
+    return directory, journal, journal.read_bytes()
+
+
+def test_whatever_was_written_so_far_the_follower_ends_up_with_the_whole(written: tuple[Path, Path, bytes]) -> None:
+    """Cut the file wherever, look, write the rest, look again: nothing is lost and nothing comes twice."""
+    directory, journal, data = written
+    log = open_run(directory).log
+    whole = [seen for origin in log.origins for seen in log.events(origin)]
+    for cut in range(0, len(data) + 1, 3):
+        journal.write_bytes(data[:cut])
+        follower = Follower(directory)
+        first = follower.poll()
+        assert follower.poll() == []
+        journal.write_bytes(data)
+        assert first + follower.poll() == whole
+        assert follower.view.n_ended == 3
+
+
+def test_a_damaged_record_is_passed_over(written: tuple[Path, Path, bytes]) -> None:
+    """What follows a corrupt record arrives, and a record that is merely incomplete is waited for."""
+    directory, journal, data = written
+    middle = len(data) // 2
+    journal.write_bytes(data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 : -3])
+    follower = Follower(directory)
+    before = len(follower.poll())
+    journal.write_bytes(data[:middle] + bytes([data[middle] ^ 0xFF]) + data[middle + 1 :])
+    assert len(follower.poll()) > 0
+    assert before > 0
+    assert follower.poll() == []
+
+
+def test_new_workers_are_found(tmp_path: Path) -> None:
+    """The journal of a worker that starts later is read from its beginning."""
+    directory = make_run(tmp_path / "r", [3.0])
+    follower = Follower(directory)
+    follower.poll()
+    make_run(directory, [1.0])
+    assert len(follower.poll()) > 0
+    assert len(follower.view.workers) == 2
+    assert len(follower.gone()) == 2
