@@ -45,8 +45,10 @@ class _Channel:
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
         worker, segment = self._worker, self.segment
-        self.extra = dict(metrics)
-        self.value = self.extra.pop(worker.view.metric, None)
+        if step != self.step:
+            self.value, self.extra = None, {}
+        self.extra.update(metrics)  # several reports of one step are one
+        self.value = self.extra.pop(worker.view.metric, self.value)
         self.step = max(self.step, step)
         worker.state.report(segment, self.step, self.value, self.extra)
         worker.exchange.carry_out()

@@ -65,7 +65,7 @@ def make_run(
     directory = RunDirectory(path, study.definition())
     log, view = Log(), View(SPACE, "loss", study.mode)
     worker = new_worker_id()
-    manual = Manual(worker, view, log, study.hash, 0, directory.journal(worker), directory.id)
+    manual = Manual(worker, view, log, 0, directory.journal(worker), directory.id)
     if goal is not None:
         manual.state.set_goal(goal)
     searcher = Listed([config(i) for i in range(len(outcomes))])
