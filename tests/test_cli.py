@@ -106,3 +106,14 @@ def test_it_runs_as_a_module() -> None:
         [sys.executable, "-m", "aiohpo", "--version"], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.startswith("aiohpo ")
+
+
+def test_a_fault_of_the_program_has_an_exit_code_of_its_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An unexpected error shows its traceback, asks for a report and is not taken for a search without success."""
+    monkeypatch.setattr("aiohpo.registry.KINDS", None)
+    assert invoke(["plugins"]) == 70
+    err = capsys.readouterr().err
+    assert "Traceback" in err
+    assert err.endswith("aiohpo: this is a fault of aiohpo or of a plugin; please report it\n")

@@ -1,7 +1,8 @@
 """The ``aiohpo`` command.
 
 Exit codes: 0 done; 1 the search ran but has no successful trial, or ended before its budget was met; 2 wrong
-usage or bad input; 130 interrupted by Ctrl-C (what is running was released; run the same command to go on).
+usage or bad input; 70 a fault of aiohpo or of a plugin; 130 interrupted by Ctrl-C (what was running is released;
+the same command goes on).
 
 What goes wrong because of what the user gave is one line on stderr; ``--debug`` adds the traceback. Results go
 to stdout and everything else to stderr, so output can be piped. Modules that cost time to import are imported
@@ -19,7 +20,7 @@ from typing import NoReturn, TextIO
 import click
 
 from ..interfaces import AiohpoError
-from .common import BAD_INPUT, DONE, INTERRUPTED, Group, Settings
+from .common import BAD_INPUT, CRASHED, DONE, INTERRUPTED, Group, Settings
 from .export import export
 from .plot import plot
 from .plugins import new_plugin, plugins
@@ -86,6 +87,11 @@ def invoke(args: Sequence[str]) -> int:
         # more when it flushes stdout at exit.
         _discard(sys.stdout)
         return DONE
+    except Exception:
+        # Not Python's own exit code, 1, which says that a search ended.
+        traceback.print_exc()
+        _complain("this is a fault of aiohpo or of a plugin; please report it")
+        return CRASHED
 
 
 def _complain(text: str) -> None:

@@ -18,7 +18,7 @@ from ..interfaces import UsageError
 if TYPE_CHECKING:
     from ..inspect import Run
 
-DONE, UNSUCCESSFUL, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, UNSUCCESSFUL, BAD_INPUT, CRASHED, INTERRUPTED = 0, 1, 2, 70, 130
 
 F = TypeVar("F", bound=Callable[..., Any])
 
