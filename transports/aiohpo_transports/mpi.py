@@ -11,24 +11,16 @@ other, one search after another, while MPI delivers everything in the end: what 
 thrown away. Whoever connects says LINK and is published to until it says UNLINK. A closing endpoint says BYE. A
 LINK to a rank that has not started waits in MPI until it does.
 
-Everything is point-to-point and nonblocking. No barrier and no collective, and no call that waits for a rank:
-also a message that was announced is received with a nonblocking call, since a large one is copied by both sides,
-and the sender may have died in between.
+Everything is point-to-point and nonblocking (:mod:`aiohpo_transports.mpi_link`): no barrier, no collective, no call
+that waits for a rank, also not at the end (:mod:`aiohpo_transports.mpi_process`).
 
 Waking up
 ---------
 MPI has no file descriptor to wait on, so a timer looks for messages: at once after traffic, then after 1, 2 and
-4 ms. Measured with Open MPI 5 (tests/benchmarks/mpi_pump.py): looking every 4 ms costs FIGURE_IDLE of a core when
-nothing comes, and a frame and its answer take FIGURE_RTT in the median after a pause. Open MPI has to be asked
-twice, as one call makes progress and only the next one finds what came of it.
-
-The dead
---------
-Requests to a rank that does not receive never complete, and cannot be taken back. So at most :data:`FLYING` are
-under way to each rank, and a bounded number of frames waits behind them; who has not taken anything for
-:data:`STALLED` seconds gets nothing more until it does. Where MPI itself tells of a death (Open MPI with ``--with-ft
-ulfm``), the rank is written off at once. The buffers of what is still under way at the end are kept, as MPI may
-read them at any time.
+4 ms. One call of MPI makes progress and the next one finds what came of it, so it is asked twice; asked once, a
+round trip took 11 ms. Measured with Open MPI 5.0.11 on two busy cores (tests/benchmarks/mpi_pump.py): looking every
+4 ms costs 0.7 to 0.9 % of a core when nothing comes; a frame and its answer take 3.3 ms in the median after a pause,
+7.5 ms in the worst case.
 """
 
 from __future__ import annotations
@@ -36,23 +28,19 @@ from __future__ import annotations
 import asyncio
 import re
 import struct
-from collections import deque
 from collections.abc import Sequence
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohpo.interfaces import UsageError
 
+from .mpi_link import Link
 from .mpi_process import TAG, world
 
 if TYPE_CHECKING:
-    from mpi4py import MPI
-
     from aiohpo.interfaces import OnFrame
 
 FRAMES_PER_TURN = 256
-FLYING = 8
-STALLED = 10.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.004  # seconds
 FAREWELL = 0.5  # seconds that closing may take
 
@@ -62,8 +50,8 @@ _ADDRESS = re.compile(r"mpi://(0|[1-9]\d{0,8})")
 _EVERYBODY = 16  # the most ranks at which each one greets all others
 
 _numbers = count(1)
-_open: MPITransport | None = None
-_abandoned: list[tuple[MPI.Request, bytes | bytearray]] = []
+_open: dict[int, MPITransport] = {}  # by rank
+_abandoned: list[tuple[Any, bytes | bytearray]] = []
 
 
 class MPITransport:
@@ -76,22 +64,17 @@ class MPITransport:
         max_frame: the longest frame, in bytes.
 
     Attributes:
-        rank, size: this rank, and how many there are.
-        dropped: frames that were not sent because their rank did not take them.
-        malformed: messages that were none of this transport's.
+        rank: this rank.
+        size: how many ranks there are.
+        malformed: messages that were not of this transport's making.
     """
 
     def __init__(
         self, *, worker: str = "", bind: str | None = None, outbox: int = 500, max_frame: int = 16 << 20
     ) -> None:
-        self._comm = world()
-        from mpi4py import MPI
-
-        self._mpi = MPI
-        self._status = MPI.Status()
-        self.rank = self._comm.rank
-        self.size = self._comm.size
-        self.dropped = 0
+        self._mpi, self._comm = world()
+        self.rank: int = self._comm.rank
+        self.size: int = self._comm.size
         self.malformed = 0
         self._outbox = outbox
         self._max_frame = max_frame
@@ -99,18 +82,19 @@ class MPITransport:
         if bind not in (None, self._address):
             raise UsageError(f"cannot bind to {bind!r}: MPI decides, this rank is {self._address}; leave it out")
         self._number = 0
+        self._status = self._mpi.Status()
         self._loop: asyncio.AbstractEventLoop | None = None  # None: not started, or closed
         self._timer: asyncio.Handle | None = None
         self._pause = 0.0
         self._on_frame: OnFrame | None = None
-        self._links: dict[int, _Link] = {}
-        self._busy: set[_Link] = set()  # those with something to send
-        self._arriving: set[_Link] = set()  # those with a message on its way to us
+        self._peers: dict[int, _Peer] = {}
+        self._busy: set[_Peer] = set()  # those with something to send
+        self._arriving: set[_Peer] = set()  # those with a message on its way to us
 
     def __repr__(self) -> str:
         state = "open" if self._loop else "closed" if self._on_frame else "not started"
-        linked = sum(link.wanted for link in self._links.values())
-        listening = sum(link.listening for link in self._links.values())
+        linked = sum(peer.wanted for peer in self._peers.values())
+        listening = sum(peer.listening for peer in self._peers.values())
         links = f"{linked} connected, {listening} listening"
         return f"<MPITransport {self._address} of {self.size} {state}, {links}, {self.dropped} dropped>"
 
@@ -118,8 +102,13 @@ class MPITransport:
     def address(self) -> str:
         return self._address
 
+    @property
+    def dropped(self) -> int:
+        """Frames that were not sent because their rank did not take them."""
+        return sum(peer.dropped for peer in self._peers.values())
+
     def peers(self) -> Sequence[str]:
-        """Whom to greet: everybody in a small world, else some ranks at distances that double."""
+        """Whom to greet: everybody in a small world, else the ranks at distances that double."""
         if self.size <= _EVERYBODY:
             ranks = set(range(self.size))
         else:
@@ -129,59 +118,69 @@ class MPITransport:
 
     # -------------------------------------------------------------------------------- opening and closing
     async def start(self, on_frame: OnFrame) -> None:
-        """Open the endpoint. Raises UsageError if another one of this process is open."""
-        global _open
+        """Open the endpoint. Raises UsageError if another one of this rank is open."""
         if self._on_frame is not None:
             raise RuntimeError(f"{self!r} was started before; make a new one")
-        if _open is not None:
-            raise UsageError(f"{_open!r} is open: a rank is one worker; close it first, or start more ranks")
-        _open = self
+        if self.rank in _open:
+            raise UsageError(
+                f"{_open[self.rank]!r} is open: a rank is one worker; close it first, or launch more ranks"
+            )
+        _open[self.rank] = self
         self._number = next(_numbers) % 0xFFFF + 1
         self._on_frame = on_frame
         self._loop = asyncio.get_running_loop()
-        _abandoned[:] = [one for one in _abandoned if not _finished(one[0])]
+        _abandoned[:] = [one for one in _abandoned if not self._completed(one[0])]
         self._schedule(0.0)
 
+    def _completed(self, request: Any) -> bool:
+        try:
+            return bool(request.Test())
+        except self._mpi.Exception:
+            return True
+
     async def aclose(self) -> None:
-        global _open
         if self._loop is None:
             return
         loop, self._loop = self._loop, None
         if self._timer is not None:
             self._timer.cancel()
         try:
-            for link in list(self._links.values()):
-                if link.listening or link.heard or link.told:
-                    link.queue.append(self._pack(link, _BYE))
-                    self._busy.add(link)
+            for peer in self._peers.values():
+                if peer.listening or peer.heard or peer.told:
+                    peer.put(self._pack(peer, _BYE), loop.time())
+                    self._busy.add(peer)
             end = loop.time() + FAREWELL
             while self._busy and loop.time() < end:
                 self._flush_all(loop.time())
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(FIRST_PAUSE)
         finally:
-            for link in self._links.values():
-                _abandoned.extend(link.flying)
-                if link.receiving is not None:
-                    _abandoned.append(link.receiving)
-            self._links.clear()
+            for peer in self._peers.values():
+                _abandoned.extend(peer.abandon())
+                peer.wanted = peer.listening = peer.heard = False
             self._busy.clear()
             self._arriving.clear()
-            if _open is self:
-                _open = None
+            del _open[self.rank]
 
     # --------------------------------------------------------------------------------------------- links
     def connect(self, address: str) -> None:
-        link = self._link(self._rank(address))
-        if self._loop is not None and link.rank != self.rank and not link.wanted:
-            link.wanted = True
-            self._offer(link)
+        peer = self._peer(self._rank(address))
+        if self._loop is not None and peer.rank != self.rank:
+            peer.wanted = True
+            self._tell(peer)
 
     def disconnect(self, address: str) -> None:
-        found = _ADDRESS.fullmatch(address)
-        link = self._links.get(int(found[1])) if found else None
-        if self._loop is not None and link is not None and link.wanted:
-            link.wanted = False
-            self._offer(link)
+        peer = self._find(address)
+        if self._loop is not None and peer is not None:
+            peer.wanted = False
+            self._tell(peer)
+
+    def _tell(self, peer: _Peer) -> None:
+        """Say LINK or UNLINK if that is news. If a rank takes nothing, it is told when it does."""
+        assert self._loop is not None
+        if peer.told != peer.wanted:
+            if peer.put(self._pack(peer, _LINK if peer.wanted else _UNLINK), self._loop.time()):
+                peer.told = peer.wanted
+            self._hurry(peer)
 
     def _rank(self, address: str) -> int:
         found = _ADDRESS.fullmatch(address)
@@ -191,95 +190,59 @@ class MPITransport:
             raise UsageError(f"there is no {address}: {self.size} ranks were launched, counted from 0")
         return int(found[1])
 
-    def _link(self, rank: int) -> _Link:
-        link = self._links.get(rank)
-        if link is None:
-            link = self._links[rank] = _Link(rank)
-        return link
+    def _find(self, address: str) -> _Peer | None:
+        found = _ADDRESS.fullmatch(address)
+        return self._peers.get(int(found[1])) if found else None
 
-    def _write_off(self, link: _Link) -> None:
-        """Forget a rank that MPI says is dead: it never comes back."""
-        self.dropped += len(link.queue)
-        link.dead, link.listening, link.heard = True, False, False
-        link.queue.clear()
-        link.flying.clear()
-        link.inbound.clear()
-        link.receiving = None
-        self._busy.discard(link)
-        self._arriving.discard(link)
+    def _peer(self, rank: int) -> _Peer:
+        peer = self._peers.get(rank)
+        if peer is None:
+            longest = _HEADER.size + self._max_frame
+            peer = self._peers[rank] = _Peer(self._mpi, self._comm, rank, TAG, self._outbox, longest)
+        return peer
 
     # ------------------------------------------------------------------------------------------- sending
     def publish(self, frame: bytes) -> None:
         self._check_frame(frame)
         if self._loop is not None:
-            for link in self._links.values():
-                if link.listening:
-                    self._post(link, _PUBLISHED, frame)
+            for peer in self._peers.values():
+                if peer.listening:
+                    self._post(peer, _PUBLISHED, frame)
 
     def send(self, peer: str, frame: bytes) -> bool:
         self._check_frame(frame)
-        found = _ADDRESS.fullmatch(peer)
-        link = self._links.get(int(found[1])) if found else None
-        if self._loop is None or link is None or not (link.wanted or link.heard):
+        found = self._find(peer)
+        if self._loop is None or found is None or not (found.wanted or found.heard):
             return False
-        return self._post(link, _SENT, frame)
+        return self._post(found, _SENT, frame)
 
-    def _post(self, link: _Link, kind: int, frame: bytes) -> bool:
+    def _post(self, peer: _Peer, kind: int, frame: bytes) -> bool:
         assert self._loop is not None
-        if link.dead:
+        if not peer.put(self._pack(peer, kind, frame), self._loop.time()):
             return False
-        if link.flying and self._loop.time() - link.progress > STALLED:
-            self.dropped += len(link.queue)
-            link.queue.clear()
-            link.waiting = 0
-        elif len(link.queue) < self._outbox and link.waiting + len(frame) <= 4 * self._max_frame:
-            link.queue.append(self._pack(link, kind, frame))
-            link.waiting += len(link.queue[-1])
-            self._offer(link)
-            return True
-        self.dropped += 1
-        return False
+        self._hurry(peer)
+        return True
 
-    def _pack(self, link: _Link, kind: int, frame: bytes = b"") -> bytes:
-        return _HEADER.pack(kind, self._number, link.number) + frame
+    def _pack(self, peer: _Peer, kind: int, frame: bytes = b"") -> bytes:
+        return _HEADER.pack(kind, self._number, peer.number) + frame
 
-    def _offer(self, link: _Link) -> None:
+    def _hurry(self, peer: _Peer) -> None:
         assert self._loop is not None
-        if not link.dead:
-            self._busy.add(link)
-            self._flush(link, self._loop.time())
+        if not peer.dead:
+            self._busy.add(peer)
+            peer.flush(self._loop.time())
             if self._pause > FIRST_PAUSE:  # an answer may come soon
                 self._schedule(FIRST_PAUSE)
 
     def _flush_all(self, now: float) -> bool:
-        return sum(self._flush(link, now) for link in list(self._busy)) > 0
-
-    def _flush(self, link: _Link, now: float) -> bool:
-        """Notice what was taken, and send what may go. Return whether anything happened."""
         moved = False
-        try:
-            while link.flying and link.flying[0][0].Test():
-                link.flying.popleft()
-                link.progress, moved = now, True
-            while len(link.flying) < FLYING:
-                if link.told != link.wanted and self._loop is not None:
-                    link.told = link.wanted
-                    data = self._pack(link, _LINK if link.told else _UNLINK)
-                elif link.queue:
-                    data = link.queue.popleft()
-                    link.waiting -= len(data)
-                else:
-                    break
-                request = self._comm.Isend(data, link.rank, TAG)
-                if not link.flying:
-                    link.progress = now
-                if link.flying or not request.Test():
-                    link.flying.append((request, data))
+        for peer in list(self._busy):
+            if peer.flush(now):
                 moved = True
-        except self._mpi.Exception:
-            self._write_off(link)
-        if not link.flying and not link.queue:
-            self._busy.discard(link)
+                if self._loop is not None:
+                    self._tell(peer)
+            if not peer.waiting:
+                self._busy.discard(peer)
         return moved
 
     # ----------------------------------------------------------------------------------------- receiving
@@ -291,83 +254,73 @@ class MPITransport:
         self._timer = self._loop.call_later(pause, self._pump) if pause else self._loop.call_soon(self._pump)
 
     def _pump(self) -> None:
-        if self._loop is not None:
-            moved = self._receive()
-            moved |= self._flush_all(self._loop.time())
-            self._schedule(0.0 if moved else min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE))
+        if self._loop is None:
+            return
+        pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+        try:
+            if self._receive() + self._flush_all(self._loop.time()):
+                pause = 0.0
+        finally:
+            self._schedule(pause)
 
     def _receive(self) -> bool:
         """Hand on what arrived, at most so much that others on the loop get their turn."""
-        moved = sum(self._take(link) for link in list(self._arriving)) > 0
-        status = self._status
+        moved = sum(self._take(peer) for peer in list(self._arriving)) > 0
+        asked_again = False
         for _ in range(FRAMES_PER_TURN):
             try:
-                message = self._comm.Improbe(self._mpi.ANY_SOURCE, TAG, status)
+                message = self._comm.Improbe(self._mpi.ANY_SOURCE, TAG, self._status)
             except self._mpi.Exception:
                 self._mourn()
                 break
-            if message is None:
+            if message is not None:
+                peer = self._peer(self._status.Get_source())
+                peer.announce(message, self._status.Get_count(self._mpi.BYTE))
+                moved |= self._take(peer)
+            elif asked_again:
                 break
-            link = self._link(status.Get_source())
-            link.inbound.append((message, status.Get_count(self._mpi.BYTE)))
-            moved |= self._take(link)
+            else:
+                asked_again = True
         return moved
 
-    def _take(self, link: _Link) -> bool:
-        """Receive from one rank, message by message: they are handed on in order, and need memory only for one."""
+    def _take(self, peer: _Peer) -> bool:
         moved = False
-        while link.receiving or link.inbound:
-            try:
-                if link.receiving is None:
-                    message, size = link.inbound.popleft()
-                    fits = _HEADER.size <= size <= _HEADER.size + self._max_frame
-                    buffer = bytearray(size if fits else 0)
-                    link.receiving = message.Irecv(buffer), buffer
-                if not link.receiving[0].Test():
-                    self._arriving.add(link)
-                    return moved
-                buffer = link.receiving[1]
-            except self._mpi.Exception as error:
-                if error.Get_error_class() != self._mpi.ERR_TRUNCATE:
-                    self._write_off(link)
-                    return True
-                buffer = bytearray()
-            link.receiving, moved = None, True
-            self._read(link, buffer)
-        self._arriving.discard(link)
+        for message in peer.take():
+            moved = True
+            self._read(peer, message or bytearray())
+        (self._arriving.add if peer.arriving else self._arriving.discard)(peer)
         return moved
 
-    def _read(self, link: _Link, message: bytearray) -> None:
+    def _read(self, peer: _Peer, message: bytearray) -> None:
         if len(message) < _HEADER.size:
             self.malformed += 1
             return
         kind, sender, receiver = _HEADER.unpack_from(message)
         if receiver not in (0, self._number):
             return  # for an endpoint that this process had before
-        if link.number not in (0, sender):  # the successor of the endpoint that we were linked to
-            self._forget(link)
-        link.number = sender
-        if kind == _SENT or (kind == _PUBLISHED and link.wanted):
-            link.heard = True
-            self._hand_on(f"mpi://{link.rank}", bytes(memoryview(message)[_HEADER.size :]))
+        if peer.number not in (0, sender):  # the successor of the endpoint that we were linked to
+            self._forget(peer)
+        peer.number = sender
+        if kind == _SENT or (kind == _PUBLISHED and peer.wanted):
+            peer.heard = True
+            self._hand_on(f"mpi://{peer.rank}", bytes(memoryview(message)[_HEADER.size :]))
         elif kind == _LINK:
-            link.listening = link.heard = True
+            peer.listening = peer.heard = True
         elif kind == _UNLINK:
-            link.listening = False
+            peer.listening = False
         elif kind == _BYE:
-            self._forget(link)
+            self._forget(peer)
         elif kind != _PUBLISHED:
             self.malformed += 1
 
-    def _forget(self, link: _Link) -> None:
+    def _forget(self, peer: _Peer) -> None:
         """An endpoint is gone; ask its successor for what we wanted of it."""
-        link.listening = link.heard = link.told = False
-        link.number = 0
-        if link.wanted:
-            self._offer(link)
+        peer.listening = peer.heard = peer.told = False
+        peer.number = 0
+        self._tell(peer)
 
     def _mourn(self) -> None:
-        """Find out which ranks died, and tell MPI that we know: until then it reports it at every call."""
+        """Find out which ranks died, and tell MPI that we know: until then it says so at every call."""
         try:
             self._comm.Ack_failed()
             failed = self._comm.Get_failed()
@@ -375,8 +328,10 @@ class MPITransport:
         except (self._mpi.Exception, NotImplementedError):
             return  # an MPI that cannot tell
         for rank in ranks:
-            if not (link := self._link(rank)).dead:
-                self._write_off(link)
+            peer = self._peer(rank)
+            if not peer.dead:
+                peer.write_off()
+            peer.listening = peer.heard = False
 
     def _hand_on(self, peer: str, frame: bytes) -> None:
         assert self._loop is not None
@@ -396,34 +351,11 @@ class MPITransport:
             raise ValueError(f"a frame of {len(frame)} bytes exceeds the {self._max_frame} that peers accept")
 
 
-class _Link:
-    """What is known of one rank, and what is under way to and from it."""
+class _Peer(Link):
+    """A rank and the endpoint there."""
 
-    __slots__ = (
-        "dead", "flying", "heard", "inbound", "listening", "number", "progress", "queue", "rank", "receiving", "told",
-        "waiting", "wanted",
-    )  # fmt: skip
-
-    def __init__(self, rank: int) -> None:
-        self.rank = rank
-        self.number = 0  # of the endpoint there; 0: not known
-        self.wanted = False  # we are connected to it
-        self.told = False  # and have said so
-        self.listening = False  # it is connected to us
-        self.heard = False  # it may be answered
-        self.dead = False
-        self.queue: deque[bytes] = deque()
-        self.waiting = 0  # bytes in the queue
-        self.flying: deque[tuple[MPI.Request, bytes]] = deque()
-        self.progress = 0.0  # when it last took something, or was first offered something
-        self.inbound: deque[tuple[MPI.Message, int]] = deque()
-        self.receiving: tuple[MPI.Request, bytearray] | None = None
-
-
-def _finished(request: MPI.Request) -> bool:
-    from mpi4py import MPI
-
-    try:
-        return request.Test()
-    except MPI.Exception:
-        return True
+    number = 0  # of the endpoint; 0: not known
+    wanted = False  # we are connected to it
+    told = False  # and have said so
+    listening = False  # it is connected to us
+    heard = False  # it may be answered

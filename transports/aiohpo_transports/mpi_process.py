@@ -32,7 +32,7 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohpo.interfaces import UsageError
 
@@ -45,8 +45,8 @@ _SRUN_PATIENCE = 60.0
 _LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
-def world() -> MPI.Intracomm:
-    """Return the communicator of all ranks; initialise MPI the first time.
+def world() -> tuple[Any, MPI.Intracomm]:
+    """Return the module ``mpi4py.MPI`` and the communicator of all ranks; initialise MPI the first time.
 
     Raises ``UsageError`` where there is no MPI, where it cannot be used from this thread, and where a launcher
     started several processes which do not find each other.
@@ -80,7 +80,7 @@ def world() -> MPI.Intracomm:
             f"another MPI. Use the mpirun beside {sys.executable}, or the MPI of the launcher (Slurm: srun "
             "--mpi=pmix; 'srun --mpi=list' tells what there is)"
         )
-    return comm
+    return MPI, comm
 
 
 def launched_together(environment: Mapping[str, str]) -> int:
