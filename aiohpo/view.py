@@ -11,6 +11,7 @@ in; the unit-encoded ``X`` is computed when somebody asks for it.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
