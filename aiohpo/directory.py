@@ -100,6 +100,9 @@ def read_study(path: Path) -> dict[str, Any]:
             f"{file} has format {found.get('format') if isinstance(found, dict) else None!r}; "
             f"this aiohpo reads format {FORMAT}"
         )
+    for key in ("study", "directory", "space", "metric", "mode"):
+        if key not in found:
+            raise UsageError(f"{file} lacks {key!r}: it was not written by aiohpo, or was changed since")
     return found
 
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import fcntl
 import os
 import struct
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -59,11 +60,9 @@ class Journal:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise _unwritable(path, error) from None
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _lock(self._fd):
             os.close(self._fd)
-            raise UsageError(f"{path} is being written by another process") from None
+            raise UsageError(f"{path} is being written by another process")
         self._size = os.fstat(self._fd).st_size
         self._dirty = False
         if self._size == 0:
@@ -93,7 +92,10 @@ class Journal:
         """Make what was written outlive the machine. Slow (milliseconds): call it in a thread."""
         if self._dirty:
             self._dirty = False
-            os.fsync(self._fd)
+            try:
+                os.fsync(self._fd)
+            except OSError as error:
+                raise _unwritable(self.path, error) from None
 
     def close(self) -> None:
         """Sync, release the lock and close. Idempotent."""
@@ -107,6 +109,19 @@ class Journal:
 
     def __repr__(self) -> str:
         return f"<Journal {self.path.name} {self._size} bytes>"
+
+
+def _lock(fd: int) -> bool:
+    for _ in range(20):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.005)  # somebody looks whether we live, see writer_is_gone; that takes microseconds
+        except OSError:
+            return False
+        else:
+            return True
+    return False
 
 
 def _unwritable(path: Path, error: OSError) -> UsageError:
@@ -125,8 +140,8 @@ def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if not data.startswith(HEADER[: len(data)]):
-        raise UsageError(f"{path} is not an aiohpo journal (its first bytes are {data[:16]!r})")
+    if not data.startswith(HEADER[: len(data)]) and _next_record(data, 0) < 0:
+        raise UsageError(f"{path} is not an aiohpo journal (its first bytes are {data[:16]!r}): remove it from there")
     joined: list[bytes] = []
     head: Batch | None = None
     for batch in _records(path, data, damage):
@@ -146,7 +161,7 @@ def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
 
 
 def _records(path: Path, data: bytes, damage: list[Damage]) -> Iterator[Batch]:
-    at = len(HEADER)
+    at = len(HEADER) if data.startswith(HEADER[: len(data)]) else 0
     while at < len(data):
         batch, end = read_record(data, at)
         if batch is not None:
@@ -154,13 +169,18 @@ def _records(path: Path, data: bytes, damage: list[Damage]) -> Iterator[Batch]:
             at = end
             continue
         start = at
-        while True:  # find the next intact record
-            at = data.find(MAGIC, at + 1)
-            if at < 0 or read_record(data, at)[0] is not None:
-                break
+        at = _next_record(data, at + 1)
         damage.append(Damage(path, start, torn=at < 0))
         if at < 0:
             return
+
+
+def _next_record(data: bytes, at: int) -> int:
+    """Where the next intact record begins, -1 for nowhere."""
+    at = data.find(MAGIC, at)
+    while at >= 0 and read_record(data, at)[0] is None:
+        at = data.find(MAGIC, at + 1)
+    return at
 
 
 def read_record(data: bytes, at: int) -> tuple[Batch | None, int]:

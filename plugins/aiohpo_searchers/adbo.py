@@ -35,8 +35,11 @@ if TYPE_CHECKING:
     from aiohpo.interfaces import FloatArray
     from aiohpo.space import Space
 
+_TRAIN = ""
+_GAP = 1
+_DISC = 0
 _ENUMERATE = 2000  # a finite space up to this size is its own pool
-_REFERENCE = 800  # rows that distances are measured to
+_REFERENCE = 400  # rows that distances are measured to
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,28 @@ class ADBOSearcher:
         X, targets = o.X, z
         if len(imputed):
             X, targets = np.concatenate([o.X, o.failed]), np.concatenate([z, imputed])
-        forest = Forest(self._space, X, targets, rng, **self.forest)
+        if len(o.pending) and _TRAIN:
+            if _TRAIN == "max":
+                lies = np.full(len(o.pending), z.max())
+            elif _TRAIN == "mean":
+                lies = np.full(len(o.pending), z.mean())
+            elif _TRAIN == "min":
+                lies = np.full(len(o.pending), z.min())
+            elif _TRAIN == "q75":
+                lies = np.full(len(o.pending), np.quantile(z, 0.75))
+            elif _TRAIN == "random":
+                lies = rng.choice(z, len(o.pending))
+            elif _TRAIN == "nn":
+                a, b = self._geometry.embed(o.pending), self._geometry.embed(X)
+                d2 = (b * b).sum(1)[None] - 2 * a @ b.T
+                lies = targets[d2.argmin(1)]
+            elif _TRAIN == "forest":
+                lies = Forest(self._space, X, targets, rng, **{**self.forest, "trees": 12}).predict(o.pending).mean
+            forest = Forest(
+                self._space, np.concatenate([X, o.pending]), np.concatenate([targets, lies]), rng, **self.forest
+            )
+        else:
+            forest = Forest(self._space, X, targets, rng, **self.forest)
         order = np.argsort(z, kind="stable")
         i = count + len(o.pending) - self._initial + 1
         reference = X
@@ -117,7 +141,7 @@ class ADBOSearcher:
             by = np.argsort(targets, kind="stable")
             half = _REFERENCE // 2
             reference = X[np.concatenate([by[:half], rng.choice(by[half:], half, replace=False)])]
-        near = self._geometry.embed(reference)
+        near = self._geometry.embed(np.concatenate([reference, o.pending]) if _GAP else reference)
         taken = np.concatenate([o.X, o.failed, o.pending])
 
         targets_sorted = np.sort(z)
@@ -131,9 +155,7 @@ class ADBOSearcher:
             )
             pool = self._predict(forest, near, _new(units, taken), targets_sorted)
             if self.refined:
-                parents = np.concatenate(
-                    [np.argsort(self._score(pool, i + k), kind="stable")[:10] for k in (0, 1)]
-                )
+                parents = np.concatenate([np.argsort(self._score(pool, i + k), kind="stable")[:10] for k in (0, 1)])
                 more = self._candidates.around(rng, pool.units[np.unique(parents)], self.refined)
                 more = _new(more, np.concatenate([taken, pool.units]))
                 pool = pool.extended(self._predict(forest, near, more, targets_sorted))
@@ -164,7 +186,7 @@ class ADBOSearcher:
         pool = model.pool.copy()
         free = ~view.seen(pool.units)
         pending = view.observations().pending
-        if self.pending != "none" and len(pending):
+        if self.pending != "none" and len(pending) and _DISC:
             leaves, embedded = model.forest.leaves(pending), self._geometry.embed(pending)
             for leaf, e in zip(leaves.T, embedded, strict=True):
                 pool.take(leaf, e, self.pending, rng)

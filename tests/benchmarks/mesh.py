@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import random
 import shutil
 import subprocess
 import sys
@@ -32,8 +33,10 @@ SPACE = Space(**{f"x{i}": Float(0.0, 1.0) for i in range(10)})
 
 
 def make_study(seconds: float, directory: Path | None = None) -> Study:
+    rng = random.Random(0)
+
     async def sleep(trial):
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(rng.uniform(0.1, 1.9) * seconds)
         return trial["x0"]
 
     return Study(sleep, SPACE, searcher="random", directory=directory)
@@ -179,7 +182,7 @@ def main() -> None:
     propagation(32, 20.0 if options.quick else 40.0)
     asyncio.run(late_joiner(20_000 if options.quick else 100_000))
     for workers in (16, 64) if options.quick else (16, 64, 256):
-        overlay(workers, 30.0)
+        overlay(workers, 40.0)
 
 
 if __name__ == "__main__":

@@ -19,43 +19,47 @@ So the ROUTER learns of a peer that listens, and learns it again when it was res
 back. The reverse, a DEALER that announces itself, needs the option IMMEDIATE for the second time, which throws
 away what was received but not yet read when the peer closes: its last words.
 
-Waking up
----------
-Plain sockets with ``loop.add_reader`` on their file descriptors: four times cheaper per message than
-``zmq.asyncio``, whose ``recv`` loses messages when it is cancelled. The descriptor tells of *changes* only, and
-any call on the socket may swallow the news. Hence: receive until there is nothing more (a bounded number per
-turn of the loop, then go on in the next), and look again after every send.
-
 Bounds
 ------
-Queues hold ``outbox`` frames per peer and direction, also for a peer that is not there yet, then frames are
-dropped. A frame holds ``max_frame`` bytes, and who sends more is disconnected. A peer that is gone is retried
-after 0.1 s, doubling to 2 s. A connection that is silent for 6 s, in spite of pings every 2 s, is dropped and
-made again, so that a healed network is not left to TCP's own back-off of minutes.
+Queues hold ``outbox`` messages of at most 64 KiB (see :mod:`.zeromq_pieces`) per peer and direction, also for a
+peer that is not there yet; then frames are dropped. With the default of 500 a peer that never reads costs at most
+32 MiB for what is sent and as much for what is published to it. A frame holds ``max_frame`` bytes, and who sends
+more is disconnected. A peer that is gone is retried after 0.1 s, doubling to 2 s. A connection that is silent for
+6 s, in spite of pings every 2 s, is dropped and made again, so that a healed network is not left to TCP's own
+back-off of minutes.
+
+Refusals
+--------
+With a key every connection is encrypted and both ends prove that they have it: see :mod:`.zeromq_security`. A peer
+whose handshake fails is tried again after 0.2 s, doubling to 30 s. ZeroMQ itself would either come back ten times a
+second or, where it thinks that the protocol was violated, never.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import ipaddress
-import os
-import re
-import socket as sockets
+import itertools
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import zmq
 
 from aiohpo.interfaces import UsageError
+from aiohpo.keys import StudyKey, find_key
+
+from .zeromq_addresses import check_address, check_advertised, check_bind, host_of, is_local, listen, public_address
+from .zeromq_pieces import PIECE, Assembler, BadPiece, cut
+from .zeromq_ports import Port, Ports, Socket
+from .zeromq_security import CLIENT_EVENTS, SERVER_EVENTS, ZAP_ENDPOINT, Curve, Visitors, read_event, why_failed
 
 if TYPE_CHECKING:
     from aiohpo.interfaces import OnFrame
 
-FRAMES_PER_TURN = 64
 LINGER = 500  # ms that closing waits for what was sent to leave
-
-_TCP = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[\w.*-]+):(\*|\d{1,5})")
-_IPC = re.compile(r"ipc:///.+")
+_ENVELOPE = 64  # bytes that encryption adds to a message, and more
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 30.0  # seconds between handshakes that fail
 
 
 class ZeroMQTransport:
@@ -67,8 +71,9 @@ class ZeroMQTransport:
             any free port on the loopback interface.
         advertise: the address that others are told, where it differs (NAT, containers); a port ``*`` stands
             for the one bound to. By default, for a bind to all interfaces, that of the default route.
-        insecure: bind to what is not loopback although frames are neither encrypted nor authenticated.
-        outbox: frames that may wait for one peer.
+        key: the study's key, or the file that holds it; None: neither encryption nor authentication.
+        insecure: bind to what is not loopback although there is no key.
+        outbox: messages that may wait for one peer.
         max_frame: the longest frame, in bytes.
     """
 
@@ -78,6 +83,7 @@ class ZeroMQTransport:
         worker: str = "",
         bind: str | None = None,
         advertise: str | None = None,
+        key: StudyKey | str | Path | None = None,
         insecure: bool = False,
         outbox: int = 500,
         max_frame: int = 16 << 20,
@@ -88,30 +94,48 @@ class ZeroMQTransport:
         self._advertise = advertise
         self._outbox = outbox
         self._max_frame = max_frame
-        _check_address(self._bind, bind=True)
+        check_bind(self._bind)
         if advertise is not None:
-            _check_address(advertise, bind=True)
-        if not insecure and not _is_local(self._bind):
+            check_advertised(advertise)
+        if key is not None:
+            key = find_key(key)
+        if key is None and not insecure and not is_local(self._bind):
             raise UsageError(
-                f"{self._bind} can be reached from other machines, and frames are neither encrypted nor "
-                "authenticated; bind to tcp://127.0.0.1:*, or pass insecure=True in a network you trust"
+                f"{self._bind} can be reached from other machines, and without a key anybody there could read and "
+                "change the search: make a key with 'aiohpo keygen study.key' and give it to all workers with "
+                "--key study.key (or AIOHPO_KEY), or bind to tcp://127.0.0.1:*, or pass --insecure (insecure=True) "
+                "in a network where you trust everybody"
             )
+        self._curve = Curve(key.secret) if isinstance(key, StudyKey) else None
+        self._visitors = Visitors(key.fingerprint if isinstance(key, StudyKey) else None, self._say)
+        self._tell: Callable[[str], None] | None = None
         self._address = ""
-        self._context: zmq.Context[zmq.Socket[bytes]] | None = None  # None: not started, or closed
-        self._loop: asyncio.AbstractEventLoop
         self._on_frame: OnFrame | None = None
-        self._router: _Port
-        self._dealers: dict[str, _Port] = {}
+        self._loop: asyncio.AbstractEventLoop
+        self._ports: Ports
+        self._router: Port
+        self._links: dict[str, _Link] = {}
         self._subscribers: dict[bytes, str] = {}
+        self._assembler = Assembler(max_frame)
+        self._numbers = itertools.count()
 
     def __repr__(self) -> str:
-        state = "open" if self._context else "closed" if self._on_frame else "not started"
-        links = f"{len(self._dealers)} connected, {len(self._subscribers)} listening"
-        return f"<ZeroMQTransport {self._address or self._bind} {state}, {links}, {self.dropped} dropped>"
+        state = "not started" if self._on_frame is None else "open" if self._usable else "closed"
+        how = ", encrypted" if self._curve else ""
+        links = f"{len(self._links)} connected, {len(self._subscribers)} listening"
+        return f"<ZeroMQTransport {self._address or self._bind} {state}{how}, {links}, {self.dropped} dropped>"
 
     @property
     def address(self) -> str:
         return self._address
+
+    def report_to(self, tell: Callable[[str], None]) -> None:
+        """Tell people through ``tell`` who was refused and who refused us."""
+        self._tell = tell
+
+    def _say(self, text: str) -> None:
+        if self._tell is not None:
+            self._tell(text)
 
     # -------------------------------------------------------------------------------- opening and closing
     async def start(self, on_frame: OnFrame) -> None:
@@ -119,33 +143,37 @@ class ZeroMQTransport:
         if self._on_frame is not None:
             raise RuntimeError(f"{self!r} was started before; make a new one")
         self._loop = asyncio.get_running_loop()
-        self._context = zmq.Context()
-        self._process = os.getpid()
-        self._context.set(zmq.IPV6, 1)  # the default of its sockets
+        self._ports = Ports()
+        self._on_frame = on_frame
         try:
+            if self._curve is not None:  # before anybody can knock
+                zap = self._ports.socket(zmq.REP)
+                zap.set(zmq.LINGER, 0)
+                zap.bind(ZAP_ENDPOINT)
+                self._ports.open(zap, "", self._on_knock)
             socket = self._socket(zmq.ROUTER)
             # Say who is not there, instead of dropping in silence.
             socket.set(zmq.ROUTER_MANDATORY, 1)
             # A restarted peer takes over from its predecessor, whose end may not have been noticed yet.
             socket.set(zmq.ROUTER_HANDOVER, 1)
             socket.set(zmq.PROBE_ROUTER, 1)
-            _listen(socket, self._bind)
-            self._address = self._public(str(socket.get_string(zmq.LAST_ENDPOINT)).rstrip("\0"))
+            self._router = self._ports.open(socket, "", self._from_router)
+            self._ports.watch(self._router, SERVER_EVENTS, self._on_server_event)
+            listen(socket, self._bind)
+            endpoint = str(socket.get_string(zmq.LAST_ENDPOINT)).rstrip("\0")
+            self._port_number = int(endpoint.rpartition(":")[2]) if endpoint.startswith("tcp:") else None
+            self._address = public_address(endpoint, self._bind, self._advertise)
         except BaseException:
-            self._context.destroy(linger=0)
-            self._context = None
+            self._ports.abandon()
             raise
-        self._on_frame = on_frame
-        self._router = self._open(socket, "")
 
-    def _socket(self, kind: int) -> zmq.Socket[bytes]:
-        assert self._context is not None
-        socket = self._context.socket(kind)
+    def _socket(self, kind: int) -> Socket:
+        socket = self._ports.socket(kind)
         for option, value in (
             (zmq.LINGER, LINGER),
             (zmq.SNDHWM, self._outbox),
             (zmq.RCVHWM, self._outbox),
-            (zmq.MAXMSGSIZE, self._max_frame),
+            (zmq.MAXMSGSIZE, min(self._max_frame, PIECE) + _ENVELOPE),
             (zmq.BACKLOG, 1024),
             (zmq.RECONNECT_IVL, 100),
             (zmq.RECONNECT_IVL_MAX, 2000),
@@ -156,80 +184,109 @@ class ZeroMQTransport:
             (zmq.HEARTBEAT_TTL, 6000),
         ):
             socket.set(option, value)
+        if self._curve is not None:
+            self._curve.secure(socket)
         return socket
 
-    def _public(self, endpoint: str) -> str:
-        """Return the address to tell others, given what the socket is bound to."""
-        if not (tcp := _TCP.fullmatch(endpoint)):
-            return self._advertise or endpoint
-        host, port = tcp.groups()
-        if self._advertise is not None:
-            return self._advertise.removesuffix("*") + port if self._advertise[-1] == "*" else self._advertise
-        ip = ipaddress.ip_address(host.strip("[]"))
-        # A socket for both versions of IP tells ::ffff:10.0.0.5 where everybody writes 10.0.0.5.
-        mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-        return f"tcp://{_default_route() if (mapped or ip).is_unspecified else mapped or host}:{port}"
-
     @property
-    def _open_here(self) -> bool:
-        """Whether this endpoint is open, and not the copy that a fork left in a child. ZeroMQ's threads do not
-        survive a fork: the copy would hang at the first call, and take the parent's descriptors away."""
-        return self._context is not None and os.getpid() == self._process
+    def _usable(self) -> bool:
+        return self._on_frame is not None and self._ports.usable
 
     async def aclose(self) -> None:
-        if not self._open_here:
+        if not self._usable:
             return
-        assert self._context is not None
-        context, self._context = self._context, None
-        for port in (self._router, *self._dealers.values()):
-            self._shut(port)
-        self._dealers.clear()
+        for link in self._links.values():
+            link.cancel()
+        self._links.clear()
         self._subscribers.clear()
-        # Waits for the sockets to linger, so not on the loop.
-        await asyncio.to_thread(context.term)
+        await self._ports.aclose()
 
-    def _open(self, socket: zmq.Socket[bytes], peer: str) -> _Port:
-        port = _Port(socket, peer)
-        self._loop.add_reader(port.fd, self._receive, port)
-        self._schedule(port)
-        return port
+    # ---------------------------------------------------------------------------------------- admission
+    def _on_knock(self, port: Port, request: list[bytes]) -> None:
+        assert self._curve is not None
+        try:
+            port.socket.send_multipart(self._curve.answer(request), zmq.NOBLOCK)
+        except zmq.Again:
+            pass  # whoever wanted to know is gone
+        self._ports.look_again(port)
 
-    def _shut(self, port: _Port) -> None:
-        self._loop.remove_reader(port.fd)
-        port.socket.close()
+    def _on_server_event(self, port: Port, parts: list[bytes]) -> None:
+        self._visitors.on_server_event(*read_event(parts), self._loop.time(), self._port_number)
 
     # --------------------------------------------------------------------------------------------- links
     def connect(self, address: str) -> None:
-        _check_address(address)
-        if not self._open_here or address in self._dealers or address == self._address:
-            return
-        socket = self._socket(zmq.DEALER)
-        socket.set(zmq.ROUTING_ID, self._address.encode())
-        try:
-            socket.connect(address)
-        except zmq.ZMQError as error:
-            socket.close()
-            raise UsageError(f"cannot connect to {address}: {error}") from error
-        self._dealers[address] = self._open(socket, address)
+        check_address(address)
+        if self._usable and address not in self._links and address != self._address:
+            self._links[address] = _Link(address)
+            self._dial(self._links[address])
 
     def disconnect(self, address: str) -> None:
-        if self._open_here and (port := self._dealers.pop(address, None)) is not None:
-            self._shut(port)
+        if self._usable and (link := self._links.pop(address, None)) is not None:
+            self._hang_up(link)
+            self._assembler.forget(address)
+
+    def _dial(self, link: _Link) -> None:
+        try:
+            socket = self._socket(zmq.DEALER)
+            socket.set(zmq.ROUTING_ID, self._address.encode())
+            link.port = self._ports.open(socket, link.address, self._from_dealer)
+            self._ports.watch(link.port, CLIENT_EVENTS, lambda _, parts: self._on_client_event(link, parts))
+            socket.connect(link.address)
+        except zmq.ZMQError as error:
+            self._hang_up(link, linger=0)
+            if error.errno == errno.EMFILE:  # there may be descriptors again later
+                link.timer = self._loop.call_later(_LONGEST_PAUSE, self._redial, link)
+                return
+            del self._links[link.address]
+            raise UsageError(f"cannot connect to {link.address}: {error}") from error
+
+    def _redial(self, link: _Link) -> None:
+        if self._usable and self._links.get(link.address) is link:
+            self._hang_up(link, linger=0)
+            self._dial(link)
+
+    def _hang_up(self, link: _Link, linger: int | None = None) -> None:
+        link.cancel()
+        if link.port is not None:
+            self._ports.shut(link.port, linger)
+            link.port = None
+
+    def _on_client_event(self, link: _Link, parts: list[bytes]) -> None:
+        event, value = read_event(parts)
+        now = self._loop.time()
+        why = why_failed(event, value)
+        if why is not None:
+            self._visitors.refused_by(link.address, host_of(link.address), why, link.since, now)
+            self._hang_up(link, linger=0)
+            pause = min(_FIRST_PAUSE * 2**link.failures, _LONGEST_PAUSE)
+            link.failures += 1
+            link.timer = self._loop.call_later(pause, self._redial, link)
+        elif event == zmq.EVENT_CONNECTED:
+            link.since = now
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            link.failures = 0
+        elif event == zmq.EVENT_DISCONNECTED:
+            # ZeroMQ makes a new attempt, and says so next, unless it thinks that the peer violated the protocol.
+            link.cancel()
+            link.timer = self._loop.call_later(1.0, self._redial, link)
+        else:  # it does
+            link.cancel()
 
     # ------------------------------------------------------------------------------------------- sending
     def publish(self, frame: bytes) -> None:
         self._check_frame(frame)
-        if self._open_here and self._subscribers:
+        if self._usable and self._subscribers:
             for identity in list(self._subscribers):
                 self._route(identity, frame)
-            self._look_again(self._router)
+            self._ports.look_again(self._router)
 
     def send(self, peer: str, frame: bytes) -> bool:
         self._check_frame(frame)
-        if not self._open_here:
+        if not self._usable:
             return False
-        port = self._dealers.get(peer)
-        if port is not None:
+        link = self._links.get(peer)
+        if link is not None and link.port is not None:
+            port = link.port
             sent = self._post(port, frame)
         else:
             identity = peer.encode()
@@ -237,13 +294,17 @@ class ZeroMQTransport:
                 return False
             port = self._router
             sent = self._route(identity, frame)
-        self._look_again(port)
+        self._ports.look_again(port)
         return sent
 
-    def _post(self, port: _Port, frame: bytes) -> bool:
+    def _post(self, port: Port, frame: bytes) -> bool:
         """Send to a peer through its DEALER."""
         try:
-            port.socket.send(frame, zmq.NOBLOCK)
+            if len(frame) <= PIECE:
+                port.socket.send(frame, zmq.NOBLOCK)
+            else:
+                for parts in cut(frame, next(self._numbers)):
+                    port.socket.send_multipart(parts, zmq.NOBLOCK)
         except zmq.Again:  # its queue is full
             self.dropped += 1
             return False
@@ -253,76 +314,60 @@ class ZeroMQTransport:
         """Send to a peer that is connected to the ROUTER."""
         socket = self._router.socket
         try:
-            socket.send(identity, zmq.SNDMORE | zmq.NOBLOCK)
-            socket.send(frame, zmq.NOBLOCK)
+            if len(frame) <= PIECE:
+                socket.send(identity, zmq.SNDMORE | zmq.NOBLOCK)
+                socket.send(frame, zmq.NOBLOCK)
+            else:
+                for parts in cut(frame, next(self._numbers)):
+                    socket.send_multipart((identity, *parts), zmq.NOBLOCK)
         except zmq.Again:
             self.dropped += 1
             return False
         except zmq.ZMQError as error:
             if error.errno != zmq.EHOSTUNREACH:
                 raise
-            del self._subscribers[identity]
+            self._subscribers.pop(identity, None)
+            self._assembler.forget(identity)
             return False
         return True
 
     # ----------------------------------------------------------------------------------------- receiving
-    def _look_again(self, port: _Port) -> None:
-        """Receive soon if the call just made swallowed the news that something arrived."""
-        if not port.scheduled and int(port.socket.get(zmq.EVENTS)) & zmq.POLLIN:
-            self._schedule(port)
-
-    def _schedule(self, port: _Port) -> None:
-        port.scheduled = True
-        self._loop.call_soon(self._receive_scheduled, port)
-
-    def _receive_scheduled(self, port: _Port) -> None:
-        port.scheduled = False
-        self._receive(port)
-
-    def _receive(self, port: _Port) -> None:
-        if not self._open_here:
-            return
-        for _ in range(FRAMES_PER_TURN):
-            if port.socket.closed:  # by whoever got the last frame
-                return
-            try:
-                parts = port.socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            if port is self._router:
-                self._from_router(parts)
-            else:
-                self._from_dealer(port, parts)
-        else:
-            if not port.scheduled and not port.socket.closed:
-                self._schedule(port)
-
-    def _from_dealer(self, port: _Port, parts: list[bytes]) -> None:
-        if len(parts) != 1:
-            self.malformed += 1
-        elif parts[0]:
-            self._hand_on(port.peer, parts[0])
-        else:  # a greeting: there is a new connection
+    def _from_dealer(self, port: Port, parts: list[bytes]) -> None:
+        if parts == [b""]:  # a greeting: there is a new connection
             self._post(port, b"")
+        else:
+            self._take(port.peer, port.peer, parts)
 
-    def _from_router(self, parts: list[bytes]) -> None:
-        peer = self._subscribers.get(parts[0])
+    def _from_router(self, port: Port, parts: list[bytes]) -> None:
+        identity = parts.pop(0)
+        peer = self._subscribers.get(identity)
         if peer is None:
             try:
-                peer = parts[0].decode("ascii")
-                _check_address(peer)
+                peer = identity.decode("ascii")
+                check_address(peer)
             except ValueError:
                 self.malformed += 1
                 return
             if peer == self._address:  # connected to itself by another name
                 return
-            self._subscribers[parts[0]] = peer
-        if len(parts) != 2:
-            self.malformed += 1
-        elif parts[1]:  # empty: the answer to the greeting
-            self._hand_on(peer, parts[1])
+            self._subscribers[identity] = peer
+        if parts != [b""]:  # empty: the answer to the greeting
+            self._take(peer, identity, parts)
 
-    def _hand_on(self, peer: str, frame: bytes) -> None:
+    def _take(self, peer: str, sender: bytes | str, parts: list[bytes]) -> None:
+        """Hand on a frame, when all of it is there. ``sender`` names the connection that it comes through."""
+        frame: bytes | None = parts[0]
+        if len(parts) == 2:
+            try:
+                frame = self._assembler.take(sender, *parts)
+            except BadPiece:
+                self._assembler.forget(sender)
+                frame = b""
+        if frame is None:
+            return
+        if not frame or len(parts) > 2:
+            self.malformed += 1
+            return
         assert self._on_frame is not None
         try:
             self._on_frame(peer, frame)
@@ -339,67 +384,19 @@ class ZeroMQTransport:
             raise ValueError(f"a frame of {len(frame)} bytes exceeds the {self._max_frame} that peers accept")
 
 
-class _Port:
-    """A socket and who is behind it."""
+class _Link:
+    """An address that one is connected to, or waiting to try again."""
 
-    __slots__ = ("fd", "peer", "scheduled", "socket")
+    __slots__ = ("address", "failures", "port", "since", "timer")
 
-    def __init__(self, socket: zmq.Socket[bytes], peer: str) -> None:
-        self.socket = socket
-        self.peer = peer
-        self.fd = int(socket.get(zmq.FD))
-        self.scheduled = False  # to receive in the next turn of the loop
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.port: Port | None = None  # None: waiting
+        self.failures = 0  # handshakes in a row
+        self.since = 0.0  # when the connection was made whose handshake is under way
+        self.timer: asyncio.TimerHandle | None = None  # for the next attempt
 
-
-# ------------------------------------------------------------------------------------------------ addresses
-def _check_address(address: str, *, bind: bool = False) -> None:
-    tcp = _TCP.fullmatch(address)
-    if tcp:
-        host, port = tcp.groups()
-        if (bind and port in ("*", "0")) or (port != "*" and 0 < int(port) < 65536 and (bind or host != "*")):
-            return
-    elif _IPC.fullmatch(address):
-        return
-    raise UsageError(f"{address!r} is not an address; write tcp://host:port, tcp://[ipv6]:port or ipc:///path")
-
-
-def _is_local(address: str) -> bool:
-    tcp = _TCP.fullmatch(address)
-    if not tcp or tcp[1] == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(tcp[1].strip("[]")).is_loopback
-    except ValueError:  # a name
-        return False
-
-
-def _listen(socket: zmq.Socket[bytes], address: str) -> None:
-    path = address.removeprefix("ipc://")
-    if path != address and _is_served(path):  # ZeroMQ would take the path away from the one who serves it
-        raise UsageError(f"{address} is in use; bind to another path")
-    try:
-        socket.bind(address)
-    except zmq.ZMQError as error:
-        if error.errno == zmq.EADDRINUSE:
-            raise UsageError(f"{address} is in use; bind to another port, or to :* for any free one") from error
-        hint = "; is it an address of this machine?" if error.errno in (zmq.EADDRNOTAVAIL, errno.ENODEV) else ""
-        raise UsageError(f"cannot listen at {address}: {zmq.strerror(error.errno or 0)}{hint}") from error
-
-
-def _is_served(path: str) -> bool:
-    with sockets.socket(sockets.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except OSError:
-            return False
-    return True
-
-
-def _default_route() -> str:
-    """Return the address of the interface that leads elsewhere; loopback if none does. Sends nothing."""
-    with sockets.socket(sockets.AF_INET, sockets.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # an address reserved for documentation (RFC 5737)
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    def cancel(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
