@@ -1,0 +1,129 @@
+"""``mpirun aiohpo worker --transport mpi`` with real ranks: one search, and what happens when one of them goes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mpi_launch import launch, why_not
+from processes import until
+
+from aiohpo.inspect import open_run
+
+pytestmark = [pytest.mark.smoke, pytest.mark.skipif(bool(why_not()), reason=why_not())]
+
+STUDY = """
+import time
+from aiohpo import Float, Space, Study
+
+def objective(trial):
+    for _ in trial.steps():
+        time.sleep(0.03)
+        trial.report((trial["x"] - 0.3) ** 2)
+
+study = Study(objective, Space(x=Float(0, 1)), max_steps=5, searcher="random", evaluator="thread")
+"""
+TRIALS = 80
+
+
+class Job:
+    """Four ranks of one search, their output and what their run directory holds."""
+
+    def __init__(self, process: subprocess.Popen[bytes], place: Path) -> None:
+        self.process = process
+        self.log = place / "log"
+        self.run = place / "run"
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def pid(self, rank: int) -> int:
+        found = re.search(rf"\(pid (\d+)\) listens on mpi://{rank}\b", self.output)
+        assert found, self.output
+        return int(found[1])
+
+    def shown(self) -> dict[str, Any]:
+        return dict(open_run(self.run).as_dict())
+
+    def all_at_work(self) -> bool:
+        """Whether each of the four has finished a trial."""
+        if not (self.run / "study.json").exists():
+            return False
+        return len({trial["worker"] for trial in self.shown()["trials"] if trial["status"] == "finished"}) == 4
+
+    def ends(self) -> int:
+        """The exit code of mpirun."""
+        try:
+            return self.process.wait(90)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"mpirun does not end:\n{self.output}") from None
+
+
+@contextmanager
+def job(place: Path, *flags: str) -> Iterator[Job]:
+    """Start a search on four ranks."""
+    (place / "train.py").write_text(STUDY)
+    command = [sys.executable, "-m", "aiohpo", "worker", str(place / "train.py"), "--transport", "mpi"]
+    limits = ["--trials", str(TRIALS), "--dir", str(place / "run")]
+    process = launch(4, *command, *limits, flags=flags, log=place / "log")
+    try:
+        yield Job(process, place)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(10)
+
+
+def check_complete(ran: Job, survivors: int) -> dict[str, Any]:
+    """The budget is met exactly, and everybody who stayed knows all of it."""
+    shown = ran.shown()
+    finished = [trial for trial in shown["trials"] if trial["status"] == "finished"]
+    assert len(finished) == TRIALS
+    assert {trial["status"] for trial in shown["trials"]} <= {"finished", "lost", "surplus"}
+    assert ran.output.count(f"{TRIALS} finished") == survivors, ran.output
+    return shown
+
+
+def test_four_ranks_are_one_search(tmp_path: Path) -> None:
+    """Four ranks share one budget, all of them work, and the job ends well."""
+    with job(tmp_path) as ran:
+        assert ran.ends() == 0, ran.output
+        shown = check_complete(ran, survivors=4)
+        assert sorted(worker["rank"] for worker in shown["workers"]) == [0, 1, 2, 3]
+        assert len({trial["worker"] for trial in shown["trials"]}) == 4
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [("--with-ft", "ulfm"), ("--with-ft", "ulfm", "--mca", "btl", "self,tcp"), ("--enable-recovery",)],
+    ids=["ulfm", "ulfm over tcp", "recovery"],
+)
+def test_a_killed_rank_does_not_stop_the_others(tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """After kill -9 of a rank the others meet the budget, nothing the dead one reported is lost, and the job ends."""
+    with job(tmp_path, *flags) as ran:
+        until(ran.all_at_work)
+        victim = next(worker for worker in ran.shown()["workers"] if worker["rank"] == 2)
+        os.kill(ran.pid(2), signal.SIGKILL)
+        before = {t["id"] for t in ran.shown()["trials"] if t["worker"] == victim["id"] and t["status"] == "finished"}
+        assert ran.ends() == 0, ran.output
+        shown = check_complete(ran, survivors=3)
+        assert before <= {trial["id"] for trial in shown["trials"] if trial["status"] == "finished"}
+
+
+def test_a_rank_that_leaves_early_waits_out_of_the_way(tmp_path: Path) -> None:
+    """Without any flag a rank may leave in good order: it stays as an idle process, so mpirun lets the others live."""
+    with job(tmp_path) as ran:
+        until(ran.all_at_work)
+        os.kill(ran.pid(2), signal.SIGTERM)
+        assert ran.ends() == 130, ran.output
+        check_complete(ran, survivors=3)
+        assert "stopped: " in ran.output
