@@ -41,8 +41,17 @@ class Geometry:
     @staticmethod
     def nearest(A: NDArray[np.float32], B: NDArray[np.float32]) -> FloatArray:
         """Return (n,): the distance of each embedded row of ``A`` (n, e) to the nearest of ``B`` (m, e)."""
-        # |a - b|^2 = |a|^2 - 2ab + |b|^2, as one matrix product
-        square = A @ (-2.0 * B.T)
-        square += np.einsum("ij,ij->i", B, B)
-        nearest = square.min(axis=1) + np.einsum("ij,ij->i", A, A)
-        return np.sqrt(np.maximum(nearest, 0.0)).astype(np.float64)
+        square = _relative(A, B).min(axis=1) + np.einsum("ij,ij->i", A, A)
+        return np.sqrt(np.maximum(square, 0.0)).astype(np.float64)
+
+    @staticmethod
+    def which_nearest(A: NDArray[np.float32], B: NDArray[np.float32]) -> NDArray[np.intp]:
+        """Return (n,): which row of ``B`` is nearest to each row of ``A``."""
+        return _relative(A, B).argmin(axis=1)
+
+
+def _relative(A: NDArray[np.float32], B: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the squared distances |a - b|^2 (n, m) less |a|^2, as one matrix product."""
+    square = A @ (-2.0 * B.T)
+    square += np.einsum("ij,ij->i", B, B)
+    return square

@@ -1,25 +1,22 @@
-"""Predicted candidates, and what is left of their promise when others take some of them.
+"""Predicted candidates: what a fit leaves behind, and what suggestions are taken from.
 
-A pool is what :meth:`ADBOSearcher.fit` returns: candidates with the model's prediction for each. Between two fits
-workers take configurations; the model need not be trained again to know that the neighbourhood of a running
-one has become less interesting. Two configurations are *close* as far as they share leaves:
+How uncertain a candidate's loss is has two parts,
 
-    w(x, x') = share of the trees in which x and x' fall into the same leaf     (Breiman's proximity)
+    sigma(x) = forest's standard deviation at x + lambda gap(x)
 
-When x' is taken, the prediction at every x moves to what it would be if x' had been observed with the value l,
+where gap(x) is the distance (:mod:`aiohpo_searchers.geometry`) to the nearest configuration that has been observed
+or is being evaluated. A forest is constant far from data and between neighbours, so its trees agree where nobody
+has looked; the second part is what a Gaussian process would add there. It is what carries the search: with
+lambda = 0 the medians after 200 evaluations are 9.8 on shifted Ackley-5 and 7.6 on shifted Levy-8, with 2 they
+are 1.4 and 0.24, with 4 2.6 and 1.3.
 
-    mu(x) <- mu(x) + w/2 (l - mu(x))        sigma(x) <- (1 - w) sigma(x)
-
-where l depends on the option ``pending``:
-
-    liar      the worst loss so far: stay away         believer  mu(x'): nothing but less uncertainty
-    random    a random observed loss                   none      as if nothing ran
+The gap also needs no new fit to know of configurations that were taken since the last: :meth:`Pool.take`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -30,70 +27,35 @@ if TYPE_CHECKING:
 
     from aiohpo.interfaces import FloatArray
 
-PENDING = ("none", "liar", "believer", "random")
-
 
 @dataclass(slots=True)
 class Pool:
-    """Candidates and their predictions.
+    """Candidates and their predictions, a row each.
 
-    units     (n, d) snapped rows
+    units     (n, d) snapped rows, distinct
     mean      (n,) predicted target
     std       (n,) its standard deviation by the forest
     gap       (n,) distance to the nearest row that was observed or taken
-    leaves    (trees, n)
     embedded  (n, e), see :class:`Geometry`
-    targets   (m,) of the observations, ascending
     """
 
     units: FloatArray
     mean: FloatArray
     std: FloatArray
     gap: FloatArray
-    leaves: NDArray[np.int32]
     embedded: NDArray[np.float32]
-    targets: FloatArray = field(repr=False)
 
-    def copy(self) -> Pool:
-        """Return a pool to take from; the arrays that :meth:`take` changes are its own."""
-        return Pool(
-            self.units,
-            self.mean.copy(),
-            self.std.copy(),
-            self.gap.copy(),
-            self.leaves,
-            self.embedded,
-            self.targets,
-        )
+    def __len__(self) -> int:
+        return len(self.units)
 
-    def extended(self, other: Pool) -> Pool:
-        """Return this pool and another one of the same model as one."""
+    def __add__(self, other: Pool) -> Pool:
+        return Pool(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
-        def joined(name: str, axis: int = 0) -> Any:
-            return np.concatenate([getattr(self, name), getattr(other, name)], axis=axis)
+    def select(self, which: NDArray[np.bool_]) -> Pool:
+        """Return a pool of some of the rows, with arrays of its own."""
+        return Pool(*(getattr(self, f.name)[which] for f in fields(self)))
 
-        return Pool(
-            joined("units"),
-            joined("mean"),
-            joined("std"),
-            joined("gap"),
-            joined("leaves", 1),
-            joined("embedded"),
-            self.targets,
-        )
-
-    def take(
-        self,
-        leaf: NDArray[np.int32],
-        embedded: NDArray[np.float32],
-        pending: str,
-        rng: np.random.Generator,
-        mean: float = 0.0,
-    ) -> None:
-        """Discount, in place, for a taken row that falls into ``leaf`` (trees,)."""
-        close = (self.leaves == leaf[:, None]).mean(axis=0)
-        if pending != "believer":
-            lie = self.targets[-1] if pending == "liar" else rng.choice(self.targets)
-            self.mean += 0.5 * close * (lie - self.mean)
-        self.std *= 1.0 - close
-        np.minimum(self.gap, Geometry.nearest(self.embedded, embedded[None]), out=self.gap)
+    def take(self, embedded: NDArray[np.float32]) -> None:
+        """Note, in place, that rows (k, e), given as embedded, have been taken."""
+        if len(embedded) and len(self):
+            np.minimum(self.gap, Geometry.nearest(self.embedded, embedded), out=self.gap)
