@@ -1,0 +1,163 @@
+"""Tests of the run directory: loading what any number of workers left there."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from histories import SPACE, batch_of, events_of, split
+
+from aiohpo.directory import RunDirectory, load_journals, read_study
+from aiohpo.events import Batch
+from aiohpo.interfaces import UsageError
+from aiohpo.journal import HEADER, Journal, pack_record
+from aiohpo.log import Log
+from aiohpo.view import View
+
+
+def definition(study: str = "a" * 16, **other):
+    return {"study": study, "metric": "loss", "mode": "min", "max_steps": None, "space": SPACE.to_dict(), **other}
+
+
+def write(path, name: str, batches: list[Batch]) -> None:
+    (path / "journal").mkdir(parents=True, exist_ok=True)
+    (path / "journal" / f"{name}.log").write_bytes(HEADER + b"".join(map(pack_record, batches)))
+
+
+def load(path, mend: bool = False):
+    log, view = Log(), View(SPACE, "loss", "min")
+    return log, view, load_journals(path, log, view, mend=mend)
+
+
+def test_a_new_directory_is_made_and_described(tmp_path):
+    """study.json is readable by people and machines, and keeps its identity when opened again."""
+    directory = RunDirectory(tmp_path / "a" / "b", definition())
+    found = json.loads((tmp_path / "a" / "b" / "study.json").read_text())
+    assert found["metric"] == "loss"
+    assert found["directory"] == directory.id
+    assert RunDirectory(tmp_path / "a" / "b", definition()).id == directory.id
+    assert [p.name for p in directory.path.glob("study.json*")] == ["study.json"]
+    assert repr(directory) == f"<RunDirectory {directory.path}>"
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"metric": "score"}, "its metric is 'loss', this study's is 'score'"),
+        ({"mode": "max"}, "its mode is 'min', this study's is 'max'"),
+        ({"space": {}}, "its parameter 'x' is .*, this study's is not there"),
+    ],
+)
+def test_another_studys_directory_names_what_differs(tmp_path, other, message):
+    """Opening with another study is refused with the difference and a remedy."""
+    RunDirectory(tmp_path, definition())
+    with pytest.raises(UsageError, match=f"holds another study: {message}.*Use another directory"):
+        RunDirectory(tmp_path, definition("b" * 16, **other))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot read"),
+        ("{", "cannot read"),
+        ("[]", "has format None"),
+        ('{"format": 99}', "has format 99"),
+        ('{"format": 1}', "lacks 'study'"),
+    ],
+)
+def test_a_damaged_description_is_one_clear_error(tmp_path, text, message):
+    """A study.json that cannot be used is named."""
+    (tmp_path / "study.json").write_text(text)
+    with pytest.raises(UsageError, match=message):
+        read_study(tmp_path)
+
+
+def test_no_run_directory_is_a_usage_error(tmp_path):
+    """A directory without study.json is none."""
+    with pytest.raises(UsageError, match="is not a run directory"):
+        read_study(tmp_path)
+
+
+def test_a_read_only_place_is_a_usage_error(tmp_path, monkeypatch):
+    """Where nothing can be written, the error names the place and a remedy."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, os.strerror(13))
+
+    monkeypatch.setattr("pathlib.Path.write_text", refuse)
+    with pytest.raises(UsageError, match=r"cannot use .* as a run directory: Permission denied.*writable directory"):
+        RunDirectory(tmp_path / "run", definition())
+
+
+def test_all_workers_journals_load(tmp_path):
+    """Each worker's trials are there, and a worker whose file nobody holds is gone."""
+    write(tmp_path, "ann", split(batch_of("ann", events_of(3)), 2))
+    write(tmp_path, "bob", [batch_of("bob", events_of(2))])
+    (tmp_path / "journal" / "new.log").write_bytes(b"")
+    held = Journal(tmp_path / "journal" / "cid.log")
+    log, view, loaded = load(tmp_path)
+    assert log.vector() == {"ann": 7, "bob": 5}
+    assert view.n_ended == 5
+    assert loaded.gone == {"ann", "bob", "new"}
+    assert loaded.damage == ()
+    held.close()
+
+
+@pytest.mark.parametrize("order", [("aaa", "zzz"), ("zzz", "aaa")])
+def test_copies_of_an_origin_in_several_files_make_it_whole(tmp_path, order):
+    """Parts of one worker's log, spread over files in any order and overlapping, give the log."""
+    whole = batch_of("ann", events_of(5))
+    first, second = order
+    write(tmp_path, first, [Batch("ann", 1, whole.raws[:6])])
+    write(tmp_path, second, [Batch("ann", 4, whole.raws[3:])])
+    log, view, loaded = load(tmp_path)
+    assert log.vector() == {"ann": 11}
+    assert log.batch("ann", 1) == whole
+    assert view.n_ended == 5
+    assert loaded.damage == ()
+
+
+def test_behind_a_corrupt_record_everything_else_counts(tmp_path):
+    """Events behind damage are read though the log has a gap; another file's copy fills it."""
+    batches = split(batch_of("ann", events_of(4)), 1)
+    write(tmp_path, "ann", batches)
+    path = tmp_path / "journal" / "ann.log"
+    data = bytearray(path.read_bytes())
+    data[len(HEADER) + sum(len(pack_record(b)) for b in batches[:3]) + 14] ^= 1
+    path.write_bytes(data)
+    log, view, loaded = load(tmp_path, mend=True)
+    assert log.vector() == {"ann": 3}
+    assert view.n_ended == 3
+    assert [d.torn for d in loaded.damage] == [False]
+    assert path.read_bytes() == bytes(data), "what lies behind must not be cut off"
+    write(tmp_path, "bob", batches[2:5])
+    log, view, _ = load(tmp_path)
+    assert log.vector() == {"ann": 9}
+    assert view.n_ended == 4
+
+
+def test_torn_ends_are_mended_only_when_asked_and_only_of_the_gone(tmp_path):
+    """A reader reports a torn end; a run cuts it off; a living writer's is left in peace."""
+    write(tmp_path, "ann", [batch_of("ann", events_of(1)), batch_of("ann", events_of(2)[3:], first=4)])
+    path = tmp_path / "journal" / "ann.log"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-3])
+    for mend, size in ((False, len(whole) - 3), (True, len(pack_record(batch_of("ann", events_of(1)))) + len(HEADER))):
+        log, _, loaded = load(tmp_path, mend)
+        assert log.vector() == {"ann": 3}
+        assert [d.torn for d in loaded.damage] == [True]
+        assert path.stat().st_size == size
+    path.write_bytes(whole[:-3])
+    writer = Journal(path)
+    assert load(tmp_path, mend=True)[2].damage == ()
+    assert path.stat().st_size == len(whole) - 3
+    writer.close()
+
+
+def test_what_is_no_event_does_not_spoil_a_file(tmp_path):
+    """A record with a right checksum and wrong contents is passed over."""
+    write(tmp_path, "ann", [Batch("bob", 1, (b"\xc1",)), batch_of("ann", events_of(1))])
+    log, view, _ = load(tmp_path)
+    assert log.vector() == {"ann": 3}
+    assert view.n_ended == 1

@@ -1,0 +1,252 @@
+"""Tests of the worker without its shell."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+from event_strategies import events, frames, mutations
+from histories import SPACE, batch_of, events_of
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from aiohpo.claims import MOST_LOSSES
+from aiohpo.effects import Abort, Notice, Persist, Publish, Send
+from aiohpo.events import Batch, Claimed, Ended, Goal, Lost, Proposed, encode_event
+from aiohpo.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
+from aiohpo.log import Log
+from aiohpo.trial import Status
+from aiohpo.view import View
+from aiohpo.worker_state import WorkerState
+
+STUDY = "abcdef0123456789"
+TAG = bytes.fromhex(STUDY)[:4]
+
+
+def worker(me: str = "ann", study: str = STUDY, journal: str = "") -> WorkerState:
+    state = WorkerState(
+        me=me,
+        view=View(SPACE, "loss", "min"),
+        log=Log(),
+        study=study,
+        address=f"addr-{me}",
+        seed=0,
+        now=0.0,
+        shared_journal=journal,
+    )
+    state.begin(0.0, "host", 1, None)
+    return state
+
+
+def tell(state: WorkerState, origin: str, *given_events, now: float = 1.0) -> list:
+    """Let a peer tell the next events of ``origin``; return the effects."""
+    first = state.log.count(origin) + 1
+    batch = Batch(origin, first, tuple(map(encode_event, given_events)))
+    state.receive(now, f"addr-{origin}", encode_frame(TAG, Events((batch,))))
+    return state.drain()
+
+
+def check(state: WorkerState, own: int) -> None:
+    """What must hold whatever arrived."""
+    assert state.log.count("ann") == own
+    view = View(SPACE, "loss", "min")
+    for origin in state.log.origins:
+        for _, seq, event in state.log.events(origin):
+            view.apply(origin, seq, event)
+    assert list(view.records()) == list(state.view.records())
+    segment = state.propose(0.0, (0.5,))
+    state.end(1.0, segment, "finished", step=0, seconds=1.0, value=0.5)
+    peer = worker("bob")
+    for batch in state.log.missing({}, 1 << 30):
+        if batch.origin == "ann":
+            tell(peer, "ann", *[seen.event for seen in state.log.events("ann")])
+    assert peer.log.count("ann") == own + 2, "what this worker says must remain understandable to others"
+
+
+@given(st.lists(frames.map(lambda f: encode_frame(TAG, f)).flatmap(lambda b: st.just(b) | mutations(b)), max_size=8))
+@settings(max_examples=250)
+def test_no_frame_breaks_a_worker(datas):
+    """Arbitrary and damaged frames from anybody never raise, and the worker works on, understood by others."""
+    state = worker()
+    for i, data in enumerate(datas):
+        state.receive(float(i), f"addr-{i % 3}", data)
+        state.tick(i + 0.5)
+        state.drain()
+        assert state.next_deadline() > i - 10
+    check(state, 1)
+
+
+@given(st.lists(events, max_size=12), st.lists(events, max_size=12), st.data())
+@settings(max_examples=250)
+def test_no_event_breaks_a_worker(bobs, cids, data):
+    """Any valid events of peers, about its own trials too, never raise, and what it runs can still be ended."""
+    state = worker()
+    segment = state.propose(0.0, (0.25,))
+    for origin, given_events in (("bob", bobs), ("cid", cids)):
+        aimed = [
+            type(e)(
+                *[
+                    ("ann", 2) if n == "trial" and data.draw(st.booleans()) else getattr(e, n)
+                    for n in e.__struct_fields__
+                ]
+            )
+            for e in given_events
+        ]
+        tell(state, origin, *aimed)
+    state.tick(5.0)
+    state.yield_up(6.0, segment, step=1, seconds=1.0)
+    if segment.trial in state.segments:
+        state.end(7.0, segment, "finished", step=1, seconds=1.0, value=1.0)
+    state.takeover(8.0)
+    state.drain()
+    gc.collect()
+
+
+def test_what_is_said_is_journalled_first():
+    """Persist comes before the same event's publication."""
+    state = worker()
+    state.receive(0.0, "addr-bob", encode_frame(TAG, Hello(FORMAT, STUDY, "bob", 0, "addr-bob", "addr-ann", False)))
+    state.drain()
+    state.propose(0.0, (0.5,))
+    state.tick(10.0)
+    kinds = [type(e) for e in state.drain()]
+    assert kinds.index(Persist) < kinds.index(Publish)
+
+
+def test_foreign_frames_are_answered_with_an_introduction():
+    """Frames of another study are dropped and counted, noticed once, and answered with a hello."""
+    state = worker()
+    state.drain()
+    effects = []
+    for i in range(5):
+        state.receive(i * 0.1, "addr-bob", encode_frame(b"\xff\xff\xff\xff", Ping(0.0)))
+        effects += state.drain()
+    assert state.counters.foreign == 5
+    assert len([e for e in effects if isinstance(e, Notice)]) == 1
+    assert len([e for e in effects if isinstance(e, Send) and isinstance(e.frame, Hello)]) == 1
+
+
+def test_malformed_frames_are_counted():
+    """Junk is dropped with one notice."""
+    state = worker()
+    state.drain()
+    for _ in range(3):
+        state.receive(0.0, "addr-bob", bytes([FORMAT]) + TAG + b"\xc1\xc1")
+    assert state.counters.malformed == 3
+    assert len([e for e in state.drain() if isinstance(e, Notice)]) == 1
+
+
+def test_an_earlier_claim_aborts_the_later():
+    """When somebody's smaller claim of the same attempt is heard, the segment is given up without a word."""
+    state = worker("zoe")
+    tell(state, "bob", Goal(1, 9), Proposed(2, 0.0, (0.5,), 1))
+    row = state.takeover(1.0)
+    assert row is not None
+    segment = state.claim(1.0, row)
+    effects = tell(state, "cid", Claimed(3, 0.0, ("bob", 2), 0))
+    [abort] = [e for e in effects if isinstance(e, Abort)]
+    assert abort.trial == ("bob", 2)
+    assert "cid took it over" in abort.why
+    count = state.log.count("zoe")
+    state.yield_up(2.0, segment, step=0, seconds=1.0)
+    assert state.log.count("zoe") == count
+    assert state.view.status(row) is Status.RUNNING
+    assert state.segments == {}
+
+
+def test_a_result_from_elsewhere_aborts():
+    """When the trial's result arrives from another worker, running on is pointless."""
+    state = worker()
+    segment = state.propose(0.0, (0.5,))
+    effects = tell(state, "bob", Ended(9, segment.trial, 0, "finished", 0, 0.5))
+    assert "its result arrived" in next(e for e in effects if isinstance(e, Abort)).why
+
+
+def test_the_living_object_to_being_declared_lost():
+    """A worker whose segment was declared lost claims the next attempt and goes on."""
+    state = worker()
+    segment = state.propose(0.0, (0.5,))
+    tell(state, "bob", Lost(9, segment.trial, 0))
+    assert segment.attempt == 1
+    assert state.view.owner(segment.row) == "ann"
+    assert state.view.status(segment.row) is Status.RUNNING
+    state.end(2.0, segment, "finished", step=0, seconds=1.0, value=0.1)
+    assert state.view.status(segment.row) is Status.FINISHED
+
+
+def test_proposals_behind_the_line_are_withdrawn():
+    """A worker that hears that the budget was filled by earlier proposals cancels its own."""
+    state = worker("zoe")
+    state.set_goal(1)
+    segment = state.propose(0.0, (0.5,))
+    effects = tell(state, "bob", Proposed(1, 0.0, (0.6,)))
+    assert [e.trial for e in effects if isinstance(e, Abort)] == [segment.trial]
+    state.yield_up(1.0, segment, step=0, seconds=1.0)
+    assert state.view.status(segment.row) is Status.CANCELLED
+    assert not state.may_propose()
+    assert not state.met()
+    tell(state, "bob", Ended(2, 1, 0, "finished", 0, 0.5))
+    assert state.met()
+
+
+def test_the_dead_workers_trial_is_declared_lost_and_taken_over():
+    """A segment whose owner left is released by an observer and can be claimed, from its next attempt."""
+    state = worker()
+    tell(state, "bob", *events_of(1)[:2])
+    state.leases.gone.add("bob")
+    for now in (2.0, 3.0, 10.0):
+        state.tick(now)
+    row = state.takeover(11.0)
+    assert row is not None
+    assert state.view.status(row) is Status.LOST
+    assert state.claim(11.0, row).attempt == 1
+    assert not state.idle()
+
+
+def test_a_trial_that_takes_worker_after_worker_with_it_is_given_up():
+    """After five losses nobody takes a trial over, and it keeps no search from ending; releases do not count."""
+    state = worker()
+    tell(state, "bob", Proposed(1, 0.0, (0.5,)))
+    for attempt in range(10):
+        tell(
+            state,
+            "bob",
+            Ended(3 * attempt + 3, 1, attempt, "released", 0),
+            Claimed(3 * attempt + 4, 0.0, 1, attempt + 1),
+        )
+    for attempt in range(10, 10 + MOST_LOSSES + 1):
+        t = 3 * attempt + 50
+        tell(state, "bob", Lost(t, 1, attempt))
+        taken = state.takeover(2.0) is not None
+        assert taken == (attempt < 10 + MOST_LOSSES)
+        assert state.idle() != taken
+        if taken:
+            tell(state, "bob", Claimed(t + 1, 0.0, 1, attempt + 1))
+
+
+def test_recovered_events_are_taken_and_passed_on():
+    """What a dead peer's journal holds beyond what was heard is merged and flooded; junk is counted."""
+    state = worker()
+    state.recover(1.0, batch_of("bob", events_of(2)))
+    assert state.view.n_ended == 2
+    state.recover(1.0, Batch("bob", 6, (b"\xc1",)))
+    assert state.counters.malformed == 1
+
+
+@pytest.mark.parametrize(("journal", "kept"), [("shared", False), ("elsewhere", True)])
+def test_only_events_that_nobody_else_writes_here_are_journalled(journal, kept):
+    """Events of a worker that writes to the same directory are not written twice."""
+    state = worker(journal="shared")
+    state.drain()
+    effects = tell(state, "bob", *events_of(1, journal=journal))
+    assert any(isinstance(e, Persist) for e in effects) == kept
+
+
+def test_a_vector_question_is_answered_with_everything():
+    """An eager, empty vector gets all that is held."""
+    state = worker()
+    state.drain()
+    state.receive(0.0, "addr-bob", encode_frame(TAG, Vector({}, True, False)))
+    sent = [e.frame for e in state.drain() if isinstance(e, Send) and isinstance(e.frame, Events)]
+    assert [len(b.raws) for frame in sent for b in frame.batches] == [1]
+    assert repr(state) == "<WorkerState ann: <View 0 ended, 0 running>, <Membership of ann: alone>>"
