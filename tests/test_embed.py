@@ -1,0 +1,154 @@
+"""Tests of a worker inside somebody's own event loop."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from aiohpo import Float, Space, Study, UsageError, Worker
+
+SPACE = Space(x=Float(0.0, 1.0))
+
+
+async def objective(trial):
+    await asyncio.sleep(0.005)
+    return trial["x"]
+
+
+def study(function=objective, **options):
+    return Study(function, SPACE, **{"searcher": "random", **options})
+
+
+async def bounded(awaitable):
+    return await asyncio.wait_for(awaitable, 30)
+
+
+async def test_a_worker_gives_every_trial_of_the_swarm_once():
+    """Iterating over one of two workers yields each trial that anybody ended, exactly once, and then ends."""
+    ids: list[str] = []
+
+    async def follow() -> None:
+        async with Worker(study(), trials=15) as first, Worker(study(), join=[first.address], trials=15) as second:
+            async for trial in first:
+                ids.append(trial.id)
+            result = await second.wait()
+            known = {t.id for t in result.trials if t.status in ("finished", "surplus")}
+            assert len({t.worker for t in result.trials}) == 2
+            assert sum(t.status == "finished" for t in result.trials) == 15
+            assert set(ids) <= known
+
+    await bounded(follow())
+    assert len(ids) == len(set(ids)) >= 15
+
+
+async def test_iterating_late_starts_with_what_is_there():
+    """Trials that ended before the iteration began are given first."""
+
+    async def late() -> list[float | None]:
+        async with Worker(study(), trials=5) as worker:
+            await worker.wait()
+            return [trial.value async for trial in worker]
+
+    values = await bounded(late())
+    assert len(values) == 5
+
+
+async def test_leaving_early_releases_the_running_trial(tmp_path):
+    """Leaving the block ends the worker in good order; the next run goes on from there."""
+    started = asyncio.Event()
+
+    async def hang(trial):
+        started.set()
+        await asyncio.sleep(3600)
+
+    async def leave() -> None:
+        async with Worker(study(hang, directory=tmp_path / "run"), trials=3) as worker:
+            await started.wait()
+            assert worker.best is None
+            assert repr(worker) == f"<Worker {worker.id} of {worker.study!r}>"
+
+    await bounded(leave())
+    result = await bounded(study(directory=tmp_path / "run").arun(trials=3))
+    assert result.counts == {"finished": 3}
+
+
+async def test_what_breaks_the_worker_is_raised_on_leaving():
+    """A searcher that raises ends the iteration, and the block raises its error."""
+
+    class Broken:
+        def setup(self, space, seed, identity):
+            pass
+
+        def ask(self, view, rng, n=1):
+            raise ZeroDivisionError("in ask")
+
+    async def use() -> None:
+        async with Worker(study(searcher=Broken()), trials=3) as worker:
+            async for _ in worker:
+                pass
+
+    with pytest.raises(ZeroDivisionError, match="in ask"):
+        await bounded(use())
+
+
+async def test_an_error_in_the_block_comes_first():
+    """What the user's own code raises inside the block is not hidden."""
+
+    async def use() -> None:
+        async with Worker(study(), trials=3):
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await bounded(use())
+
+
+async def test_stop_ends_it_and_marks_the_result():
+    """stop() makes the worker finish; its result says that it was interrupted."""
+
+    async def hang(trial):
+        await asyncio.sleep(3600)
+
+    async def use() -> None:
+        async with Worker(study(hang), trials=3) as worker:
+            worker.stop()
+            result = await worker.wait()
+            assert result.interrupted
+            assert worker.result.interrupted
+
+    await bounded(use())
+
+
+async def test_workers_meet_by_directory(tmp_path):
+    """Workers that name the same directory find each other, and take their cards away when they leave."""
+
+    async def use() -> None:
+        meet = [f"file://{tmp_path}/peers"]
+        async with Worker(study(), join=meet, trials=30) as a, Worker(study(), join=meet, trials=30) as b:
+            await asyncio.gather(a.wait(), b.wait())
+            assert len({t.worker for t in a.result.trials}) == 2
+        assert list((tmp_path / "peers").glob("*.address")) == []
+
+    await bounded(use())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"join": "inproc://x"}, "join is a list of addresses"),
+        ({"trials": 0}, "trials must be"),
+        ({"transport": "tcp"}, "no transport named 'tcp'"),
+        ({"join": ["file:relative"]}, "file:///absolute/path"),
+    ],
+)
+def test_bad_arguments(options, message):
+    """Each wrong argument is one clear error before anything starts."""
+    with pytest.raises(UsageError, match=message):
+        Worker(study(), **options)
+
+
+async def test_a_place_that_cannot_be_met_in_closes_everything(tmp_path):
+    """When no card can be left the error is raised and the worker is closed again."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot leave an address"):
+        await bounded(Worker(study(), join=[f"file://{tmp_path}/file"], trials=1).__aenter__())

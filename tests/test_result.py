@@ -1,0 +1,73 @@
+"""Tests of what a search found."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+from histories import SPACE
+
+from aiohpo.events import Ended, Proposed, Reported
+from aiohpo.interfaces import UsageError
+from aiohpo.result import Result
+from aiohpo.view import View
+
+
+def view() -> View:
+    v = View(SPACE, "loss", "min")
+    events = [
+        Proposed(1, 10.0, (0.25,)),
+        Ended(2, 1, 0, "finished", 3, 0.5, 1.5, {"aux": 2.0}),
+        Proposed(3, 11.0, (0.75,)),
+        Ended(4, 3, 0, "failed", 0, None, 0.5, None, "boom", "traceback"),
+        Proposed(5, 12.0, (0.5,)),
+        Reported(6, 5, 0, 1, 0.75),
+    ]
+    for seq, event in enumerate(events, start=1):
+        v.apply("ann", seq, event)
+    return v
+
+
+def test_a_result_is_a_snapshot():
+    """Later events do not change a result that was taken before."""
+    v = view()
+    result = Result(v)
+    v.apply("ann", 7, Ended(7, 5, 0, "finished", 1, 0.1))
+    assert [t.status for t in result.trials] == ["finished", "failed", "running"]
+    assert result.best is not None
+    assert (result.best.value, result.best_config) == (0.5, {"x": 0.25})
+    assert result.counts == {"finished": 1, "failed": 1, "running": 1}
+    assert Result(v).best_config == {"x": 0.5}
+
+
+def test_without_a_success_there_is_no_best_configuration():
+    """Asking for the best of nothing is an error that says what there is instead."""
+    result = Result(View(SPACE, "loss", "min"))
+    assert result.best is None
+    with pytest.raises(UsageError, match=r"no trial has a loss yet \(no trials\)"):
+        _ = result.best_config
+
+
+def test_repr_is_a_status_line():
+    """The repr says how it went."""
+    assert repr(Result(view())) == "<Result best loss 0.5, 1 failed, 1 finished, 1 running>"
+    assert repr(Result(view(), interrupted=True)).endswith(", interrupted>")
+    assert repr(Result(View(SPACE, "loss", "min"))) == "<Result no result, no trials>"
+
+
+def test_data_frames_have_one_row_per_trial():
+    """Columns are the record's, then configuration and metrics by name."""
+    pytest.importorskip("pandas")
+    frame = Result(view()).to_dataframe()
+    assert list(frame["status"]) == ["finished", "failed", "running"]
+    assert list(frame["config.x"]) == [0.25, 0.75, 0.5]
+    assert frame["metric.aux"][0] == 2.0
+    assert frame["error"][1] == "boom"
+    assert len(Result(View(SPACE, "loss", "min")).to_dataframe()) == 0
+
+
+def test_data_frames_need_pandas(monkeypatch):
+    """Without pandas the error says how to get it."""
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(UsageError, match="pip install 'aiohpo\\[pandas\\]'"):
+        Result(view()).to_dataframe()

@@ -1,0 +1,340 @@
+"""Tests of the worker's shell, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from aiohpo import Float, Space, Study
+from aiohpo.events import Ended, Lost
+from aiohpo.interfaces import Identity
+from aiohpo.parts import Limits
+from aiohpo.testing import SimNetwork, run
+from aiohpo.worker import PeerWorker
+
+SPACE = Space(x=Float(0.0, 1.0))
+
+
+class Draws:
+    """Uniform draws, at most ``most`` of them."""
+
+    def __init__(self, most: int = 1 << 30) -> None:
+        self.left = most
+
+    def setup(self, space, seed, identity):
+        self.space = space
+
+    def ask(self, view, rng, n=1):
+        self.left -= 1
+        return self.space.decode(self.space.sample(rng, n)) if self.left >= 0 else []
+
+
+class Learner(Draws):
+    """A searcher whose fit returns how much it saw; ``fails`` makes it raise."""
+
+    def __init__(self, fails: bool = False) -> None:
+        super().__init__()
+        self.fails = fails
+        self.adopted: list[int] = []
+
+    def fit(self, observations):
+        if self.fails:
+            raise ArithmeticError("cannot fit")
+        return len(observations.y)
+
+    def adopt(self, state):
+        self.adopted.append(state)
+
+
+async def second(trial):
+    await asyncio.sleep(1.0)
+    return trial["x"]
+
+
+def swarm(network: SimNetwork, n: int, function=second, limits: Limits | None = None, **options) -> list[PeerWorker]:
+    """``n`` workers that know the first one's address."""
+    study = Study(function, SPACE, **{"searcher": Draws(), **options})
+    names = [f"{i:012x}" for i in range(1, n + 1)]
+    first = network.endpoint(names[0])
+    return [
+        study.peer(
+            limits=limits or Limits(trials=4),
+            transport=first if i == 0 else network.endpoint(name),
+            join=[first.address] if i else [],
+            identity=Identity(name, i, n),
+        )
+        for i, name in enumerate(names)
+    ]
+
+
+def play(main: Callable, seed: int = 0, **options):
+    """Run ``main(*peers)`` with started workers, then close them."""
+
+    async def whole():
+        network = SimNetwork(seed=seed)
+        peers = swarm(network, **options)
+        for peer in peers:
+            await peer.start()
+        try:
+            return await main(*peers)
+        finally:
+            for peer in peers:
+                await peer.aclose()
+
+    return run(whole, seed=seed, timeout=1000.0)
+
+
+def counts(peer: PeerWorker) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for record in peer.view.records():
+        found[record.status] = found.get(record.status, 0) + 1
+    return found
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_a_swarm_ends_with_exactly_its_budget(n):
+    """Workers share one budget; each evaluates, all know all, and nobody works longer than needed."""
+
+    async def main(*peers):
+        await asyncio.gather(*(peer.run() for peer in peers))
+        await asyncio.sleep(5.0)
+        assert all(counts(peer)["finished"] == 10 for peer in peers)
+        assert asyncio.get_running_loop().time() < 10 / n + 8
+        assert all(peer.busy_seconds >= 1.0 for peer in peers)
+
+    play(main, n=n, limits=Limits(trials=10))
+
+
+def test_a_trial_that_hangs_times_out():
+    """The trial timeout makes it a failed trial and frees the worker."""
+
+    async def hang(trial):
+        await asyncio.sleep(1e6)
+
+    async def main(peer):
+        await peer.run()
+        [record] = peer.view.records()
+        assert record.status == "failed"
+        assert record.error == "timed out after 3 s (the trial timeout)"
+        assert record.seconds == pytest.approx(3.0)
+
+    play(main, n=1, function=hang, limits=Limits(trials=1, trial_timeout=3.0))
+
+
+def test_the_time_limit_ends_it_and_releases():
+    """At the limit the running trial is given up for others, not failed."""
+
+    async def main(peer):
+        await peer.run()
+        assert asyncio.get_running_loop().time() == pytest.approx(2.5, abs=0.1)
+        assert counts(peer) == {"finished": 2, "lost": 1}
+        assert not peer.stopped
+
+    play(main, n=1, limits=Limits(seconds=2.5))
+
+
+def test_a_target_reached_by_one_ends_all():
+    """When anybody reaches the target all workers end as soon as they hear."""
+
+    async def main(*peers):
+        await asyncio.gather(*(peer.run() for peer in peers))
+        assert any(peer.view.best_loss <= 0.1 for peer in peers)
+        ended = sum(status == "finished" for status in (r.status for r in peers[0].view.records()))
+        assert ended < 100
+
+    play(main, n=3, limits=Limits(trials=10_000, target=0.1))
+
+
+def test_an_exhausted_searcher_ends_the_search_when_the_last_trial_did():
+    """Without budget the search lasts until the searchers have no more and nothing runs anywhere."""
+
+    async def main(*peers):
+        await asyncio.gather(*(peer.run() for peer in peers))
+        await asyncio.sleep(5.0)
+        assert counts(peers[0]) == {"finished": 6}
+        assert all(peer.exhausted for peer in peers)
+
+    play(main, n=2, searcher=Draws(3), limits=Limits())
+
+
+def test_what_a_searcher_raises_ends_the_worker_with_it():
+    """An error in ask or fit surfaces from run(), and the worker can still be closed."""
+
+    class Broken(Draws):
+        def ask(self, view, rng, n=1):
+            raise ZeroDivisionError("in ask")
+
+    async def main(peer):
+        with pytest.raises((ZeroDivisionError, ArithmeticError)):
+            await peer.run()
+
+    play(main, n=1, searcher=Broken())
+    play(main, n=1, searcher=Learner(fails=True))
+
+
+def test_models_are_refitted_while_trials_run():
+    """A learning searcher adopts models of more and more results, and a suggestion knows the newest."""
+
+    async def main(peer):
+        await peer.run()
+        return peer.parts.searcher.adopted
+
+    adopted = play(main, n=1, searcher=Learner(), limits=Limits(trials=6))
+    assert adopted == sorted(set(adopted))
+    assert adopted[-1] >= 5
+
+
+def test_callbacks_hear_of_own_trials_only():
+    """Each worker's callbacks get what it evaluated itself."""
+    heard = []
+
+    async def main(*peers):
+        await asyncio.gather(*(peer.run() for peer in peers))
+
+    play(main, n=3, callbacks=[heard.append], limits=Limits(trials=9))
+    ids = [record.id for record in heard]
+    assert len(ids) == len(set(ids)) >= 9
+
+
+def test_stopping_one_worker_leaves_its_trial_to_the_others():
+    """A stopped worker releases its trial at once; another takes it over and the budget is met."""
+
+    async def main(a, b):
+        tasks = [asyncio.create_task(peer.run()) for peer in (a, b)]
+        await asyncio.sleep(1.5)
+        b.stop()
+        await tasks[1]
+        assert b.stopped
+        await tasks[0]
+        assert counts(a)["finished"] == 6
+        assert any(r.attempt == 1 and r.worker == a.id for r in a.view.records())
+
+    play(main, n=2, limits=Limits(trials=6))
+
+
+def test_cancelling_run_is_not_swallowed():
+    """A cancellation from outside reaches the caller, and what ran is released."""
+
+    async def main(peer):
+        task = asyncio.create_task(peer.run())
+        await asyncio.sleep(1.5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert counts(peer) == {"finished": 1, "lost": 1}
+
+    play(main, n=1)
+
+
+def test_an_objective_that_resists_its_cancellation_does_not_break_the_worker():
+    """An aborted objective that swallows the cancellation is left behind; later trials time out as they should."""
+
+    async def stubborn(trial):
+        try:
+            await asyncio.sleep(50.0 if trial.number == 0 else 1e5)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.5)
+        return 1.0
+
+    async def main(peer):
+        task = asyncio.create_task(peer.run())
+        await asyncio.sleep(1.0)
+        [segment] = peer.state.segments.values()
+        other = peer.parts.log.clock + 1
+        batch_event = Ended(other, segment.trial, 0, "finished", 0, 0.5)
+        fake = peer.parts.log.__class__()
+        batch = fake.append_own("bob", 1, batch_event)
+        peer.state.recover(1.0, batch)
+        peer.exchange.carry_out()
+        await task
+        assert counts(peer) == {"finished": 1, "failed": 1}
+
+    play(main, n=1, function=stubborn, limits=Limits(trials=2, trial_timeout=60.0))
+
+
+def test_a_worker_declared_lost_in_error_goes_on():
+    """Somebody's mistaken declaration of loss costs a claim, not the trial."""
+
+    async def main(peer):
+        task = asyncio.create_task(peer.run())
+        await asyncio.sleep(0.5)
+        [segment] = peer.state.segments.values()
+        other = type(peer.parts.log)()
+        peer.state.recover(0.5, other.append_own("bob", 1, Lost(99, segment.trial, 0)))
+        peer.exchange.carry_out()
+        await task
+        assert counts(peer) == {"finished": 1}
+        [record] = peer.view.records()
+        assert record.attempt == 1
+
+    play(main, n=1, limits=Limits(trials=1))
+
+
+def test_finished_trials_arrive_once():
+    """A second result of the same trial does not make it arrive again."""
+
+    async def main(peer):
+        arrived = []
+
+        async def follow():
+            async for record in peer.finished():
+                arrived.append(record.id)
+
+        follower = asyncio.create_task(follow())
+        await peer.run()
+        trial = peer.view.id(0)
+        other = type(peer.parts.log)()
+        peer.state.recover(9.0, other.append_own("bob", 1, Ended(99, trial, 0, "finished", 0, 0.5)))
+        peer.exchange.carry_out()
+        await asyncio.sleep(0.1)
+        await peer.aclose()
+        await follower
+        assert len(arrived) == len(set(arrived)) == 4
+
+    play(main, n=1)
+
+
+def test_the_same_seed_plays_the_same_search():
+    """In virtual time a swarm repeats bit for bit."""
+
+    async def main(*peers):
+        await asyncio.gather(*(peer.run() for peer in peers))
+        await asyncio.sleep(5.0)
+        return [(r.id, r.value) for r in peers[0].view.records()]
+
+    def once(seed: int):
+        rng = random.Random(seed)
+
+        async def objective(trial):
+            await asyncio.sleep(rng.random())
+            return trial["x"]
+
+        return play(main, seed=seed, n=4, function=objective, limits=Limits(trials=20))
+
+    assert once(1) == once(1)
+    assert once(1) != once(2)
+
+
+def test_workers_of_one_launch_draw_differently():
+    """Ranks of one seed make different draws."""
+
+    async def main(*peers):
+        await asyncio.gather(*(peer.run() for peer in peers))
+        return [r.config["x"] for r in peers[0].view.records()]
+
+    xs = play(main, n=4, limits=Limits(trials=12))
+    assert len(np.unique(xs)) == len(xs) >= 12
+
+
+def test_repr_is_a_status_line():
+    """The repr names the worker and what it knows."""
+
+    async def main(peer):
+        await peer.run()
+        assert repr(peer).startswith("<PeerWorker 000000000001: <View 4 ended, 0 running, best loss ")
+
+    play(main, n=1)
