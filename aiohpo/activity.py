@@ -40,7 +40,9 @@ class Activity:
             if event.source == OWN:
                 self._open.setdefault(origin, {})[(origin, seq)] = event.time
         elif isinstance(event, Claimed):
-            self._open.setdefault(origin, {})[trial_of(origin, event.trial)] = event.time
+            trials, trial = self._open.setdefault(origin, {}), trial_of(origin, event.trial)
+            # A worker that was given up for lost claims what it runs already, and names no time.
+            trials[trial] = event.time or trials.get(trial, 0.0)
         elif isinstance(event, Ended):
             trial = trial_of(origin, event.trial)
             began = self._open.get(origin, {}).pop(trial, None)

@@ -26,7 +26,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """Introduces a worker to a peer; ``reply`` asks for one in return.
 
     ``greeted`` is the address the greeting was sent to, and comes back in the answer: a worker may be reached
-    by other names than the one it advertises.
+    by other names than the one it advertises. An ``observer`` is answered but is no member.
     """
 
     format: int
@@ -36,6 +36,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
     address: Address
     greeted: Address
     reply: bool
+    observer: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag=2):

@@ -50,6 +50,7 @@ class Gossip:
         self.mine = ""  # set by the owner: the log that nobody else may write
         self.malformed = 0
         self.duplicates = 0
+        self.repairs = 0  # rounds in which a peer had something that was missing here
         self._rng = rng
         self._pending: list[Batch] = []
         self._last_flush = now - pace.interval
@@ -57,7 +58,7 @@ class Gossip:
         self._settled: dict[str, int] = {}
         self._repairing: tuple[str, float] | None = None
         self._theirs: dict[str, dict[str, int]] = {}  # the last version vector heard from each peer
-        self._caught_up = False
+        self.caught_up = False  # whether some peer's whole log has arrived once
 
     # --------------------------------------------------------------------------------------------- flood
     def flood(self, batch: Batch) -> None:
@@ -117,7 +118,7 @@ class Gossip:
     def on_digest(self, peer: str, frame: Digest) -> list[Effect]:
         """Compare hashes; on a mismatch send the version vector and ask for the peer's."""
         if frame.log == self.log.hash():
-            self._caught_up = True
+            self.caught_up = True
             return []
         return [Send(peer, Vector(self.log.vector(), eager=False, reply=True))]
 
@@ -174,13 +175,14 @@ class Gossip:
                 self.duplicates += len(batch.raws)
                 continue
             new.append(fresh)
-            if self.forward or (frame.repair and self._caught_up):
+            if self.forward or (frame.repair and self.caught_up):
                 self.flood(self.log.batch(fresh.origin, fresh.first))
+        self.repairs += frame.repair and bool(new)
         effects: list[Effect] = []
         if frame.repair and (self._repairing is None or self._repairing[0] == peer):
             self._repairing = None
             if not frame.more:
-                self._caught_up = True
+                self.caught_up = True
         if gap or frame.more:
             effects += self.ask(peer, now)
         return new, effects

@@ -9,6 +9,9 @@ Who watches whom follows from the overlay: a worker pings its neighbours, and an
 as a sign of life. A silent neighbour becomes suspect; when a second observer agrees, or when nobody else could
 and the suspicion has lasted twice as long, it is dead.
 
+Observers: whoever only watches has a table of its own but stands in nobody's. What it suspects it keeps to itself,
+so it is refuted by nothing more than a sign of life.
+
 Self-doubt: when this worker's own clock shows that *it* was not running (a stopped process, a blocked loop),
 the silence of the others proves nothing, so all their timers are moved by as much as it was late.
 
@@ -65,8 +68,9 @@ class Member:
 class Membership:
     """This worker's member table."""
 
-    def __init__(self, me: str, address: str, now: float, patience: Patience) -> None:
+    def __init__(self, me: str, address: str, now: float, patience: Patience, observer: bool = False) -> None:
         self.me = me
+        self.observer = observer
         self.address = address
         self.incarnation = 0
         self.patience = patience
@@ -80,8 +84,9 @@ class Membership:
     # ------------------------------------------------------------------------------------------- reading
     @property
     def present(self) -> list[str]:
-        """Workers that count as here: alive or merely suspected, this one included."""
-        return sorted([self.me, *(w for w, m in self.members.items() if m.state <= State.SUSPECT)])
+        """Workers that count as here: alive or merely suspected, this one included unless it only observes."""
+        here = [w for w, m in self.members.items() if m.state <= State.SUSPECT]
+        return sorted(here if self.observer else [self.me, *here])
 
     def state(self, worker: str) -> State | None:
         """What is believed of ``worker``; None if it was never heard of."""
@@ -91,8 +96,9 @@ class Membership:
         return member.state if member else None
 
     def news(self) -> tuple[MemberNews, ...]:
-        """The whole table, this worker included."""
-        return (self.own_news(), *(self._news(m) for m in self.members.values()))
+        """The whole table, this worker included unless it only observes."""
+        others = tuple(self._news(m) for m in self.members.values())
+        return others if self.observer else (self.own_news(), *others)
 
     def own_news(self) -> MemberNews:
         state = State.LEFT if self._leaving else State.ALIVE
@@ -110,11 +116,16 @@ class Membership:
         return [m for m in self.members.values() if m.state is State.DEAD]
 
     # ------------------------------------------------------------------------------------------- hearing
-    def heard(self, worker: str, now: float) -> None:
-        """Anything at all arrived from ``worker`` itself."""
+    def heard(self, worker: str, now: float) -> bool:
+        """Anything at all arrived from ``worker`` itself; returns whether that changed what is believed of it."""
         member = self.members.get(worker)
-        if member is not None:
-            member.heard = now
+        if member is None:
+            return False
+        member.heard = now
+        mistaken = self.observer and member.state in (State.SUSPECT, State.DEAD) and member.observers == {self.me}
+        if mistaken:
+            self._set(member, State.ALIVE, member.incarnation, now)
+        return mistaken
 
     def learn(self, news: Iterable[MemberNews], now: float) -> tuple[list[MemberNews], list[str]]:
         """Merge news; return (what is new and should be passed on, workers whose state changed)."""
@@ -190,7 +201,10 @@ class Membership:
                 continue
             agreed = len(member.observers) > 1
             if now - member.since >= self.patience.dead * (1 if agreed else 2):
+                accusers = member.observers
                 self._set(member, State.DEAD, member.incarnation, now)
+                if self.observer:
+                    member.observers = accusers
                 news.append(self._news(member))
                 changed.append(member.worker)
         return ping, news, changed

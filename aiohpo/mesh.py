@@ -5,6 +5,10 @@ of them does not fit, both sides say so once and nothing else passes. Whoever on
 goes into the member table; the overlay says which of them to link to. Addresses to join by are greeted until
 they answer, members believed dead are greeted now and then: otherwise the halves of a healed partition would
 never meet again.
+
+An observer greets and links like a worker, but one way only: it connects to workers and none connects to it, so it
+need not be reachable. A worker answers it, tells it whom it knows and believes nothing it says of others. It is in
+nobody's member table: nobody pings it, waits for it or takes turns with it, and its crash is not even noticed.
 """
 
 from __future__ import annotations
@@ -33,12 +37,14 @@ class Mesh:
         rng: random.Random,
         now: float,
         patience: Patience,
+        observer: bool = False,
     ) -> None:
         self.me = me
+        self.observer = observer
         self.study = study
         self.address = address
         self.gossip = gossip
-        self.membership = Membership(me, address, now, patience)
+        self.membership = Membership(me, address, now, patience, observer)
         self.round_trip = 0.0
         self._rng = rng
         self._patience = patience
@@ -47,6 +53,7 @@ class Mesh:
         self._join: set[str] = set()
         self._greeted: dict[str, float] = {}
         self._refused: set[str] = set()
+        self._audience: set[str] = set()  # addresses of observers
         self._probing: str | None = None
         self._probe_due = now + patience.probe_dead * rng.uniform(0.5, 1.5)
         self._changed: list[str] = []
@@ -59,7 +66,10 @@ class Mesh:
 
     def leave(self) -> list[Effect]:
         """Say goodbye to everybody linked."""
-        return [Publish(Members((self.membership.leave(),)))]
+        goodbye = Members((self.membership.leave(),))
+        if self.observer:  # nobody hears what it publishes
+            return [Send(address, goodbye) for address in sorted(self._linked)]
+        return [Publish(goodbye)]
 
     def changed(self) -> list[str]:
         """Workers whose state changed since the last call."""
@@ -69,9 +79,15 @@ class Mesh:
     # --------------------------------------------------------------------------------------------- frames
     def receive(self, now: float, peer: str, frame: Frame) -> list[Effect]:
         """Handle every frame but those that carry events or version vectors."""
+        if peer in self._audience:
+            return self._on_observer(now, peer, frame)
         worker = self._worker_at.get(peer)
-        if worker is not None:
-            self.membership.heard(worker, now)
+        if worker is not None and self.membership.heard(worker, now):
+            self._changed.append(worker)
+            return [*self._relink(now), *self._on_frame(now, peer, worker, frame)]
+        return self._on_frame(now, peer, worker, frame)
+
+    def _on_frame(self, now: float, peer: str, worker: str | None, frame: Frame) -> list[Effect]:
         effects: list[Effect]
         match frame:
             case Hello():
@@ -92,16 +108,35 @@ class Mesh:
                     effects.append(Send(peer, Members(self.membership.news())))  # so that it can refute
                 return effects
             case Pong(nonce):
-                sample = max(now - nonce, 0.0)
-                self.round_trip += 0.2 * (min(sample, 10.0) - self.round_trip)
+                sample = min(max(now - nonce, 0.0), 10.0)
+                self.round_trip += (0.2 if self.round_trip else 1.0) * (sample - self.round_trip)
                 return []
+            case Digest(_, members) if members != self.membership.hash():
+                return [Send(peer, Members(self.membership.news()))]
+        return []
+
+    def _on_observer(self, now: float, peer: str, frame: Frame) -> list[Effect]:
+        match frame:
+            case Hello():
+                return self._on_hello(now, peer, frame)
+            case Ping(nonce):
+                return [Send(peer, Pong(nonce))]
+            case Members(news):
+                # It may tell this worker that it is suspected: everybody may hear the refutation.
+                before = self.membership.incarnation
+                effects = self._learn([n for n in news if n.worker == self.me], now)
+                if self.membership.incarnation > before:
+                    effects.append(Send(peer, Members((self.membership.own_news(),))))
+                if any(n.state == State.LEFT and n.address == peer for n in news):
+                    self._audience.discard(peer)
+                return effects
             case Digest(_, members) if members != self.membership.hash():
                 return [Send(peer, Members(self.membership.news()))]
         return []
 
     def known(self, peer: str) -> bool:
         """Whether ``peer`` has introduced itself."""
-        return peer in self._worker_at
+        return peer in self._worker_at or peer in self._audience
 
     def greet(self, peer: str, now: float) -> list[Effect]:
         """Introduce this worker to ``peer`` and ask it to do the same, at most once a second."""
@@ -113,7 +148,9 @@ class Mesh:
         return [Send(peer, self._hello(peer, reply=True))]
 
     def _hello(self, greeted: str, reply: bool) -> Hello:
-        return Hello(FORMAT, self.study, self.me, self.membership.incarnation, self.address, greeted, reply)
+        return Hello(
+            FORMAT, self.study, self.me, self.membership.incarnation, self.address, greeted, reply, self.observer
+        )
 
     def _on_hello(self, now: float, peer: str, hello: Hello) -> list[Effect]:
         why = None
@@ -134,6 +171,9 @@ class Mesh:
             self._join -= {peer, hello.greeted}
             return []
         self._refused.discard(peer)
+        if hello.observer:
+            return self._welcome_observer(peer, hello)
+        self._audience.discard(peer)  # a port is used again
         self._join -= {peer, hello.greeted if not hello.reply else peer}
         new = self._worker_at.get(peer) != hello.worker
         self._worker_at[peer] = hello.worker
@@ -149,6 +189,13 @@ class Mesh:
             effects += self.gossip.ask(peer, now)
             effects += self._relink(now)
         return effects
+
+    def _welcome_observer(self, peer: str, hello: Hello) -> list[Effect]:
+        if len(self._audience) > _MOST_STRANGERS:
+            self._audience.clear()
+        self._audience.add(peer)
+        table = Send(peer, Members(self.membership.news()))
+        return [Send(peer, self._hello(hello.greeted, reply=False)), table] if hello.reply else [table]
 
     def _on_refused(self, peer: str, reason: str) -> list[Effect]:
         if peer in self._refused:
@@ -205,7 +252,8 @@ class Mesh:
 
     def _relink(self, now: float) -> list[Effect]:
         present = self.membership.present
-        chosen = neighbours(present, self.me)
+        all_speak = floods_reach_all(len(present))
+        chosen = set(present) if self.observer and all_speak else neighbours(present, self.me)
         self.membership.watched = frozenset(chosen)
         addresses = {self.membership.members[w].address for w in chosen}
         wanted = addresses | self._join
@@ -218,7 +266,7 @@ class Mesh:
             effects.append(Disconnect(address))
         self._linked = wanted
         self.gossip.peers = sorted(addresses)
-        self.gossip.forward = not floods_reach_all(len(present))
+        self.gossip.forward = not (all_speak or self.observer)
         return effects
 
     def __repr__(self) -> str:

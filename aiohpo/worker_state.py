@@ -34,11 +34,12 @@ from .view import View
 
 @dataclass(slots=True)
 class Counters:
-    """What went wrong on the wire; shown to people, never fatal."""
+    """What came over the wire and what was wrong with it; shown to people, never fatal."""
 
     malformed: int = 0
     foreign: int = 0
     frames: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class WorkerState(Ledger):
         self.tag = bytes.fromhex(study)[:4].ljust(4, b"\0")
         self.gossip = Gossip(log, rng, now, timing.pace)
         self.gossip.mine = me
-        self.mesh = Mesh(me, study, address, self.gossip, rng, now, timing.patience)
+        self.mesh = Mesh(me, study, address, self.gossip, rng, now, timing.patience, observer)
         p = timing.patience
         self.leases = Leases(me, grace=p.ping + p.suspect + 2 * p.dead)
         self.counters = Counters()
@@ -105,6 +106,7 @@ class WorkerState(Ledger):
     def receive(self, now: float, peer: str, data: bytes) -> None:
         """Handle one frame from the peer at address ``peer``. Never raises for what it contains."""
         self.counters.frames += 1
+        self.counters.bytes += len(data)
         try:
             frame = decode_frame(self.tag, data)
         except Foreign:
