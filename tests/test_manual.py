@@ -1,0 +1,79 @@
+"""Tests of driving a search by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiohpo import Float, Space, Study
+from aiohpo.interfaces import Identity, UsageError
+from aiohpo.log import Log
+from aiohpo.manual import Manual
+from aiohpo.view import View
+
+SPACE = Space(x=Float(0.0, 1.0))
+
+
+class Learner:
+    """Suggests how many results its model knows."""
+
+    def setup(self, space, seed, identity):
+        self.identity, self.known = identity, -1
+
+    def fit(self, observations):
+        return len(observations.y)
+
+    def adopt(self, state):
+        self.known = state
+
+    def ask(self, view, rng, n=1):
+        return [{"x": self.known / 100}]
+
+
+def manual() -> Manual:
+    return Manual("aaaaaaaaaaaa", View(SPACE, "loss", "min"), Log(), 0, None, "")
+
+
+def test_every_suggestion_knows_every_result():
+    """A learning searcher is refitted before it is asked whenever something new was told."""
+    m, searcher = manual(), Learner()
+    told = []
+    for i in range(4):
+        asked = m.ask(searcher)
+        assert asked is not None
+        told.append(asked["x"])
+        m.tell(asked, float(i), {}, None)
+    assert told == [0.0, 0.01, 0.02, 0.03]
+    assert searcher.identity == Identity("aaaaaaaaaaaa", 0, 1)
+
+
+def test_asked_trials_run_until_told():
+    """Between ask and tell a trial is running and pending for searchers."""
+    m = manual()
+    asked = m.ask(Learner())
+    assert asked is not None
+    assert [r.status for r in m.view.records()] == ["running"]
+    assert len(m.view.observations().pending) == 1
+    m.tell(asked, 0.5, {"aux": 1.0}, None)
+    assert m.record(asked).metrics == {"aux": 1.0, "loss": 0.5}
+    assert m.record(asked).seconds >= 0.0
+
+
+def test_a_trial_of_another_study_cannot_be_told():
+    """A trial is told to the study that it was asked from."""
+    m = manual()
+    asked = Manual("bbbbbbbbbbbb", View(SPACE, "loss", "min"), Log(), 0, None, "").ask(Learner())
+    assert asked is not None
+    with pytest.raises(UsageError, match="not asked from this study"):
+        m.tell(asked, 0.5, {}, None)
+
+
+def test_what_was_done_by_hand_is_in_the_directory(tmp_path):
+    """Asked, told, queued and added trials are on disk for the next process, open ones included."""
+    s = Study(None, SPACE, searcher="random", directory=tmp_path / "run")
+    s.tell(s.ask(), 0.25)
+    s.ask()
+    s.add([({"x": 0.125}, 0.125)])
+    s.enqueue({"x": 0.75})
+    again = Study(None, SPACE, searcher="random", directory=tmp_path / "run")
+    assert again.result.counts == {"finished": 2, "running": 1}
+    assert again.ask().config == {"x": 0.75}
