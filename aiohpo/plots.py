@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -229,7 +230,15 @@ def _short(choice: Any) -> str:
 
 
 # ------------------------------------------------------------------------------------------------ timeline
-_COLOURS = {"finished": _BLUE, "stopped": _ORANGE, "failed": _RED, "paused": _GREEN, "released": _GREY}
+_COLOURS = {
+    "finished": _BLUE,
+    "stopped": _ORANGE,
+    "failed": _RED,
+    "paused": _GREEN,
+    "released": _GREY,
+    "cancelled": _GREY,
+    "open": _GREY,
+}
 
 
 def _timeline(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
@@ -237,65 +246,102 @@ def _timeline(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
 
 
 def _timeline_on(axes: Axes, run: Run) -> None:
-    found = _bounded(spans(run.log))
+    found = spans(run.log)
     if not found:
         raise UsageError(f"{run.path} has no trial that a worker ran")
-    workers = {worker["id"]: worker for worker in run.as_workers()}
-    rows = {worker: i for i, worker in enumerate(w for w in workers if any(s.worker == w for s in found))}
-    start = min(span.began for span in found)
-    for how, colour in {**_COLOURS, "cancelled": _GREY, "open": _GREY}.items():
-        by_row: dict[int, list[tuple[float, float]]] = {}
-        for span in found:
-            if span.how == how:
-                by_row.setdefault(rows[span.worker], []).append((span.began - start, span.seconds or 0.0))
-        for row, bars in by_row.items():
-            axes.broken_barh(bars, (row - 0.4, 0.8), facecolor=colour, edgecolor="white", lw=0.3)
-        if by_row:
-            axes.broken_barh([], (0, 0), facecolor=colour, label="unfinished" if how == "open" else how)
-    for worker, row in rows.items():
-        info = run.view.workers[worker]
-        if info.left is not None:
-            axes.plot(info.left.time - start, row, "|", color="black", ms=10)
-        elif worker in run.loaded.gone:
-            last = max(s.began + (s.seconds or 0.0) for s in found if s.worker == worker)
-            axes.plot(last - start, row, "x", color="black", ms=6)
-    end = max(span.began + (span.seconds or 0.0) for span in found)
-    alive = sum(
-        max(s.began + (s.seconds or 0.0) for s in mine) - min(s.began for s in mine)
-        for mine in ([s for s in found if s.worker == w] for w in rows)
-    )
-    busy = sum(span.seconds or 0.0 for span in found)
+    lives = _lives(run, found)
+    bars = _bars(found, lives)
+    clock = _Clock(list(lives.values()))
+    rows = {worker: row for row, worker in enumerate(sorted(lives, key=lambda w: (lives[w], w)))}
+    places: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for bar in bars:
+        if bar.seconds:
+            places.setdefault((bar.how, bar.worker), []).append((clock(bar.began), bar.seconds))
+    for (how, worker), at in places.items():
+        axes.broken_barh(at, (rows[worker] - 0.4, 0.8), facecolor=_COLOURS[how], edgecolor="white", lw=0.3)
+    for how in sorted({how for how, _ in places}):
+        axes.broken_barh([], (0, 0), facecolor=_COLOURS[how], label="unfinished" if how == "open" else how)
+    ends = {"|": "left", "x": "gone"}
+    for mark, word in ends.items():
+        workers = [w for w in lives if (run.view.workers[w].left is not None) == (word == "left")]
+        if word == "gone":
+            workers = [w for w in workers if w in run.loaded.gone]
+        if workers:
+            moments = [clock(lives[w][1]) for w in workers]
+            axes.plot(moments, [rows[w] for w in workers], mark, color="black", ms=8, label=word, ls="none")
+    for moment in clock.cuts:
+        axes.axvline(moment, color="black", lw=0.8, ls=":")
+    alive = sum(last - first for first, last in lives.values())
+    busy = sum(bar.seconds or 0.0 for bar in bars)
     if len(rows) <= _MOST_WORKER_NAMES:
-        axes.set_yticks(range(len(rows)), [_label(workers[w]) for w in rows], fontsize=7)
+        axes.set_yticks(list(rows.values()), [_label(run, worker) for worker in rows], fontsize=7)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlim(0, max(end - start, 1e-6) * 1.01)
-    axes.set_xlabel("seconds")
+    axes.set_xlim(0, max(clock(max(last for _, last in lives.values())), 1e-6) * 1.02)
+    axes.set_xlabel("seconds" + (", pauses cut out" if clock.cuts else ""))
     axes.set_ylabel("worker")
-    axes.set_title(
-        f"{len(rows)} workers, {min(busy / alive, 1.0) if alive else 1.0:.0%} of their time busy", loc="left"
-    )
+    part = min(busy / alive, 1.0) if alive > 0 else 1.0
+    axes.set_title(f"{len(rows)} workers, {part:.0%} of their time busy", loc="left")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
 
 
-def _bounded(found: list[Span]) -> list[Span]:
-    """Give segments that never ended a length: to what their worker began next, or to the last thing known."""
-    ended = max((s.began + s.seconds for s in found if s.seconds is not None), default=0.0)
-    begins: dict[str, list[float]] = {}
+def _lives(run: Run, found: Sequence[Span]) -> dict[str, tuple[float, float]]:
+    """From a worker's first segment to when it left, or to the last thing known of it if it is gone."""
+    now = max(span.began + (span.seconds or 0.0) for span in found)
+    by_worker: dict[str, list[Span]] = {}
     for span in found:
-        begins.setdefault(span.worker, []).append(span.began)
-    result = []
+        by_worker.setdefault(span.worker, []).append(span)
+    lives = {}
+    for worker, mine in by_worker.items():
+        last = max(span.began + (span.seconds or 0.0) for span in mine)
+        left = run.view.workers[worker].left
+        if left is not None:
+            last = max(last, left.time)
+        elif worker not in run.loaded.gone:
+            last = max(last, now)
+        lives[worker] = min(span.began for span in mine), last
+    return lives
+
+
+def _bars(found: Sequence[Span], lives: dict[str, tuple[float, float]]) -> list[Span]:
+    """Give segments that never ended a length: to what their worker began next, or to the end of its life."""
+    bars = []
     for span in found:
         if span.seconds is None:
-            later = [b for b in begins[span.worker] if b > span.began]
-            until = min(later) if later else max(ended, span.began)
-            span = Span(span.worker, span.trial, span.began, until - span.began, span.how)
-        result.append(span)
-    return result
+            later = [other.began for other in found if other.worker == span.worker and other.began > span.began]
+            until = min(later, default=lives[span.worker][1])
+            span = replace(span, seconds=until - span.began)
+        bars.append(span)
+    return bars
 
 
-def _label(worker: dict[str, Any]) -> str:
-    rank = "" if worker["rank"] is None else f" #{worker['rank']}"
-    return f"{worker['id'][:6]}{rank}"
+class _Clock:
+    """Seconds since the first of ``lives`` began, without the time in which none of them was going on.
+
+    A search that was resumed the next day would otherwise be two thin lines with a night between them.
+    """
+
+    def __init__(self, lives: list[tuple[float, float]]) -> None:
+        lives.sort()
+        self._start = end = lives[0][0]
+        self._pauses: list[tuple[float, float]] = []
+        for first, last in lives:
+            if first > end:
+                self._pauses.append((end, first))
+            end = max(end, last)
+
+    def __call__(self, time: float) -> float:
+        return time - self._start - sum(min(time, b) - a for a, b in self._pauses if time > a)
+
+    @property
+    def cuts(self) -> list[float]:
+        """Where a pause was cut out."""
+        return [self(a) for a, _ in self._pauses]
+
+
+def _label(run: Run, worker: str) -> str:
+    started = run.view.workers[worker].started
+    rank = "" if started is None or started.rank is None else f" #{started.rank}"
+    return f"{worker[:6]}{rank}"
 
 
 def _overview(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:

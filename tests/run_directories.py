@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import time
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohpo
 from aiohpo.directory import RunDirectory
+from aiohpo.effects import Persist
+from aiohpo.ledger import Ledger
 from aiohpo.log import Log
-from aiohpo.manual import Manual
 from aiohpo.parts import new_worker_id
 from aiohpo.view import View
 
+BEGAN = 1_700_000_000.0  # seconds since the epoch
 SPACE = aiohpo.Space(
     lr=aiohpo.Float(1e-5, 1e-1, log=True),
     optimizer=aiohpo.Categorical(["sgd", "adam"]),
@@ -22,20 +24,6 @@ SPACE = aiohpo.Space(
     mixed=aiohpo.Categorical([1, "one", True, None]),
     epochs=aiohpo.Constant(10),
 )
-
-
-class Listed:
-    """A searcher that suggests the given configurations in order."""
-
-    def __init__(self, configs: Sequence[dict[str, Any]]) -> None:
-        self.configs = list(configs)
-
-    def setup(self, space: aiohpo.Space, seed: int, identity: object) -> None:
-        """Nothing to prepare."""
-
-    def ask(self, view: object, rng: object, n: int = 1) -> list[dict[str, Any]]:
-        taken, self.configs = self.configs[:n], self.configs[n:]
-        return taken
 
 
 def config(i: int) -> dict[str, Any]:
@@ -56,27 +44,27 @@ def config(i: int) -> dict[str, Any]:
 def make_run(
     path: Path, outcomes: Sequence[float | str | None], *, mode: str = "min", goal: int | None = None, left: bool = True
 ) -> Path:
-    """Make a run directory in which one worker ran trials with these outcomes, and is gone.
+    """Make a run directory in which one worker ran trials of half a second with these outcomes, and is gone.
 
     A number is a trial's loss, a text the error that it failed with, None a trial that never ended. The worker
     left in good order, or was killed.
     """
     study = aiohpo.Study(None, SPACE, metric="loss", mode=mode, searcher="random", directory=path)
     directory = RunDirectory(path, study.definition())
-    log, view = Log(), View(SPACE, "loss", study.mode)
     worker = new_worker_id()
-    manual = Manual(worker, view, log, 0, directory.journal(worker), directory.id)
+    ledger = Ledger(worker, View(SPACE, "loss", study.mode), Log(), directory.id)
+    ledger.begin(BEGAN, "host", os.getpid(), None)
     if goal is not None:
-        manual.state.set_goal(goal)
-    searcher = Listed([config(i) for i in range(len(outcomes))])
-    for outcome in outcomes:
-        asked = manual.ask(searcher)
-        assert asked is not None
-        if outcome is not None:
-            error = outcome if isinstance(outcome, str) else None
-            manual.tell(asked, None if error else float(outcome), {"seconds": 1.5}, error)
+        ledger.set_goal(goal)
+    for i, outcome in enumerate(outcomes):
+        segment = ledger.propose(BEGAN + i, SPACE.pack(config(i)))
+        if isinstance(outcome, str):
+            ledger.end(0.0, segment, "failed", step=0, seconds=0.5, error=outcome)
+        elif outcome is not None:
+            ledger.end(0.0, segment, "finished", step=0, seconds=0.5, value=outcome, extra={"size": 1.5})
     if left:
-        manual.state.leave(time.time(), "done", 0.0)
-    manual._persist()
-    manual.close()
+        ledger.left(BEGAN + len(outcomes), "done")
+    journal = directory.journal(worker)
+    journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
+    journal.close()
     return path

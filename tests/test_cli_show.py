@@ -19,7 +19,7 @@ def test_best_prints_value_and_configuration(tmp_path: Path, capsys: pytest.Capt
     out = capsys.readouterr().out
     assert out.startswith("best loss 1 (trial 1 of ")
     assert "  optimizer  'adam'\n" in out
-    assert "also reported: seconds 1.5" in out
+    assert "also reported: size 1.5" in out
 
 
 def test_best_of_a_maximised_metric_is_the_largest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

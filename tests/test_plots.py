@@ -10,7 +10,7 @@ from run_directories import make_run
 
 from aiohpo.inspect import open_run
 from aiohpo.interfaces import UsageError
-from aiohpo.plots import KINDS, draw, save
+from aiohpo.plots import KINDS, _Clock, draw, save
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,3 +73,18 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     """The error lists what there is."""
     with pytest.raises(UsageError, match="no plot of kind 'pie'; there are: overview, history"):
         draw(open_run(make_run(tmp_path / "r", [3.0])), "pie")
+
+
+def test_a_killed_worker_is_not_shown_busy_after_its_death(tmp_path: Path) -> None:
+    """Of a worker that is gone nothing is known after what it last wrote, so nothing is drawn there."""
+    axes = draw(open_run(make_run(tmp_path / "r", [3.0, None], left=False)), "timeline").axes[0]
+    (gone,) = [line for line in axes.get_lines() if line.get_label() == "gone"]
+    bars = [path.get_extents().x1 for drawn in axes.collections for path in drawn.get_paths()]
+    assert max(bars) <= gone.get_xdata()[0] + 1e-6
+
+
+def test_pauses_between_runs_are_cut_out() -> None:
+    """A search resumed the next day fills the axis; where the night was is marked."""
+    clock = _Clock([(100_000.0, 100_020.0), (0.0, 10.0), (5.0, 20.0)])
+    assert [clock(t) for t in (0.0, 10.0, 20.0, 100_000.0, 100_020.0)] == [0.0, 10.0, 20.0, 20.0, 40.0]
+    assert clock.cuts == [20.0]
