@@ -33,7 +33,7 @@ async def test_a_worker_gives_every_trial_of_the_swarm_once():
             async for trial in first:
                 ids.append(trial.id)
             result = await second.wait()
-            known = {t.id for t in result.trials if t.status in ("finished", "surplus")}
+            known = {t.id for t in first.result.trials if t.status in ("finished", "surplus")}
             assert len({t.worker for t in result.trials}) == 2
             assert sum(t.status == "finished" for t in result.trials) == 15
             assert set(ids) <= known
