@@ -287,7 +287,11 @@ class Study:
 
         def recover(worker: str) -> list[Batch]:
             path = directory.path / "journal" / f"{worker}.log" if directory else None
-            return list(read_journal(path, [])) if path is not None and path.exists() else []
+            try:
+                return list(read_journal(path, [])) if path is not None and path.exists() else []
+            except UsageError as error:  # one unreadable file of the dead must not end the living
+                self.notices.append(str(error))
+                return []
 
         return PeerWorker(
             Parts(

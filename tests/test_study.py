@@ -11,6 +11,7 @@ import pytest
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
 from aiohpo.interfaces import UsageError
+from aiohpo.parts import Limits
 
 SPACE = Space(x=Float(-1.0, 1.0), k=Int(1, 4), c=Categorical(["a", "b"]))
 
@@ -472,6 +473,19 @@ async def test_an_unusable_directory_is_one_clear_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"cannot use .*file.* as a run directory"):
         await study(directory=tmp_path / "file").arun(trials=1)
+
+
+def test_an_unreadable_journal_of_a_dead_worker_is_a_notice(tmp_path):
+    """What a dead peer left and cannot be read is mentioned, and the living go on."""
+    s = study(directory=tmp_path / "run")
+    peer = s.peer(limits=Limits())
+    (tmp_path / "run" / "journal" / "dead.log").write_text("no journal at all, and long enough to tell")
+    assert peer.parts.recover is not None
+    assert peer.parts.recover("dead") == []
+    assert peer.parts.recover("unknown") == []
+    assert "dead.log is not an aiohpo journal" in s.notices[-1]
+    assert peer.parts.journal is not None
+    peer.parts.journal.close()
 
 
 def test_repr_is_a_status_line(tmp_path):
