@@ -26,6 +26,7 @@ from .plot import plot
 from .plugins import new_plugin, plugins
 from .run import run
 from .show import best, show
+from .watch import watch
 from .worker import worker
 
 
@@ -39,7 +40,7 @@ def cli() -> None:
     """Masterless, asynchronous hyperparameter optimisation: every worker is a peer."""
 
 
-for _command in (run, worker, best, show, plot, export, plugins, new_plugin):
+for _command in (run, worker, best, show, watch, plot, export, plugins, new_plugin):
     cli.add_command(_command)
 
 

@@ -169,13 +169,18 @@ def open_directory(path: Path) -> Run:
     """Load a run directory. Raises ``UsageError`` that says where there is one, if nearby."""
     from ..inspect import open_run
 
+    check_directory(path)
+    return open_run(path)
+
+
+def check_directory(path: Path) -> None:
+    """Raise ``UsageError`` if this is no run directory."""
     if not path.exists():
         raise UsageError(f"there is no directory {str(path)!r}{_nearby(path.parent)}")
     if path.is_file():
         raise UsageError(f"{str(path)!r} is a file; give the run's directory, which holds its study.json")
     if not (path / "study.json").exists():
         raise UsageError(f"{str(path)!r} is not a run directory: it has no study.json{_nearby(path)}")
-    return open_run(path)
 
 
 def _nearby(parent: Path) -> str:

@@ -1,0 +1,174 @@
+"""What a running search looks like in a terminal: a :class:`~aiohpo.watch.Snapshot`, drawn to fit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from ..watch import HERE, Health, Snapshot, WorkerNow, sparkline
+from .common import describe_seconds
+from .show import brief, in_words
+
+_STYLES = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim", "unknown": "cyan"}
+_BAR = 24
+_FIRST_SHOWN = ("suspect", "alive", "unknown", "dead", "left")
+_ROOMY = 110  # columns from which on names are written out
+_QUIET = 5.0  # seconds without a word from anybody that are worth a word
+
+
+def in_bytes(count: float) -> str:
+    """A number of bytes for people: ``812 B``, ``3.4 KB``."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def as_line(now: Snapshot) -> str:
+    """All of it in one line, for logs."""
+    of = "" if now.total is None else f"/{now.total}"
+    best = (
+        "no result yet" if now.best is None else f"best {_metric(now)} {now.best.value:.5g} (trial {now.best.number})"
+    )
+    parts = [f"{now.ended}{of} trials", best, f"{now.rate:.3g}/s"]
+    if now.utilisation is not None:
+        parts.append(f"{now.utilisation:.0%} busy")
+    parts.append(f"workers: {in_words(now.states()) if now.workers else 'none yet'}")
+    others = {name: n for name, n in now.counts.items() if name not in ("finished", "running")}
+    if others:
+        parts.append(in_words(others))
+    if now.health is not None and now.health.round_trip is not None:
+        parts.append(f"round trip {describe_seconds(now.health.round_trip)}")
+    return ", ".join(parts)
+
+
+def draw(now: Snapshot, width: int, height: int | None, notices: Sequence[str] = ()) -> RenderableType:
+    """Draw a snapshot in ``width`` columns and at most ``height`` lines (None: as many as it takes)."""
+    above = _head(now, width)
+    below = [_health(now.health)] if now.health is not None else []
+    below += [Text(text, style="yellow", no_wrap=True, overflow="ellipsis") for text in notices[-3:]]
+    # two lines for the table's head, one for what did not fit, one blank on either side
+    room = len(now.workers) if height is None else max(height - len(above) - len(below) - 5, 1)
+    shown, hidden = _fitting(now.workers, room)
+    middle: list[RenderableType] = [_table(now, shown, width)] if shown else [Text("\nno worker yet\n")]
+    if hidden:
+        states: dict[str, int] = {}
+        for worker in hidden:
+            states[worker.status] = states.get(worker.status, 0) + 1
+        middle.append(Text(f"and {len(hidden)} more: {in_words(states)}", style="dim"))
+    return Group(*above, *middle, *below)
+
+
+def _metric(now: Snapshot) -> str:
+    return str(now.study.get("metric", "value"))
+
+
+def _head(now: Snapshot, width: int) -> list[RenderableType]:
+    study = now.study
+    aim = "maximise" if study.get("mode") == "max" else "minimise"
+    clock = time.strftime("%H:%M:%S", time.localtime(now.time))
+    lines: list[RenderableType] = [
+        _line(
+            f"[bold]{escape(now.name)}[/]  {aim} {escape(_metric(now))}, {escape(str(study.get('searcher')))}, "
+            f"{escape(str(study.get('scheduler')))}  [dim]{clock}[/]"
+        ),
+        _line(_progress(now)),
+    ]
+    busy = "" if now.utilisation is None else f", {now.utilisation:.0%} busy"
+    states = now.states()
+    who = ", ".join(f"[{_STYLES[name]}]{states[name]} {name}[/]" for name in _STYLES if name in states)
+    lines.append(_line(f"{in_words(dict(now.counts))}; workers: {who or 'none'}{busy}"))
+    if now.best is None:
+        lines.append(_line("no result yet"))
+    else:
+        config = escape(_config(now.best.config))
+        value = f"{now.best.value:.6g}"
+        lines.append(_line(f"best {escape(_metric(now))} [bold]{value}[/] (trial {now.best.number})  {config}"))
+    if now.curve:
+        text = f"{now.curve[0][1]:.4g} → {now.curve[-1][1]:.4g} in {describe_seconds(now.elapsed)}"
+        bars = sparkline(now.curve, now.elapsed, max(min(width - len(text) - 3, 100), 8))
+        lines.append(_line(f"[cyan]{bars}[/]  {text}"))
+    return lines
+
+
+def _progress(now: Snapshot) -> str:
+    rate = f"{now.rate:.3g}/s" if now.rate >= 0.1 or now.rate == 0 else f"{now.rate * 60:.3g}/min"
+    if now.total is None:
+        return f"[bold]{now.ended}[/] trials  {rate}"
+    part = min(now.ended / now.total, 1.0) if now.total else 1.0
+    done = round(part * _BAR)
+    left = now.remaining
+    rest = f", {describe_seconds(left)} left" if left and now.ended else ""
+    return (
+        f"[bold]{now.ended}[/] of {now.total} trials  [green]{'━' * done}[/][dim]{'━' * (_BAR - done)}[/] {part:.0%}  "
+        f"{rate}{rest}"
+    )
+
+
+def _health(health: Health) -> Text:
+    delay = "–" if health.round_trip is None else describe_seconds(health.round_trip)
+    text = (
+        f"mesh: {health.links} links, round trip {delay}, {health.repairs} repairs, {health.duplicates} duplicates, "
+        f"in {health.frames_in} frames {in_bytes(health.bytes_in)}, "
+        f"out {health.frames_out} {in_bytes(health.bytes_out)}"
+    )
+    if health.dropped:
+        text += f", [yellow]{health.dropped} dropped[/]"
+    if health.silent > _QUIET:
+        text += f", [red]nothing heard for {describe_seconds(health.silent)}[/]"
+    return Text.from_markup(text, overflow="fold")
+
+
+def _fitting(workers: Sequence[WorkerNow], room: int) -> tuple[list[WorkerNow], list[WorkerNow]]:
+    """Split into those there is room for, whoever is here first, and the others; in the given order."""
+    by_state = sorted(range(len(workers)), key=lambda i: (_FIRST_SHOWN.index(workers[i].status), i))
+    chosen = set(by_state[:room])
+    shown = [worker for i, worker in enumerate(workers) if i in chosen]
+    return shown, [worker for i, worker in enumerate(workers) if i not in chosen]
+
+
+def _table(now: Snapshot, workers: Sequence[WorkerNow], width: int) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True, header_style="dim")
+    roomy = width >= _ROOMY
+    ranked = any(worker.rank is not None for worker in workers)
+    for name in ("worker", *(["rank"] if ranked else []), "host", "pid", "state", "done", "busy", "trial", "for"):
+        right = name in ("rank", "pid", "done", "busy", "trial", "for")
+        limit = 24 if roomy else 10
+        table.add_column(
+            name, justify="right" if right else "left", no_wrap=True, max_width=limit if name == "host" else None
+        )
+    table.add_column("configuration", no_wrap=True, overflow="ellipsis", ratio=1)
+    for worker in workers:
+        running = worker.running
+        style = _STYLES[worker.status]
+        table.add_row(
+            worker.id if roomy else worker.id[:6],
+            *(["" if worker.rank is None else str(worker.rank)] if ranked else []),
+            worker.host or "",
+            str(worker.pid or ""),
+            f"[{style}]{worker.status}[/]",
+            str(worker.trials),
+            "" if worker.utilisation is None else f"{worker.utilisation:.0%}",
+            "" if running is None else str(running.number),
+            "" if worker.seconds is None else describe_seconds(worker.seconds),
+            "" if running is None else escape(_config(running.config)),
+            style=None if worker.status in HERE else "dim",
+        )
+    return table
+
+
+def _config(config: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={brief(value)}" for name, value in config.items())
+
+
+def _line(markup: str) -> Text:
+    line = Text.from_markup(markup, overflow="ellipsis")
+    line.no_wrap = True
+    return line

@@ -1,0 +1,81 @@
+"""``aiohpo watch``: a search as it goes, from its run directory or from anywhere in its mesh."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..interfaces import UsageError
+from .common import DONE, command
+
+_LIVE_INTERVAL, _PLAIN_INTERVAL = 1.0, 10.0
+
+
+@command(
+    "watch",
+    example="""
+aiohpo watch runs/train
+aiohpo watch tcp://node1:5555 --key study.key
+aiohpo watch runs/train --json --interval 10 | jq .study.ended
+""",
+)
+@click.argument("target", metavar="DIR|ADDR")
+@click.option("--join", multiple=True, metavar="ADDR", help="More addresses to ask, should the first not answer.")
+@click.option("--key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The study's key.")
+@click.option("--transport", default="zmq", show_default=True, metavar="T", help="How the peers at ADDR talk.")
+@click.option("--once", is_flag=True, help="Print how it stands, and end.")
+@click.option("--json", "json_", is_flag=True, help="Print one JSON document per line and interval.")
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.05),
+    metavar="S",
+    help=f"Seconds between updates; {_LIVE_INTERVAL:g}, or {_PLAIN_INTERVAL:g} for lines of text that go to a file.",
+)
+def watch(
+    target: str,
+    join: tuple[str, ...],
+    key: Path | None,
+    transport: str,
+    once: bool,
+    json_: bool,
+    interval: float | None,
+) -> int:
+    """Show a search live: its workers, what each evaluates, how fast and how well it goes.
+
+    DIR is a run directory; ADDR the address of any worker (tcp://host:port), or file:///dir where workers left
+    theirs. By address it joins as a silent observer: it records nothing, counts as no worker, and disturbs nobody when
+    it goes. Ends with Ctrl-C, or when no worker is left.
+    """
+    import sys
+
+    from . import watching
+
+    show: watching.Display
+    if json_:
+        show = watching.JsonLines()
+    elif once:
+        show = watching.Page()
+    elif sys.stdout.isatty():
+        show = watching.Screen()
+    else:
+        show = watching.Lines()
+    if interval is None:
+        interval = _PLAIN_INTERVAL if isinstance(show, watching.Lines) else _LIVE_INTERVAL
+    if _is_address(target):
+        opened = watching.mesh([target, *join], transport, key, show.say, once)
+    elif join or key is not None:
+        raise click.UsageError(f"--join and --key go with an address; {target!r} is a directory, which is just read")
+    else:
+        opened = watching.directory(Path(target))
+    watching.run(opened, show, interval, once)
+    return DONE
+
+
+def _is_address(target: str) -> bool:
+    if "://" in target:
+        return True
+    host, colon, port = target.rpartition(":")
+    if colon and host and port.isdecimal() and not Path(target).exists():
+        raise UsageError(f"there is no directory {target!r}; if it is a worker's address, write tcp://{target}")
+    return False

@@ -1,0 +1,243 @@
+"""What ``aiohpo watch`` does: looks at a source now and then and shows what it sees."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import platform
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from ..watch import Snapshot, Source, Tally
+from .common import check_directory
+
+if TYPE_CHECKING:
+    from ..events import Seen
+    from ..view import View
+
+_DESERTED_FOR = 3.0  # seconds without any worker after which there is nothing more to see
+
+
+# ---------------------------------------------------------------------------------------------- sources
+class Directory:
+    """A run directory as a :class:`~aiohpo.watch.Source`: journals are followed, their locks tell who lives."""
+
+    def __init__(self, path: Path) -> None:
+        from ..follow import Follower
+
+        check_directory(path)
+        self._follower = Follower(path)
+        self.name = str(path)
+
+    @property
+    def study(self) -> Mapping[str, Any]:
+        return self._follower.study
+
+    @property
+    def view(self) -> View:
+        return self._follower.view
+
+    def poll(self) -> list[Seen]:
+        return self._follower.poll()
+
+    def states(self) -> dict[str, str]:
+        """A lock that is free tells of a dead process only on the machine where that ran."""
+        gone, here = self._follower.gone(), platform.node()
+        states = {}
+        for name, info in self.view.workers.items():
+            if info.left is not None:
+                states[name] = "left"
+            elif info.started is not None:
+                lost = "dead" if info.started.host == here else "unknown"
+                states[name] = lost if name in gone else "alive"
+        return states
+
+    def health(self) -> None:
+        """There is no mesh to be seen."""
+
+
+@asynccontextmanager
+async def directory(path: Path) -> AsyncIterator[Source]:
+    """Follow a run directory."""
+    yield Directory(path)
+
+
+@asynccontextmanager
+async def mesh(
+    addresses: Sequence[str], transport: str, key: Path | None, say: Callable[[str], None], once: bool
+) -> AsyncIterator[Source]:
+    """Join a mesh as an observer; with ``once``, wait until all is here."""
+    from ..keys import find_key
+    from ..observer import Observer, observer_id, observer_transport
+    from ..rendezvous import Rendezvous, directory_of
+
+    worker = observer_id()
+    cards = [Rendezvous(directory, worker) for a in addresses if (directory := directory_of(a)) is not None]
+    plain = [address for address in addresses if directory_of(address) is None]
+    carrier = observer_transport(transport, worker, find_key(key))
+    observer = Observer(carrier, worker, lambda: [*plain, *(a for card in cards for a in card.others())], notice=say)
+    await observer.start()
+    try:
+        if once:
+            await observer.catch_up()
+        yield observer
+    finally:
+        await observer.aclose()
+
+
+# --------------------------------------------------------------------------------------------- watching
+def run(opened: AbstractAsyncContextManager[Source], show: Display, interval: float, once: bool) -> None:
+    """Show what there is to see until somebody or nobody wants it any more."""
+    asyncio.run(_watch(opened, show, interval, once))
+
+
+async def _watch(opened: AbstractAsyncContextManager[Source], show: Display, interval: float, once: bool) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    task = asyncio.current_task()
+    assert task is not None
+    joined = False
+
+    def interrupt() -> None:
+        stop.set()
+        if not joined:
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, interrupt)
+    try:
+        async with opened as source:
+            joined = True
+            tally = Tally(source)
+            with show:
+                await _keep_looking(tally, show, interval, once, stop)
+    except asyncio.CancelledError:
+        if not stop.is_set():
+            raise
+
+
+async def _keep_looking(tally: Tally, show: Display, interval: float, once: bool, stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    deserted: float | None = None
+    due = loop.time()
+    while True:
+        snapshot = tally.look(time.time())
+        show.update(snapshot)
+        if once:
+            return
+        if not snapshot.deserted:
+            deserted = None
+        elif deserted is None:
+            deserted = loop.time()
+        elif loop.time() - deserted >= _DESERTED_FOR:
+            show.say("no worker is left")
+            return
+        due = max(due + interval, loop.time())
+        try:
+            async with asyncio.timeout_at(due):
+                await stop.wait()
+            return
+        except TimeoutError:
+            pass
+
+
+# ---------------------------------------------------------------------------------------------- showing
+class Display(Protocol):
+    """Where snapshots go. ``say`` is for lines in between."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def update(self, snapshot: Snapshot) -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+class _Plain:
+    def __enter__(self) -> object:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def say(self, text: str) -> None:
+        click.echo(f"aiohpo: {' '.join(text.split())}", err=True)
+
+
+class JsonLines(_Plain):
+    """One document per line, for programs."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        click.echo(json.dumps(snapshot.as_dict(), ensure_ascii=False, default=str))
+        sys.stdout.flush()
+
+
+class Lines(_Plain):
+    """One line of text per look, for logs."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        from .dashboard import as_line
+
+        click.echo(as_line(snapshot))
+        sys.stdout.flush()
+
+
+class Page(_Plain):
+    """Everything once, one screen wide and as long as it takes."""
+
+    def update(self, snapshot: Snapshot) -> None:
+        from rich.console import Console
+
+        from .dashboard import draw
+
+        console = Console() if sys.stdout.isatty() else Console(width=160)
+        console.print(draw(snapshot, console.width, None), highlight=False)
+
+
+class Screen:
+    """A screen of its own that is drawn again and again; what was last seen stays when it is closed."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._console = Console()
+        self._live = Live(console=self._console, screen=True, auto_refresh=False)
+        self._last: Snapshot | None = None
+        self._said: list[str] = []
+
+    def __enter__(self) -> object:
+        self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        from .dashboard import draw
+
+        self._live.stop()
+        if self._last is not None:
+            width, height = self._console.size
+            self._console.print(draw(self._last, width, height, self._said), highlight=False)
+
+    def update(self, snapshot: Snapshot) -> None:
+        from .dashboard import draw
+
+        self._last = snapshot
+        width, height = self._console.size
+        self._live.update(draw(snapshot, width, height, self._said), refresh=True)
+
+    def say(self, text: str) -> None:
+        if not self._live.is_started:
+            click.echo(f"aiohpo: {' '.join(text.split())}", err=True)
+        self._said.append(" ".join(text.split()))
