@@ -8,13 +8,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mpi_launch import launch, why_not
-from processes import until
+from processes import alive, until
 
 from aiohpo.inspect import open_run
 
@@ -127,3 +127,21 @@ def test_a_rank_that_leaves_early_waits_out_of_the_way(tmp_path: Path) -> None:
         assert ran.ends() == 130, ran.output
         check_complete(ran, survivors=3)
         assert "stopped: " in ran.output
+
+
+def test_a_second_signal_ends_the_waiting(tmp_path: Path) -> None:
+    """A rank that left early and waits for the others ends at once when it is asked again."""
+    with job(tmp_path) as ran:
+        until(ran.all_at_work)
+        os.kill(ran.pid(2), signal.SIGTERM)
+        until(lambda: "stopped: " in ran.output)
+        victim = ran.pid(2)
+
+        def asked_again() -> bool:
+            with suppress(ProcessLookupError):
+                os.kill(victim, signal.SIGINT)
+            return alive(victim)
+
+        until(lambda: not asked_again())
+        assert ran.ends() != 0, ran.output
+        assert len(ran.shown()["trials"]) < TRIALS, "mpirun should end the others"

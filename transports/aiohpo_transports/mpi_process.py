@@ -8,26 +8,26 @@ duplication of a communicator, so endpoints share COMM_WORLD with the program an
 
 Ending
 ------
-MPI_Finalize waits for all ranks, and while it waits it polls with a whole core. Without it, launchers call an
-exit abnormal, and by default end everybody else. Measured with Open MPI 5.0.11, three ranks, one of which leaves
-three seconds before the others:
+MPI_Finalize waits for all ranks. Without it, launchers call an exit abnormal, and by default end everybody else.
+Measured with Open MPI 5.0.11, three ranks, one of which leaves three seconds before the others:
 
 ==========================  ============================  =================================================
 mpirun                      leaves without Finalize       leaves with Finalize
 ==========================  ============================  =================================================
-(no flag)                   all are terminated            waits for the others; all end well
-``--enable-recovery``       the others go on, status 0    waits; returns 0.05 s after they left or were killed
-``--with-ft ulfm``          the others go on, status 0    the same
+(no flag)                   all are terminated            waits, idle; all end well
+``--enable-recovery``       the others go on, status 0    waits, idle; returns 0.05 s after they left or died
+``--with-ft ulfm``          the others go on, status 0    waits, polling with 65 % of a core
 ==========================  ============================  =================================================
 
-Hence: where ranks may die it is not called at all; elsewhere it is, in a thread with the lowest priority, so that
-a rank that is done early takes no time from the trials of others. A signal ends the waiting. Under Slurm's ``srun``,
-where it depends on the site what an exit means and whether Finalize returns after a death, it gets a minute.
+Hence: with ulfm it is not called at all; elsewhere it is, at the exit of the process and in a thread, so that a
+signal ends the waiting. Under Slurm's ``srun``, where it depends on the site what an exit means and whether Finalize
+returns after a death, it gets a minute.
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import sys
 import threading
@@ -104,10 +104,20 @@ def _leave() -> None:
     seconds = patience(os.environ)
     if seconds == 0.0 or MPI.Is_finalized():
         return
-    os.nice(19)
-    waiting = threading.Thread(target=MPI.Finalize, daemon=True)
+    waiting = threading.Thread(target=_finalize, daemon=True)
     waiting.start()
     try:
         waiting.join(seconds)
     except KeyboardInterrupt:
         pass  # somebody does not want to wait for the other ranks
+
+
+def _finalize() -> None:
+    from mpi4py import MPI
+
+    try:
+        # mpi4py's own keeps the interpreter's lock for as long as it waits, so that nothing could end the waiting.
+        finalize: Any = ctypes.CDLL(MPI.__file__).MPI_Finalize
+    except (OSError, AttributeError):
+        finalize = MPI.Finalize
+    finalize()
