@@ -17,6 +17,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aiohpo import Float, Space, Study
+from aiohpo.testing import check_searcher
+
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
 PLUGIN = EXAMPLES / "third_party_plugin"
@@ -213,9 +216,27 @@ def test_plugin_passes_its_own_tests_in_a_clean_environment(clean_environment, t
     assert "failed" not in out
 
 
-def test_first_program_of_the_readme(tmp_path):
-    """The program that the README begins with runs as it stands there."""
+def readme_program(part):
+    """The program in the README that contains ``part``."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    program = next(block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "study.run(" in block)
-    (tmp_path / "program.py").write_text(program, encoding="utf-8")
-    assert "best" in run(tmp_path, sys.executable, "program.py")
+    return next(block for block in re.findall(r"```python\n(.*?)```", text, re.S) if part in block)
+
+
+def test_first_program_of_the_readme(tmp_path):
+    """The program that the README begins with runs as it stands there, and goes on by the command line."""
+    (tmp_path / "svm.py").write_text(readme_program("study.run("), encoding="utf-8")
+    assert re.search(rf"best {NUMBER} ", run(tmp_path, sys.executable, "svm.py"))
+    command = [sys.executable, "-m", "aiohpo", "run", "svm.py", "--trials", 42, "--workers", 2, "--json"]
+    found = json.loads(run(tmp_path, *command))
+    assert found["counts"]["finished"] == 42
+    assert found["best"]["value"] > 0.9
+
+
+def test_searcher_of_the_readme():
+    """The searcher that the README shows passes the conformance check and runs as an instance."""
+    names = {}
+    exec(readme_program("class Nearby"), names)
+    check_searcher(names["Nearby"])
+    space = Space(x=Float(0, 1))
+    study = Study(lambda trial: abs(trial["x"] - 0.3), space, searcher=names["Nearby"](), evaluator="thread")
+    assert study.run(trials=30, progress=False).best.value < 0.1
