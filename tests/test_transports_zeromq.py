@@ -354,7 +354,7 @@ async def test_impossible_binds(bind: str, reason: str) -> None:
 @pytest.mark.parametrize("bind", ["tcp://0.0.0.0:*", "tcp://*:5555", "tcp://[::]:*", "tcp://node7:5555"])
 def test_insecure_binds_are_refused(bind: str) -> None:
     """What other machines can reach is refused unless one insists."""
-    with pytest.raises(UsageError, match="aiohpo keygen .* --key .* --insecure"):
+    with pytest.raises(UsageError, match=r"aiohpo keygen .* --key .* --insecure"):
         ZeroMQTransport(bind=bind)
 
 

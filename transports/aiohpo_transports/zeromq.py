@@ -161,7 +161,7 @@ class ZeroMQTransport:
             self._ports.watch(self._router, SERVER_EVENTS, self._on_server_event)
             listen(socket, self._bind)
             endpoint = str(socket.get_string(zmq.LAST_ENDPOINT)).rstrip("\0")
-            self._port_number = int(endpoint.rpartition(":")[2]) if endpoint.startswith("tcp:") else None
+            self._port_number = None if is_local(endpoint) else int(endpoint.rpartition(":")[2])
             self._address = public_address(endpoint, self._bind, self._advertise)
         except BaseException:
             self._ports.abandon()
@@ -185,7 +185,7 @@ class ZeroMQTransport:
         ):
             socket.set(option, value)
         if self._curve is not None:
-            self._curve.secure(socket)
+            self._curve.secure(socket, server=kind == zmq.ROUTER)
         return socket
 
     @property
