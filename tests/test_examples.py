@@ -31,12 +31,21 @@ pytestmark = pytest.mark.smoke
 
 def run(directory, *command, timeout=120.0):
     """Run a program in ``directory``; return what it printed to stdout, and fail the test if it fails."""
-    done = subprocess.run(
-        [str(word) for word in command], cwd=directory, env=ENVIRONMENT, timeout=timeout, capture_output=True, text=True
-    )
-    assert done.returncode == 0, f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stderr, done.stderr
-    return done.stdout
+    words, pipe = [str(word) for word in command], subprocess.PIPE
+    with subprocess.Popen(words, cwd=directory, env=ENVIRONMENT, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            out, err = process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            process.terminate()  # and not killed at once: it has to end workers of its own
+            try:
+                out, err = process.communicate(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                out, err = process.communicate()
+            pytest.fail(f"{words} took longer than {timeout:g} s\n{out}\n{err}")
+    assert process.returncode == 0, f"{words} exited with {process.returncode}\n{out}\n{err}"
+    assert "Traceback" not in err, err
+    return out
 
 
 def example(directory, name, *options):
