@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .interfaces import Identity, LaunchedTransport, UsageError
 from .parts import new_worker_id
+from .reach import make_transport
 from .records import TrialRecord
 from .rendezvous import Rendezvous, directory_of
 from .result import Result
+from .slurm import WORD as SLURM
+from .slurm import slurm_job
 from .study import make_limits
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from .keys import StudyKey
     from .study import Study
     from .worker import PeerWorker
 
+ANYWHERE = "tcp://*:*"  # any free port, on all interfaces
 _LOOK_AGAIN = 1.0
 
 
@@ -31,7 +37,10 @@ class Worker:
 
     transport   "inproc", "zmq", … or an instance
     bind        the address to listen on; None for any free one
-    join        addresses of living peers, or ``file:///directory`` in which peers leave theirs
+    join        addresses of living peers, ``file:///directory`` in which peers leave theirs, or "slurm"
+    advertise   the address that others are told, where it is not the one listened at (NAT, containers)
+    key         the study's key or its file; without it, AIOHPO_KEY of the environment, if there is one
+    insecure    listen to other machines although there is no key
     rank, size  its place among workers launched together, if it has one
     """
 
@@ -42,6 +51,9 @@ class Worker:
         transport: Any = "inproc",
         bind: str | None = None,
         join: Sequence[str] = (),
+        advertise: str | None = None,
+        key: StudyKey | str | Path | None = None,
+        insecure: bool = False,
         trials: int | None = None,
         time: float | None = None,
         target: float | None = None,
@@ -53,12 +65,20 @@ class Worker:
             raise UsageError(f"join is a list of addresses: join=[{join!r}]")
         self.study = study
         self.id = new_worker_id()
+        if SLURM in join:
+            job = slurm_job()
+            join = [job.directory.absolute().as_uri() if address == SLURM else address for address in join]
+            if rank is None and size is None:
+                rank, size = job.rank, job.size
+            if bind is None and job.many_nodes:
+                bind = ANYWHERE
         directories = [d for d in map(directory_of, join) if d is not None]
         self._cards = [Rendezvous(directory, self.id) for directory in directories]
         self.peer: PeerWorker = study.peer(
             limits=make_limits(trials, time, target, trial_timeout),
-            transport=transport,
-            bind=bind,
+            transport=make_transport(
+                transport, worker=self.id, bind=bind, advertise=advertise, key=key, insecure=insecure
+            ),
             join=[address for address in join if directory_of(address) is None],
             identity=Identity(self.id, rank, size),
         )
@@ -76,7 +96,7 @@ class Worker:
             await self.peer.aclose("stopped")
             raise
         if self._cards:
-            self._meet()
+            self.peer.exchange.join(self._others())
             self._meeting = asyncio.create_task(self._keep_meeting())
         self._running = asyncio.create_task(self.peer.run())
         return self
@@ -139,14 +159,14 @@ class Worker:
                 return
             yield record
 
-    def _meet(self) -> None:
-        others = [address for card in self._cards for address in card.others()]
-        self.peer.exchange.join(others)
+    def _others(self) -> list[str]:
+        return [address for card in self._cards for address in card.others()]
 
     async def _keep_meeting(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_AGAIN)
-            self._meet()
+            # In a thread: a file server that hangs must not hold up what the peers have to say.
+            self.peer.exchange.join(await asyncio.to_thread(self._others))
 
     def __repr__(self) -> str:
         return f"<Worker {self.id} of {self.study!r}>"

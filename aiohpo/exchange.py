@@ -29,7 +29,7 @@ from .effects import (
 )
 from .events import Batch
 from .frames import Chunk, Definition, encode_frame
-from .interfaces import AiohpoError
+from .interfaces import AiohpoError, TellingTransport
 from .parts import Parts
 from .worker_state import WorkerState
 
@@ -69,6 +69,8 @@ class Exchange:
         """Open the transport and introduce this worker."""
         parts = self.parts
         self._loop = asyncio.get_running_loop()
+        if isinstance(parts.transport, TellingTransport):
+            parts.transport.report_to(self._tell)
         await parts.transport.start(self._on_frame)
         now = self._loop.time()
         self.state = WorkerState(

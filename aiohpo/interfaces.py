@@ -223,6 +223,16 @@ class Transport(Protocol):
 
 
 @runtime_checkable
+class TellingTransport(Transport, Protocol):
+    """A transport that has something to say to people, such as that a peer has another key."""
+
+    def report_to(self, tell: Callable[[str], None]) -> None:
+        """Call ``tell`` with a line of text for each thing worth knowing, once and a bounded number of times.
+        Called before ``start``."""
+        ...
+
+
+@runtime_checkable
 class LaunchedTransport(Transport, Protocol):
     """A transport whose endpoints were launched together and know each other from the start (MPI ranks).
 

@@ -22,6 +22,7 @@ import click
 from ..interfaces import AiohpoError
 from .common import BAD_INPUT, CRASHED, DONE, INTERRUPTED, Group, Settings
 from .export import export
+from .keygen import keygen
 from .plot import plot
 from .plugins import new_plugin, plugins
 from .run import run
@@ -40,7 +41,7 @@ def cli() -> None:
     """Masterless, asynchronous hyperparameter optimisation: every worker is a peer."""
 
 
-for _command in (run, worker, best, show, watch, plot, export, plugins, new_plugin):
+for _command in (run, worker, best, show, watch, plot, export, plugins, new_plugin, keygen):
     cli.add_command(_command)
 
 

@@ -164,6 +164,29 @@ def search_options(function: F) -> F:
     return function
 
 
+class KeyFile(click.ParamType[Path]):
+    """The file of a study key. A key itself is refused: every user of the machine can read command lines."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from ..keys import ENVIRONMENT, is_key_text
+
+        if is_key_text(value):
+            self.fail(
+                "this is a key itself, which every user of this machine can now read in the list of processes; "
+                f"make a new one, and give the name of its file (or put it into {ENVIRONMENT})",
+                param,
+                ctx,
+            )
+        return Path(value)
+
+
+key_option = click.option(
+    "--key", type=KeyFile(), metavar="FILE", help="The study's key, from 'aiohpo keygen'; else AIOHPO_KEY, if set."
+)
+
+
 # ------------------------------------------------------------------------------------------- directories
 def open_directory(path: Path) -> Run:
     """Load a run directory. Raises ``UsageError`` that says where there is one, if nearby."""

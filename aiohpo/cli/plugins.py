@@ -14,7 +14,7 @@ from ..interfaces import UsageError
 from .common import as_json, command, print_json
 
 # What the core gives a plugin itself; not options that a user sets.
-_GIVEN = {"transports": ("worker", "bind")}
+_GIVEN = {"transports": ("worker", "bind", "advertise", "key", "insecure")}
 
 
 @command("plugins", example="aiohpo plugins\naiohpo plugins searchers")

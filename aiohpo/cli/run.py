@@ -24,6 +24,7 @@ from .common import (
     UNSUCCESSFUL,
     as_json,
     command,
+    key_option,
     open_directory,
     search_options,
 )
@@ -48,12 +49,15 @@ class Options:
     searcher: str | None
     scheduler: str | None
     seed: int | None
+    key: Path | None = None
 
     def command(self, directory: Path, rank: int) -> list[str]:
         """The command of one worker."""
         words = [sys.executable, "-P", "-m", "aiohpo", "worker", self.target, "--quiet", "--transport", "zmq"]
         words += ["--dir", str(directory), "--join", (directory / "peers").absolute().as_uri()]
         words += ["--rank", str(rank), "--size", str(self.workers)]
+        if self.key is not None:
+            words += ["--key", str(self.key.absolute())]  # its file: command lines are no secret
         given = {**self.limits, "searcher": self.searcher, "scheduler": self.scheduler, "seed": self.seed}
         for name, value in given.items():
             if value is not None:
@@ -83,6 +87,7 @@ aiohpo run train.py:study --time 10m --searcher adbo:kappa=1.0 --dir runs/second
     metavar="D",
     help="Run directory; if neither this nor the study says, runs/<name of FILE>.",
 )
+@key_option
 @as_json
 @click.pass_context
 def run(
@@ -97,6 +102,7 @@ def run(
     seed: int | None,
     workers: int | None,
     directory: Path | None,
+    key: Path | None,
     json_: bool,
 ) -> int:
     """Run the study in FILE with several worker processes on this machine.
@@ -105,10 +111,12 @@ def run(
     where it stopped, also after a crash. --trials counts all trials of the run directory.
     """
     from ..directory import RunDirectory
+    from ..keys import find_key
     from ..launcher import cores
     from ..registry import create
     from .target import configure, default_directory, load_study
 
+    find_key(key)  # what is wrong with it is said once, here
     study = load_study(target)
     configure(study, directory=directory, searcher=searcher, scheduler=scheduler, seed=seed)
     create("searchers", study.searcher)
@@ -118,7 +126,7 @@ def run(
         click.echo(f"no directory was given: using {study.directory}", err=True)
     RunDirectory(study.directory, study.definition())
     limits = {"trials": trials, "time": time, "target": target_value, "trial-timeout": trial_timeout}
-    options = Options(target, workers or min(cores(), _MOST_DEFAULT_WORKERS), limits, searcher, scheduler, seed)
+    options = Options(target, workers or min(cores(), _MOST_DEFAULT_WORKERS), limits, searcher, scheduler, seed, key)
     before = open_directory(study.directory)
     for damage in before.loaded.damage:
         click.echo(f"damaged: {damage}", err=True)

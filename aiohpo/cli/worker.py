@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .common import DONE, INTERRUPTED, UNSUCCESSFUL, command, search_options
+from .common import DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search_options
 
 if TYPE_CHECKING:
     from ..embed import Worker
@@ -27,17 +27,23 @@ aiohpo worker train.py --dir runs/train --trials 100
 # without a common directory, by address:
 aiohpo worker train.py --bind tcp://127.0.0.1:5555 --trials 100
 aiohpo worker train.py --join tcp://127.0.0.1:5555 --trials 100
+# on several machines, with a key from 'aiohpo keygen study.key':
+aiohpo worker train.py --bind tcp://*:5555 --key study.key --trials 100
+aiohpo worker train.py --bind tcp://*:5555 --key study.key --join tcp://node1:5555 --trials 100
 """,
 )
 @click.argument("target", metavar="FILE[:OBJECT]")
 @click.option("--transport", default="zmq", show_default=True, metavar="T", help="How peers talk: zmq, inproc, ...")
-@click.option("--bind", metavar="ADDR", help="Address to listen on; any free one if not given.")
+@click.option("--bind", metavar="ADDR", help="Address to listen on; if not given, any free port of this machine only.")
+@click.option("--advertise", metavar="ADDR", help="Address that others are told, if not --bind (NAT, containers).")
 @click.option(
     "--join",
     multiple=True,
     metavar="ADDR",
-    help="A living peer, or file:///dir where peers left addresses. Repeatable.",
+    help="A living peer, file:///dir where peers left addresses, or slurm: all tasks of the job. Repeatable.",
 )
+@key_option
+@click.option("--insecure", is_flag=True, help="Listen to other machines without a key.")
 @click.option("--dir", "directory", type=click.Path(path_type=Path), metavar="D", help="Run directory (journal).")
 @search_options
 @click.option("--rank", type=click.IntRange(min=0), metavar="I", help="Place among --size workers launched together.")
@@ -47,7 +53,10 @@ def worker(
     target: str,
     transport: str,
     bind: str | None,
+    advertise: str | None,
     join: tuple[str, ...],
+    key: Path | None,
+    insecure: bool,
     directory: Path | None,
     trials: int | None,
     time: float | None,
@@ -83,7 +92,10 @@ def worker(
         study,
         transport=transport,
         bind=bind,
+        advertise=advertise,
         join=join,
+        key=key,
+        insecure=insecure,
         trials=trials,
         time=time,
         target=target_value,
