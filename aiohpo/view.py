@@ -4,21 +4,20 @@ Events go in, one at a time and in whatever order replication brought them; out 
 order, (lamport, worker), that depend only on the *set* of events. Most trials are simple (one proposal, one
 result) and cost about 130 bytes of columns; the few that were reported on step by step, paused, lost, claimed
 or failed have a record of their own beside.
-
-Values are kept as *native rows* (what ``Space.pack`` made), so a configuration comes back exactly as it went
-in; the unit-encoded ``X`` is computed when somebody asks for it.
 """
 
 from __future__ import annotations
 
 import math
 from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .columns import Columns
 from .events import (
     EXTERNAL,
     QUEUED,
@@ -39,8 +38,7 @@ from .events import (
     trial_name,
     trial_of,
 )
-from .interfaces import Config, Observations
-from .parameters import Float
+from .interfaces import Observations
 from .records import Details, TrialRecord, WorkerInfo
 from .seen import SeenRows
 from .space import Space
@@ -49,22 +47,22 @@ from .trial import CLAIMABLE, FINAL, Facts, Stamp, Status, settle
 if TYPE_CHECKING:
     from .interfaces import FloatArray
 
+_Done = tuple[NDArray[np.int64], "FloatArray", "FloatArray", "FloatArray"]
 Mode = Literal["min", "max"]
 _NAN = float("nan")
 _RUNNING = int(Status.RUNNING)
 _FINISHED = int(Status.FINISHED)
 
 
-class View:
+class View(Columns):
     """A replica's current state of the study. Readers must not mutate what they get."""
 
     def __init__(self, space: Space, metric: str, mode: Mode) -> None:
-        self.space = space
+        super().__init__(space)
         self.metric = metric
         self.mode = mode
         self.sign = 1.0 if mode == "min" else -1.0
         self.version = 0
-        self._whole = [not isinstance(space[name], Float) for name in space.names]
         self.workers: dict[str, WorkerInfo] = {}
         self.over: Stamp = (0, "")
         self.goal: tuple[Stamp, int | None] | None = None
@@ -73,22 +71,13 @@ class View:
         self.best: int | None = None
         self.counts = [0] * len(Status)
         self.n_external = 0
-        self._names: list[str] = []
-        self._lamport = array("q")
-        self._origin = array("i")
-        self._seq = array("i")
-        self._status = array("b")
-        self._value = array("d")
-        self._step = array("q")
-        self._started = array("d")
-        self._seconds = array("f")
-        self._ended_after = array("I")  # lamport time from the proposal to its owner's result
-        self._rows = array("d")
         self._external: set[int] = set()
         self._details: dict[int, Details] = {}
         self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
         self._seen = SeenRows()
         self._cache: Observations | None = None
+        self._done: _Done | None = None  # the finished part of the observations, and its rows
+        self._newly_done: list[int] = []
         self._line: tuple[int, int, set[int]] | None = None
 
     # ------------------------------------------------------------------------------------------- writing
@@ -195,7 +184,10 @@ class View:
             self._ended_after[row] = stamp[0] - self._lamport[row]
             self._take_result(row, event)
             self._set_status(row, Status.FINISHED)
+            if self._value[row] == self._value[row]:
+                self._newly_done.append(row)
             return
+        self._done = None
         facts = self._facts(row)
         facts.end(event, stamp)
         self._step[row] = max(event.step, self._step[row])
@@ -299,11 +291,6 @@ class View:
 
     # ------------------------------------------------------------------------------------------- reading
     @property
-    def n_rows(self) -> int:
-        """Rows ever proposed, withdrawn ones included."""
-        return len(self._lamport)
-
-    @property
     def n_counted(self) -> int:
         """Trials that count against the budget: everything but queued, lost, withdrawn and added ones."""
         c = self.counts
@@ -337,15 +324,8 @@ class View:
         row = worker.trials[trial[1] - 1]
         return row if row >= 0 else None
 
-    def id(self, row: int) -> TrialId:
-        return self._names[self._origin[row]], self._seq[row]
-
     def status(self, row: int) -> Status:
         return Status(self._status[row])
-
-    def stamp(self, row: int) -> Stamp:
-        """The proposal's place in the order of things."""
-        return self._lamport[row], self._names[self._origin[row]]
 
     def step(self, row: int) -> int:
         return self._step[row]
@@ -374,12 +354,6 @@ class View:
         info = self.workers.get(worker)
         return info.started.host if info and info.started else None
 
-    def config(self, row: int) -> Config:
-        d = self.space.dim
-        native = self._rows[row * d : row * d + d]
-        pairs = zip(native, self._whole, strict=True)
-        return self.space.unpack(tuple(None if v != v else int(v) if whole else v for v, whole in pairs))
-
     def checkpoint(self, row: int) -> tuple[int, str, int, str] | None:
         """(step, digest, size, worker that saved it) of the newest checkpoint."""
         details = self._details.get(row)
@@ -387,23 +361,38 @@ class View:
 
     def observations(self) -> Observations:
         if self._cache is None:
-            status = np.array(self._status, dtype=np.int8)
-            value = np.array(self._value)
-            done = np.flatnonzero((status == _FINISHED) & np.isfinite(value))
-            done = done[self._canonical(done)]
-            self._cache = Observations(
-                self._encode(done),
-                self.sign * value[done],
-                self._encode(self._sorted(np.flatnonzero(status == Status.FAILED))),
-                self._encode(self._sorted(np.fromiter(self.running, np.int64, len(self.running)))),
-                self.version,
-            )
+            if self._done is None:
+                self._done = self._all_done()
+            elif self._newly_done:
+                self._done = self._done_with(self._done)
+            self._newly_done = []
+            running = self._sorted(np.fromiter(self.running, np.int64, len(self.running)))
+            self._cache = Observations(*self._done[1:], self._encode(running), self.version)
         return self._cache
+
+    def _all_done(self) -> _Done:
+        status = np.array(self._status, dtype=np.int8)
+        value = np.array(self._value)
+        done = self._sorted(np.flatnonzero((status == _FINISHED) & np.isfinite(value)))
+        failed = self._sorted(np.flatnonzero(status == Status.FAILED))
+        return done, self._encode(done), self.sign * value[done], self._encode(failed)
+
+    def _done_with(self, before: _Done) -> _Done:
+        """Insert the newly finished: most come last or nearly so, and one copy is all that it costs."""
+        rows, X, y, failed = before
+        for row in sorted(self._newly_done, key=self.stamp):
+            at = bisect_left(rows, self.stamp(row), key=self.stamp)
+            rows = np.insert(rows, at, row)
+            X = np.insert(X, at, self._encode(np.array([row])), axis=0)
+            y = np.insert(y, at, self.sign * self._value[row])
+        return rows, X, y, failed
 
     def seen(self, X: FloatArray) -> NDArray[np.bool_]:
         known = len(self._seen)
         if known < self.n_rows:
-            self._seen.add(self._encode(np.arange(known, self.n_rows)))
+            d = self.space.dim
+            native = np.array(self._rows[known * d :]).reshape(self.n_rows - known, d)
+            self._seen.add(self.space.encode_native(native))
         return self._seen.contains(X)
 
     def beyond_line(self) -> set[int]:
@@ -452,34 +441,12 @@ class View:
             curve=dict(details.curve),
         )
 
-    def number(self, row: int) -> int:
-        """The rank of a trial among all proposals known now, by (lamport, worker)."""
-        mine = self.stamp(row)
-        lamport = np.frombuffer(self._lamport, dtype=np.int64)
-        before = int((lamport < mine[0]).sum())
-        ties = np.flatnonzero(lamport == mine[0])
-        return before + sum(self._names[self._origin[i]] < mine[1] for i in ties)
-
     def records(self) -> Iterator[TrialRecord]:
         """All trials in canonical order; withdrawn and still queued ones are left out."""
         hidden = (Status.CANCELLED, Status.QUEUED)
         for number, row in enumerate(self._sorted(np.arange(self.n_rows))):
             if self._status[row] not in hidden:
                 yield self.record(int(row), number)
-
-    def _sorted(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return rows[self._canonical(rows)]
-
-    def _canonical(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
-        lamport = np.array(self._lamport)[rows]
-        rank = np.empty(len(self._names) or 1, dtype=np.int64)
-        rank[np.argsort(self._names)] = np.arange(len(self._names))
-        return np.lexsort((rank[np.array(self._origin)[rows]], lamport))
-
-    def _encode(self, rows: NDArray[np.int64]) -> FloatArray:
-        d = self.space.dim
-        native = np.array(self._rows).reshape(-1, d)[rows] if d else np.empty((len(rows), 0))
-        return self.space.encode_native(native)
 
     def __repr__(self) -> str:
         best = "" if self.best is None else f", best {self.metric} {self._value[self.best]:.6g}"

@@ -1,0 +1,81 @@
+"""The view's columns: one row a trial, in order of arrival, and the canonical order over them.
+
+Values are kept as *native rows* (what ``Space.pack`` made), so a configuration comes back exactly as it went in;
+the unit-encoded matrix is computed when somebody asks for it. About 130 bytes a 10-parameter trial.
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .events import TrialId
+from .interfaces import Config
+from .parameters import Float
+from .space import Space
+from .trial import Stamp
+
+if TYPE_CHECKING:
+    from .interfaces import FloatArray
+
+
+class Columns:
+    """Growing arrays; only :class:`~aiohpo.view.View` writes to them."""
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._whole = [not isinstance(space[name], Float) for name in space.names]
+        self._names: list[str] = []
+        self._lamport = array("q")
+        self._origin = array("i")
+        self._seq = array("i")
+        self._status = array("b")
+        self._value = array("d")
+        self._step = array("q")
+        self._started = array("d")
+        self._seconds = array("f")
+        self._ended_after = array("I")  # lamport time from the proposal to its owner's result
+        self._rows = array("d")
+
+    @property
+    def n_rows(self) -> int:
+        """Rows ever proposed, withdrawn ones included."""
+        return len(self._lamport)
+
+    def id(self, row: int) -> TrialId:
+        return self._names[self._origin[row]], self._seq[row]
+
+    def stamp(self, row: int) -> Stamp:
+        """The proposal's place in the order of things."""
+        return self._lamport[row], self._names[self._origin[row]]
+
+    def config(self, row: int) -> Config:
+        d = self.space.dim
+        native = self._rows[row * d : row * d + d]
+        pairs = zip(native, self._whole, strict=True)
+        return self.space.unpack(tuple(None if v != v else int(v) if whole else v for v, whole in pairs))
+
+    def number(self, row: int) -> int:
+        """The rank of a trial among all proposals known now, by (lamport, worker)."""
+        mine = self.stamp(row)
+        lamport = np.frombuffer(self._lamport, dtype=np.int64)
+        before = int((lamport < mine[0]).sum())
+        ties = np.flatnonzero(lamport == mine[0])
+        return before + sum(self._names[self._origin[i]] < mine[1] for i in ties)
+
+    def _sorted(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        return rows[self._canonical(rows)]
+
+    def _canonical(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
+        lamport = np.array(self._lamport)[rows]
+        rank = np.empty(len(self._names) or 1, dtype=np.int64)
+        rank[np.argsort(self._names)] = np.arange(len(self._names))
+        return np.lexsort((rank[np.array(self._origin)[rows]], lamport))
+
+    def _encode(self, rows: NDArray[np.int64]) -> FloatArray:
+        d = self.space.dim
+        native = np.array(self._rows).reshape(-1, d)[rows] if d else np.empty((len(rows), 0))
+        return self.space.encode_native(native)
