@@ -23,6 +23,8 @@ from .membership import Membership, Patience, State
 from .overlay import floods_reach_all, neighbours
 
 _MOST_STRANGERS = 4096
+_MOST_NOTICES = 50  # of refusals
+_MOST_SAID = 300  # characters of a stranger's reason
 
 
 class Mesh:
@@ -53,6 +55,7 @@ class Mesh:
         self._join: set[str] = set()
         self._greeted: dict[str, float] = {}
         self._refused: set[str] = set()
+        self._refusals = 0
         self._audience: set[str] = set()  # addresses of observers
         self._probing: str | None = None
         self._probe_due = now + patience.probe_dead * rng.uniform(0.5, 1.5)
@@ -162,11 +165,7 @@ class Mesh:
                 "on all workers"
             )
         if why is not None:
-            effects: list[Effect] = [Send(peer, Refused(why))]
-            if peer not in self._refused:
-                self._refused.add(peer)
-                effects.append(Notice(f"refused {peer}: {why}"))
-            return effects
+            return [Send(peer, Refused(why)), *self._refuse(peer, f"refused {peer}: {why}")]
         if hello.worker == self.me:
             self._join -= {peer, hello.greeted}
             return []
@@ -198,10 +197,20 @@ class Mesh:
         return [Send(peer, self._hello(hello.greeted, reply=False)), table] if hello.reply else [table]
 
     def _on_refused(self, peer: str, reason: str) -> list[Effect]:
+        # A stranger's words: they must not control the terminal that shows them.
+        said = "".join(c if c.isprintable() else " " for c in reason[:_MOST_SAID])
+        return self._refuse(peer, f"{peer} refused us, because to it this is {said}")
+
+    def _refuse(self, peer: str, text: str) -> list[Effect]:
+        """Have nothing more to do with ``peer`` until it says a hello that fits; say so once, and to people not more
+        often than they read."""
         if peer in self._refused:
             return []
+        if len(self._refused) > _MOST_STRANGERS:
+            self._refused.clear()
         self._refused.add(peer)
-        return [Notice(f"{peer} refused us: it runs {reason}")]
+        self._refusals += 1
+        return [Notice(text)] if self._refusals <= _MOST_NOTICES else []
 
     def _learn(self, news: Sequence[MemberNews], now: float) -> list[Effect]:
         spread, changed = self.membership.learn(news, now)
