@@ -183,7 +183,8 @@ class Membership:
             if watched is None or watched.state > State.SUSPECT:
                 continue
             silent = now - watched.heard
-            if silent >= self.patience.ping * 0.75:
+            # An observer also wants to know how long news travels when there is much of it.
+            if silent >= self.patience.ping * 0.75 or self.observer:
                 ping.append(worker)
             if silent < self.patience.suspect:
                 continue

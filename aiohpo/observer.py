@@ -11,15 +11,18 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from .effects import Connect, Disconnect, Effect, Notice, Send
 from .events import Fresh, Malformed, Seen, decode_batch
 from .frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
-from .interfaces import Transport, UsageError
+from .interfaces import TellingTransport, Transport, UsageError
+from .keys import StudyKey
 from .log import Log
 from .parts import new_worker_id
-from .registry import create, load, options_of
+from .reach import make_transport
+from .registry import load, options_of
 from .space import Space
 from .view import View
 from .watch import Health
@@ -35,21 +38,14 @@ def observer_id() -> str:
     return f"watch-{new_worker_id()}"
 
 
-def observer_transport(name: str, worker: str, key: Any = None) -> Transport:
+def observer_transport(name: str, worker: str, key: StudyKey | str | Path | None = None) -> Transport:
     """Make the transport of an observer, which listens to nobody but must not be mistaken for somebody else.
 
     Peers tell each other apart by address. That of an observer is never dialled, but two of them on two machines
     could have the same one, their loopback address: so it advertises its own name instead.
     """
-    options = options_of(load("transports", name.partition(":")[0]))
-    fixed: dict[str, Any] = {"worker": worker, "bind": None}
-    if "advertise" in options:
-        fixed["advertise"] = f"tcp://{worker}:*"
-    if key is not None:
-        if "key" not in options:
-            raise UsageError(f"the transport {name!r} takes no key")
-        fixed["key"] = key
-    return create("transports", name, **fixed)  # type: ignore[no-any-return]  # a plugin is what its class says
+    named = "advertise" in options_of(load("transports", name.partition(":")[0]))
+    return make_transport(name, worker=worker, advertise=f"tcp://{worker}:*" if named else None, key=key)
 
 
 class Observer:
@@ -66,6 +62,7 @@ class Observer:
     ) -> None:
         self.transport = transport
         self.worker = worker
+        self.name = ""  # who answered
         self.study: dict[str, Any] = {}
         self.state: WorkerState  # set by start()
         self.failure: BaseException | None = None
@@ -86,9 +83,8 @@ class Observer:
         """Find out what is searched and join. Raises ``UsageError`` if nobody answers ``within`` seconds."""
         self._loop = asyncio.get_running_loop()
         self._answer = self._loop.create_future()
-        tell = getattr(self.transport, "report_to", None)
-        if tell is not None:
-            tell(self._tell)
+        if isinstance(self.transport, TellingTransport):
+            self.transport.report_to(self._tell)
         end = self._loop.time() + within
         await self.transport.start(self._on_frame)
         try:
@@ -146,6 +142,7 @@ class Observer:
             timing=self._timing,
             observer=True,
         )
+        self.name = peer
         self._joined = True
         self.state.join([peer], self._loop.time())
         self._carry_out()
@@ -177,11 +174,6 @@ class Observer:
         await self.transport.aclose()
 
     # ------------------------------------------------------------------------------------------ watching
-    @property
-    def name(self) -> str:
-        """Whom it is linked with first."""
-        return next(iter(self.state.gossip.peers), "nobody")
-
     @property
     def view(self) -> View:
         return self.state.view

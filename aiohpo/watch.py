@@ -161,6 +161,12 @@ class Snapshot:
         }
 
 
+def _place(worker: WorkerNow) -> tuple[bool, float, float, str]:
+    """Whoever is here comes first; then by rank, and by age where there is none."""
+    rank = math.inf if worker.rank is None else worker.rank
+    return worker.status not in HERE, rank, worker.started or math.inf, worker.id
+
+
 class _Work:
     """What one worker did: trials that it ended, and its segments of the last minute."""
 
@@ -180,6 +186,7 @@ class Tally:
         self._activity = Activity()
         self._work: dict[str, _Work] = {}
         self._first = math.inf
+        self._last = -math.inf
         self._ends: list[float] = []
         self._best_at = array("d")  # when a trial finished, and with which value: alternating
         self._curve: tuple[int, tuple[tuple[float, float], ...]] = 0, ()
@@ -201,6 +208,7 @@ class Tally:
     def _account(self, span: Span, event: Ended) -> None:
         work = self._work.setdefault(span.worker, _Work())
         end = span.began + event.seconds
+        self._last = max(self._last, end)
         work.recent.append((span.began, end))
         if event.how in ("finished", "stopped", "failed"):
             work.trials += 1
@@ -227,7 +235,7 @@ class Tally:
             counts=counts,
             rate=self._rate(now),
             utilisation=worked / present if present > 0 else None,
-            elapsed=max(now - self._first, 0.0) if math.isfinite(self._first) else 0.0,
+            elapsed=self._elapsed(now, workers),
             best=None if view.best is None else view.record(view.best),
             curve=self._improvements(),
             workers=workers,
@@ -251,11 +259,14 @@ class Tally:
 
     def _rate(self, now: float) -> float:
         ends = sorted(self._ends)
-        since = now - WINDOW
-        if len(ends) > _FEWEST:
-            since = min(since, ends[-_FEWEST])
+        since = min(now - WINDOW, ends[-_FEWEST]) if len(ends) > _FEWEST else -math.inf
         self._ends = ends = [end for end in ends if end >= since]
         return len(ends) / max(now - max(since, self._first), 1.0) if ends else 0.0
+
+    def _elapsed(self, now: float, workers: Iterable[WorkerNow]) -> float:
+        """Since the first start; for a search that nobody works on any more, until its last result."""
+        until = now if any(worker.status in HERE for worker in workers) else self._last
+        return max(until - self._first, 0.0) if math.isfinite(until - self._first) else 0.0
 
     def _present(self, started: float | None, now: float) -> float:
         return min(max(now - (started or 0.0), 0.0), WINDOW)
@@ -288,8 +299,7 @@ class Tally:
                     seconds=None if span is None or row is None else max(now - span.began, 0.0),
                 )
             )
-        late = math.inf
-        return tuple(sorted(found, key=lambda w: (w.started or late, late if w.rank is None else w.rank, w.id)))
+        return tuple(sorted(found, key=_place))
 
     def _running(self, states: Mapping[str, str]) -> dict[str, Span]:
         """What each worker that is here evaluates: the newest of its open segments that are still its own."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -19,6 +19,7 @@ _STYLES = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim", 
 _BAR = 24
 _FIRST_SHOWN = ("suspect", "alive", "unknown", "dead", "left")
 _ROOMY = 110  # columns from which on names are written out
+_NOTICES = 3  # the latest lines that are shown below
 _QUIET = 5.0  # seconds without a word from anybody that are worth a word
 
 
@@ -52,10 +53,12 @@ def as_line(now: Snapshot) -> str:
 def draw(now: Snapshot, width: int, height: int | None, notices: Sequence[str] = ()) -> RenderableType:
     """Draw a snapshot in ``width`` columns and at most ``height`` lines (None: as many as it takes)."""
     above = _head(now, width)
-    below = [_health(now.health)] if now.health is not None else []
-    below += [Text(text, style="yellow", no_wrap=True, overflow="ellipsis") for text in notices[-3:]]
-    # two lines for the table's head, one for what did not fit, one blank on either side
-    room = len(now.workers) if height is None else max(height - len(above) - len(below) - 5, 1)
+    below = [] if now.health is None else list(_health(now.health).wrap(Console(width=width), width))
+    # one line for the table's head, one for what did not fit, one for the cursor
+    room = max(len(now.workers) if height is None else height - len(above) - len(below) - 3, 1)
+    said = notices[-min(room // 3, _NOTICES) :] if room >= 3 else []
+    below += [Text(text, style="yellow", no_wrap=True, overflow="ellipsis") for text in said]
+    room -= len(said)
     shown, hidden = _fitting(now.workers, room)
     middle: list[RenderableType] = [_table(now, shown, width)] if shown else [Text("\nno worker yet\n")]
     if hidden:
@@ -116,8 +119,8 @@ def _health(health: Health) -> Text:
     delay = "–" if health.round_trip is None else describe_seconds(health.round_trip)
     text = (
         f"mesh: {health.links} links, round trip {delay}, {health.repairs} repairs, {health.duplicates} duplicates, "
-        f"in {health.frames_in} frames {in_bytes(health.bytes_in)}, "
-        f"out {health.frames_out} {in_bytes(health.bytes_out)}"
+        f"{health.frames_in} frames ({in_bytes(health.bytes_in)}) in, "
+        f"{health.frames_out} ({in_bytes(health.bytes_out)}) out"
     )
     if health.dropped:
         text += f", [yellow]{health.dropped} dropped[/]"

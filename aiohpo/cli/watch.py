@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..interfaces import UsageError
-from .common import DONE, command
+from .common import DONE, command, key_option
 
 _LIVE_INTERVAL, _PLAIN_INTERVAL = 1.0, 10.0
 
@@ -22,7 +22,7 @@ aiohpo watch runs/train --json --interval 10 | jq .study.ended
 )
 @click.argument("target", metavar="DIR|ADDR")
 @click.option("--join", multiple=True, metavar="ADDR", help="More addresses to ask, should the first not answer.")
-@click.option("--key", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="The study's key.")
+@key_option
 @click.option("--transport", default="zmq", show_default=True, metavar="T", help="How the peers at ADDR talk.")
 @click.option("--once", is_flag=True, help="Print how it stands, and end.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document per line and interval.")

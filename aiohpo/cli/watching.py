@@ -75,14 +75,13 @@ async def mesh(
     addresses: Sequence[str], transport: str, key: Path | None, say: Callable[[str], None], once: bool
 ) -> AsyncIterator[Source]:
     """Join a mesh as an observer; with ``once``, wait until all is here."""
-    from ..keys import find_key
     from ..observer import Observer, observer_id, observer_transport
     from ..rendezvous import Rendezvous, directory_of
 
     worker = observer_id()
     cards = [Rendezvous(directory, worker) for a in addresses if (directory := directory_of(a)) is not None]
     plain = [address for address in addresses if directory_of(address) is None]
-    carrier = observer_transport(transport, worker, find_key(key))
+    carrier = observer_transport(transport, worker, key)
     observer = Observer(carrier, worker, lambda: [*plain, *(a for card in cards for a in card.others())], notice=say)
     await observer.start()
     try:

@@ -1,0 +1,113 @@
+"""Snapshots drawn to fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+from test_watch import HEALTH, NOW, Told
+
+from aiohpo.cli.dashboard import as_line, draw, in_bytes
+from aiohpo.events import Proposed
+from aiohpo.watch import Health, Snapshot, Tally
+
+
+def busy(workers: int = 4) -> Snapshot:
+    """A search with one worker of each state and as many living ones as wanted."""
+    told = Told()
+    for i in range(workers):
+        name = f"{i:012x}"
+        told.start(name, NOW - 100, i)
+        told.trial(name, NOW - 90 + i / workers, 10, 5.0 - i / workers)
+    for i in range(workers):
+        told.add(f"{i:012x}", Proposed, NOW - 3.0, (0.25,))
+    for name, state in (("a" * 12, "suspect"), ("b" * 12, "dead"), ("c" * 12, "left")):
+        told.start(name, NOW - 100)
+        told.believed[name] = state
+    return Tally(told).look(NOW)
+
+
+def drawn(now: Snapshot, width: int, height: int | None, notices: list[str] | None = None) -> list[str]:
+    console = Console(width=width, height=height or 25, file=io.StringIO())
+    console.print(draw(now, width, height, notices or []), highlight=False)
+    return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("width", "height"), [(80, 24), (200, 50), (40, 12), (20, 8)])
+@pytest.mark.parametrize("workers", [0, 4, 300])
+def test_it_fits_the_terminal(width: int, height: int, workers: int) -> None:
+    """However many workers there are, nothing is wider or higher than the terminal."""
+    lines = drawn(busy(workers), width, height, ["worker x is dead", "y" * 300])
+    assert max(map(cell_len, lines)) <= width
+    if height > 10:
+        assert len(lines) < height
+
+
+def test_it_shows_who_does_what() -> None:
+    """Every worker that fits is there with state, trials, utilisation and what it evaluates."""
+    text = "\n".join(drawn(busy(), 80, 24))
+    assert "told  minimise loss" in text
+    assert "workers: 4 alive, 1 suspect, 1 dead, 1 left" in text
+    assert "best loss 4.25 (trial 3)  x=0.5" in text
+    assert "5 → 4.25 in 1 min 40 s" in text
+    (line,) = [line for line in text.splitlines() if line.startswith("000000     0")]
+    assert line.split()[2:] == ["node1", "100", "alive", "1", "5%", "4", "3", "s", "x=0.25"]
+    assert "mesh: 3 links, round trip 2 ms, 1 repairs, 2 duplicates, 10 frames (1 KB)" in text
+
+
+def test_names_are_written_out_where_there_is_room() -> None:
+    """A wide terminal shows whole worker ids, as the commands take them."""
+    assert any("0" * 12 in line for line in drawn(busy(), 200, 50))
+    assert not any("0" * 12 in line for line in drawn(busy(), 80, 24))
+
+
+def test_whoever_is_in_trouble_is_shown_first() -> None:
+    """With room for few, the suspect stays and the departed go; the rest is counted."""
+    lines = drawn(busy(50), 80, 14)
+    assert any(line.startswith("aaaaaa") for line in lines)
+    assert not any(line.startswith(("bbbbbb", "cccccc")) for line in lines)
+    (rest,) = [line for line in lines if line.startswith("and ")]
+    assert "alive" in rest
+    assert "1 dead" in rest
+
+
+def test_silence_and_dropped_frames_are_pointed_out() -> None:
+    """A mesh from which nothing comes any more says since when."""
+    sick = dataclasses.replace(HEALTH, silent=12.0, dropped=3, round_trip=None)
+    text = " ".join(drawn(dataclasses.replace(busy(), health=sick), 200, 50))
+    assert "3 dropped, nothing heard for 12 s" in text
+    assert "round trip –" in text
+    assert isinstance(sick, Health)
+
+
+def test_before_the_first_worker_it_says_so() -> None:
+    """An empty search is drawn, not crashed on."""
+    text = "\n".join(drawn(Tally(Told()).look(NOW), 80, 24))
+    assert "no worker yet" in text
+    assert "no result yet" in text
+
+
+def test_markup_in_names_is_text() -> None:
+    """What users call things is never taken for a style."""
+    now = dataclasses.replace(busy(), name="runs/[red]x[/]", study={"metric": "[bold]", "mode": "max"})
+    assert any("runs/[red]x[/]  maximise [bold]" in line for line in drawn(now, 120, 24))
+
+
+def test_all_of_it_in_one_line() -> None:
+    """What a log gets."""
+    line = as_line(busy())
+    assert line.startswith("4 trials, best loss 4.25 (trial 3), 0.04/s, ")
+    assert "workers: 4 alive, 1 suspect, 1 dead, 1 left, round trip 2 ms" in line
+    assert as_line(Tally(Told()).look(NOW)).startswith("0 trials, no result yet, 0/s, workers: none yet")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1 KB"), (12_345, "12.3 KB"), (5e6, "5 MB"), (2e12, "2e+03 GB")],
+)
+def test_bytes_are_written_for_people(count: float, text: str) -> None:
+    """Three digits and a unit."""
+    assert in_bytes(count) == text
