@@ -64,8 +64,11 @@ class RunDirectory:
             os.link(temporary, file)  # only the first of several processes succeeds
         except FileExistsError:
             pass
+        except OSError:  # a file system without hard links
+            if not file.exists():
+                os.replace(temporary, file)
         finally:
-            temporary.unlink()
+            temporary.unlink(missing_ok=True)
         found = read_study(self.path)
         if found["study"] != definition["study"]:
             raise UsageError(f"{self.path} holds another study: {_difference(found, definition)}. {_REMEDY}")
@@ -112,8 +115,14 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
     gone = gone_workers(path)
     for file in sorted((path / "journal").glob("*.log")):
         found: list[Damage] = []
+        unknown = False
         for batch in read_journal(file, found):
-            take(batch, log, view)
+            try:
+                take(batch, log, view)
+            except Malformed:
+                unknown = True
+        if unknown:
+            found.append(Damage(file, None))
         for place in found:
             if not place.torn:
                 damage.append(place)
@@ -128,14 +137,32 @@ def gone_workers(path: Path) -> frozenset[str]:
 
 
 def take(batch: Batch, log: Log, view: View) -> list[Seen]:
-    """Bring a batch that was read from a journal into ``log`` and ``view``; return its new events."""
+    """Bring a batch that was read from a journal into ``log`` and ``view``; return its new events.
+
+    Raises :class:`Malformed` if there are events in it that are not ours, after taking all the others.
+    """
     try:
         fresh = log.park(batch) if batch.first > log.count(batch.origin) + 1 else log.merge(batch)
     except Malformed:
-        return []  # intact by its checksum and yet no events: not written by us
+        if len(batch.raws) == 1:
+            raise
+        return _take_each(batch, log, view)
     new = list(fresh or ())
     for origin, seq, event in new:
         view.apply(origin, seq, event)
+    return new
+
+
+def _take_each(batch: Batch, log: Log, view: View) -> list[Seen]:
+    new: list[Seen] = []
+    bad: Malformed | None = None
+    for seq, raw in enumerate(batch.raws, batch.first):
+        try:
+            new += take(Batch(batch.origin, seq, (raw,)), log, view)
+        except Malformed as error:
+            bad = error
+    if bad is not None:
+        raise bad
     return new
 
 

@@ -96,7 +96,9 @@ class Worker:
             await self.peer.aclose("stopped")
             raise
         if self._cards:
-            self.peer.exchange.join(self._others())
+            others = self._others()
+            self.peer.parts.expects_peers |= bool(others)
+            self.peer.exchange.join(others)
             self._meeting = asyncio.create_task(self._keep_meeting())
         self._running = asyncio.create_task(self.peer.run())
         return self
@@ -163,8 +165,10 @@ class Worker:
         return [address for card in self._cards for address in card.others()]
 
     async def _keep_meeting(self) -> None:
+        pause = _LOOK_AGAIN / 16  # workers that start together should meet soon
         while True:
-            await asyncio.sleep(_LOOK_AGAIN)
+            await asyncio.sleep(pause)
+            pause = min(1.5 * pause, _LOOK_AGAIN)
             # In a thread: a file server that hangs must not hold up what the peers have to say.
             self.peer.exchange.join(await asyncio.to_thread(self._others))
 

@@ -29,7 +29,7 @@ from .effects import (
 )
 from .events import Batch
 from .frames import Chunk, Definition, encode_frame
-from .interfaces import AiohpoError, TellingTransport
+from .interfaces import AiohpoError, TellingTransport, UsageError
 from .parts import Parts
 from .worker_state import WorkerState
 
@@ -88,6 +88,11 @@ class Exchange:
         self.state.begin(parts.wall(), platform.node(), os.getpid(), rank)
         if parts.limits.trials is not None:
             self.state.set_goal(parts.limits.trials)
+        for address in parts.join:
+            try:
+                parts.transport.connect(address)
+            except ValueError as error:
+                raise UsageError(f"cannot join {address!r}: {error}") from None
         self.state.join(parts.join, now)
         self.carry_out()
 
@@ -245,6 +250,9 @@ class Exchange:
                     self._fetched(effect)
                 case Describe(peer):
                     parts.transport.send(peer, encode_frame(tag, Definition(parts.definition)))
+        for worker in self.state.newly_suspect():
+            if parts.is_gone is not None and parts.is_gone(worker):
+                self.state.bury(worker, self._loop.time())
         for worker in self.state.newly_dead():
             if parts.recover is not None:
                 for batch in parts.recover(worker):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .directory import gone_workers, read_study, take
-from .events import Seen
+from .events import Malformed, Seen
 from .journal import HEADER, MAGIC, read_record
 from .log import Log
 from .space import Space
@@ -54,7 +54,10 @@ class Follower:
         while position >= 0:
             batch, end = read_record(data, position)
             if batch is not None:
-                new += take(batch, self.log, self.view)
+                try:
+                    new += take(batch, self.log, self.view)
+                except Malformed:
+                    pass  # of another version: a full load says so
                 done = position = end
             else:
                 # Incomplete so far, or damaged for good: only an intact record behind it tells.

@@ -34,13 +34,16 @@ _JOIN_EVENTS = 512
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """A part of a journal that could not be read. ``torn``: the end of the file, an interrupted write."""
+    """A part of a journal that could not be read. ``torn``: the end of the file, an interrupted write;
+    ``offset`` None: intact records somewhere in it that hold events of another version."""
 
     path: Path
-    offset: int
-    torn: bool
+    offset: int | None
+    torn: bool = False
 
     def __str__(self) -> str:
+        if self.offset is None:
+            return f"{self.path}: events that this version of aiohpo does not know were skipped"
         what = "an interrupted write at the end was cut off" if self.torn else "a corrupt record was skipped"
         return f"{self.path} at byte {self.offset}: {what}"
 
@@ -206,7 +209,7 @@ def cut_torn_end(damage: Damage) -> bool:
     try:
         with damage.path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.truncate(damage.offset)
+            file.truncate(damage.offset or 0)
     except OSError:
         return False
     return True

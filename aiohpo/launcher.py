@@ -7,7 +7,6 @@ same reason a worker's output goes to a file and not through a pipe, which would
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -20,7 +19,6 @@ from .interfaces import UsageError
 # What numerical libraries read to choose how many threads they start. N workers with one thread per core each
 # would fight over the cores: on two cores, four such workers fit a random forest three times slower than with
 # one thread each.
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,17 +136,3 @@ class _Tail:
         end = data.rfind(b"\n") + 1
         self._offset += end
         return data[:end].decode("utf-8", "replace").splitlines()
-
-
-def threads_for(workers: int, environment: Mapping[str, str]) -> dict[str, str]:
-    """The variables that share the cores among ``workers``, but for those that the user has set."""
-    each = str(max(1, cores() // workers))
-    return {name: each for name in THREADS if name not in environment}
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on this system
-        return os.cpu_count() or 1

@@ -222,6 +222,13 @@ class Mesh:
             effects += self._relink(now)
         return effects
 
+    def bury(self, worker: str, now: float) -> list[Effect]:
+        """Declare dead a worker of which this one knows for certain that it is."""
+        member = self.membership.members.get(worker)
+        if member is None or member.state >= State.DEAD:
+            return []
+        return self._learn([MemberNews(worker, member.address, State.DEAD, member.incarnation, self.me)], now)
+
     # --------------------------------------------------------------------------------------------- ticking
     def tick(self, now: float) -> list[Effect]:
         """Ping, suspect, bury, greet again whoever has not answered, and probe the dead."""

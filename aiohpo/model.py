@@ -1,7 +1,9 @@
 """A searcher's model: refitted off the loop while evaluations run, swapped in at once.
 
-At most one fit is in flight. A suggestion waits for a fit only where that hardly costs anything, see
-:meth:`ModelKeeper.fresh`; otherwise the newest model there is answers.
+At most one fit is in flight, and after one that took t seconds the next waits :data:`REST` times t, unless the
+worker is free and asks: many workers in one process would otherwise refit for each other's every result. A
+suggestion waits for a fit only where that hardly costs anything, see :meth:`ModelKeeper.fresh`; otherwise the
+newest model there is answers.
 """
 
 from __future__ import annotations
@@ -11,8 +13,10 @@ import asyncio
 from .interfaces import FittingSearcher
 from .view import View
 
+_SHARE = 0.2
 _MOST_PATIENCE = 2.0
 _LEAST_PATIENCE = 0.001
+REST = 9.0
 
 
 class ModelKeeper:
@@ -23,6 +27,7 @@ class ModelKeeper:
         self._view = view
         self._wanted = asyncio.Event()
         self._ready = asyncio.Event()
+        self._asked = asyncio.Event()
         self._fitted = -1  # results known to the model in use
 
     def observed(self) -> None:
@@ -39,20 +44,30 @@ class ModelKeeper:
             n = self._view.n_observed
             if n == self._fitted:
                 continue
+            began = loop.time()
             state = await loop.run_in_executor(None, self._searcher.fit, self._view.observations())
             self._searcher.adopt(state)
             self._fitted = n
             self._ready.set()
+            await self._rest(REST * (loop.time() - began))
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._asked.wait()
+        except TimeoutError:
+            pass
 
     async def fresh(self, mean_seconds: float) -> None:
-        """Wait for a model that knows the newest results, at most a tenth of the mean time of a trial.
+        """Wait for a model that knows the newest results, at most a fifth of the mean time of a trial.
 
         With evaluations of seconds and fits of milliseconds every suggestion then knows everything that is
         known, and a search with one worker repeats exactly; with evaluations of microseconds nobody waits.
         """
-        patience = min(0.1 * mean_seconds, _MOST_PATIENCE)
+        patience = min(_SHARE * mean_seconds, _MOST_PATIENCE)
         if self._fitted >= self._view.n_observed or patience < _LEAST_PATIENCE:
             return
+        self._asked.set()
         try:
             async with asyncio.timeout(patience):
                 while self._fitted < self._view.n_observed:
@@ -60,3 +75,5 @@ class ModelKeeper:
                     await self._ready.wait()
         except TimeoutError:
             pass
+        finally:
+            self._asked.clear()

@@ -40,8 +40,12 @@ class Limits:
 
 @dataclass(slots=True)
 class Parts:
-    """Everything a worker needs. ``gone`` are workers certainly dead, ``recover`` reads a dead one's journal,
-    ``output`` takes what the user's code prints, ``wall`` tells the time of day."""
+    """Everything a worker needs.
+
+    ``gone`` are workers certainly dead, ``is_gone`` tells for sure where it can, ``recover`` reads a dead one's
+    journal, ``expects_peers`` says that others were started with this one or should be there already, ``output``
+    takes what the user's code prints, ``wall`` tells the time of day.
+    """
 
     objective: Objective
     searcher: Searcher
@@ -58,8 +62,10 @@ class Parts:
     journal: JournalLike | None = None
     journal_id: str = ""
     gone: frozenset[str] = frozenset()
+    is_gone: Callable[[str], bool] | None = None
     recover: Callable[[str], list[Batch]] | None = None
     join: Sequence[str] = ()
+    expects_peers: bool = False
     limits: Limits = field(default_factory=Limits)
     identity: Identity | None = None
     timing: Timing = field(default_factory=Timing)

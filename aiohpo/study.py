@@ -21,8 +21,9 @@ from .directory import RunDirectory
 from .evaluate import ImportedInChild, Objective, Source, in_child
 from .evaluate.metrics import as_finite, as_metrics
 from .evaluate.reimport import describe
+from .events import EXTERNAL, QUEUED
 from .interfaces import Config, Identity, LaunchedTransport, UsageError
-from .journal import read_journal
+from .journal import read_journal, writer_is_gone
 from .log import Log
 from .manual import AskedTrial, Manual
 from .parts import Limits, Parts, new_worker_id
@@ -104,6 +105,7 @@ class Study:
         self._workers: list[PeerWorker] = []
         self._scratch: Path | None = None
         self._hand_searcher: Any = None
+        self._wishes: list[tuple[Config, float | None, bool]] = []
         self.notices: list[str] = []
 
     # ------------------------------------------------------------------------------------------- running
@@ -219,8 +221,30 @@ class Study:
         return self._by_hand.record(asked)
 
     def enqueue(self, config: Mapping[str, Any]) -> str:
-        """Queue a complete configuration to be tried before the searcher's; returns its trial id."""
-        return self._by_hand.enqueue(self.space.validate(dict(config)))
+        """Queue a complete configuration to be tried before the searcher's; returns its trial id.
+
+        In a file that ``aiohpo run`` or ``aiohpo worker`` reads, where every process executes it, it is queued
+        once for the whole search (and the id is empty).
+        """
+        fitting = self.space.validate(dict(config))
+        if in_child():
+            self._wishes.append((fitting, None, True))
+            return ""
+        return self._by_hand.enqueue(fitting)
+
+    def _fulfil(self) -> None:
+        """Carry out what the file said by :meth:`enqueue` and :meth:`add` while it was only being imported,
+        leaving out what an earlier run or another process has done already."""
+        wishes, self._wishes = self._wishes, []
+        for config, value, queued in wishes:
+            if not self._view.has(self.space.pack(config), QUEUED if queued else EXTERNAL):
+                if queued:
+                    self._by_hand.enqueue(config)
+                else:
+                    self._by_hand.add(config, value)
+        if wishes and self._manual is not None:
+            self._manual.close()
+            self._manual = None
 
     def add(self, past: Iterable[tuple[Mapping[str, Any], float | None]] | Result | str | Path) -> int:
         """Add past trials, which searchers learn from and which do not count against the budget.
@@ -249,7 +273,10 @@ class Study:
             except (TypeError, ValueError):
                 raise UsageError(f"past trial {i}: give (config, value), not {trial!r:.200}") from None
         for fitting, value in checked:
-            self._by_hand.add(fitting, value)
+            if in_child():
+                self._wishes.append((fitting, value, False))
+            else:
+                self._by_hand.add(fitting, value)
         return len(checked)
 
     # -------------------------------------------------------------------------------------- assembling
@@ -272,6 +299,9 @@ class Study:
             join = [*join, *carrier.peers()]
             if identity is None or identity.rank is None:
                 identity = Identity(worker_id, carrier.rank, carrier.size)
+        rank = identity.rank if identity else None
+        if rank == 0 or (rank is None and not join):  # the first of its launch; the others hear of it
+            self._fulfil()
         log, view = Log(), View(self.space, self.metric, self.mode)
         directory, gone = self._open(), frozenset[str]()
         if directory is not None:
@@ -293,12 +323,18 @@ class Study:
                 self.notices.append(str(error))
                 return []
 
+        def is_gone(worker: str) -> bool:
+            if directory is None or view.host(worker) != platform.node():
+                return False
+            path = directory.path / "journal" / f"{worker}.log"
+            return path.exists() and writer_is_gone(path)
+
         return PeerWorker(
             Parts(
                 objective=self._task(),
                 searcher=self._plugin("searchers", self.searcher),
                 scheduler=self._plugin("schedulers", self.scheduler),
-                evaluator=self._evaluator(),
+                evaluator=self._evaluator(identity),
                 transport=carrier,
                 view=view,
                 log=log,
@@ -310,8 +346,10 @@ class Study:
                 journal=directory.journal(worker_id) if directory else None,
                 journal_id=directory.id if directory else "",
                 gone=gone,
+                is_gone=is_gone,
                 recover=recover,
                 join=join,
+                expects_peers=bool(join) or (identity is not None and (identity.size or 1) > 1),
                 limits=limits,
                 identity=identity,
                 timing=timing or Timing(),
@@ -347,7 +385,7 @@ class Study:
     def _plugin(self, kind: str, spec: Any) -> Any:
         return create(kind, spec) if isinstance(spec, str) else copy.deepcopy(create(kind, spec))
 
-    def _evaluator(self) -> Any:
+    def _evaluator(self, identity: Identity | None) -> Any:
         if self.evaluator is not None:
             return self._plugin("evaluators", self.evaluator)
         task = self._task()
@@ -357,7 +395,8 @@ class Study:
             return create("evaluators", "coroutine")
         reason = why_not_elsewhere(task)
         if reason is None:
-            return create("evaluators", "process")
+            # Workers of one launch in this process share its machine; the command line's launcher sees to its own.
+            return create("evaluators", "process", share=(identity and identity.size) or 1)
         self.notices.append(f"evaluating in threads of this process: {reason}")
         return create("evaluators", "thread")
 

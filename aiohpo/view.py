@@ -72,6 +72,7 @@ class View(Columns):
         self.counts = [0] * len(Status)
         self.n_external = 0
         self._external: set[int] = set()
+        self._queued: set[int] = set()
         self._details: dict[int, Details] = {}
         self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
         self._seen = SeenRows()
@@ -137,6 +138,8 @@ class View(Columns):
         status = Status.QUEUED if event.source == QUEUED else Status.RUNNING
         if event.source == EXTERNAL:
             self._external.add(row)
+        elif event.source == QUEUED:
+            self._queued.add(row)
         self._status.append(status)
         self._count(status, row, 1)
         return row
@@ -353,6 +356,13 @@ class View(Columns):
         """The machine that a worker runs (or ran) on."""
         info = self.workers.get(worker)
         return info.started.host if info and info.started else None
+
+    def has(self, values: tuple[float | int | None, ...], source: int) -> bool:
+        """Whether just this configuration was queued (or added) before; scans all trials."""
+        d = self.space.dim
+        row = array("d", [_NAN if v is None else v for v in values]).tobytes()
+        among = self._external if source == EXTERNAL else self._queued
+        return any(self._rows[r * d : r * d + d].tobytes() == row for r in among)
 
     def checkpoint(self, row: int) -> tuple[int, str, int, str] | None:
         """(step, digest, size, worker that saved it) of the newest checkpoint."""

@@ -29,6 +29,7 @@ from .worker_state import WorkerState
 
 _YIELD_AFTER = 0.001  # seconds of uninterrupted evaluation after which others on the loop get a turn
 _CLOSE_WITHIN = 5.0
+_ACQUAINTED_WITHIN = 1.0
 
 
 class _Channel:
@@ -185,9 +186,20 @@ class PeerWorker:
             raise self.exchange.failure
 
     # --------------------------------------------------------------------------------------- evaluating
+    async def _get_acquainted(self) -> None:
+        """Hear what the others know before the first proposal, if there is anybody; else workers that start
+        together would all begin with the same thing. A worker whose peers do not answer goes on alone."""
+        if not self.parts.expects_peers:
+            return
+        end = self._loop.time() + _ACQUAINTED_WITHIN
+        # A look every 10 ms for at most a second, once: cheaper to read than an event through three layers.
+        while not self.state.gossip.caught_up and not self._ending and self._loop.time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
     async def _evaluate(self) -> None:
         breath = self._loop.time()
         try:
+            await self._get_acquainted()
             while not self._over():
                 choice = await self._next_segment()
                 if choice is None:
@@ -224,6 +236,10 @@ class PeerWorker:
             return self._claim(row, None)
         if not state.may_propose() or self.exhausted:
             return None
+        if (pause := state.pause_before_proposing(self._loop.time())) > 0:
+            await asyncio.sleep(pause)
+            if not state.may_propose():
+                return None
         choice = parts.scheduler.next(self.view, state.claims, self._rng)
         if isinstance(choice, NewTrial):
             return await self._propose(choice.to_step)

@@ -80,7 +80,9 @@ class WorkerState(Ledger):
         self.counters = Counters()
         self.fetches = Fetches()
         self.observer = observer
+        self._proposed_at = now - 60.0
         self._newly_dead: list[str] = []
+        self._newly_suspect: list[str] = []
         self._lease_due = now
 
     def leave(self, wall: float, reason: str, now: float) -> None:
@@ -97,6 +99,19 @@ class WorkerState(Ledger):
     def goodbye(self) -> None:
         """Tell the peers that this worker is gone."""
         self._out += self.mesh.leave()
+
+    def pause_before_proposing(self, now: float) -> float:
+        """How long to wait, so that the others' proposals arrive first, when the budget is nearly used up.
+
+        Only then, and only after trials shorter than news takes to travel: everywhere else nobody waits. Without
+        it, workers with instant objectives each propose all that remains, and most of it is surplus.
+        """
+        present = len(self.mesh.membership.present)
+        if self.goal is None or present == 1 or self.goal - self.view.n_counted > 2 * present:
+            return 0.0
+        pause = max(0.0, self._proposed_at + 2 * self.claims.delay - now)
+        self._proposed_at = now + pause
+        return pause
 
     # -------------------------------------------------------------------------------- what others tell us
     def join(self, addresses: Iterable[str], now: float) -> None:
@@ -192,6 +207,16 @@ class WorkerState(Ledger):
     def _recorded(self, batch: Batch) -> None:
         self.gossip.flood(batch)
 
+    def bury(self, worker: str, now: float) -> None:
+        """Take it for certain that a suspected worker is dead."""
+        self._out += self.mesh.bury(worker, now)
+        self._notice_changes(now)
+
+    def newly_suspect(self) -> list[str]:
+        """Workers that came under suspicion since the last call: perhaps the shell can tell for sure."""
+        suspect, self._newly_suspect = self._newly_suspect, []
+        return suspect
+
     def _take(self, now: float, fresh: Fresh) -> None:
         """Bring new events of another worker into the view, and see what they mean for this one."""
         origin, apply = fresh.origin, self.view.apply
@@ -263,7 +288,9 @@ class WorkerState(Ledger):
     def _notice_changes(self, now: float) -> None:
         for worker in self.mesh.changed():
             state = self.mesh.membership.state(worker)
-            if state is State.DEAD:
+            if state is State.SUSPECT:
+                self._newly_suspect.append(worker)
+            elif state is State.DEAD:
                 self._newly_dead.append(worker)
                 self._out.append(Notice(f"worker {worker} is dead"))
 

@@ -110,9 +110,9 @@ def run(
     FILE defines an aiohpo.Study named "study" (or OBJECT). Ctrl-C stops in good order; the same command goes on
     where it stopped, also after a crash. --trials counts all trials of the run directory.
     """
+    from ..cores import cores
     from ..directory import RunDirectory
     from ..keys import find_key
-    from ..launcher import cores
     from ..registry import create
     from .target import configure, default_directory, load_study
 
@@ -162,8 +162,9 @@ def _already(run: Run, trials: int | None, target: float | None) -> str | None:
 
 
 def _search(study: Study, options: Options, total: int | None, before: int, json_: bool, again: str) -> int:
+    from ..cores import threads_for
     from ..follow import Follower
-    from ..launcher import Launcher, threads_for
+    from ..launcher import Launcher
     from .display import Progress, display
 
     directory = study.directory

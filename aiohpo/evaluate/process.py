@@ -17,6 +17,7 @@ import subprocess
 import sys
 from typing import Any
 
+from ..cores import threads_for
 from ..interfaces import Assignment, Channel, Outcome, UsageError
 from .objective import Objective
 from .output import Output, bounded
@@ -49,8 +50,9 @@ class _Unusable(Exception):
 class _Child:
     """One child process, from its start to its end."""
 
-    def __init__(self, hello: dict[str, Any]) -> None:
+    def __init__(self, hello: dict[str, Any], environment: dict[str, str]) -> None:
         self._loop = asyncio.get_running_loop()
+        self._environment = environment
         self.ready: asyncio.Future[None] = self._loop.create_future()
         # Whoever waits for it may have been cancelled; then its error is of no interest.
         self.ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
@@ -84,7 +86,7 @@ class _Child:
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=out,
-            env={**os.environ, _PATH: "\n".join(path)},
+            env={**os.environ, **self._environment, _PATH: "\n".join(path)},
         )
 
     def check(self) -> bool:
@@ -169,9 +171,14 @@ class _Child:
 
 
 class ProcessEvaluator:
-    """Runs objectives, ordinary or ``async def``, in one persistent process."""
+    """Runs objectives, ordinary or ``async def``, in one persistent process.
 
-    def __init__(self) -> None:
+    ``share`` evaluators run on this machine at a time: numerical libraries in the process are told to use that
+    part of the cores, unless the environment says already how many.
+    """
+
+    def __init__(self, share: int = 1) -> None:
+        self._threads = threads_for(share, os.environ) if share > 1 else {}
         self._hello: dict[str, Any] | None = None
         self._child: _Child | None = None
 
@@ -213,7 +220,7 @@ class ProcessEvaluator:
             if child is not None:
                 # What it holds (memory, a GPU) may be what the next one needs.
                 await child.group.wait(_DIE)
-            self._child = child = _Child(self._hello)
+            self._child = child = _Child(self._hello, self._threads)
         if not child.ready.done():
             # Shielded: a cancelled segment must not take the child that is still starting with it.
             await asyncio.shield(child.ready)
