@@ -30,6 +30,7 @@ from .worker_state import Timing, WorkerState
 
 ANSWER_WITHIN = 10.0
 _ASK_AGAIN = 0.5
+_MOST_SAID = 300  # characters of a stranger's words
 _NO_STUDY = bytes(4)
 
 
@@ -130,7 +131,7 @@ class Observer:
             if study["mode"] not in ("min", "max"):
                 raise ValueError(f"its mode is {study['mode']!r}")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UsageError(f"{peer} answered with what is no study: {error}") from None
+            raise UsageError(f"{peer} answered with what is no study: {str(error)[:_MOST_SAID]}") from None
         self.state = WorkerState(
             me=self.worker,
             view=view,
@@ -237,7 +238,7 @@ class Observer:
         elif isinstance(frame, Definition) and not self._answer.done():
             self._answer.set_result((peer, frame))
         elif isinstance(frame, Refused):
-            self._last_notice = f"{peer} refused us: {frame.reason}"
+            self._last_notice = f"{peer} refused us: {frame.reason[:_MOST_SAID]}"
 
     def _on_timer(self) -> None:
         self._timer = None
@@ -254,6 +255,7 @@ class Observer:
                 self._do(effect)
         self.state.ended.clear()
         self.state.newly_dead()
+        self.state.newly_suspect()
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(self.state.next_deadline(), self._on_timer)

@@ -11,7 +11,7 @@ from rich.console import Console
 from test_watch import HEALTH, NOW, Told
 
 from aiohpo.cli.dashboard import as_line, draw, in_bytes
-from aiohpo.events import Proposed
+from aiohpo.events import Proposed, Started
 from aiohpo.watch import Health, Snapshot, Tally
 
 
@@ -94,6 +94,18 @@ def test_markup_in_names_is_text() -> None:
     """What users call things is never taken for a style."""
     now = dataclasses.replace(busy(), name="runs/[red]x[/]", study={"metric": "[bold]", "mode": "max"})
     assert any("runs/[red]x[/]  maximise [bold]" in line for line in drawn(now, 120, 24))
+
+
+def test_what_strangers_say_does_not_control_the_terminal() -> None:
+    """A host, a metric or a notice with escape sequences is shown without them."""
+    told = Told()
+    told.add("a", Started, NOW - 10, "\x1b]0;owned\x07\x9bhost", 1, "")
+    told.believed["a"] = "alive"
+    now = dataclasses.replace(Tally(told).look(NOW), name="x\x1b[2J", study={"metric": "\x1b[31m"})
+    text = "".join(drawn(now, 120, 24, ["\x1b[2Jworker"])) + as_line(now)
+    assert "host" in text
+    assert "worker" in text
+    assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text)
 
 
 def test_all_of_it_in_one_line() -> None:

@@ -363,7 +363,9 @@ async def test_cancelling_while_the_child_starts_keeps_the_child(start: Start, m
     await within(evaluator.run(assignment(do="os exit"), Recorder()))
     made: list[Any] = []
     original = module._Child
-    monkeypatch.setattr(module, "_Child", lambda hello, environment: made.append(original(hello, environment)) or made[-1])
+    monkeypatch.setattr(
+        module, "_Child", lambda hello, environment: made.append(original(hello, environment)) or made[-1]
+    )
     for _ in range(3):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.001):

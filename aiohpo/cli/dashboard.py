@@ -32,6 +32,11 @@ def in_bytes(count: float) -> str:
     return f"{count:.3g} GB"
 
 
+def printable(text: str) -> str:
+    """What strangers say, in one line and without what would control the terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
 def as_line(now: Snapshot) -> str:
     """All of it in one line, for logs."""
     of = "" if now.total is None else f"/{now.total}"
@@ -57,7 +62,7 @@ def draw(now: Snapshot, width: int, height: int | None, notices: Sequence[str] =
     # one line for the table's head, one for what did not fit, one for the cursor
     room = max(len(now.workers) if height is None else height - len(above) - len(below) - 3, 1)
     said = notices[-min(room // 3, _NOTICES) :] if room >= 3 else []
-    below += [Text(text, style="yellow", no_wrap=True, overflow="ellipsis") for text in said]
+    below += [Text(printable(text), style="yellow", no_wrap=True, overflow="ellipsis") for text in said]
     room -= len(said)
     shown, hidden = _fitting(now.workers, room)
     middle: list[RenderableType] = [_table(now, shown, width)] if shown else [Text("\nno worker yet\n")]
@@ -70,7 +75,7 @@ def draw(now: Snapshot, width: int, height: int | None, notices: Sequence[str] =
 
 
 def _metric(now: Snapshot) -> str:
-    return str(now.study.get("metric", "value"))
+    return printable(str(now.study.get("metric", "value")))
 
 
 def _head(now: Snapshot, width: int) -> list[RenderableType]:
@@ -154,7 +159,7 @@ def _table(now: Snapshot, workers: Sequence[WorkerNow], width: int) -> Table:
         table.add_row(
             worker.id if roomy else worker.id[:6],
             *(["" if worker.rank is None else str(worker.rank)] if ranked else []),
-            worker.host or "",
+            escape(printable(worker.host or "")),
             str(worker.pid or ""),
             f"[{style}]{worker.status}[/]",
             str(worker.trials),
@@ -168,10 +173,10 @@ def _table(now: Snapshot, workers: Sequence[WorkerNow], width: int) -> Table:
 
 
 def _config(config: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={brief(value)}" for name, value in config.items())
+    return printable(", ".join(f"{name}={brief(value)}" for name, value in config.items()))
 
 
 def _line(markup: str) -> Text:
-    line = Text.from_markup(markup, overflow="ellipsis")
+    line = Text.from_markup(printable(markup), overflow="ellipsis")
     line.no_wrap = True
     return line

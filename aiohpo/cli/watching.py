@@ -18,6 +18,7 @@ import click
 
 from ..watch import Snapshot, Source, Tally
 from .common import check_directory
+from .dashboard import as_line, draw, printable
 
 if TYPE_CHECKING:
     from ..events import Seen
@@ -170,7 +171,7 @@ class _Plain:
         return None
 
     def say(self, text: str) -> None:
-        click.echo(f"aiohpo: {' '.join(text.split())}", err=True)
+        click.echo(f"aiohpo: {printable(' '.join(text.split()))}", err=True)
 
 
 class JsonLines(_Plain):
@@ -185,7 +186,6 @@ class Lines(_Plain):
     """One line of text per look, for logs."""
 
     def update(self, snapshot: Snapshot) -> None:
-        from .dashboard import as_line
 
         click.echo(as_line(snapshot))
         sys.stdout.flush()
@@ -196,8 +196,6 @@ class Page(_Plain):
 
     def update(self, snapshot: Snapshot) -> None:
         from rich.console import Console
-
-        from .dashboard import draw
 
         console = Console() if sys.stdout.isatty() else Console(width=160)
         console.print(draw(snapshot, console.width, None), highlight=False)
@@ -222,7 +220,6 @@ class Screen:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        from .dashboard import draw
 
         self._live.stop()
         if self._last is not None:
@@ -230,7 +227,6 @@ class Screen:
             self._console.print(draw(self._last, width, height, self._said), highlight=False)
 
     def update(self, snapshot: Snapshot) -> None:
-        from .dashboard import draw
 
         self._last = snapshot
         width, height = self._console.size
@@ -238,5 +234,5 @@ class Screen:
 
     def say(self, text: str) -> None:
         if not self._live.is_started:
-            click.echo(f"aiohpo: {' '.join(text.split())}", err=True)
+            click.echo(f"aiohpo: {printable(' '.join(text.split()))}", err=True)
         self._said.append(" ".join(text.split()))

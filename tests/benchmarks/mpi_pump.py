@@ -6,7 +6,7 @@ Prints CPU time of an idle endpoint as a share of one core, the same without any
 with MPI initialised), the time that a frame and its answer take after a pause, and how much passes.
 """
 
-# ruff: noqa: ASYNC110 -- to see how fast it goes, sending is tried at every turn of the loop
+
 from __future__ import annotations
 
 import argparse
