@@ -342,7 +342,7 @@ async def test_it_runs_where_it_is_told_to(run: Run, tmp_path: Path) -> None:
     """directory= is the program's working directory."""
     channel = Recorder()
     await run("print(os.getcwd())", channel, directory=tmp_path)
-    assert os.path.samefile(channel.text.strip(), tmp_path)  # noqa: ASYNC240
+    assert os.path.samefile(channel.text.strip(), tmp_path)
 
 
 def test_its_command_shows() -> None:
