@@ -39,6 +39,11 @@ def observer_id() -> str:
     return f"watch-{new_worker_id()}"
 
 
+def _said(text: str) -> str:
+    """A stranger's words, which must not control the terminal that shows them."""
+    return "".join(c if c.isprintable() else " " for c in text[:_MOST_SAID])
+
+
 def observer_transport(name: str, worker: str, key: StudyKey | str | Path | None = None) -> Transport:
     """Make the transport of an observer, which listens to nobody but must not be mistaken for somebody else.
 
@@ -131,7 +136,7 @@ class Observer:
             if study["mode"] not in ("min", "max"):
                 raise ValueError(f"its mode is {study['mode']!r}")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UsageError(f"{peer} answered with what is no study: {str(error)[:_MOST_SAID]}") from None
+            raise UsageError(f"{peer} answered with what is no study: {_said(str(error))}") from None
         self.state = WorkerState(
             me=self.worker,
             view=view,
@@ -238,7 +243,7 @@ class Observer:
         elif isinstance(frame, Definition) and not self._answer.done():
             self._answer.set_result((peer, frame))
         elif isinstance(frame, Refused):
-            self._last_notice = f"{peer} refused us: {frame.reason[:_MOST_SAID]}"
+            self._last_notice = f"{peer} refused us: {_said(frame.reason)}"
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -316,7 +316,16 @@ def test_nobody_there_is_an_error_that_says_what_to_look_at() -> None:
     run(main)
 
 
-@pytest.mark.parametrize("text", ["[]", "{}", "no json", '{"study": "xyz", "space": {}, "metric": "a", "mode": "min"}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[]",
+        "{}",
+        "no json",
+        '{"space": {"\\u001b[2J": 1}}',
+        '{"study": "xyz", "space": {}, "metric": "a", "mode": "min"}',
+    ],
+)
 def test_a_definition_that_is_none_is_an_error(text: str) -> None:
     """Whatever a peer answers, it is one line that names the peer."""
 
@@ -330,8 +339,9 @@ def test_a_definition_that_is_none_is_an_error(text: str) -> None:
 
         await peer.start(answer)
         observer = Observer(network.endpoint("watch-1"), "watch-1", lambda: ["sim://peer"], notice=print)
-        with pytest.raises(UsageError, match="sim://peer answered with what is no study"):
+        with pytest.raises(UsageError, match="sim://peer answered with what is no study") as caught:
             await observer.start()
+        assert str(caught.value).isprintable()
 
     run(main)
 
