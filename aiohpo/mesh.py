@@ -24,6 +24,7 @@ from .overlay import floods_reach_all, neighbours
 
 _MOST_STRANGERS = 4096
 _MOST_NOTICES = 50  # of refusals
+_STRANGE_ENOUGH = 50  # frames that cannot be read before one stops to wait for an introduction
 _MOST_SAID = 300  # characters of a stranger's reason
 
 
@@ -56,6 +57,7 @@ class Mesh:
         self._greeted: dict[str, float] = {}
         self._refused: set[str] = set()
         self._refusals = 0
+        self._strange: dict[str, int] = {}  # address -> frames of another study or format
         self._audience: set[str] = set()  # addresses of observers
         self._probing: str | None = None
         self._probe_due = now + patience.probe_dead * rng.uniform(0.5, 1.5)
@@ -150,6 +152,20 @@ class Mesh:
         self._greeted[peer] = now + 1.0
         return [Send(peer, self._hello(peer, reply=True))]
 
+    def stranger(self, peer: str, now: float) -> list[Effect]:
+        """Answer a frame of another study or format version with a hello, so that both sides can say what is wrong.
+        A peer that goes on, as it does not understand our hello nor we its own, is named in the end."""
+        if peer in self._refused:
+            return []
+        effects = self.greet(peer, now)
+        if len(self._strange) > _MOST_STRANGERS:
+            self._strange.clear()
+        self._strange[peer] = self._strange.get(peer, 0) + 1
+        if self._strange[peer] >= _STRANGE_ENOUGH:
+            del self._strange[peer]
+            effects += self._refuse(peer, f"refused {peer}: its frames are of another study or format version")
+        return effects
+
     def _hello(self, greeted: str, reply: bool) -> Hello:
         return Hello(
             FORMAT, self.study, self.me, self.membership.incarnation, self.address, greeted, reply, self.observer
@@ -199,7 +215,7 @@ class Mesh:
     def _on_refused(self, peer: str, reason: str) -> list[Effect]:
         # A stranger's words: they must not control the terminal that shows them.
         said = "".join(c if c.isprintable() else " " for c in reason[:_MOST_SAID])
-        return self._refuse(peer, f"{peer} refused us, because to it this is {said}")
+        return self._refuse(peer, f"{peer} refused us, saying: {said}")
 
     def _refuse(self, peer: str, text: str) -> list[Effect]:
         """Have nothing more to do with ``peer`` until it says a hello that fits; say so once, and to people not more

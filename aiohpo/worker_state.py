@@ -125,10 +125,8 @@ class WorkerState(Ledger):
         try:
             frame = decode_frame(self.tag, data)
         except Foreign:
-            if not self.counters.foreign:
-                self._out.append(Notice(f"dropping frames of another study or format version from {peer}"))
             self.counters.foreign += 1
-            self._out += self.mesh.greet(peer, now)  # our hello lets both sides say what is wrong
+            self._out += self.mesh.stranger(peer, now)
             return
         except Malformed as error:
             if not self.counters.malformed:

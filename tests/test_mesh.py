@@ -211,3 +211,28 @@ def test_goodbyes_unlink():
     assert ann.gossip.peers == []
     assert [e for t in range(2, 60) for e in ann.tick(float(t))] == []
     assert repr(ann) == "<Mesh of ann at addr-ann: 0 links, <Membership of ann: 1 left>>"
+
+
+def test_reasons_of_strangers_do_not_control_the_terminal():
+    """What a stranger gives as its reason is cut short and shown without control characters."""
+    ann = mesh("ann")
+    [notice] = ann.receive(0.0, "addr-bob", Refused("\x1b[2Jformat\n\x07" + "9" * 5000))
+    assert "format" in notice.text
+    assert notice.text.isprintable()
+    assert len(notice.text) < 400
+
+
+def test_refusals_are_told_a_bounded_number_of_times():
+    """However many strangers there are, the lines about them are bounded."""
+    ann = mesh("ann")
+    told = [effect for k in range(9000) for effect in ann.receive(0.0, f"addr-{k}", Refused("another study"))]
+    assert len(told) == 50
+
+
+def test_strangers_without_an_introduction_are_named_in_the_end():
+    """Frames that cannot be read are answered by a hello; who sends nothing else is named once, then ignored."""
+    ann = mesh("ann")
+    effects = [effect for k in range(200) for effect in ann.stranger("addr-bob", k * 0.1)]
+    notices = [effect for effect in effects if isinstance(effect, Notice)]
+    assert [n.text for n in notices] == ["refused addr-bob: its frames are of another study or format version"]
+    assert 1 < sum(isinstance(effect, Send) for effect in effects) < 20
