@@ -6,7 +6,6 @@ Prints CPU time of an idle endpoint as a share of one core, the same without any
 with MPI initialised), the time that a frame and its answer take after a pause, and how much passes.
 """
 
-
 from __future__ import annotations
 
 import argparse
