@@ -392,6 +392,17 @@ async def test_repr_is_a_status_line() -> None:
         assert repr(a) == f"<ZeroMQTransport {a.address} open, 1 connected, 0 listening, 0 dropped>"
 
 
+async def test_peer_that_cannot_be_reached() -> None:
+    """Where only one of two can connect to the other, they still talk both ways, though both try."""
+    heard: list[Frames] = [[], []]
+    async with endpoint(heard[0]) as a, endpoint(heard[1], advertise="tcp://127.0.0.1:1") as hidden:
+        a.connect(hidden.address)
+        hidden.connect(a.address)
+        await until(lambda: (hidden.address, b"up") in heard[0], do=lambda: hidden.send(a.address, b"up"))
+        await until(lambda: (a.address, b"down") in heard[1], do=lambda: a.send(hidden.address, b"down"))
+        await until(lambda: (a.address, b"news") in heard[1], do=lambda: a.publish(b"news"))
+
+
 async def test_many_endpoints_in_a_mesh() -> None:
     """Sixteen endpoints, each connected to every other, hear each other within seconds."""
     heard: list[Frames] = [[] for _ in range(16)]

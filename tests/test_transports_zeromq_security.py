@@ -203,7 +203,8 @@ def test_zap_answers() -> None:
 def test_refusals_are_told_a_bounded_number_of_times() -> None:
     """However many hosts are refused, the lines are bounded, and the last one says that there are more."""
     told: list[str] = []
-    visitors = Visitors("12345678", told.append)
+    visitors = Visitors("12345678")
+    visitors.tell = told.append
     for k in range(10 * MOST_NOTICES):
         visitors.refused_by(f"tcp://10.0.{k}.1:5", f"10.0.{k}.1", Why.KEY, 0.0, float(k))
         visitors.refused_by(f"tcp://10.0.{k}.1:5", f"10.0.{k}.1", Why.KEY, 0.0, float(k))
@@ -214,7 +215,8 @@ def test_refusals_are_told_a_bounded_number_of_times() -> None:
 def test_handshakes_that_ran_out_of_time_are_not_refusals() -> None:
     """A peer that is stopped or overloaded, and so does not answer a handshake, is not said to lack the key."""
     told: list[str] = []
-    visitors = Visitors("12345678", told.append)
+    visitors = Visitors("12345678")
+    visitors.tell = told.append
     for k in range(10):
         visitors.refused_by("tcp://h:5", "h", Why.UNCLEAR, k * 6.0, k * 6.0 + 5.0)
     assert told == []

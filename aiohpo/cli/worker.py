@@ -28,8 +28,8 @@ aiohpo worker train.py --dir runs/train --trials 100
 aiohpo worker train.py --bind tcp://127.0.0.1:5555 --trials 100
 aiohpo worker train.py --join tcp://127.0.0.1:5555 --trials 100
 # on several machines, with a key from 'aiohpo keygen study.key':
-aiohpo worker train.py --bind tcp://*:5555 --key study.key --trials 100
-aiohpo worker train.py --bind tcp://*:5555 --key study.key --join tcp://node1:5555 --trials 100
+aiohpo worker train.py --bind tcp://0.0.0.0:5555 --key study.key --trials 100
+aiohpo worker train.py --bind tcp://0.0.0.0:5555 --key study.key --join tcp://node1:5555 --trials 100
 """,
 )
 @click.argument("target", metavar="FILE[:OBJECT]")

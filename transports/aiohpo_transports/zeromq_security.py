@@ -104,12 +104,12 @@ class Curve:
 class Visitors:
     """Remembers who connected and was refused, and says so: one line per host and reason.
 
-    ``key`` is the fingerprint of this endpoint's key, None without one.
+    ``key`` is the fingerprint of this endpoint's key, None without one; ``tell`` takes the lines.
     """
 
-    def __init__(self, key: str | None, tell: Callable[[str], None]) -> None:
+    def __init__(self, key: str | None) -> None:
+        self.tell: Callable[[str], None] = lambda text: None
         self._key = key
-        self._tell = tell
         self._told: set[tuple[str, Why]] = set()
         self._attempts: dict[str, list[float]] = {}
         self._accepted: dict[int, tuple[str, float]] = {}  # file descriptor -> who, since when
@@ -172,7 +172,7 @@ class Visitors:
                 return
         if len(self._told) <= MOST_NOTICES:
             self._told.add((host, why))
-            self._tell(text if len(self._told) <= MOST_NOTICES else "refused more; no further refusals are shown")
+            self.tell(text if len(self._told) <= MOST_NOTICES else "refused more; no further refusals are shown")
 
     def _told_of(self, host: str, why: Why) -> bool:
         return (host, why) in self._told if host else any(why is known for _, known in self._told)
