@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -36,10 +36,10 @@ def until(condition: Callable[[], bool], within: float = 60.0) -> None:
         time.sleep(0.05)
 
 
-def start(directory: Path, *args: str, **options: Any) -> subprocess.Popen[str]:
-    """Start ``aiohpo ARGS`` in ``directory``; the test's end ends it."""
+def start(directory: Path, *args: str, prefix: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
+    """Start ``aiohpo ARGS`` in ``directory``, by the command ``prefix`` if there is one; the test's end ends it."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "aiohpo", *args],
+        [*prefix, sys.executable, "-m", "aiohpo", *args],
         cwd=directory,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
