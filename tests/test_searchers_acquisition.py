@@ -13,12 +13,12 @@ from aiohpo_searchers.acquisition import Decay, boltzmann_order, draw_kappa, lcb
 
 def test_lone_worker_gets_the_mean_kappa() -> None:
     """A worker that knows it is alone explores exactly as much as the option says."""
-    assert draw_kappa(1.96, 0, Identity("w", 0, 1)) == pytest.approx(1.96)
+    assert draw_kappa(1.96, 1.0, 0, Identity("w", 0, 1)) == pytest.approx(1.96)
 
 
 def test_ranks_share_the_distribution_out() -> None:
     """Ranks launched together have increasing kappas whose mean is the mean of the distribution."""
-    kappas = [draw_kappa(1.96, 0, Identity(f"w{r}", r, 16)) for r in range(16)]
+    kappas = [draw_kappa(1.96, 1.0, 0, Identity(f"w{r}", r, 16)) for r in range(16)]
     assert np.mean(kappas) == pytest.approx(1.96)
     assert kappas == sorted(kappas)
     assert kappas[0] < 0.1 < 5 < kappas[-1]
@@ -26,11 +26,19 @@ def test_ranks_share_the_distribution_out() -> None:
 
 def test_unranked_workers_draw_from_the_exponential_distribution() -> None:
     """Workers without a rank draw from Exp(mean), depending on their name and the study's seed only."""
-    kappas = np.array([draw_kappa(2.0, 3, Identity(f"worker-{i}")) for i in range(2000)])
+    kappas = np.array([draw_kappa(2.0, 1.0, 3, Identity(f"worker-{i}")) for i in range(2000)])
     assert kappas.mean() == pytest.approx(2.0, rel=0.1)
     assert np.median(kappas) == pytest.approx(2.0 * math.log(2), rel=0.1)
-    assert draw_kappa(2.0, 3, Identity("worker-7")) == kappas[7]
-    assert draw_kappa(2.0, 4, Identity("worker-7")) != kappas[7]
+    assert draw_kappa(2.0, 1.0, 3, Identity("worker-7")) == kappas[7]
+    assert draw_kappa(2.0, 1.0, 4, Identity("worker-7")) != kappas[7]
+
+
+def test_spread_says_how_much_workers_differ() -> None:
+    """A smaller spread brings all workers nearer to the mean, which stays; 0 makes them equal."""
+    kappas = {s: [draw_kappa(2.0, s, 0, Identity("w", r, 8)) for r in range(8)] for s in (0.0, 0.5, 1.0)}
+    assert np.std(kappas[0.0]) == pytest.approx(0.0)
+    assert np.std(kappas[0.5]) == pytest.approx(0.5 * np.std(kappas[1.0]))
+    assert [np.mean(k) for k in kappas.values()] == pytest.approx([2.0, 2.0, 2.0])
 
 
 def test_decay_is_periodic_after_the_delay() -> None:

@@ -107,7 +107,7 @@ def test_workers_explore_to_different_degrees() -> None:
     known = view.observations().X
     distances = []
     for rank in (0, 15):
-        searcher = learned(PLANE, view, Identity(f"w{rank}", rank, 16))
+        searcher = learned(PLANE, view, Identity(f"w{rank}", rank, 16), spread=1.0)
         row = PLANE.encode(searcher.ask(view, np.random.default_rng(0)))
         distances.append(np.sqrt(((row - known) ** 2).sum(axis=1)).min())
     assert distances[1] > 2 * distances[0]
@@ -143,7 +143,7 @@ def test_a_small_space_is_its_own_pool() -> None:
         ({"kappa": -1}, "adbo: kappa must be a number of at least 0, not -1"),
         ({"trees": 2.5}, "adbo: trees must be a whole number, not 2.5"),
         ({"initial": "ten"}, "adbo: initial must be a number of at least 2, not 'ten'"),
-        ({"max_features": 0}, r"adbo: max_features must be a share in \(0, 1\], not 0"),
+        ({"max_features": 0.5}, "adbo: max_features must be a number of at least 1, not 0.5"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:

@@ -11,6 +11,15 @@ that at any time some workers exploit and some explore; each lets it decay, peri
 
     kappa_i = kappa_0 exp(-rho ((i - 1 - delay) mod T))       for i > delay, kappa_0 before
 
+Here kappa_0 = 1.96 (1 - s + s E) with E ~ Exp(1); the published s is 1. Greedy workers get stuck and the
+extremely curious waste their evaluations, and proposals differ anyway where running evaluations are shared. With
+16 workers, medians of 10 seeds after 200 evaluations:
+
+    spread s             0       0.25    0.5     1
+    shifted Ackley-5     3.73    5.16    4.22    6.96
+    shifted Levy-8       2.64    2.87    2.51    4.72
+    Hartmann-6          -3.197  -3.208  -3.201  -3.202
+
 bUCB (ibid., after Cesa-Bianchi et al., 2017): draw a configuration with p ∝ exp(beta a) where a = -lcb and
 beta = gamma ln(t) / |a_max - a_min|.
 """
@@ -32,8 +41,8 @@ if TYPE_CHECKING:
 ACQUISITIONS = ("qucb", "ucb", "bucb", "ei")
 
 
-def draw_kappa(mean: float, seed: int, identity: Identity) -> float:
-    """Draw a worker's kappa_0 ~ Exp(mean) from the study's seed and its identity.
+def draw_kappa(mean: float, spread: float, seed: int, identity: Identity) -> float:
+    """Draw a worker's kappa_0 from the study's seed and its identity; ``spread`` 1 is Exp(mean), 0 is ``mean``.
 
     Ranks launched together share the distribution out instead of drawing independently: rank r of n takes the
     mean over the quantiles r/n to (r + 1)/n. So a small swarm has no bad luck, and a worker on its own gets
@@ -41,13 +50,14 @@ def draw_kappa(mean: float, seed: int, identity: Identity) -> float:
     """
     if identity.rank is not None and identity.size:
 
-        def integral(u: float) -> float:  # of the quantile function, -ln(1 - u)
+        def integral(u: float) -> float:  # of the quantile function of Exp(1), -ln(1 - u)
             return u + (1 - u) * math.log1p(-u) if u < 1 else 1.0
 
         n, rank = identity.size, identity.rank % identity.size
-        return mean * n * (integral((rank + 1) / n) - integral(rank / n))
-    u = (stable_hash(seed, identity.worker, "kappa") + 0.5) / 2**64
-    return -mean * math.log1p(-u)
+        draw = n * (integral((rank + 1) / n) - integral(rank / n))
+    else:
+        draw = -math.log1p(-(stable_hash(seed, identity.worker, "kappa") + 0.5) / 2**64)
+    return mean * (1 - spread + spread * draw)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,7 @@ class ADBOSearcher:
         initial: observations, of all workers together, before the model is used; until then a Sobol sequence.
         acquisition: ``qucb``, ``ucb`` (the same kappa for every worker, no decay), ``bucb`` or ``ei``.
         kappa: how much uncertainty is worth; for ``qucb`` the mean over workers.
+        spread: how much kappa differs between workers: 0 not at all, 1 as in the paper.
         decay, period, delay: the periodic decay of kappa: rate, trials per period (0: no decay), trials before.
         distance: weight of the distance to the nearest known configuration in the uncertainty.
         gamma: speed at which ``bucb`` becomes greedy.
@@ -60,6 +61,7 @@ class ADBOSearcher:
         initial: int = 20,
         acquisition: str = "qucb",
         kappa: float = 1.96,
+        spread: float = 0.5,
         decay: float = 0.1,
         period: int = 10,
         delay: int = 0,
@@ -70,8 +72,8 @@ class ADBOSearcher:
         elites: int = 10,
         trees: int = 30,
         min_leaf: int = 1,
-        max_features: float = 1.0,
-        rows: int = 400,
+        max_features: int = 10,
+        rows: int = 300,
     ) -> None:
         for name, word, known in (
             ("acquisition", acquisition, ACQUISITIONS),
@@ -83,6 +85,7 @@ class ADBOSearcher:
         least: dict[str, tuple[float, float]] = {
             "initial": (initial, 2),
             "kappa": (kappa, 0),
+            "spread": (spread, 0),
             "decay": (decay, 0),
             "period": (period, 0),
             "delay": (delay, 0),
@@ -91,19 +94,18 @@ class ADBOSearcher:
             "elites": (elites, 1),
             "trees": (trees, 2),
             "min_leaf": (min_leaf, 1),
+            "max_features": (max_features, 1),
             "rows": (rows, 10),
         }
         for name, (value, low) in least.items():
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < np.inf:
                 raise UsageError(f"adbo: {name} must be a number of at least {low}, not {value!r}")
-            if name not in ("kappa", "decay", "distance", "gamma") and not isinstance(value, int):
+            if name not in ("kappa", "spread", "decay", "distance", "gamma") and not isinstance(value, int):
                 raise UsageError(f"adbo: {name} must be a whole number, not {value!r}")
-        if not isinstance(max_features, int | float) or not 0 < max_features <= 1:
-            raise UsageError(f"adbo: max_features must be a share in (0, 1], not {max_features!r}")
-        self.initial, self.acquisition, self.kappa = initial, acquisition, kappa
+        self.initial, self.acquisition, self.kappa, self.spread = initial, acquisition, kappa, spread
         self.decay, self.distance, self.gamma = Decay(decay, period, delay), distance, gamma
         self.failures, self.pending, self.elites = failures, pending, elites
-        self.forest = {"trees": trees, "min_leaf": min_leaf, "max_features": float(max_features), "rows": rows}
+        self.forest = {"trees": trees, "min_leaf": min_leaf, "max_features": max_features, "rows": rows}
         self._kappa = kappa
         self._model: Model | None = None
 
@@ -112,7 +114,7 @@ class ADBOSearcher:
         self._space, self._geometry = space, Geometry(space)
         self._key = [seed, stable_hash(identity.worker) if identity.rank is None else identity.rank]
         if self.acquisition == "qucb":
-            self._kappa = draw_kappa(self.kappa, seed, identity)
+            self._kappa = draw_kappa(self.kappa, self.spread, seed, identity)
         self._sobol = SharedSobol(space, seed, identity)
         self._learner = Learner(
             space, Candidates(space), self._geometry, self.failures, self.pending, self.elites, self.forest

@@ -6,13 +6,26 @@
 3. Candidates are generated anywhere and around the best observations, predicted, and once more around the most
    promising of them (:mod:`aiohpo_searchers.candidates`).
 
-What running evaluations ("pending") stand for in the training set:
+What running evaluations ("pending") stand for:
 
-    none      nothing: they are only never proposed again, and no distance is kept from them
-    space     nothing, but distances count from them, too (:mod:`aiohpo_searchers.pool`)
-    liar      the average loss, a constant lie
-    believer  the loss of the nearest observation
-    random    the loss of a random observation
+    none      nothing: they are only never proposed again
+    space     nothing in the training set, but distances count from them, too (:mod:`aiohpo_searchers.pool`)
+    liar      in addition, the average loss, a constant lie
+    believer  in addition, the loss of the nearest observation
+    random    in addition, the loss of a random observation
+
+With one outstanding they are the same. Otherwise, medians of 4 seeds after 200 evaluations (with spread 1, see
+:mod:`aiohpo_searchers.acquisition`; the worst loss as the constant lie was worse still):
+
+                        none    space   liar    believer  random      TPE
+    16  Ackley-5        5.30    6.28    12.6    4.65      13.5        5.72
+        Levy-8          6.79    5.46    10.9    3.19      6.84        5.39
+        Hartmann-6     -3.205  -3.224  -2.875  -3.194    -2.703      -3.107
+    64  Ackley-5        12.9    11.2    16.0    13.4      15.8        15.1
+        Levy-8          7.95    6.96    15.9    7.45      9.01        6.54
+        Hartmann-6     -2.768  -3.045  -2.881  -2.731    -2.465      -2.360
+
+At 16, ``space`` and ``believer`` are about equal in mean rank over 10 seeds; at 64 ``space`` is first.
 """
 
 from __future__ import annotations
@@ -63,13 +76,13 @@ class Learner:
     failures: str
     pending: str
     elites: int
-    forest: dict[str, float]
+    forest: dict[str, int]
 
     def fit(self, o: Observations, rng: np.random.Generator, scores: list[Score]) -> Model:
         """Return the model of at least one observation; ``scores`` say what is promising (less is more)."""
         z = rescale(o.y)
         X, targets = self._training_set(o, z, rng)
-        forest = Forest(self.space, X, targets, rng, **self.forest)  # type: ignore[arg-type]  # checked by adbo
+        forest = Forest(self.space, X, targets, rng, **self.forest)
         noted = o.pending if self.pending != "none" else o.pending[:0]
         near = self.geometry.embed(np.concatenate([_sample(o, z, rng), o.failed[-REFERENCE:], noted]))
         taken = np.concatenate([o.X, o.failed, o.pending])

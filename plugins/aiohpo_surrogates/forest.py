@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn import config_context
 from sklearn.tree import ExtraTreeRegressor
 
 from aiohpo.space import CATEGORICAL
@@ -70,7 +71,7 @@ class Forest:
         rng: all randomness.
         trees: number of trees.
         min_leaf: fewest training rows in a leaf.
-        max_features: share of the columns tried per split; 1.0 tries all.
+        max_features: at most this many columns are tried per split. (With 34 columns, 10 cost 0.6 of all.)
         rotate: rotate the numerical columns in every second look.
         rows: each tree learns from at most this many rows; of more, from the best quarter of that and a random
             sample of the others, another one for every tree.
@@ -85,9 +86,9 @@ class Forest:
         *,
         trees: int = 30,
         min_leaf: int = 1,
-        max_features: float = 1.0,
+        max_features: int = 10,
         rotate: bool = True,
-        rows: int = 400,
+        rows: int = 300,
     ) -> None:
         self._categorical = np.flatnonzero(space.kinds == CATEGORICAL)
         self._numerical = np.flatnonzero(space.kinds != CATEGORICAL)
@@ -98,18 +99,19 @@ class Forest:
         self._variance: list[FloatArray] = []
         order = np.argsort(y, kind="stable")
         seen = self._seen(X)
-        for t in range(trees):
-            sample = _sample(order, rows, rng)
-            learner = ExtraTreeRegressor(
-                splitter="random",
-                max_features=max_features,
-                min_samples_leaf=min_leaf,
-                random_state=int(rng.integers(2**31)),
-            )
-            learner.fit(seen[t % LOOKS][sample], y[sample, None], check_input=False)
-            self._trees.append(learner.tree_)
-            self._mean.append(learner.tree_.value[:, 0, 0].copy())
-            self._variance.append(np.maximum(learner.tree_.impurity, 0.0))
+        with config_context(skip_parameter_validation=True):  # a tenth of the time of a fit
+            for t in range(trees):
+                sample = _sample(order, rows, rng)
+                learner = ExtraTreeRegressor(
+                    splitter="random",
+                    max_features=min(max_features, X.shape[1]),
+                    min_samples_leaf=min_leaf,
+                    random_state=int(rng.integers(2**31)),
+                )
+                learner.fit(seen[t % LOOKS][sample], y[sample, None], check_input=False)
+                self._trees.append(learner.tree_)
+                self._mean.append(learner.tree_.value[:, 0, 0].copy())
+                self._variance.append(np.maximum(learner.tree_.impurity, 0.0))
 
     def leaves(self, X: FloatArray) -> NDArray[np.int32]:
         """Return (trees, n): the leaf of each row of ``X`` (n, d) in each tree."""
