@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from glob import glob
@@ -218,10 +219,11 @@ async def test_the_wire_shows_nothing(key: StudyKey | None) -> None:
     finally:
         for wire in wires:
             await wire.close()
-    assert all(len(result.trials) == 20 for result in results)
+    counts = [Counter(trial.status for trial in result.trials) for result in results]
+    assert [count["finished"] for count in counts] == [20, 20], counts
     assert {trial.worker for trial in results[0].trials} == {one.id, two.id}
     seen = b"".join(wire.seen for wire in wires)
-    events = [raw for batch in one.peer.parts.log.missing({}, 1 << 30) for raw in batch.raws]
+    events = [raw for batch in one.peer.parts.log.missing({}, 1 << 30) for raw in batch.raws if len(raw) > 8]
     assert len(events) > 40
     words = [b"learning_rate", one.id.encode(), two.id.encode(), one.address.encode()]
     assert [word in seen for word in words] == [key is None] * len(words)
