@@ -19,7 +19,6 @@ import struct
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 _TUNSETIFF = 0x400454CA
 _TAP_WITHOUT_HEADER = 0x0002 | 0x1000
@@ -144,5 +143,4 @@ def _carry(delay: float, jitter: float, loss: float) -> None:
 
 
 if __name__ == "__main__":
-    assert Path("/dev/net/tun").exists()
     _carry(*map(float, sys.argv[1:]))

@@ -55,7 +55,7 @@ def test_halves_go_on_and_agree_after_healing(tmp_path: Path, sites: Sites) -> N
     did, and in the end all are the same, with exactly the budget."""
     (tmp_path / "train.py").write_text(STUDY)
     assert call(tmp_path, "keygen", "study.key")[0] == 0
-    trials = int(RATE * (PARTITION + 20))
+    trials = int(RATE * (PARTITION + 15))
     address = [f"tcp://{sites.host(machine)}:5555" for machine in range(6)]
     directories = [f"d{machine}" for machine in range(6)]
     peers = [
