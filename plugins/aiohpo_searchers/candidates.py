@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
     Mask = NDArray[np.bool_]
 
+# On four functions of 5 to 8 dimensions (4 seeds), DIFFERENCES 0.5 and a smallest step of 0.01 made no difference
+# beyond noise; a largest step of 0.1 was worse (Levy-8 3.3 instead of 0.24 after 200 evaluations). The other two
+# were not varied.
 SCALES = (-3.0, -0.6)  # decimal exponents of the smallest and largest step
 CROSSOVERS = 0.3
 DIFFERENCES = 0.2

@@ -50,7 +50,9 @@ if TYPE_CHECKING:
 
 PENDING = ("none", "space", "liar", "believer", "random")
 
-UNIFORM, LOCAL, REFINED = 200, 1000, 400  # candidates anywhere, around elites, around the most promising
+# Candidates anywhere, around the elites, around the most promising. With 600 anywhere: Levy-8 2.8 instead of 0.24
+# after 200 evaluations; without the last: Rosenbrock-5 37 instead of 6, Ackley-5 2.8 instead of 1.4.
+UNIFORM, LOCAL, REFINED = 200, 1000, 400
 ENUMERATE = 2000  # a finite space up to this size is its own set of candidates
 REFERENCE = 400  # rows that distances are measured to, so that a fit costs the same with 10,000 observations
 
@@ -102,9 +104,10 @@ class Learner:
         units = [self.candidates.uniform(rng, UNIFORM), self.candidates.around(rng, elites, LOCAL)]
         pool = predict(np.concatenate(units), taken)
         promising = [np.argsort(score(pool, best), kind="stable")[:10] for score in scores]
-        parents = pool.units[np.unique(np.concatenate(promising))]
+        # not sorted by promise: that was no better (8 seeds, five functions), and this is more diverse
+        parents = np.unique(np.concatenate(promising))
         if len(parents):
-            more = self.candidates.around(rng, parents, REFINED)
+            more = self.candidates.around(rng, pool.units[parents], REFINED)
             pool += predict(more, np.concatenate([taken, pool.units]))
         return Model(pool, best)
 
