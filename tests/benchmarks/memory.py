@@ -92,13 +92,14 @@ def main() -> None:
         del log, view
         gc.collect()
         tracemalloc.start()
-        log, view = load(Path(name))
+        held = load(Path(name))
         gc.collect()
         print(f"aiohpo holds {tracemalloc.get_traced_memory()[0] / trials:.0f} bytes a trial, the whole log included")
         tracemalloc.stop()
-    held = optuna_bytes(trials // 10)
-    print("Optuna is not installed" if held is None else f"Optuna in memory holds {held:.0f} bytes a trial")
-    for module in ("aiohpo", "aiohpo.study", *(["optuna"] if held is not None else [])):
+        del held
+    optuna = optuna_bytes(trials // 10)
+    print("Optuna is not installed" if optuna is None else f"Optuna in memory holds {optuna:.0f} bytes a trial")
+    for module in ("aiohpo", "aiohpo.study", *(["optuna"] if optuna is not None else [])):
         print(f"import {module}: {import_seconds(module) * 1e3:.0f} ms CPU")
 
 
