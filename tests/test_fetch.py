@@ -1,0 +1,132 @@
+"""Tests of fetching blobs from peers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from aiohpo import Float, Space, Study, Worker
+from aiohpo.blobs import BlobStore
+from aiohpo.effects import Effect, Fetched, Send, Serve, Store
+from aiohpo.fetch import CHUNK_BYTES, PATIENCE, Fetches
+from aiohpo.frames import Chunk, Want
+
+DATA = bytes(range(256)) * 2000  # eight chunks
+DIGEST = hashlib.sha256(DATA).hexdigest()
+
+
+def serve(want: Want, data: bytes | None = DATA) -> Chunk:
+    if data is None:
+        return Chunk(want.digest, want.offset, None, b"")
+    return Chunk(want.digest, want.offset, len(data), data[want.offset : want.offset + CHUNK_BYTES])
+
+
+def drive(
+    fetches: Fetches, effects: list[Effect], answer: Callable[[str, Want], Chunk | None]
+) -> tuple[bytes, list[Fetched], list[tuple[str, int]]]:
+    """Answer every question; return what was stored, how it ended, and who was asked for what."""
+    stored, ends, asked, now = bytearray(), [], [], 0.0
+    while effects or fetches.open:
+        for effect in effects:
+            match effect:
+                case Send(peer, Want() as want):
+                    asked.append((peer, want.offset))
+                case Store(_, offset, data):
+                    stored[offset:] = data
+                case Fetched():
+                    ends.append(effect)
+        if any(end.complete for end in ends):
+            return bytes(stored), ends, asked
+        todo = [(e.peer, e.frame) for e in effects if isinstance(e, Send) and isinstance(e.frame, Want)]
+        effects = []
+        for peer, want in todo:
+            chunk = answer(peer, want)
+            if chunk is not None:
+                effects += fetches.on_chunk(now, peer, chunk)
+        if not effects:
+            now += PATIENCE
+            effects = fetches.tick(now)
+    return bytes(stored), ends, asked
+
+
+def test_a_blob_arrives_in_order_and_whole() -> None:
+    """All parts are asked from the first holder, a few at a time, and written in order."""
+    fetches = Fetches()
+    stored, ends, asked = drive(fetches, fetches.begin(0.0, DIGEST, ["a", "b"]), lambda peer, want: serve(want))
+    assert stored == DATA
+    assert ends == [Fetched(DIGEST, complete=True)]
+    assert asked == [("a", offset) for offset in range(0, len(DATA), CHUNK_BYTES)]
+    fetches.verified(0.0, DIGEST, ok=True)
+    assert not fetches.open
+
+
+def test_another_holder_goes_on_where_the_first_one_died() -> None:
+    """What was received before the holder fell silent is not asked for again."""
+
+    def answer(peer: str, want: Want) -> Chunk | None:
+        return None if peer == "a" and want.offset >= 3 * CHUNK_BYTES else serve(want)
+
+    fetches = Fetches()
+    stored, _, asked = drive(fetches, fetches.begin(0.0, DIGEST, ["a", "b"]), answer)
+    assert stored == DATA
+    assert min(offset for peer, offset in asked if peer == "b") == 3 * CHUNK_BYTES
+
+
+@pytest.mark.parametrize("silent", [True, False])
+def test_a_blob_that_nobody_has_is_given_up(silent: bool) -> None:
+    """When all holders said no, or stayed silent, the fetch ends incomplete after a bounded time."""
+    fetches = Fetches()
+    effects = fetches.begin(0.0, DIGEST, ["a", "b", "c"])
+    _, ends, asked = drive(fetches, effects, lambda peer, want: None if silent else serve(want, None))
+    assert ends == [Fetched(DIGEST, complete=False)]
+    assert {peer for peer, _ in asked} == {"a", "b", "c"}
+    assert fetches.begin(0.0, DIGEST, []) == [Fetched(DIGEST, complete=False)]
+
+
+def test_wrong_bytes_are_fetched_again_from_somebody_else() -> None:
+    """A blob that does not match its name is thrown away and asked for elsewhere, from the beginning."""
+    fetches = Fetches()
+    drive(fetches, fetches.begin(0.0, DIGEST, ["liar", "b"]), lambda peer, want: serve(want, b"x" * 100))
+    stored, _, asked = drive(fetches, fetches.verified(0.0, DIGEST, ok=False), lambda peer, want: serve(want))
+    assert stored == DATA
+    assert asked[0] == ("b", 0)
+
+
+def test_what_was_not_asked_for_is_dropped() -> None:
+    """Chunks of other blobs, from other peers or out of turn change nothing."""
+    fetches = Fetches()
+    fetches.begin(0.0, DIGEST, ["a"])
+    for peer, chunk in (
+        ("b", serve(Want(DIGEST, 0))),
+        ("a", serve(Want(DIGEST, CHUNK_BYTES))),
+        ("a", Chunk("0" * 64, 0, 5, b"other")),
+    ):
+        assert fetches.on_chunk(0.0, peer, chunk) == []
+    assert fetches.serve("a", Want(DIGEST, 7)) == [Serve("a", DIGEST, 7, CHUNK_BYTES)]
+
+
+async def test_a_blob_crosses_real_sockets(tmp_path: Path) -> None:
+    """A worker fetches a blob of a megabyte from a peer in another directory, and verifies it."""
+
+    async def wait(trial: object) -> float:
+        await asyncio.sleep(0.05)
+        return 1.0
+
+    def study(name: str) -> Study:
+        return Study(wait, Space(x=Float(0, 1)), searcher="random", directory=tmp_path / name)
+
+    data = DATA * 2
+    async with asyncio.timeout(30):
+        async with Worker(study("one"), transport="zmq", time=20) as one:
+            digest = BlobStore(tmp_path / "one" / "blobs").put(data)
+            async with Worker(study("two"), transport="zmq", join=[one.address], time=20) as two:
+                while not two.peer.state.gossip.caught_up:
+                    await asyncio.sleep(0.01)
+                assert await two.peer.exchange.fetch(digest, one.id)
+                assert two.peer.parts.blobs.get(digest) == data
+                assert not await two.peer.exchange.fetch("0" * 64, None)
+                two.stop()
