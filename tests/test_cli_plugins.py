@@ -16,7 +16,7 @@ def test_plugins_lists_names_options_and_distributions(capsys: pytest.CaptureFix
     """Every kind is there; a plugin comes with its options' defaults and where it is from."""
     assert invoke(["plugins", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert set(found) == set(registry.KINDS)
+    assert set(found) == {*registry.KINDS, "recipes"}
     grid = next(entry for entry in found["searchers"] if entry["name"] == "grid")
     assert grid["distribution"].startswith("aiohpo ")
     assert {"name": "resolution", "default": 10} in grid["options"]
@@ -30,6 +30,18 @@ def test_one_kind_can_be_asked_for(kind: str, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     assert out.startswith("schedulers:\n  fifo ")
     assert "searchers" not in out
+
+
+def test_recipes_are_listed_with_their_parts(capsys: pytest.CaptureFixture[str]) -> None:
+    """As options that can be typed; in JSON by name."""
+    assert invoke(["plugins", "recipes"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("recipes:\n  adbo ")
+    assert "--searcher kde --scheduler hyperband" in out
+    assert invoke(["plugins", "recipe", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert set(found) == {"recipes"}
+    assert {"name", "searcher", "scheduler", "summary"} == set(found["recipes"][0])
 
 
 def test_a_broken_plugin_does_not_hide_the_others(

@@ -91,6 +91,8 @@ def test_a_met_budget_without_a_success_exits_with_1(capsys: pytest.CaptureFixtu
     [
         (["--searcher", "adbbo"], "there is no searcher named 'adbbo'. Did you mean 'adbo'?"),
         (["--searcher", "random:kappa=1"], "the searcher 'random' has no option 'kappa'"),
+        (["--algorithm", "abhob"], "there is no recipe 'abhob'. Did you mean 'abohb'?"),
+        (["--scheduler", "abohb"], "'abohb' is a recipe for both parts, not a scheduler: --algorithm abohb"),
         (["--scheduler", "nope"], "there is no scheduler named 'nope'. Installed: "),
         (["--dir", "train.py/run"], "cannot use train.py/run as a run directory: Not a directory"),
         (["--dir", "other"], "other holds another study: its metric is 'accuracy'"),

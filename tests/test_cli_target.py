@@ -122,6 +122,24 @@ def test_what_was_given_overrides_what_the_file_says(tmp_path: Path) -> None:
     )
 
 
+class Picky:
+    """A searcher and a scheduler that can serve nothing."""
+
+    def setup(self, *study: object) -> None:
+        raise ValueError("needs max_steps: Study(..., max_steps=27)")
+
+    ask = next = on_report = setup
+
+
+@pytest.mark.parametrize("kind", ["searcher", "scheduler"])
+def test_what_a_plugin_has_against_a_study_is_said_at_once(kind: str, tmp_path: Path) -> None:
+    """Its words, with its name; it is only tried, and not changed, by being asked."""
+    study = load_study(write(tmp_path, STUDY))
+    setattr(study, kind, Picky())
+    with pytest.raises(UsageError, match=rf"^{kind} .*Picky.*: needs max_steps: Study\(..., max_steps=27\)$"):
+        configure(study, directory=None, searcher=None, scheduler=None, seed=None)
+
+
 def test_the_default_directory_is_named_after_the_file() -> None:
     """Two studies of one file get directories of their own."""
     assert default_directory("src/train.py") == Path("runs/train")

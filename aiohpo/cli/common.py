@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..interfaces import UsageError
+from ..recipes import RECIPES
 
 if TYPE_CHECKING:
     from ..inspect import Run
@@ -155,8 +156,13 @@ def search_options(function: F) -> F:
             "--target", "target_value", type=Number(), metavar="V", help="End when the metric is as good as V."
         ),
         click.option("--trial-timeout", type=Duration(), metavar="T", help="Fail a trial that takes longer."),
+        click.option(
+            "--algorithm",
+            metavar="A",
+            help=f"A searcher and a scheduler at once: {', '.join(RECIPES)}. --searcher and --scheduler override it.",
+        ),
         click.option("--searcher", metavar="S", help="Who suggests configurations, such as adbo or random."),
-        click.option("--scheduler", metavar="S", help="Who decides how far a trial runs, such as fifo."),
+        click.option("--scheduler", metavar="S", help="Who decides how far a trial runs, such as fifo or asha."),
         click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of all draws."),
     ]
     for option in reversed(options):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,18 +22,23 @@ _GIVEN = {"transports": ("worker", "bind", "advertise", "key", "insecure")}
 @click.argument("kind", required=False, metavar="[KIND]")
 @as_json
 def plugins(kind: str | None, json_: bool) -> None:
-    """List the installed searchers, schedulers, ensembles, transports and evaluators with their options.
+    """List the installed searchers, schedulers, ensembles, transports and evaluators with their options, and the
+    recipes for --algorithm.
 
     A plugin is named by its entry point, with options after a colon: adbo:kappa=1.0
     """
+    from ..recipes import RECIPES
     from ..registry import KINDS, available
 
-    wanted = [k for k in KINDS if kind in (None, k, k.removesuffix("s"))]
+    kinds = (*KINDS, "recipes")
+    wanted = [k for k in kinds if kind in (None, k, k.removesuffix("s"))]
     if not wanted:
-        raise UsageError(f"there is no kind of plugin {kind!r}; there are: {', '.join(KINDS)}")
-    found = {k: [_describe(k, name, point) for name, point in sorted(available(k).items())] for k in wanted}
+        raise UsageError(f"there is no kind of plugin {kind!r}; there are: {', '.join(kinds)}")
+    plugins = [k for k in wanted if k in KINDS]
+    found = {k: [_describe(k, name, point) for name, point in sorted(available(k).items())] for k in plugins}
+    recipes = [{"name": name, **asdict(recipe)} for name, recipe in RECIPES.items() if "recipes" in wanted]
     if json_:
-        print_json(found)
+        print_json({**found, "recipes": recipes} if recipes else found)
         return
     for k, entries in found.items():
         click.echo(f"{k}:" if entries else f"{k}: none installed")
@@ -43,6 +49,11 @@ def plugins(kind: str | None, json_: bool) -> None:
             options = ", ".join(f"{option['name']}={option['default']}" for option in entry["options"])
             for line in textwrap.wrap(options, 80):
                 click.echo(f"  {'':<14}   {line}")
+    if recipes:
+        click.echo("recipes:")
+    for recipe in recipes:
+        click.echo(f"  {recipe['name']:<14} {recipe['summary']}")
+        click.echo(f"  {'':<14}   --searcher {recipe['searcher']} --scheduler {recipe['scheduler']}")
 
 
 def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:

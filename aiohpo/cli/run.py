@@ -69,6 +69,7 @@ class Options:
     "run",
     example="""
 aiohpo run train.py --trials 100 --workers 4
+aiohpo run train.py --trials 200 --algorithm abohb
 aiohpo run train.py:study --time 10m --searcher adbo:kappa=1.0 --dir runs/second
 """,
 )
@@ -97,6 +98,7 @@ def run(
     time: float | None,
     target_value: float | None,
     trial_timeout: float | None,
+    algorithm: str | None,
     searcher: str | None,
     scheduler: str | None,
     seed: int | None,
@@ -113,14 +115,15 @@ def run(
     from ..cores import cores
     from ..directory import RunDirectory
     from ..keys import find_key
-    from ..registry import create
+    from ..recipes import parts
     from .target import configure, default_directory, load_study
 
     find_key(key)  # what is wrong with it is said once, here
+    searcher, scheduler = parts(algorithm, searcher, scheduler)
     study = load_study(target)
     configure(study, directory=directory, searcher=searcher, scheduler=scheduler, seed=seed)
-    create("searchers", study.searcher)
-    create("schedulers", study.scheduler)
+    if algorithm is not None:
+        click.echo(f"{algorithm}: searcher {searcher}, scheduler {scheduler}", err=True)
     if study.directory is None:
         study.directory = default_directory(target)
         click.echo(f"no directory was given: using {study.directory}", err=True)

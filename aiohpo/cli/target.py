@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..interfaces import UsageError
+from ..interfaces import Identity, UsageError
+from ..recipes import RECIPES
+from ..registry import available, create
 
 if TYPE_CHECKING:
     from ..study import Study
@@ -56,7 +60,11 @@ def load_study(target: str) -> Study:
 def configure(
     study: Study, *, directory: Path | None, searcher: str | None, scheduler: str | None, seed: int | None
 ) -> None:
-    """Let what was given on the command line override what the file says."""
+    """Let what was given on the command line override what the file says.
+
+    Raises ``UsageError`` for a searcher or a scheduler that is not there or cannot serve this study: said here it is
+    one line, said by a worker it would be many.
+    """
     if directory is not None and directory != study.directory:
         study.directory = directory
     if searcher is not None:
@@ -65,6 +73,22 @@ def configure(
         study.scheduler = scheduler
     if seed is not None:
         study.seed = seed
+    me = Identity("check", 0, 1)
+    _try("searchers", study.searcher, lambda made: made.setup(study.space, study.seed, me))
+    _try("schedulers", study.scheduler, lambda made: made.setup(study.max_steps, study.seed, me))
+
+
+def _try(kind: str, spec: Any, set_up: Callable[[Any], None]) -> None:
+    """Make a plugin and set it up, only to hear what it has to say against it."""
+    name = spec.partition(":")[0] if isinstance(spec, str) else ""
+    if name in RECIPES and name not in available(kind):
+        raise UsageError(f"{name!r} is a recipe for both parts, not a {kind[:-1]}: --algorithm {name}")
+    try:
+        set_up(copy.deepcopy(create(kind, spec)))
+    except UsageError:
+        raise
+    except ValueError as error:  # how a plugin says that it cannot serve a study
+        raise UsageError(f"{kind[:-1]} {spec if isinstance(spec, str) else repr(spec)}: {error}") from error
 
 
 def default_directory(target: str) -> Path:

@@ -62,6 +62,7 @@ def worker(
     time: float | None,
     target_value: float | None,
     trial_timeout: float | None,
+    algorithm: str | None,
     searcher: str | None,
     scheduler: str | None,
     seed: int | None,
@@ -82,8 +83,10 @@ def worker(
     import asyncio
 
     from ..embed import Worker
+    from ..recipes import parts
     from .target import configure, load_study
 
+    searcher, scheduler = parts(algorithm, searcher, scheduler)
     study = load_study(target)
     configure(study, directory=directory, searcher=searcher, scheduler=scheduler, seed=seed)
     if study.directory is not None and not any(address.startswith("file:") for address in join):
