@@ -27,7 +27,6 @@ from .events import TrialId, trial_name
 from .membership import State
 
 EPSILON = 0.3
-MOST_LOSSES = 4
 TURN = 0.5  # seconds between two observers' turns to declare a loss
 LAST_TURN = 8
 
@@ -47,7 +46,7 @@ def claim_threshold(rate: float, delay: float, age: float, eps: float = EPSILON)
 
 
 @dataclass(slots=True)
-class Claims:
+class Racing:
     """What one worker knows about racing: the observed rate and delay, and since when trials are claimable."""
 
     me: str

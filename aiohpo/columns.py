@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from .interfaces import FloatArray
 
 
+def canonical(lamport: NDArray[np.int64], origin: NDArray[np.int32], names: list[str]) -> NDArray[np.intp]:
+    """The order of rows by (lamport, worker): their ``lamport`` times and ``origin``, the place of their worker in
+    ``names``."""
+    rank = np.empty(len(names) or 1, dtype=np.int64)
+    rank[np.argsort(names)] = np.arange(len(names))
+    return np.lexsort((rank[origin], lamport))
+
+
 class Columns:
     """Growing arrays; only :class:`~aiohpo.view.View` writes to them."""
 
@@ -35,6 +43,7 @@ class Columns:
         self._status = array("b")
         self._value = array("d")
         self._step = array("q")
+        self._to_step = array("q")  # where the latest segment pauses; 0: at its end
         self._started = array("d")
         self._seconds = array("f")
         self._ended_after = array("I")  # lamport time from the proposal to its owner's result
@@ -67,13 +76,7 @@ class Columns:
         return before + sum(self._names[self._origin[i]] < mine[1] for i in ties)
 
     def _sorted(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return rows[self._canonical(rows)]
-
-    def _canonical(self, rows: NDArray[np.int64]) -> NDArray[np.intp]:
-        lamport = np.array(self._lamport)[rows]
-        rank = np.empty(len(self._names) or 1, dtype=np.int64)
-        rank[np.argsort(self._names)] = np.arange(len(self._names))
-        return np.lexsort((rank[np.array(self._origin)[rows]], lamport))
+        return rows[canonical(np.array(self._lamport)[rows], np.array(self._origin)[rows], self._names)]
 
     def _encode(self, rows: NDArray[np.int64]) -> FloatArray:
         d = self.space.dim

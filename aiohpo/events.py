@@ -95,11 +95,21 @@ class Goal(msgspec.Struct, frozen=True, array_like=True, tag=3):
 OWN, QUEUED, EXTERNAL = 0, 1, 2
 
 
+class Parent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The checkpoint that a trial began with: what ``trial`` had saved after ``step``, on ``worker``."""
+
+    trial: tuple[Name, Number]
+    step: Count
+    digest: Sha256
+    size: Count
+    worker: Name
+
+
 class Proposed(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     """A new trial. ``values`` is the native row of its configuration (``Space.pack``).
 
     ``source``: OWN, the proposer runs it at once; QUEUED, anyone may claim it; EXTERNAL, a past result that
-    was added and does not count against the budget.
+    was added and does not count against the budget. ``bracket`` is the scheduler's.
     """
 
     lamport: Count
@@ -107,16 +117,21 @@ class Proposed(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     values: tuple[float | int | None, ...]
     source: Annotated[int, msgspec.Meta(ge=OWN, le=EXTERNAL)] = OWN
     to_step: Count | None = None
+    bracket: Count = 0
+    parent: Parent | None = None
 
 
 class Claimed(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """A worker takes segment ``attempt`` of a trial; the smallest (lamport, worker) wins."""
+    """A worker takes segment ``attempt`` of a trial; the smallest (lamport, worker) wins. ``restart``: from
+    scratch, what was saved before is of no use any more. ``bracket``: of a queued trial, which had none."""
 
     lamport: Count
     time: float
     trial: TrialRef
     attempt: Count
     to_step: Count | None = None
+    restart: bool = False
+    bracket: Count = 0
 
 
 class Reported(msgspec.Struct, frozen=True, array_like=True, tag=6):

@@ -24,7 +24,9 @@ class Follower:
         self.path = path
         self.study = read_study(path)
         self.log = Log()
-        self.view = View(Space.from_dict(self.study["space"]), self.study["metric"], self.study["mode"])
+        self.view = View(
+            Space.from_dict(self.study["space"]), self.study["metric"], self.study["mode"], self.study.get("max_steps")
+        )
         self._offsets: dict[Path, int] = {}
 
     def poll(self) -> list[Seen]:

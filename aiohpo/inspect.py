@@ -80,5 +80,5 @@ def open_run(path: Path) -> Run:
     """Load a run directory. Raises ``UsageError`` if it is not one."""
     study = read_study(path)
     space = Space.from_dict(study["space"])
-    log, view = Log(), View(space, study["metric"], study["mode"])
+    log, view = Log(), View(space, study["metric"], study["mode"], study.get("max_steps"))
     return Run(path, study, log, view, load_journals(path, log, view))

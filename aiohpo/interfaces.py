@@ -19,7 +19,7 @@ order  Columns and rows are in *canonical* order, (lamport, worker), never in or
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .space import Space
 
     FloatArray = NDArray[np.float64]
+    IntArray = NDArray[np.int64]
 
 Config = dict[str, Any]
 
@@ -49,22 +50,82 @@ class Identity:
     size: int | None = None
 
 
+class Curves(Protocol):
+    """Everything that was reported, step by step: immutable arrays in canonical order, trial by trial and within
+    each trial by step. A complete trial's result stands at its last step. Failed trials are left out.
+
+    X      (t, d) unit-encoded configurations of the trials that have any report or result
+    trial  (k,) integers: the row of ``X`` that each report belongs to
+    step   (k,) integers from 1
+    loss   (k,) finite
+    """
+
+    @property
+    def X(self) -> FloatArray: ...
+    @property
+    def trial(self) -> IntArray: ...
+    @property
+    def step(self) -> IntArray: ...
+    @property
+    def loss(self) -> FloatArray: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Observations:
     """What is known about the objective: immutable arrays in canonical order, safe to use in a thread.
 
-    X        (m, d) unit-encoded configurations with a successful result
-    y        (m,)   their losses, finite
-    failed   (f, d) configurations whose trial failed
-    pending  (p, d) configurations that somebody is evaluating right now
-    version  changes whenever any of the above does
+    X           (m, d) unit-encoded configurations with a successful result, of complete trials
+    y           (m,)   their losses, finite
+    failed      (f, d) configurations whose trial failed
+    pending     (p, d) configurations that somebody is evaluating right now
+    pending_to  (p,)   the step to which each of those runs before it pauses or ends; 0 where nobody knows
+    curves      what was reported on the way, partial trials included
+    max_steps   steps of a complete trial; None in a study without steps
+    version     changes whenever any of the above does
     """
 
     X: FloatArray
     y: FloatArray
     failed: FloatArray
     pending: FloatArray
+    pending_to: IntArray
+    curves: Curves
+    max_steps: int | None
     version: int
+
+
+TrialStatus = Literal["queued", "running", "paused", "lost", "finished", "stopped", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrialState:
+    """One trial at one moment, as schedulers see it.
+
+    id           its name; what ``Resume`` and ``Inherit`` take
+    status       "lost": its worker died and somebody will go on with it; "cancelled": its proposal was withdrawn
+                 (the budget had been filled by earlier ones), so it never counts
+    order        its proposal's place in the canonical order; no two trials share one
+    bracket      what ``NewTrial`` said
+    to_step      where the latest segment pauses; None: it runs to its end
+    attempt      number of the latest segment, from 0; -1 if nobody began it
+    step         the last step that was reported, 0 for none
+    curve        losses by step, as reported, in no particular order; finite
+    loss         the loss with which it ended, if it finished (or was stopped) with one; finite
+    parent       the trial whose checkpoint it began with, and that checkpoint's step
+    checkpoints  steps of which a checkpoint was saved, the inherited one included; the newest one first
+    """
+
+    id: str
+    status: TrialStatus
+    order: tuple[int, str]
+    bracket: int
+    to_step: int | None
+    attempt: int
+    step: int
+    curve: Mapping[int, float]
+    loss: float | None
+    parent: Inherit | None
+    checkpoints: Sequence[int]
 
 
 class View(Protocol):
@@ -72,6 +133,11 @@ class View(Protocol):
 
     @property
     def space(self) -> Space: ...
+
+    @property
+    def max_steps(self) -> int | None:
+        """Steps of a complete trial; None in a study without steps."""
+        ...
 
     @property
     def n_trials(self) -> int:
@@ -89,6 +155,22 @@ class View(Protocol):
 
     def seen(self, X: FloatArray) -> NDArray[np.bool_]:
         """Say for each row of ``X`` (k, d) whether anyone has evaluated it or is evaluating it."""
+        ...
+
+    def trial(self, id: str) -> TrialState:
+        """One trial as it is now; about a microsecond. Raises ``KeyError`` for an unknown one."""
+        ...
+
+    def config_of(self, trial: str) -> Config:
+        """A trial's configuration, constants included. Raises ``KeyError`` for an unknown one."""
+        ...
+
+    def changed(self, since: int) -> tuple[Sequence[str], int]:
+        """The trials of which anything changed after moment ``since``, each once, and the present moment.
+
+        Start with 0, and keep the moment for the next call: so a scheduler keeps what it derives from the trials
+        (its rungs) up to date at a cost that does not grow with the study. The order says nothing.
+        """
         ...
 
 
@@ -141,37 +223,99 @@ class Decision(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Inherit:
+    """Begin with the checkpoint that ``trial`` saved at ``step``, as if the steps up to there had been done."""
+
+    trial: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
 class NewTrial:
-    """Start a new configuration and run it to ``to_step`` (None: to its end)."""
+    """Start a new trial and run it to ``to_step`` (None: to its end).
+
+    bracket  a number of the scheduler's choosing that stays with the trial and that everybody sees
+    config   the configuration; None: the searcher suggests one
+    parent   the checkpoint to begin with; None: none. The worker makes sure first that it can be had; if it
+             cannot, nothing is started and ``claims.obtainable`` says so from then on
+    """
 
     to_step: int | None = None
+    bracket: int = 0
+    config: Config | None = None
+    parent: Inherit | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Resume:
-    """Go on with a paused trial to ``to_step`` (None: to its end)."""
+    """Go on with a paused trial to ``to_step`` (None: to its end), from its newest checkpoint; from scratch if
+    ``restart`` says so, or if there is none."""
 
     trial: str
     to_step: int | None = None
+    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Nothing to do until something changes."""
+    """Nothing to do until something changes. When nothing is running either, the search is over."""
+
+
+class Claims(Protocol):
+    """What this worker may take. Many workers become free at once and all want the best paused trial: who may
+    have it follows from a hash (:mod:`aiohpo.claims`); whoever may not, starts something else and never waits."""
+
+    def may_start(self) -> bool:
+        """Whether the study's budget has room for one more trial, so that ``NewTrial`` can be carried out."""
+        ...
+
+    def may_claim(self, trial: str) -> bool:
+        """Whether this worker may resume ``trial`` now; a trial that counts no more (surplus) it never may."""
+        ...
+
+    def holds(self, trial: str, step: int | None = None) -> bool:
+        """Whether the trial's checkpoint of ``step`` (None: the newest) is at hand, so that nothing is fetched."""
+        ...
+
+    def obtainable(self, trial: str, step: int) -> bool:
+        """False once this worker tried to get that checkpoint and nobody had it (or none was saved)."""
+        ...
 
 
 @runtime_checkable
 class Scheduler(Protocol):
-    """Decides how far a trial runs. One instance serves one worker; options as for searchers."""
+    """Decides how far a trial runs. One instance serves one worker; options as for searchers.
 
-    def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None: ...
+    Its answers are a function of the *set* of events behind the view (and of ``claims`` and ``rng``): what it
+    keeps between calls is a cache of that.
+    """
 
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
-        """Say what a free worker does now. Pure; called on the loop; microseconds."""
+    def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
+        """Bind to a study. Raises ``ValueError`` with a remedy where it cannot serve it."""
+        ...
+
+    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        """Say what a free worker does now. Pure; called on the loop; microseconds.
+
+        A worker whose study has its budget of trials cannot carry out ``NewTrial``: it asks again when something
+        changed. The search is over when nothing runs and ``next`` resumes nothing even if every claim is open.
+        """
         ...
 
     def on_report(self, view: View, trial: str, step: int) -> Decision:
         """Decide about ``trial`` after its report at ``step`` entered the view."""
+        ...
+
+
+@runtime_checkable
+class KeepingScheduler(Scheduler, Protocol):
+    """A scheduler that says which checkpoints it may yet need; all others are deleted in time.
+
+    Without this, the newest checkpoint of each trial that has not ended is kept.
+    """
+
+    def keeps(self, view: View, trial: TrialState) -> Collection[int]:
+        """Return the steps of those checkpoints of ``trial`` that may yet be resumed from or inherited."""
         ...
 
 

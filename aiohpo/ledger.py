@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .claims import MOST_LOSSES, Claims
+from .claims import Racing
 from .effects import Effect, Persist
 from .events import (
     EXTERNAL,
@@ -26,6 +26,7 @@ from .events import (
     Left,
     Lost,
     Over,
+    Parent,
     Predicted,
     Proposed,
     Reported,
@@ -37,7 +38,7 @@ from .events import (
 )
 from .interfaces import Assignment
 from .log import Log
-from .trial import FINAL, Status, advance
+from .trial import FINAL, MOST_LOSSES, Status, advance
 from .view import View
 
 
@@ -48,6 +49,7 @@ class Segment:
     trial: TrialId
     row: int
     attempt: int
+    to_step: int | None = None  # pause there; None: run to the end
     doomed: bool = False  # an Abort was issued
 
 
@@ -58,7 +60,7 @@ class Ledger:
         self.me = me
         self.view = view
         self.log = log
-        self.claims = Claims(me)
+        self.claims = Racing(me)
         self.segments: dict[TrialId, Segment] = {}
         self.ended: list[int] = []  # rows whose status changed to a final one; the shell empties it
         self.ended_here = 0
@@ -83,10 +85,17 @@ class Ledger:
         if self.view.goal is None or self.view.goal[1] != trials:
             self._record(lambda t: Goal(t, trials))
 
-    def propose(self, wall: float, values: tuple[float | int | None, ...], to_step: int | None = None) -> Segment:
+    def propose(
+        self,
+        wall: float,
+        values: tuple[float | int | None, ...],
+        to_step: int | None = None,
+        bracket: int = 0,
+        parent: Parent | None = None,
+    ) -> Segment:
         """Propose a configuration and start running it."""
-        seq = self._record(lambda t: Proposed(t, wall, values, OWN, to_step))
-        return self._begin_segment((self.me, seq), 0)
+        seq = self._record(lambda t: Proposed(t, wall, values, OWN, to_step, bracket, parent))
+        return self._begin_segment((self.me, seq), 0, to_step)
 
     def enqueue(self, wall: float, values: tuple[float | int | None, ...]) -> TrialId:
         """Propose a configuration that any worker may take."""
@@ -99,13 +108,15 @@ class Ledger:
         error = "added as failed" if value is None else None
         self._record(lambda t: Ended(t, seq, 0, how, 0, value, error=error))
 
-    def claim(self, wall: float, row: int, to_step: int | None = None) -> Segment:
+    def claim(
+        self, wall: float, row: int, to_step: int | None = None, *, restart: bool = False, bracket: int = 0
+    ) -> Segment:
         """Take a claimable trial; another worker's smaller stamp may still win."""
         advance(self.view.status(row), "claim")
         trial, attempt = self.view.id(row), self.view.attempt(row) + 1
         self.claims.forget(trial, attempt)
-        self._record(lambda t: Claimed(t, wall, self._ref(trial), attempt, to_step))
-        return self._begin_segment(trial, attempt)
+        self._record(lambda t: Claimed(t, wall, self._ref(trial), attempt, to_step, restart, bracket))
+        return self._begin_segment(trial, attempt, to_step)
 
     def report(self, segment: Segment, step: int, value: float | None, extra: Mapping[str, float]) -> None:
         """Record what a running trial reported."""
@@ -178,7 +189,7 @@ class Ledger:
     def hold_on(self, segment: Segment) -> None:
         """Claim the next attempt of a segment that others gave up for lost while it runs here."""
         segment.attempt += 1
-        self._record(lambda t: Claimed(t, 0.0, self._ref(segment.trial), segment.attempt, None))
+        self._record(lambda t: Claimed(t, 0.0, self._ref(segment.trial), segment.attempt, segment.to_step))
 
     # --------------------------------------------------------------------------------- what there is to do
     @property
@@ -189,34 +200,43 @@ class Ledger:
         """Whether the budget has room for one more trial."""
         return self.goal is None or self.view.n_counted < self.goal
 
-    def met(self) -> bool:
-        """Whether the budget is met: as many trials as wanted, none of them still running."""
-        if self.goal is None or self.view.n_counted < self.goal:
-            return False
-        beyond = self.view.beyond_line()
-        return all(row in beyond for row in self.view.running)
+    def quiet(self) -> bool:
+        """Whether nothing that counts is running anywhere, and nothing is left to be taken over."""
+        if self.view.running:
+            beyond = self.view.beyond_line()
+            if not all(row in beyond for row in self.view.running):
+                return False
+        lost = (row for row in self.view.waiting if self.view.status(row) is Status.LOST)
+        return not self.may_propose() or all(map(self._given_up, lost))
+
+    def any_queued(self) -> bool:
+        """Whether a trial is queued that nobody began."""
+        return any(self.view.status(row) is Status.QUEUED for row in self.view.waiting)
 
     def takeover(self, now: float) -> int | None:
-        """The oldest queued or lost trial that this worker may claim now, or None."""
-        if not self.view.claimable or not self.may_propose():
+        """The oldest trial that lost its worker and that this worker may claim now, or None."""
+        return self._oldest(Status.LOST, now)
+
+    def queued(self, now: float) -> int | None:
+        """The oldest trial that was queued and that this worker may claim now, or None."""
+        return self._oldest(Status.QUEUED, now)
+
+    def _oldest(self, status: Status, now: float) -> int | None:
+        if not self.view.waiting or not self.may_propose():
             return None
         self.claims.now = now
         view = self.view
-        rows = (r for r in view.claimable if view.status(r) in (Status.QUEUED, Status.LOST))
-        for row in sorted(rows, key=view.stamp):
+        row: int
+        for row in sorted((r for r in view.waiting if view.status(r) is status), key=view.stamp):
             if not self._given_up(row) and self.claims.may_claim(view.id(row), view.attempt(row) + 1):
                 return row
         return None
 
-    def idle(self) -> bool:
-        """Whether nothing runs anywhere and nothing is left to be taken over."""
-        return not self.view.running and all(map(self._given_up, self.view.claimable))
-
     def _given_up(self, row: int) -> bool:
-        """Whether a trial took too many workers with it; being released (Ctrl-C) is not held against it."""
-        return self.view.status(row) is Status.LOST and self.view.losses(row) > MOST_LOSSES
+        """Whether a lost trial took too many workers with it; being released (Ctrl-C) is not held against it."""
+        return self.view.losses(row) > MOST_LOSSES
 
-    def assignment(self, segment: Segment, to_step: int | None, max_steps: int | None) -> Assignment:
+    def assignment(self, segment: Segment, max_steps: int | None) -> Assignment:
         """What the evaluator needs to run ``segment``."""
         view, row = self.view, segment.row
         checkpoint = view.checkpoint(row)
@@ -226,7 +246,7 @@ class Ledger:
             config=view.config(row),
             attempt=segment.attempt,
             start=checkpoint[0] if checkpoint else 0,
-            to_step=to_step,
+            to_step=segment.to_step,
             max_steps=max_steps,
             checkpoint=checkpoint[1] if checkpoint else None,
         )
@@ -248,10 +268,10 @@ class Ledger:
         """How an event of this worker names a trial."""
         return trial[1] if trial[0] == self.me else trial
 
-    def _begin_segment(self, trial: TrialId, attempt: int) -> Segment:
+    def _begin_segment(self, trial: TrialId, attempt: int, to_step: int | None) -> Segment:
         row = self.view.row(trial)
         assert row is not None, "a worker's own proposal is valid"
-        segment = self.segments[trial] = Segment(trial, row, attempt)
+        segment = self.segments[trial] = Segment(trial, row, attempt, to_step)
         return segment
 
     def __repr__(self) -> str:

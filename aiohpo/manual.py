@@ -74,6 +74,8 @@ class Manual:
     def ask(self, searcher: Searcher) -> AskedTrial | None:
         """The next configuration: one that was queued, else the searcher's; None when there is none left."""
         row = self.state.takeover(0.0)
+        if row is None:
+            row = self.state.queued(0.0)
         if row is not None:
             segment = self.state.claim(time.time(), row)
         else:

@@ -41,7 +41,7 @@ class ModelKeeper:
         while True:
             await self._wanted.wait()
             self._wanted.clear()
-            n = self._view.n_observed
+            n = self._view.n_results
             if n == self._fitted:
                 continue
             began = loop.time()
@@ -65,12 +65,12 @@ class ModelKeeper:
         known, and a search with one worker repeats exactly; with evaluations of microseconds nobody waits.
         """
         patience = min(_SHARE * mean_seconds, _MOST_PATIENCE)
-        if self._fitted >= self._view.n_observed or patience < _LEAST_PATIENCE:
+        if self._fitted >= self._view.n_results or patience < _LEAST_PATIENCE:
             return
         self._asked.set()
         try:
             async with asyncio.timeout(patience):
-                while self._fitted < self._view.n_observed:
+                while self._fitted < self._view.n_results:
                     self._ready.clear()
                     await self._ready.wait()
         except TimeoutError:

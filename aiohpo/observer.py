@@ -131,7 +131,7 @@ class Observer:
     def _join(self, peer: str, definition: Definition) -> None:
         try:
             self.study = study = json.loads(definition.json)
-            view = View(Space.from_dict(study["space"]), study["metric"], study["mode"])
+            view = View(Space.from_dict(study["space"]), study["metric"], study["mode"], study.get("max_steps"))
             bytes.fromhex(study["study"])
             if study["mode"] not in ("min", "max"):
                 raise ValueError(f"its mode is {study['mode']!r}")

@@ -56,7 +56,6 @@ class Parts:
     log: Log
     study_hash: str
     seed: int
-    max_steps: int | None
     blobs: Any
     definition: str = "{}"
     journal: JournalLike | None = None

@@ -8,21 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .events import Left, Started
+from .events import Left, Parent, Started
 from .interfaces import Config
 from .trial import Facts, Stamp
 
 
 @dataclass(slots=True)
 class Details:
-    """What only some trials have. ``curve`` is {step: value}, ``checkpoint`` (step, digest,
-    size, worker)."""
+    """What only some trials have. ``curve`` says where in the view's columns the report of each step is,
+    ``checkpoints`` is {step: (attempt, digest, size, worker)}."""
 
     facts: Facts | None = None
-    curve: dict[int, float] = field(default_factory=dict)
+    curve: dict[int, int] = field(default_factory=dict)
     extra: Mapping[str, float] | None = None
     extra_at: tuple[int, Stamp] | None = None  # the step and stamp of the report that ``extra`` is from
-    checkpoint: tuple[int, str, int, str] | None = None
+    checkpoints: dict[int, tuple[int, str, int, str]] = field(default_factory=dict)
+    bracket: int = 0
+    parent: Parent | None = None
     predictions: dict[str, tuple[Stamp, str]] = field(default_factory=dict)  # the newest of each name
     error: str | None = None
     detail: str | None = None
@@ -30,7 +32,8 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """One trial as people see it. ``value`` has the metric's own sign; ``seconds`` is None while it runs."""
+    """One trial as people see it. ``value`` has the metric's own sign; ``seconds`` is None while it runs.
+    ``parent`` is (trial, step) of the checkpoint with which it began."""
 
     id: str
     number: int
@@ -48,6 +51,8 @@ class TrialRecord:
     checkpoint: str | None
     predictions: dict[str, str]
     curve: dict[int, float]
+    bracket: int = 0
+    parent: tuple[str, int] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form (``show --json``); JSON has no NaN, so a number that is none becomes null."""
@@ -56,6 +61,7 @@ class TrialRecord:
             if plain[name] is not None and not math.isfinite(plain[name]):
                 plain[name] = None
         plain["metrics"] = {k: v if math.isfinite(v) else None for k, v in self.metrics.items()}
+        plain["parent"] = None if self.parent is None else {"trial": self.parent[0], "step": self.parent[1]}
         plain["curve"] = [[step, value] for step, value in sorted(self.curve.items())]
         return plain
 

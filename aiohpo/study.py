@@ -302,7 +302,7 @@ class Study:
         rank = identity.rank if identity else None
         if rank == 0 or (rank is None and not join):  # the first of its launch; the others hear of it
             self._fulfil()
-        log, view = Log(), View(self.space, self.metric, self.mode)
+        log, view = Log(), View(self.space, self.metric, self.mode, self.max_steps)
         directory, gone = self._open(), frozenset[str]()
         if directory is not None:
             loaded = directory.load(log, view)
@@ -340,7 +340,6 @@ class Study:
                 log=log,
                 study_hash=self.hash,
                 seed=self.seed,
-                max_steps=self.max_steps,
                 blobs=blobs,
                 definition=json.dumps(self.definition()),
                 journal=directory.journal(worker_id) if directory else None,
@@ -408,7 +407,7 @@ class Study:
     @property
     def _view(self) -> View:
         if self._replica is None:
-            self._replica = Log(), View(self.space, self.metric, self.mode)
+            self._replica = Log(), View(self.space, self.metric, self.mode, self.max_steps)
             directory = self._open()
             if directory is not None:
                 loaded = directory.load(*self._replica)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from .events import Ended
 
@@ -40,6 +41,8 @@ ENDED_STATUS = {
     "released": Status.LOST,
     "cancelled": Status.CANCELLED,
 }
+
+MOST_LOSSES = 4  # a trial that took more workers with it than this is given up
 
 FINAL = frozenset({Status.FINISHED, Status.STOPPED, Status.FAILED})
 CLAIMABLE = frozenset({Status.QUEUED, Status.PAUSED, Status.LOST})
@@ -71,24 +74,33 @@ def advance(status: Status, action: str) -> Status:
         raise IllegalTransition(f"cannot {action} a {status.name.lower()} trial (allowed: {allowed})") from None
 
 
+class Claim(NamedTuple):
+    """Who took an attempt, how far it is to run (0: to its end), whether from scratch, and in which bracket."""
+
+    stamp: Stamp
+    to_step: int = 0
+    restart: bool = False
+    bracket: int = 0
+
+
 @dataclass(slots=True)
 class Facts:
     """All that is known about one trial's segments; order-independent by construction.
 
-    ``claims[a]`` is the smallest stamp that claimed attempt a, ``ends[a, w]`` how worker w first ended it (only its
-    owner's word counts: the loser of a race may give it up while the winner runs), ``lost`` the attempts that
-    somebody declared lost.
+    ``claims[a]`` is the claim of attempt a with the smallest stamp, ``ends[a, w]`` how worker w first ended it
+    (only its owner's word counts: the loser of a race may give it up while the winner runs), ``lost`` the attempts
+    that somebody declared lost.
     """
 
-    claims: dict[int, Stamp] = field(default_factory=dict)
+    claims: dict[int, Claim] = field(default_factory=dict)
     ends: dict[tuple[int, str], tuple[Stamp, Ended]] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     result: tuple[Stamp, Ended] | None = None
     cancelled: bool = False
 
-    def claim(self, attempt: int, stamp: Stamp) -> None:
-        if attempt not in self.claims or stamp < self.claims[attempt]:
-            self.claims[attempt] = stamp
+    def claim(self, attempt: int, claim: Claim) -> None:
+        if attempt not in self.claims or claim.stamp < self.claims[attempt].stamp:
+            self.claims[attempt] = claim
 
     def end(self, event: Ended, stamp: Stamp) -> None:
         """Record an ending. Among several final ones the smallest stamp is the trial's result."""
@@ -112,7 +124,18 @@ class Facts:
     def owner(self) -> str | None:
         """Who holds the latest attempt."""
         attempt = self.attempt
-        return self.claims[attempt][1] if attempt >= 0 else None
+        return self.claims[attempt].stamp[1] if attempt >= 0 else None
+
+    @property
+    def to_step(self) -> int:
+        """Where the latest attempt pauses; 0: at its end."""
+        attempt = self.attempt
+        return self.claims[attempt].to_step if attempt >= 0 else 0
+
+    @property
+    def restarted(self) -> int:
+        """The latest attempt that began from scratch: what earlier ones saved does not count. -1 if none did."""
+        return max((attempt for attempt, claim in self.claims.items() if claim.restart), default=-1)
 
 
 def settle(facts: Facts) -> Status:

@@ -10,14 +10,11 @@ from __future__ import annotations
 
 import math
 from array import array
-from bisect import bisect_left
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
-from .columns import Columns
 from .events import (
     EXTERNAL,
     QUEUED,
@@ -35,50 +32,46 @@ from .events import (
     Started,
     TrialEvent,
     TrialId,
+    parse_trial,
     trial_name,
     trial_of,
 )
-from .interfaces import Observations
+from .interfaces import Config, Inherit, TrialState, TrialStatus
+from .observed import Observed
 from .records import Details, TrialRecord, WorkerInfo
-from .seen import SeenRows
 from .space import Space
-from .trial import CLAIMABLE, FINAL, Facts, Stamp, Status, settle
+from .trial import CLAIMABLE, FINAL, MOST_LOSSES, Claim, Facts, Stamp, Status, settle
 
-if TYPE_CHECKING:
-    from .interfaces import FloatArray
-
-_Done = tuple[NDArray[np.int64], "FloatArray", "FloatArray", "FloatArray"]
 Mode = Literal["min", "max"]
 _NAN = float("nan")
 _RUNNING = int(Status.RUNNING)
 _FINISHED = int(Status.FINISHED)
+_STATUS_NAMES: tuple[TrialStatus, ...] = (
+    "queued", "running", "paused", "lost", "finished", "stopped", "failed", "cancelled",
+)  # fmt: skip
 
 
-class View(Columns):
+class View(Observed):
     """A replica's current state of the study. Readers must not mutate what they get."""
 
-    def __init__(self, space: Space, metric: str, mode: Mode) -> None:
-        super().__init__(space)
+    def __init__(self, space: Space, metric: str, mode: Mode, max_steps: int | None = None) -> None:
+        super().__init__(space, 1.0 if mode == "min" else -1.0, max_steps)
         self.metric = metric
         self.mode = mode
-        self.sign = 1.0 if mode == "min" else -1.0
-        self.version = 0
         self.workers: dict[str, WorkerInfo] = {}
         self.over: Stamp = (0, "")
         self.goal: tuple[Stamp, int | None] | None = None
-        self.running: set[int] = set()
-        self.claimable: set[int] = set()  # paused, lost or queued
+        self.waiting: set[int] = set()  # queued or lost: anybody may begin them or go on
+        self.paused: set[int] = set()
         self.best: int | None = None
         self.counts = [0] * len(Status)
         self.n_external = 0
+        self.n_results = 0  # endings that arrived here; only ever grows
         self._external: set[int] = set()
         self._queued: set[int] = set()
         self._details: dict[int, Details] = {}
         self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
-        self._seen = SeenRows()
-        self._cache: Observations | None = None
-        self._done: _Done | None = None  # the finished part of the observations, and its rows
-        self._newly_done: list[int] = []
+        self._touched = array("i")
         self._line: tuple[int, int, set[int]] | None = None
 
     # ------------------------------------------------------------------------------------------- writing
@@ -131,6 +124,7 @@ class View(Columns):
         self._seq.append(seq)
         self._value.append(_NAN)
         self._step.append(0)
+        self._to_step.append(event.to_step or 0)
         self._started.append(event.time)
         self._seconds.append(_NAN)
         self._ended_after.append(0)
@@ -142,6 +136,13 @@ class View(Columns):
             self._queued.add(row)
         self._status.append(status)
         self._count(status, row, 1)
+        if event.bracket or event.parent is not None:
+            details = self._detail(row)
+            details.bracket, details.parent = event.bracket, event.parent
+            if event.parent is not None:
+                parent = event.parent
+                details.checkpoints[parent.step] = (-1, parent.digest, parent.size, parent.worker)
+        self._touched.append(row)
         return row
 
     def _about_trial(self, trial: TrialId, stamp: Stamp, event: TrialEvent) -> int | None:
@@ -153,27 +154,32 @@ class View(Columns):
         return row
 
     def _about(self, row: int, stamp: Stamp, event: TrialEvent) -> None:
+        self._touched.append(row)
         if type(event) is Ended:
             self._end(row, stamp, event)
         elif isinstance(event, Reported):
             self._report(row, stamp, event)
         elif isinstance(event, Claimed):
-            self._facts(row).claim(event.attempt, stamp)
+            facts = self._facts(row)
+            facts.claim(event.attempt, Claim(stamp, event.to_step or 0, event.restart, event.bracket))
+            self._to_step[row] = facts.to_step
+            if row in self._queued and 0 in facts.claims:
+                self._detail(row).bracket = facts.claims[0].bracket
             self._resettle(row)
         elif isinstance(event, Lost):
             self._facts(row).lost.add(event.attempt)
             self._resettle(row)
         elif isinstance(event, Saved):
-            details = self._detail(row)
-            found = (event.step, event.digest, event.size, stamp[1])
-            if details.checkpoint is None or found > details.checkpoint:
-                details.checkpoint = found
+            saved = self._detail(row).checkpoints
+            found = (event.attempt, event.digest, event.size, stamp[1])
+            saved[event.step] = max(found, saved.get(event.step, found))
         elif isinstance(event, Predicted):
             predictions = self._detail(row).predictions
             for name, digest in event.digests.items():
                 predictions[name] = max((stamp, digest), predictions.get(name, ((-1, ""), "")))
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
+        self.n_results += 1
         details = self._details.get(row)
         simple = (
             event.how == "finished"
@@ -216,14 +222,27 @@ class View(Columns):
     def _report(self, row: int, stamp: Stamp, event: Reported) -> None:
         details = self._detail(row)
         if event.value is not None and math.isfinite(event.value):
-            # A restart may report a step again: the worse value stands, so that order cannot matter.
-            before = details.curve.get(event.step, event.value)
-            worse = max if self.sign > 0 else min
-            details.curve[event.step] = worse(before, event.value)
+            self._note(row, details.curve, event.step, event.attempt, event.value)
         self._step[row] = max(event.step, self._step[row])
         at = event.step, stamp
         if Status(self._status[row]) not in FINAL and (details.extra_at is None or at > details.extra_at):
             details.extra, details.extra_at = event.extra, at
+
+    def _note(self, row: int, curve: dict[int, int], step: int, attempt: int, value: float) -> None:
+        """Keep a reported value. A step may be reported again: by a restart, whose values decide nothing any more,
+        so the first attempt's stands; or within an attempt by both sides of a race, of which the worse stands."""
+        self._cache = self._curves = None
+        at = curve.get(step)
+        if at is None:
+            curve[step] = len(self._report_row)
+            self._report_row.append(row)
+            self._report_step.append(step)
+            self._report_attempt.append(attempt)
+            self._report_value.append(value)
+        elif attempt < self._report_attempt[at]:
+            self._report_attempt[at], self._report_value[at] = attempt, value
+        elif attempt == self._report_attempt[at] and self.sign * (value - self._report_value[at]) > 0:
+            self._report_value[at] = value
 
     def _challenge(self, row: int) -> None:
         if self.best is None or self._rank(row) < self._rank(self.best):
@@ -251,7 +270,7 @@ class View(Columns):
             facts = details.facts = Facts()
             name = self._names[self._origin[row]]
             if self._status[row] != Status.QUEUED:
-                facts.claim(0, (self._lamport[row], name))
+                facts.claim(0, Claim((self._lamport[row], name), self._to_step[row]))
             if self._status[row] == _FINISHED:
                 value = self._value[row]
                 facts.result = (
@@ -282,15 +301,17 @@ class View(Columns):
                 self._find_best()
 
     def _count(self, status: int, row: int, by: int) -> None:
-        self._cache = None
+        self._cache = self._curves = None
         if row in self._external:
             self.n_external += by
             return
         self.counts[status] += by
         if status == _RUNNING:
             (self.running.add if by > 0 else self.running.discard)(row)
+        elif status == Status.PAUSED:
+            (self.paused.add if by > 0 else self.paused.discard)(row)
         elif status in CLAIMABLE:
-            (self.claimable.add if by > 0 else self.claimable.discard)(row)
+            (self.waiting.add if by > 0 else self.waiting.discard)(row)
 
     # ------------------------------------------------------------------------------------------- reading
     @property
@@ -333,6 +354,10 @@ class View(Columns):
     def step(self, row: int) -> int:
         return self._step[row]
 
+    def to_step(self, row: int) -> int | None:
+        """Where the latest segment pauses; None: at its end."""
+        return self._to_step[row] or None
+
     def losses(self, row: int) -> int:
         """How many of its attempts were declared lost."""
         details = self._details.get(row)
@@ -364,46 +389,89 @@ class View(Columns):
         among = self._external if source == EXTERNAL else self._queued
         return any(self._rows[r * d : r * d + d].tobytes() == row for r in among)
 
-    def checkpoint(self, row: int) -> tuple[int, str, int, str] | None:
-        """(step, digest, size, worker that saved it) of the newest checkpoint."""
+    def checkpoint(self, row: int, step: int | None = None) -> tuple[int, str, int, str] | None:
+        """(step, digest, size, worker that saved it) of the newest checkpoint, or of that of ``step``."""
+        for at, (_, digest, size, worker) in self._checkpoints(row):
+            if step is None or at == step:
+                return at, digest, size, worker
+        return None
+
+    def _checkpoints(self, row: int) -> list[tuple[int, tuple[int, str, int, str]]]:
+        """Those of which use can be made, newest first."""
         details = self._details.get(row)
-        return details.checkpoint if details else None
+        if details is None or not details.checkpoints:
+            return []
+        since = -1 if details.facts is None else details.facts.restarted
+        return sorted(((at, saved) for at, saved in details.checkpoints.items() if saved[0] >= since), reverse=True)
 
-    def observations(self) -> Observations:
-        if self._cache is None:
-            if self._done is None:
-                self._done = self._all_done()
-            elif self._newly_done:
-                self._done = self._done_with(self._done)
-            self._newly_done = []
-            running = self._sorted(np.fromiter(self.running, np.int64, len(self.running)))
-            self._cache = Observations(*self._done[1:], self._encode(running), self.version)
-        return self._cache
+    def digests(self, row: int) -> dict[int, str]:
+        """{step: digest} of every checkpoint that was ever recorded for a trial, of use or not."""
+        details = self._details.get(row)
+        return {} if details is None else {at: saved[1] for at, saved in details.checkpoints.items()}
 
-    def _all_done(self) -> _Done:
-        status = np.array(self._status, dtype=np.int8)
-        value = np.array(self._value)
-        done = self._sorted(np.flatnonzero((status == _FINISHED) & np.isfinite(value)))
-        failed = self._sorted(np.flatnonzero(status == Status.FAILED))
-        return done, self._encode(done), self.sign * value[done], self._encode(failed)
+    def _curve(self, details: Details, sign: float = 1.0) -> dict[int, float]:
+        return {step: sign * self._report_value[at] for step, at in details.curve.items()}
 
-    def _done_with(self, before: _Done) -> _Done:
-        """Insert the newly finished: most come last or nearly so, and one copy is all that it costs."""
-        rows, X, y, failed = before
-        for row in sorted(self._newly_done, key=self.stamp):
-            at = bisect_left(rows, self.stamp(row), key=self.stamp)
-            rows = np.insert(rows, at, row)
-            X = np.insert(X, at, self._encode(np.array([row])), axis=0)
-            y = np.insert(y, at, self.sign * self._value[row])
-        return rows, X, y, failed
+    def trial(self, id: str) -> TrialState:
+        """One trial as schedulers see it. Raises ``KeyError``."""
+        try:
+            row = self.row(parse_trial(id))
+        except ValueError:
+            row = None
+        if row is None:
+            raise KeyError(f"no trial {id!r}")
+        return self.state(row, id)
 
-    def seen(self, X: FloatArray) -> NDArray[np.bool_]:
-        known = len(self._seen)
-        if known < self.n_rows:
-            d = self.space.dim
-            native = np.array(self._rows[known * d :]).reshape(self.n_rows - known, d)
-            self._seen.add(self.space.encode_native(native))
-        return self._seen.contains(X)
+    def config_of(self, trial: str) -> Config:
+        """The configuration of the trial of this name. Raises ``KeyError``."""
+        try:
+            row = self.row(parse_trial(trial))
+        except ValueError:
+            row = None
+        if row is None:
+            raise KeyError(f"no trial {trial!r}")
+        return self.config(row)
+
+    def state(self, row: int, id: str | None = None) -> TrialState:
+        """The trial in ``row`` as schedulers see it."""
+        details = self._details.get(row)
+        status, value = self.status(row), self._value[row]
+        if status is Status.LOST and self.losses(row) > MOST_LOSSES:
+            status = Status.FAILED  # nobody will go on with it
+        parent = None if details is None else details.parent
+        return TrialState(
+            id=id or trial_name(self.id(row)),
+            status=_STATUS_NAMES[status],
+            order=self.stamp(row),
+            bracket=0 if details is None else details.bracket,
+            to_step=self._to_step[row] or None,
+            attempt=self.attempt(row),
+            step=self._step[row],
+            curve={} if details is None else self._curve(details, self.sign),
+            loss=None if value != value else self.sign * value,
+            parent=None if parent is None else Inherit(trial_name(parent.trial), parent.step),
+            checkpoints=[step for step, _ in self._checkpoints(row)],
+        )
+
+    def changed(self, since: int) -> tuple[list[str], int]:
+        """The trials (but added ones) of which anything changed after ``since``, and the present moment."""
+        rows = dict.fromkeys(self._touched[since:])
+        return [trial_name(self.id(row)) for row in rows if row not in self._external], len(self._touched)
+
+    def leader(self) -> int | None:
+        """The row of the best trial so far: the best complete one; while there is none, the best of those that got
+        farthest."""
+        if self.best is not None or not self._report_row:
+            return self.best
+        status = np.array(self._status, dtype=np.int8)[np.array(self._report_row)]
+        step = np.where(np.isin(status, (Status.FAILED, Status.CANCELLED)), -1, np.array(self._report_step))
+        if step.max() < 0:
+            return None
+        farthest = np.flatnonzero(step == step.max())
+        value = self.sign * np.array(self._report_value)[farthest]
+        ties = [self._report_row[at] for at in farthest[value == value.min()]]
+        best: int = min(ties, key=self.stamp)
+        return best
 
     def beyond_line(self) -> set[int]:
         """The rows of counted trials behind the budget's line: not among the first N by (lamport, worker)."""
@@ -424,10 +492,11 @@ class View(Columns):
         details = self._details.get(row) or Details()
         status = self.status(row)
         value, seconds = self._value[row], self._seconds[row]
-        if value != value and details.curve:
-            value = details.curve[max(details.curve)]
-        name = status.name.lower()
-        if status in FINAL and row in self.beyond_line():
+        curve = self._curve(details)
+        if value != value and curve:
+            value = curve[max(curve)]
+        name: str = _STATUS_NAMES[status]
+        if (status in FINAL or status is Status.PAUSED) and row in self.beyond_line():
             name = "surplus"
         metrics = dict(details.extra or {})
         if value == value:
@@ -446,9 +515,11 @@ class View(Columns):
             attempt=max(self.attempt(row), 0),
             error=details.error,
             detail=details.detail,
-            checkpoint=details.checkpoint[1] if details.checkpoint else None,
+            checkpoint=None if (saved := self.checkpoint(row)) is None else saved[1],
             predictions={name: digest for name, (_, digest) in details.predictions.items()},
-            curve=dict(details.curve),
+            curve=curve,
+            bracket=details.bracket,
+            parent=None if details.parent is None else (trial_name(details.parent.trial), details.parent.step),
         )
 
     def records(self) -> Iterator[TrialRecord]:

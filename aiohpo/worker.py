@@ -1,9 +1,10 @@
 """The worker: evaluates trials, one after another, in an asyncio event loop.
 
 Around the pure :class:`~aiohpo.worker_state.WorkerState` stand an :class:`~aiohpo.exchange.Exchange` that does
-its I/O and, for searchers that learn, a :class:`~aiohpo.model.ModelKeeper`. A worker is one TaskGroup: *evaluate*
-takes the next trial and runs the user's code, *refit* trains the model in a thread meanwhile, *sync* makes the
-journal durable; a timer and arriving frames drive the exchange. No task ever waits for a peer.
+its I/O, a :class:`~aiohpo.choose.Chooser` and, for searchers that learn, a :class:`~aiohpo.model.ModelKeeper`. A
+worker is one TaskGroup: *evaluate* takes the next trial and runs the user's code, *refit* trains the model in a
+thread meanwhile, *sync* makes the journal durable; a timer and arriving frames drive the exchange. No task ever
+waits for a peer.
 
 The same class runs under :class:`aiohpo.testing.SimLoop`, which is how swarms are tested.
 """
@@ -16,10 +17,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from .choose import Chooser
 from .effects import Abort
-from .events import parse_trial, trial_name
+from .events import trial_name
 from .exchange import Exchange
-from .interfaces import AiohpoError, Assignment, Decision, FittingSearcher, Identity, NewTrial, Outcome, Resume
+from .interfaces import Assignment, Decision, FittingSearcher, Identity, Outcome
 from .ledger import Segment
 from .model import ModelKeeper
 from .parts import Parts, new_worker_id
@@ -78,7 +80,6 @@ class PeerWorker:
         self.id = worker_id or new_worker_id()
         self.view = parts.view
         self.exchange = Exchange(self.id, parts, self._on_ended, self._on_abort, self._on_call_off, self._cancel)
-        self.exhausted = False
         self.stopped = False  # stop() ended it, rather than the search being over
         self.busy_seconds = 0.0
         self.current: Segment | None = None
@@ -110,13 +111,14 @@ class PeerWorker:
         # Which draws a worker makes depends on its place in the launch and on what is already known, so that
         # a run with a seed repeats, and a resumed one does not repeat itself.
         place = identity.rank if identity.rank is not None else int(self.id, 16)
-        self._rng = np.random.default_rng([parts.seed, place, self.view.n_rows])
+        rng = np.random.default_rng([parts.seed, place, self.view.n_rows])
         parts.searcher.setup(self.view.space, parts.seed, Identity(self.id, identity.rank, identity.size))
-        parts.scheduler.setup(parts.max_steps, parts.seed, identity)
+        parts.scheduler.setup(self.view.max_steps, parts.seed, identity)
         if isinstance(parts.searcher, FittingSearcher):
             self._model = ModelKeeper(parts.searcher, self.view)
         self._started = self._loop.time()
         await self.exchange.start(identity.rank)
+        self._chooser = Chooser(parts, self.exchange, rng, self._model)
         await parts.evaluator.start(parts.objective, parts.blobs)
 
     async def run(self) -> None:
@@ -201,12 +203,12 @@ class PeerWorker:
         try:
             await self._get_acquainted()
             while not self._over():
-                choice = await self._next_segment()
-                if choice is None:
+                segment = await self._chooser.next(self.busy_seconds / max(self.state.ended_here, 1))
+                if segment is None:
                     if not self._over():
                         await self._wait_for_change()
                     continue
-                await self._run_segment(*choice)
+                await self._run_segment(segment)
                 now = self._loop.time()
                 if now - breath > _YIELD_AFTER:
                     await asyncio.sleep(0)
@@ -221,56 +223,17 @@ class PeerWorker:
             self._release()
 
     def _over(self) -> bool:
-        if self._ending or self.state.met() or self.state.called_off or self._target_reached():
+        if self._ending or self.state.called_off or self._target_reached():
             return True
-        return self.exhausted and self.state.idle()
+        return self.state.quiet() and not self._chooser.left()
 
     def _target_reached(self) -> bool:
         target, loss = self.parts.limits.target, self.view.best_loss
         return target is not None and loss is not None and loss <= self.view.sign * target
 
-    async def _next_segment(self) -> tuple[Segment, int | None] | None:
-        state, parts = self.state, self.parts
-        row = state.takeover(self._loop.time())
-        if row is not None:
-            return self._claim(row, None)
-        if not state.may_propose() or self.exhausted:
-            return None
-        if (pause := state.pause_before_proposing(self._loop.time())) > 0:
-            await asyncio.sleep(pause)
-            if not state.may_propose():
-                return None
-        choice = parts.scheduler.next(self.view, state.claims, self._rng)
-        if isinstance(choice, NewTrial):
-            return await self._propose(choice.to_step)
-        if isinstance(choice, Resume):
-            found = self.view.row(parse_trial(choice.trial))
-            if found is None:
-                raise AiohpoError(f"the scheduler resumed the unknown trial {choice.trial!r}")
-            return self._claim(found, choice.to_step)
-        return None
-
-    def _claim(self, row: int, to_step: int | None) -> tuple[Segment, int | None]:
-        segment = self.state.claim(self.parts.wall(), row, to_step)
-        self.exchange.carry_out()
-        return segment, to_step
-
-    async def _propose(self, to_step: int | None) -> tuple[Segment, int | None] | None:
-        if self._model is not None:
-            await self._model.fresh(self.busy_seconds / max(self.state.ended_here, 1))
-            if not self.state.may_propose():  # others were faster while the model was being fitted
-                return None
-        configs = self.parts.searcher.ask(self.view, self._rng, 1)
-        if not configs:
-            self.exhausted = True
-            return None
-        segment = self.state.propose(self.parts.wall(), self.view.space.pack(configs[0]), to_step)
-        self.exchange.carry_out()
-        return segment, to_step
-
-    async def _run_segment(self, segment: Segment, to_step: int | None) -> None:
+    async def _run_segment(self, segment: Segment) -> None:
         parts, loop = self.parts, self._loop
-        assignment = await self._with_checkpoint(self.state.assignment(segment, to_step, parts.max_steps), segment)
+        assignment = await self._with_checkpoint(self.state.assignment(segment, self.view.max_steps), segment)
         channel = _Channel(self, segment, assignment.start)
         timeout = parts.limits.trial_timeout
         began = loop.time()

@@ -145,6 +145,8 @@ class Trial:
         """
         to_step, max_steps = self._assignment.to_step, self.max_steps
         self._stepping = True
+        if self.step:
+            self._pause_at(to_step, max_steps)  # saved there, but its worker died before it could say so
         try:
             while self.decision is Decision.CONTINUE and (max_steps is None or self.step < max_steps):
                 self.step += 1

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.interfaces import Observations
+from aiohpo.interfaces import Observations, TrialState
+from aiohpo.observed import ReportedCurves
 from aiohpo.seen import SeenRows
 
 if TYPE_CHECKING:
@@ -37,6 +38,27 @@ def _rows(space: Space, rows: ArrayLike | Sequence[Config] | None, name: str) ->
     return space.snap(units)
 
 
+def _curves(
+    X: FloatArray, y: FloatArray, reports: Sequence[tuple[int, int, float]], max_steps: int | None
+) -> ReportedCurves:
+    points = {(int(trial), int(step)): float(loss) for trial, step, loss in reports}
+    if max_steps is not None:
+        points.update({(i, max_steps): float(loss) for i, loss in enumerate(y)})
+    order = sorted(points)
+    for i, step in order:
+        if not 0 <= i < len(X) or step < 1 or not np.isfinite(points[i, step]):
+            raise ValueError(f"report {(i, step, points[i, step])} is not (trial below {len(X)}, step from 1, finite)")
+    trials = sorted({i for i, _ in order})
+    row = {i: at for at, i in enumerate(trials)}
+    arrays = (
+        X[trials],
+        np.array([row[i] for i, _ in order], dtype=np.int64),
+        np.array([step for _, step in order], dtype=np.int64),
+        np.array([points[at] for at in order], dtype=np.float64),
+    )
+    return ReportedCurves(lambda: arrays)
+
+
 class StaticView:
     """Implement :class:`aiohpo.interfaces.View` over given arrays.
 
@@ -46,6 +68,11 @@ class StaticView:
         y: (m,) their losses, lower is better.
         failed: rows or configurations whose trial failed.
         pending: rows or configurations that somebody is evaluating.
+        pending_to: (p,) the steps they run to; 0 (nobody knows) if not given.
+        partial: rows or configurations of trials that are not complete: paused, stopped early.
+        reports: (trial, step, loss) of everything that was reported on the way; ``trial`` counts through X, then
+            ``partial``. With ``max_steps``, the results ``y`` stand at that step.
+        max_steps: steps of a complete trial; None for a study without steps.
 
     Rows are snapped to what the space can represent; their order is taken to be the canonical one.
     """
@@ -57,8 +84,13 @@ class StaticView:
         y: ArrayLike = (),
         failed: ArrayLike | Sequence[Config] | None = None,
         pending: ArrayLike | Sequence[Config] | None = None,
+        pending_to: ArrayLike = (),
+        partial: ArrayLike | Sequence[Config] | None = None,
+        reports: Sequence[tuple[int, int, float]] = (),
+        max_steps: int | None = None,
     ) -> None:
         self.space = space
+        self.max_steps = max_steps
         losses = np.array(y, dtype=np.float64)
         observed, broken = _rows(space, X, "X"), _rows(space, failed, "failed")
         running = _rows(space, pending, "pending")
@@ -66,11 +98,19 @@ class StaticView:
             raise ValueError(f"y has shape {losses.shape}; X has {len(observed)} rows")
         if not np.isfinite(losses).all():
             raise ValueError("y must be finite; give configurations without a result as failed or pending")
-        for array in (observed, losses, broken, running):
+        unfinished = _rows(space, partial, "partial")
+        to = np.array(pending_to, dtype=np.int64)
+        if not len(to):
+            to = np.zeros(len(running), np.int64)
+        if to.shape != (len(running),):
+            raise ValueError(f"pending_to has shape {to.shape}; pending has {len(running)} rows")
+        curves = _curves(np.concatenate([observed, unfinished]), losses, reports, max_steps)
+        for array in (observed, losses, broken, running, to):
             array.flags.writeable = False
-        self._observations = Observations(observed, losses, broken, running, next(_versions))
+        self._observations = Observations(observed, losses, broken, running, to, curves, max_steps, next(_versions))
+        self._n_partial = len(unfinished)
         self._seen = SeenRows()
-        self._seen.add(np.concatenate([observed, broken, running]))
+        self._seen.add(np.concatenate([observed, unfinished, broken, running]))
 
     def __repr__(self) -> str:
         o = self._observations
@@ -78,8 +118,8 @@ class StaticView:
 
     @property
     def n_trials(self) -> int:
-        """Observed, failed and pending trials."""
-        return self.n_observed + len(self._observations.pending)
+        """Observed, partial, failed and pending trials."""
+        return self.n_observed + self._n_partial + len(self._observations.pending)
 
     @property
     def n_observed(self) -> int:
@@ -93,3 +133,15 @@ class StaticView:
     def seen(self, X: FloatArray) -> NDArray[np.bool_]:
         """Say for each row of ``X`` (k, d) whether it is observed, failed or pending."""
         return self._seen.contains(np.asarray(X, dtype=np.float64))
+
+    def trial(self, id: str) -> TrialState:
+        """There are no trials with names here, only observations."""
+        raise KeyError(id)
+
+    def config_of(self, trial: str) -> Config:
+        """There are no trials with names here, only observations."""
+        raise KeyError(trial)
+
+    def changed(self, since: int) -> tuple[Sequence[str], int]:
+        """Nothing ever changes."""
+        return (), since

@@ -1,0 +1,113 @@
+"""What a free worker does next: go on with a lost trial, resume what the scheduler says, or begin something new."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from .eligible import Eligible
+from .events import Parent, parse_trial
+from .exchange import Exchange
+from .interfaces import AiohpoError, Inherit, NewTrial, Resume
+from .ledger import Segment
+from .model import ModelKeeper
+from .parts import Parts
+
+
+class Chooser:
+    """Asks the scheduler and the searcher on behalf of one worker, and records what was chosen."""
+
+    def __init__(self, parts: Parts, exchange: Exchange, rng: np.random.Generator, model: ModelKeeper | None) -> None:
+        self.exhausted = False  # the searcher has no more
+        self._parts = parts
+        self._exchange = exchange
+        self._rng = rng
+        self._model = model
+        self._claims = Eligible(parts.view, exchange.state.claims, parts.blobs.__contains__)
+        self._all_claims = Eligible(parts.view, None, parts.blobs.__contains__)
+        self._spare = np.random.default_rng(0)
+
+    def left(self) -> bool:
+        """Whether there is anything left to do, for this worker or any other, while nothing runs."""
+        choice = self._parts.scheduler.next(self._parts.view, self._all_claims, self._spare)
+        if isinstance(choice, NewTrial):
+            something = choice.config is not None or not self.exhausted or self._exchange.state.any_queued()
+            return something and self._exchange.state.may_propose()
+        return isinstance(choice, Resume)
+
+    async def next(self, mean_seconds: float) -> Segment | None:
+        """Choose and record what to run; None if there is nothing (now). ``mean_seconds``: a trial's mean time."""
+        state, now = self._exchange.state, self._now()
+        row = state.takeover(now)
+        if row is not None:
+            return self._claim(row, self._parts.view.to_step(row))
+        state.claims.now = now
+        choice = self._parts.scheduler.next(self._parts.view, self._claims, self._rng)
+        if isinstance(choice, Resume):
+            found = self._parts.view.row(parse_trial(choice.trial))
+            if found is None:
+                raise AiohpoError(f"the scheduler resumed the unknown trial {choice.trial!r}")
+            return self._claim(found, choice.to_step, restart=choice.restart)
+        if not isinstance(choice, NewTrial) or not state.may_propose():
+            return None
+        if (pause := state.pause_before_proposing(now)) > 0:
+            await asyncio.sleep(pause)
+            if not state.may_propose():
+                return None
+        return await self._begin(choice, mean_seconds)
+
+    async def _begin(self, new: NewTrial, mean_seconds: float) -> Segment | None:
+        parts, state = self._parts, self._exchange.state
+        space, config, parent = parts.view.space, new.config, None
+        if new.parent is not None:
+            parent = await self._obtain(new.parent)
+            if parent is None:
+                return None
+        if config is None:
+            row = state.queued(self._now())
+            if row is not None:
+                return self._claim(row, new.to_step, bracket=new.bracket)
+            if self.exhausted:
+                return None
+            if self._model is not None:
+                await self._model.fresh(mean_seconds)
+            if not state.may_propose():  # others were faster while the model was being fitted
+                return None
+            configs = parts.searcher.ask(parts.view, self._rng, 1)
+            if not configs:
+                self.exhausted = True
+                return None
+            values = space.pack(configs[0])
+        elif state.may_propose():
+            values = space.pack(space.validate(config))
+        else:
+            return None
+        segment = state.propose(parts.wall(), values, new.to_step, new.bracket, parent)
+        self._exchange.carry_out()
+        return segment
+
+    async def _obtain(self, wanted: Inherit) -> Parent | None:
+        """Make sure that a checkpoint is here before anything is built on it."""
+        view = self._parts.view
+        row = view.row(parse_trial(wanted.trial))
+        saved = None if row is None else view.checkpoint(row, wanted.step)
+        if row is None or saved is None:
+            raise AiohpoError(f"the scheduler chose a checkpoint that was never saved: {wanted}")
+        step, digest, size, worker = saved
+        if not await self._exchange.fetch(digest, worker):
+            self._claims.missed(digest)
+            self._all_claims.missed(digest)
+            return None
+        return Parent(view.id(row), step, digest, size, worker)
+
+    def _claim(self, row: int, to_step: int | None, *, restart: bool = False, bracket: int = 0) -> Segment:
+        segment = self._exchange.state.claim(self._parts.wall(), row, to_step, restart=restart, bracket=bracket)
+        self._exchange.carry_out()
+        return segment
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def __repr__(self) -> str:
+        return f"<Chooser of {self._exchange.worker}{', exhausted' if self.exhausted else ''}>"

@@ -1,0 +1,56 @@
+"""What one worker may take, as its scheduler sees it: :class:`aiohpo.interfaces.Claims`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .claims import Racing
+from .events import parse_trial
+from .trial import Status
+from .view import View
+
+
+class Eligible:
+    """Answers a scheduler's questions from the view, the race between workers and this worker's own blobs.
+
+    racing  None opens every claim: it is asked so whether anything is left to do at all
+    here    says whether a blob is in this worker's directory
+    """
+
+    def __init__(self, view: View, racing: Racing | None, here: Callable[[str], bool]) -> None:
+        self._view = view
+        self._racing = racing
+        self._here = here
+        self._missing: set[str] = set()
+
+    def may_start(self) -> bool:
+        """Whether the budget has room for one more trial."""
+        view = self._view
+        return view.goal is None or view.goal[1] is None or view.n_counted < view.goal[1]
+
+    def may_claim(self, trial: str) -> bool:
+        """Whether this worker may resume ``trial`` now."""
+        view = self._view
+        row = view.row(parse_trial(trial))
+        if row is None or view.status(row) is not Status.PAUSED or row in view.beyond_line():
+            return False
+        return self._racing is None or self._racing.may_claim(view.id(row), view.attempt(row) + 1)
+
+    def holds(self, trial: str, step: int | None = None) -> bool:
+        """Whether the trial's checkpoint is in this worker's directory."""
+        digest = self._digest(trial, step)
+        return digest is not None and self._here(digest)
+
+    def obtainable(self, trial: str, step: int) -> bool:
+        """False once this worker tried to get the checkpoint and nobody had it, or if there is none."""
+        digest = self._digest(trial, step)
+        return digest is not None and digest not in self._missing
+
+    def missed(self, digest: str) -> None:
+        """Nobody had this blob."""
+        self._missing.add(digest)
+
+    def _digest(self, trial: str, step: int | None) -> str | None:
+        row = self._view.row(parse_trial(trial))
+        saved = None if row is None else self._view.checkpoint(row, step)
+        return None if saved is None else saved[1]
