@@ -155,6 +155,7 @@ class View(Observed):
 
     def _about(self, row: int, stamp: Stamp, event: TrialEvent) -> None:
         self._touched.append(row)
+        self._cache = self._curves = None
         if type(event) is Ended:
             self._end(row, stamp, event)
         elif isinstance(event, Reported):
@@ -213,7 +214,6 @@ class View(Observed):
         if event.extra or event.error or row in self._details:
             details = self._detail(row)
             details.extra, details.error, details.detail = event.extra, event.error, event.detail
-        self._cache = None
         if row == self.best:
             self._find_best()
         elif event.how == "finished" and value is not None:
@@ -231,7 +231,6 @@ class View(Observed):
     def _note(self, row: int, curve: dict[int, int], step: int, attempt: int, value: float) -> None:
         """Keep a reported value. A step may be reported again: by a restart, whose values decide nothing any more,
         so the first attempt's stands; or within an attempt by both sides of a race, of which the worse stands."""
-        self._cache = self._curves = None
         at = curve.get(step)
         if at is None:
             curve[step] = len(self._report_row)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo.claims import LAST_TURN, TURN, Claims, Leases, claim_threshold, unit_hash
+from aiohpo.claims import LAST_TURN, TURN, Racing, Leases, claim_threshold, unit_hash
 from aiohpo.membership import State
 
 TRIAL = ("ann", 1)
@@ -15,7 +15,7 @@ def test_small_swarms_claim_the_best_at_once():
     assert claim_threshold(0.0, 0.02, 0.0) == 1.0
     assert claim_threshold(10.0, 0.02, 0.0) == 1.0
     assert claim_threshold(1e9, 0.0, 0.0) == 1.0
-    assert Claims("me").may_claim(TRIAL, 1)
+    assert Racing("me").may_claim(TRIAL, 1)
 
 
 @pytest.mark.parametrize(("rate", "delay"), [(4096.0, 0.05), (100.0, 0.5), (1e6, 1.0)])
@@ -36,7 +36,7 @@ def test_what_nobody_takes_opens_up_exponentially():
 
 def test_workers_qualify_in_proportion_and_keep_their_answer():
     """Among many workers the threshold's share may claim; with age they become more, never fewer."""
-    many = [Claims(f"w{i}", rate=4000.0, delay=0.05, now=0.0) for i in range(4000)]
+    many = [Racing(f"w{i}", rate=4000.0, delay=0.05, now=0.0) for i in range(4000)]
     early = {c.me for c in many if c.may_claim(TRIAL, 1)}
     assert 1 <= len(early) <= 20  # 4000 * 0.3 / 200 = 6
     for c in many:
@@ -48,7 +48,7 @@ def test_workers_qualify_in_proportion_and_keep_their_answer():
 
 def test_the_age_counts_from_when_it_was_first_looked_at():
     """Forgetting an attempt starts its age anew."""
-    claims = Claims("me", rate=1e6, delay=1.0)
+    claims = Racing("me", rate=1e6, delay=1.0)
     assert not claims.may_claim(TRIAL, 1)
     claims.now = 1e6
     assert claims.may_claim(TRIAL, 1)
@@ -58,7 +58,7 @@ def test_the_age_counts_from_when_it_was_first_looked_at():
 
 def test_the_rate_follows_what_is_observed():
     """Workers that become free a hundred times a second are noticed within seconds, and when they stop."""
-    claims = Claims("me")
+    claims = Racing("me")
     now = 1000.0
     for _ in range(3000):
         now += 0.01

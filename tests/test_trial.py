@@ -14,6 +14,7 @@ from aiohpo.trial import (
     ENDED_STATUS,
     FINAL,
     TRANSITIONS,
+    Claim,
     Facts,
     IllegalTransition,
     Status,
@@ -47,7 +48,7 @@ def test_illegal_transitions_raise_and_name_what_is_allowed(status, action):
 def record(facts: Facts, action: str, worker: str, attempt: int, lamport: int) -> None:
     stamp = (lamport, worker)
     if action == "claim":
-        facts.claim(attempt, stamp)
+        facts.claim(attempt, Claim(stamp))
     elif action == "lose":
         facts.lost.add(attempt)
     elif action != "report":
@@ -99,7 +100,7 @@ def test_the_smallest_stamp_wins_a_race():
     for order in itertools.permutations([(5, "b"), (5, "a"), (6, "a")]):
         facts = Facts()
         for stamp in order:
-            facts.claim(0, stamp)
+            facts.claim(0, Claim(stamp))
             facts.end(Ended(stamp[0], TRIAL, 0, "finished", 0, value=float(stamp[0])), stamp)
         assert facts.owner == "a"
         assert facts.result is not None
@@ -109,10 +110,10 @@ def test_the_smallest_stamp_wins_a_race():
 def test_late_results_are_always_accepted():
     """A result for an attempt that was declared lost and claimed again makes the trial finished."""
     facts = Facts()
-    facts.claim(0, (1, "a"))
+    facts.claim(0, Claim((1, "a")))
     facts.lost.add(0)
     assert settle(facts) is Status.LOST
-    facts.claim(1, (5, "b"))
+    facts.claim(1, Claim((5, "b")))
     assert settle(facts) is Status.RUNNING
     facts.end(Ended(9, TRIAL, 0, "finished", 0, value=1.0), (9, "a"))
     assert settle(facts) is Status.FINISHED
@@ -121,8 +122,8 @@ def test_late_results_are_always_accepted():
 def test_giving_up_a_lost_race_does_not_end_the_winners_segment():
     """What a loser of a claim race releases is not the winner's."""
     facts = Facts()
-    facts.claim(1, (5, "a"))
-    facts.claim(1, (6, "b"))
+    facts.claim(1, Claim((5, "a")))
+    facts.claim(1, Claim((6, "b")))
     facts.end(Ended(9, TRIAL, 1, "released", 0), (9, "b"))
     assert settle(facts) is Status.RUNNING
     facts.end(Ended(10, TRIAL, 1, "released", 0), (10, "a"))
@@ -132,7 +133,7 @@ def test_giving_up_a_lost_race_does_not_end_the_winners_segment():
 def test_a_result_beats_a_withdrawal():
     """A cancelled trial whose result exists nevertheless counts as finished."""
     facts = Facts()
-    facts.claim(0, (1, "a"))
+    facts.claim(0, Claim((1, "a")))
     facts.end(Ended(2, TRIAL, 0, "cancelled", 0), (2, "a"))
     assert settle(facts) is Status.CANCELLED
     facts.end(Ended(3, TRIAL, 0, "finished", 0, value=1.0), (3, "a"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,12 +24,14 @@ from aiohpo.events import (
     Goal,
     Left,
     Lost,
+    Parent,
     Predicted,
     Proposed,
     Reported,
     Saved,
     Started,
 )
+from aiohpo.interfaces import Inherit
 from aiohpo.trial import Status
 from aiohpo.view import View
 
@@ -37,8 +40,8 @@ ORIGINS = ("ann", "bob", "cid")
 History = list[tuple[str, int, Event]]
 
 
-def view_of(history: History, mode: str = "min", space: Space = SPACE) -> View:
-    view = View(space, "loss", mode)  # type: ignore[arg-type]
+def view_of(history: History, mode: str = "min", space: Space = SPACE, max_steps: int | None = None) -> View:
+    view = View(space, "loss", mode, max_steps)  # type: ignore[arg-type]
     for origin, seq, event in history:
         view.apply(origin, seq, event)
     return view
@@ -65,10 +68,14 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
         extra = rng.choice([None, {"aux": rng.random()}])
         match kind:
             case "p":
-                event = Proposed(t, float(t), row(rng), rng.choice([OWN, OWN, QUEUED, EXTERNAL]))
+                source = rng.choice([OWN, OWN, QUEUED, EXTERNAL])
+                parent = Parent(rng.choice(trials), step, "abc", 1, origin) if trials and rng.random() < 0.2 else None
+                event = Proposed(t, float(t), row(rng), source, rng.choice([None, 2]), rng.choice([0, 0, 5]), parent)
                 trials.append((origin, seq))
             case "c":
-                event = Claimed(t, float(t), trial, attempt)
+                event = Claimed(
+                    t, float(t), trial, attempt, rng.choice([None, 3]), rng.random() < 0.2, rng.choice([0, 7])
+                )
             case "r":
                 event = Reported(t, trial, attempt, step, value, extra)
             case "s":
@@ -105,7 +112,7 @@ def interleave(rng: random.Random, logs: dict[str, list[Event]], gaps: bool = Fa
 def state(view: View) -> dict[str, object]:
     """All that can be read from a view, free of row numbers."""
     obs = view.observations()
-    ids = {name: sorted(map(view.id, getattr(view, name))) for name in ("running", "claimable")}
+    ids = {name: sorted(map(view.id, getattr(view, name))) for name in ("running", "waiting", "paused")}
     return {
         **ids,
         "beyond": sorted(map(view.id, view.beyond_line())),
@@ -116,7 +123,12 @@ def state(view: View) -> dict[str, object]:
         "X": obs.X.tobytes(),
         "y": obs.y.tobytes(),
         "failed": obs.failed.tobytes(),
-        "pending": obs.pending.tobytes(),
+        "pending": (obs.pending.tobytes(), obs.pending_to.tobytes()),
+        "curves": tuple(getattr(obs.curves, name).tobytes() for name in ("X", "trial", "step", "loss")),
+        "trials": sorted(
+            repr(replace(view.state(r), curve=sorted(view.state(r).curve.items()))) for r in range(view.n_rows)
+        ),
+        "leader": None if (leader := view.leader()) is None else view.id(leader),
         "owners": sorted((view.id(r), view.owner(r), view.attempt(r), view.checkpoint(r)) for r in range(view.n_rows)),
     }
 
@@ -244,7 +256,7 @@ def test_lost_queued_withdrawn_and_added_trials_do_not_count():
     view = view_of(history)
     assert (view.n_counted, view.n_trials, view.n_observed, view.n_ended) == (1, 2, 1, 0)
     assert [r.status for r in view.records()] == ["running", "lost", "finished"]
-    assert sorted(view.claimable) == [1, 2]
+    assert sorted(view.waiting) == [1, 2]
     assert view.observations().X.shape == (1, 4)
 
 
@@ -258,8 +270,8 @@ def test_seen_covers_everything_ever_proposed():
     assert view.seen(SPACE.encode_native(np.array([[0.77, 2, 1, 0.5]]))).all()
 
 
-def test_a_trial_that_restarts_keeps_the_worse_of_two_reports():
-    """Two reports of one step, from a restart, merge to the worse value in either order and mode."""
+def test_both_sides_of_a_race_merge_to_the_worse_report():
+    """Two reports of one step and attempt merge to the worse value in either order and mode."""
     for mode, worse in (("min", 0.9), ("max", 0.1)):
         for a, b in itertools.permutations([0.1, 0.9]):
             view = view_of(
@@ -272,6 +284,106 @@ def test_a_trial_that_restarts_keeps_the_worse_of_two_reports():
             )
             assert view.record(0).curve == {1: worse}
             assert view.record(0).value == worse
+
+
+def test_a_restart_does_not_rewrite_what_was_decided_by():
+    """Of a step's reports in several attempts the first attempt's stands, in either order."""
+    reports = [Reported(3, ("ann", 1), 0, 1, 0.5), Reported(9, ("ann", 1), 1, 1, 0.1)]
+    for first, second in itertools.permutations(reports):
+        view = view_of(
+            [
+                ("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None), to_step=1)),
+                ("ann", 2, Ended(5, ("ann", 1), 0, "paused", 1)),
+                ("ann", 3, Claimed(6, 0.0, ("ann", 1), 1, 3, True)),
+                ("ann", 4, first),
+                ("ann", 5, second),
+            ]
+        )
+        assert view.record(0).curve == {1: 0.5}
+
+
+def test_checkpoints_from_before_a_restart_are_of_no_use():
+    """A trial that began again from scratch is never resumed from what it had saved before, in either order."""
+    digest = "ab" * 32
+    history: History = [
+        ("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None), to_step=1)),
+        ("ann", 2, Saved(3, 1, 0, 9, digest, 5)),
+        ("ann", 3, Ended(5, 1, 0, "paused", 9)),
+    ]
+    assert view_of(history).checkpoint(0) == (9, digest, 5, "ann")
+    restart: History = [("bob", 1, Claimed(6, 0.0, ("ann", 1), 1, 3, True))]
+    for order in (history + restart, restart + history):
+        view = view_of(order)
+        assert view.checkpoint(0) is None
+        assert view.trial("ann-1").checkpoints == []
+        view.apply("bob", 2, Saved(7, ("ann", 1), 1, 2, digest, 5))
+        assert view.checkpoint(0) == (2, digest, 5, "bob")
+
+
+def test_a_child_begins_with_its_parents_checkpoint():
+    """An inherited checkpoint is the child's own first one, and says where the trial comes from."""
+    parent = Parent(("ann", 1), 4, "cd" * 32, 7, "ann")
+    view = view_of(
+        [
+            ("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None))),
+            ("bob", 1, Proposed(5, 0.0, (0.6, 1, 0, None), to_step=8, bracket=3, parent=parent)),
+        ]
+    )
+    assert view.checkpoint(1) == (4, "cd" * 32, 7, "ann")
+    child = view.trial("bob-1")
+    assert (child.parent, child.bracket, child.to_step, child.checkpoints) == (Inherit("ann-1", 4), 3, 8, [4])
+    assert view.record(1).as_dict()["parent"] == {"trial": "ann-1", "step": 4}
+
+
+def test_what_changed_is_told_once():
+    """changed() names each touched trial once, and only those touched since the moment given."""
+    view = view_of([("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None))), ("ann", 2, Proposed(2, 0.0, (0.6, 1, 0, None)))])
+    ids, moment = view.changed(0)
+    assert sorted(ids) == ["ann-1", "ann-2"]
+    assert view.changed(moment) == ([], moment)
+    view.apply("ann", 3, Reported(3, 2, 0, 1, 0.5))
+    view.apply("ann", 4, Reported(4, 2, 0, 2, 0.4))
+    ids, moment = view.changed(moment)
+    assert ids == ["ann-2"]
+    assert view.trial("ann-2").curve == {1: 0.5, 2: 0.4}
+    with pytest.raises(KeyError, match="ann-9"):
+        view.trial("ann-9")
+
+
+def test_curves_hold_partial_trials_and_results_at_their_last_step():
+    """Paused and stopped trials are learned from, failed ones not; a complete trial's result stands at max_steps."""
+    values = (0.5, 1, 0, None)
+    view = view_of(
+        [
+            *[("ann", i, Proposed(i, 0.0, (0.1 * i, 1, 0, None))) for i in (1, 2, 3)],
+            ("ann", 4, Reported(4, 1, 0, 1, 0.9)),
+            ("ann", 5, Ended(5, 1, 0, "paused", 1)),
+            ("ann", 6, Reported(6, 2, 0, 1, 0.8)),
+            ("ann", 7, Ended(7, 2, 0, "finished", 1, 0.3)),
+            ("ann", 8, Reported(8, 3, 0, 1, 0.1)),
+            ("ann", 9, Ended(9, 3, 0, "failed", 1)),
+            ("ann", 10, Proposed(10, 0.0, values, to_step=3)),
+        ],
+        max_steps=9,
+    )
+    o = view.observations()
+    assert o.curves.trial.tolist() == [0, 1, 1]
+    assert o.curves.step.tolist() == [1, 1, 9]
+    assert o.curves.loss.tolist() == [0.9, 0.8, 0.3]
+    assert o.pending_to.tolist() == [3]
+    assert len(o.curves.X) == 2
+
+
+def test_the_leader_is_complete_or_else_the_farthest():
+    """Until a trial is complete the best of those that got farthest leads; a failed one never does."""
+    view = view_of([("ann", i, Proposed(i, 0.0, (0.1 * i, 1, 0, None))) for i in (1, 2, 3, 4)], max_steps=9)
+    assert view.leader() is None
+    for seq, (ref, step, value) in enumerate([(1, 1, 0.1), (2, 3, 0.6), (3, 3, 0.5), (4, 5, 0.0)], 5):
+        view.apply("ann", seq, Reported(seq, ref, 0, step, value))
+    view.apply("ann", 9, Ended(9, 4, 0, "failed", 5))
+    assert view.leader() == 2
+    view.apply("ann", 10, Ended(10, 1, 0, "finished", 9, 0.9))
+    assert view.leader() == 0
 
 
 def test_workers_are_known_by_their_own_events():

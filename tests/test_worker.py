@@ -156,7 +156,7 @@ def test_an_exhausted_searcher_ends_the_search_when_the_last_trial_did():
         await asyncio.gather(*(peer.run() for peer in peers))
         await asyncio.sleep(5.0)
         assert counts(peers[0]) == {"finished": 6}
-        assert all(peer.exhausted for peer in peers)
+        assert all(not peer.state.view.running for peer in peers)
 
     play(main, n=2, searcher=Draws(3), limits=Limits())
 

@@ -10,7 +10,7 @@ from histories import SPACE, batch_of, events_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiohpo.claims import MOST_LOSSES
+from aiohpo.trial import MOST_LOSSES
 from aiohpo.effects import Abort, Notice, Persist, Publish, Send
 from aiohpo.events import Batch, Claimed, Ended, Goal, Lost, Proposed, encode_event
 from aiohpo.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
@@ -140,7 +140,7 @@ def test_an_earlier_claim_aborts_the_later():
     """When somebody's smaller claim of the same attempt is heard, the segment is given up without a word."""
     state = worker("zoe")
     tell(state, "bob", Goal(1, 9), Proposed(2, 0.0, (0.5,), 1))
-    row = state.takeover(1.0)
+    row = state.queued(1.0)
     assert row is not None
     segment = state.claim(1.0, row)
     effects = tell(state, "cid", Claimed(3, 0.0, ("bob", 2), 0))
@@ -184,9 +184,9 @@ def test_proposals_behind_the_line_are_withdrawn():
     state.yield_up(1.0, segment, step=0, seconds=1.0)
     assert state.view.status(segment.row) is Status.CANCELLED
     assert not state.may_propose()
-    assert not state.met()
+    assert not state.quiet()  # bob's is running
     tell(state, "bob", Ended(2, 1, 0, "finished", 0, 0.5))
-    assert state.met()
+    assert state.quiet()
 
 
 def test_the_dead_workers_trial_is_declared_lost_and_taken_over():
@@ -200,7 +200,7 @@ def test_the_dead_workers_trial_is_declared_lost_and_taken_over():
     assert row is not None
     assert state.view.status(row) is Status.LOST
     assert state.claim(11.0, row).attempt == 1
-    assert not state.idle()
+    assert not state.quiet()
 
 
 def test_a_trial_that_takes_worker_after_worker_with_it_is_given_up():
@@ -219,7 +219,7 @@ def test_a_trial_that_takes_worker_after_worker_with_it_is_given_up():
         tell(state, "bob", Lost(t, 1, attempt))
         taken = state.takeover(2.0) is not None
         assert taken == (attempt < 10 + MOST_LOSSES)
-        assert state.idle() != taken
+        assert state.quiet() != taken
         if taken:
             tell(state, "bob", Claimed(t + 1, 0.0, 1, attempt + 1))
 
