@@ -1,0 +1,88 @@
+"""How far trials got, as the events tell."""
+
+from __future__ import annotations
+
+import itertools
+
+from aiohpo.events import EXTERNAL, OWN, QUEUED, Claimed, Ended, Proposed, Reported, Seen
+from aiohpo.rungs import Rungs
+
+A1, A2 = ("a", 1), ("a", 2)
+# a starts two trials to step 1; b goes on with the first to step 3, and a with it to its end.
+STORY = [
+    Seen("a", 1, Proposed(1, 0.0, (0.5,), OWN, 1)),
+    Seen("a", 2, Proposed(2, 0.0, (0.6,), OWN, 1)),
+    Seen("a", 3, Reported(3, 1, 0, 1, 0.9)),
+    Seen("a", 4, Ended(4, 1, 0, "paused", 1, None, 1.0)),
+    Seen("a", 5, Reported(5, 2, 0, 1, 0.8)),
+    Seen("a", 6, Ended(6, 2, 0, "paused", 1, None, 1.0)),
+    Seen("b", 1, Claimed(7, 0.0, A1, 1, 3)),
+    Seen("b", 2, Ended(8, A1, 1, "paused", 3, None, 2.0)),
+    Seen("a", 7, Claimed(9, 0.0, 1, 2, None)),
+    Seen("a", 8, Ended(10, 1, 2, "finished", 9, 0.5, 6.0)),
+]
+
+
+def told(events: list[Seen], max_steps: int | None = 9) -> Rungs:
+    rungs = Rungs(max_steps)
+    rungs.take(events)
+    return rungs
+
+
+def test_rungs_promotions_and_moves_are_counted() -> None:
+    """Where trials got, how often one went beyond its rung, and how often on another worker."""
+    rungs = told(STORY)
+    assert rungs.steps == [1, 3, 9]
+    assert rungs.reached() == {1: 2, 3: 1, 9: 1}
+    assert (rungs.promoted, rungs.moved) == (2, (2, 2))
+    assert (rungs.first(A1), rungs.first(("b", 7))) == (1, None)
+    assert str(rungs) == "rungs 1:2 3:1 9:1, 2 promoted (2 on another worker)"
+
+
+def test_the_order_of_arrival_does_not_matter() -> None:
+    """The logs of two workers, interleaved in every way, tell the same."""
+    mine = [seen for seen in STORY if seen.origin == "a"]
+    other = [seen for seen in STORY if seen.origin == "b"]
+    for places in itertools.combinations(range(len(STORY)), len(other)):
+        events, rest = list(mine), iter(other)
+        for place in places:
+            events.insert(place, next(rest))
+        assert str(told(events)) == str(told(STORY))
+
+
+def test_a_lost_race_is_no_second_promotion() -> None:
+    """Two workers that claim one segment promote once; the smaller stamp runs it."""
+    events = [*STORY[:7], Seen("a", 9, Claimed(6, 0.0, 1, 1, 3))]
+    rungs = told(events)
+    assert (rungs.promoted, rungs.moved) == (1, (1, 0))
+
+
+def test_going_on_after_a_loss_is_neither_promotion_nor_resuming() -> None:
+    """Who takes over from a dead worker goes to the same rung."""
+    events = [STORY[0], STORY[2], Seen("b", 1, Claimed(7, 0.0, A1, 1, 1)), Seen("b", 2, Ended(8, A1, 1, "paused", 1))]
+    rungs = told(events)
+    assert rungs.reached() == {1: 1, 9: 0}
+    assert (rungs.promoted, rungs.moved) == (0, (0, 0))
+
+
+def test_withdrawn_queued_and_added_trials_count_nowhere() -> None:
+    """Only what was run counts; a queued trial counts once somebody takes it."""
+    events = [
+        *STORY,
+        Seen("c", 1, Proposed(1, 0.0, (0.1,), OWN, 1)),
+        Seen("c", 2, Ended(2, 1, 0, "cancelled", 1)),
+        Seen("c", 3, Proposed(3, 0.0, (0.2,), QUEUED)),
+        Seen("c", 4, Proposed(4, 0.0, (0.3,), EXTERNAL)),
+    ]
+    assert told(events).reached() == told(STORY).reached()
+
+
+def test_without_pauses_there_are_no_rungs() -> None:
+    """Trials that run to their end, or are told to go as far as that, leave nothing to say."""
+    rungs = told([Seen("a", 1, Proposed(1, 0.0, (0.5,), OWN, None)), Seen("a", 2, Proposed(2, 0.0, (0.6,), OWN, 9))])
+    assert (rungs.steps, rungs.reached(), rungs.promoted, str(rungs)) == ([], {}, 0, "")
+
+
+def test_a_study_without_steps_has_no_top() -> None:
+    """Then the rungs are those that were named, and complete trials have reached all of them."""
+    assert told(STORY, None).reached() == {1: 2, 3: 1}
