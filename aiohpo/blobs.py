@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from pathlib import Path
 
 
@@ -27,7 +28,9 @@ class BlobStore:
         """Store ``data``; return its digest."""
         digest = hashlib.sha256(data).hexdigest()
         path = self.path(digest)
-        if not path.exists():
+        if path.exists():
+            os.utime(path)  # it is wanted again: not to be deleted just now
+        else:
             path.parent.mkdir(parents=True, exist_ok=True)
             fd, name = tempfile.mkstemp(dir=path.parent)
             try:
@@ -46,6 +49,15 @@ class BlobStore:
         except OSError:
             return None
         return data if hashlib.sha256(data).hexdigest() == digest else None
+
+    def delete(self, digest: str, unless_newer: float) -> None:
+        """Remove a blob, unless it was written (again) within the last ``unless_newer`` seconds."""
+        path = self.path(digest)
+        try:
+            if time.time() - path.stat().st_mtime >= unless_newer:
+                path.unlink()
+        except OSError:
+            pass  # somebody else's sweep was faster
 
     def read_part(self, digest: str, offset: int, most: int) -> tuple[int, bytes] | None:
         """The blob's size and at most ``most`` of its bytes from ``offset`` on; None if it is not here."""

@@ -44,7 +44,8 @@ class Parts:
 
     ``gone`` are workers certainly dead, ``is_gone`` tells for sure where it can, ``recover`` reads a dead one's
     journal, ``expects_peers`` says that others were started with this one or should be there already, ``output``
-    takes what the user's code prints, ``wall`` tells the time of day.
+    takes what the user's code prints, ``wall`` tells the time of day, ``keep`` is the number of best complete trials
+    whose last checkpoint stays.
     """
 
     objective: Objective
@@ -72,6 +73,7 @@ class Parts:
     notice: Callable[[str], None] | None = None
     output: Callable[[str], None] | None = None
     wall: Callable[[], float] = time.time
+    keep: int = 10
 
 
 def new_worker_id() -> str:

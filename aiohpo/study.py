@@ -53,6 +53,8 @@ class Study:
                    "coroutine" for ``async def`` and to "process" for everything else
     directory      where the journal and checkpoints go; None keeps the study in memory
     seed           the same seed gives every worker of a rank the same draws
+    keep           of that many best complete trials the last checkpoint stays; others are deleted once no scheduler
+                   can need them
     dump, load     how ``trial.save`` makes bytes of a checkpoint and ``trial.restore`` reads them
     callbacks      called with each trial's record when it ended, in the process that evaluated it
     """
@@ -70,6 +72,7 @@ class Study:
         evaluator: Any = None,
         directory: str | Path | None = None,
         seed: int = 0,
+        keep: int = 10,
         dump: Callable[[Any], bytes] | None = None,
         load: Callable[[bytes], Any] | None = None,
         callbacks: Sequence[Callback] = (),
@@ -93,6 +96,7 @@ class Study:
         self.evaluator = evaluator
         self.directory = Path(directory) if directory is not None else None
         self.seed = seed
+        self.keep = _whole("keep", keep, 0)
         if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks := tuple(callbacks))):
             raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
         self.callbacks = tuple(callbacks)
@@ -353,6 +357,7 @@ class Study:
                 identity=identity,
                 timing=timing or Timing(),
                 callbacks=self.callbacks,
+                keep=self.keep,
                 notice=self.notices.append,
             ),
             worker_id,

@@ -244,10 +244,11 @@ class View(Observed):
             self._report_value[at] = value
 
     def _challenge(self, row: int) -> None:
-        if self.best is None or self._rank(row) < self._rank(self.best):
+        if self.best is None or self.rank(row) < self.rank(self.best):
             self.best = row
 
-    def _rank(self, row: int) -> tuple[float, int, str]:
+    def rank(self, row: int) -> tuple[float, int, str]:
+        """What complete trials are compared by: the smaller, the better."""
         return self.sign * self._value[row], self._lamport[row], self._names[self._origin[row]]
 
     def _find_best(self) -> None:
@@ -454,8 +455,12 @@ class View(Observed):
 
     def changed(self, since: int) -> tuple[list[str], int]:
         """The trials (but added ones) of which anything changed after ``since``, and the present moment."""
-        rows = dict.fromkeys(self._touched[since:])
-        return [trial_name(self.id(row)) for row in rows if row not in self._external], len(self._touched)
+        rows, moment = self.touched(since)
+        return [trial_name(self.id(row)) for row in rows if row not in self._external], moment
+
+    def touched(self, since: int) -> tuple[list[int], int]:
+        """Like :meth:`changed`, as rows, added trials included."""
+        return list(dict.fromkeys(self._touched[since:])), len(self._touched)
 
     def leader(self) -> int | None:
         """The row of the best trial so far: the best complete one; while there is none, the best of those that got

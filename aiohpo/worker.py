@@ -26,12 +26,14 @@ from .ledger import Segment
 from .model import ModelKeeper
 from .parts import Parts, new_worker_id
 from .records import TrialRecord
+from .retention import GRACE, Retention
 from .trial import FINAL
 from .worker_state import WorkerState
 
 _YIELD_AFTER = 0.001  # seconds of uninterrupted evaluation after which others on the loop get a turn
 _CLOSE_WITHIN = 5.0
 _ACQUAINTED_WITHIN = 1.0
+_TIDY_EVERY = 5.0
 
 
 class _Channel:
@@ -130,6 +132,7 @@ class PeerWorker:
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(self.exchange.keep_synced())]
+                helpers.append(group.create_task(self._keep_tidy()))
                 if self._model is not None:
                     helpers.append(group.create_task(self._model.keep()))
                 self._task = group.create_task(self._evaluate())
@@ -221,6 +224,16 @@ class PeerWorker:
             raise
         finally:
             self._release()
+
+    async def _keep_tidy(self) -> None:
+        """Delete checkpoints that nobody needs any more; runs until cancelled."""
+        retention = Retention(self.view, self.parts.scheduler, self.parts.keep)
+        while True:
+            await asyncio.sleep(_TIDY_EVERY)
+            for due in retention.sweep(self._loop.time()):
+                for digest in due:
+                    await self._loop.run_in_executor(None, self.parts.blobs.delete, digest, GRACE)
+                await asyncio.sleep(0)
 
     def _over(self) -> bool:
         if self._ending or self.state.called_off or self._target_reached():

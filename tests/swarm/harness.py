@@ -80,6 +80,9 @@ class MemoryBlobs:
     def __contains__(self, digest: str) -> bool:
         return digest in self.blobs
 
+    def delete(self, digest: str, unless_newer: float) -> None:
+        self.blobs.pop(digest, None)
+
     def read_part(self, digest: str, offset: int, most: int) -> tuple[int, bytes] | None:
         data = self.blobs.get(digest)
         return None if data is None else (len(data), data[offset : offset + most])

@@ -1,0 +1,75 @@
+"""Which checkpoints may still be needed, and which may go: disks must not fill up.
+
+Kept are
+    the newest checkpoint of each trial that runs or lost its worker;
+    of all other trials what the scheduler may yet resume or inherit from (:class:`aiohpo.interfaces.KeepingScheduler`;
+    for one that does not say, the newest checkpoint of each paused trial);
+    the last checkpoint of the ``best`` complete trials, for people.
+Everything else goes once it has not been needed for :data:`GRACE` seconds: somebody who does not know yet may be
+fetching it. A blob that several trials refer to (a child inherits its parent's) stays as long as one of them
+needs it. Predictions are never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from .interfaces import KeepingScheduler, Scheduler
+from .trial import FINAL, Status
+from .view import View
+
+GRACE = 30.0
+SLICE = 200  # trials looked at in one go
+
+
+class Retention:
+    """Finds, now and then, the checkpoints that may go."""
+
+    def __init__(self, view: View, scheduler: Scheduler, best: int) -> None:
+        self._view = view
+        self._scheduler = scheduler if isinstance(scheduler, KeepingScheduler) else None
+        self._best = best
+        self._moment = 0
+        self._rows: dict[int, None] = {}  # trials with checkpoints that are not gone yet
+        self._unneeded: dict[str, float] = {}
+        self._gone: set[str] = set()
+
+    def sweep(self, now: float) -> Iterator[list[str]]:
+        """Yield digests to delete, mostly none, a slice of the trials at a time: the event loop gets its turn in
+        between. ``now`` in seconds of a monotonic clock."""
+        view = self._view
+        touched, self._moment = view.touched(self._moment)
+        self._rows.update(dict.fromkeys(row for row in touched if view.digests(row)))
+        complete = [row for row in self._rows if view.status(row) is Status.FINISHED]
+        shown = set(sorted(complete, key=view.rank)[: self._best])
+        needed: set[str] = set()
+        saved: dict[int, set[str]] = {}
+        for i, row in enumerate(list(self._rows)):
+            digests = view.digests(row)
+            needed.update(digests[step] for step in self._steps(row, row in shown) if step in digests)
+            saved[row] = set(digests.values())
+            if i % SLICE == SLICE - 1:
+                yield []
+        old = {digest for digests in saved.values() for digest in digests - needed}
+        self._unneeded = {digest: self._unneeded.get(digest, now) for digest in old - self._gone}
+        due = [digest for digest, since in self._unneeded.items() if now - since >= GRACE]
+        self._gone.update(due)
+        for row, digests in saved.items():
+            if digests <= self._gone and view.status(row) in FINAL:
+                del self._rows[row]
+        yield due
+
+    def _steps(self, row: int, shown: bool) -> Collection[int]:
+        view, status = self._view, self._view.status(row)
+        newest = view.checkpoint(row)
+        steps: set[int] = set()
+        if newest is not None and (
+            shown or status in (Status.RUNNING, Status.LOST) or (self._scheduler is None and status is Status.PAUSED)
+        ):
+            steps.add(newest[0])
+        if self._scheduler is not None:
+            steps.update(self._scheduler.keeps(view, view.state(row)))
+        return steps
+
+    def __repr__(self) -> str:
+        return f"<Retention of {len(self._rows)} trials' checkpoints, {len(self._gone)} gone>"
