@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from .events import OWN, Claimed, Ended, Event, Left, Proposed, TrialId, trial_of
 from .log import Log
 
+_Begin = tuple[float, int, int | None]  # when, which attempt, where it is to pause
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
     """A segment: ``worker`` ran ``trial`` from ``began`` (seconds since the epoch) for ``seconds``.
 
-    ``how`` is one of :data:`aiohpo.events.ENDINGS`, or "open".
+    ``how`` is one of :data:`aiohpo.events.ENDINGS`, or "open". ``to_step`` is where it was to pause, None: nowhere.
     """
 
     worker: str
@@ -26,28 +28,31 @@ class Span:
     began: float
     seconds: float | None
     how: str
+    attempt: int = 0
+    to_step: int | None = None
 
 
 class Activity:
     """Takes events in the order of each worker's log and tells what is being run and what was."""
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[TrialId, float]] = {}
+        self._open: dict[str, dict[TrialId, _Begin]] = {}
 
     def take(self, origin: str, seq: int, event: Event) -> Span | None:
         """Take one event; return the segment that it ends, if it ends one."""
         if isinstance(event, Proposed):
             if event.source == OWN:
-                self._open.setdefault(origin, {})[(origin, seq)] = event.time
+                self._open.setdefault(origin, {})[(origin, seq)] = event.time, 0, event.to_step
         elif isinstance(event, Claimed):
             trials, trial = self._open.setdefault(origin, {}), trial_of(origin, event.trial)
             # A worker that was given up for lost claims what it runs already, and names no time.
-            trials[trial] = event.time or trials.get(trial, 0.0)
+            time = event.time or (trials[trial][0] if trial in trials else 0.0)
+            trials[trial] = time, event.attempt, event.to_step
         elif isinstance(event, Ended):
             trial = trial_of(origin, event.trial)
-            began = self._open.get(origin, {}).pop(trial, None)
-            if began is not None:
-                return Span(origin, trial, began, event.seconds, event.how)
+            begin = self._open.get(origin, {}).pop(trial, None)
+            if begin is not None:
+                return Span(origin, trial, begin[0], event.seconds, event.how, *begin[1:])
         elif isinstance(event, Left):
             self._open.pop(origin, None)
         return None
@@ -55,8 +60,8 @@ class Activity:
     def open(self) -> Iterator[Span]:
         """The segments that have begun and not ended."""
         for worker, trials in self._open.items():
-            for trial, began in trials.items():
-                yield Span(worker, trial, began, None, "open")
+            for trial, (began, *which) in trials.items():
+                yield Span(worker, trial, began, None, "open", *which)
 
 
 def spans(log: Log) -> list[Span]:

@@ -26,11 +26,11 @@ def test_a_claim_begins_a_segment_of_the_one_who_claimed() -> None:
     """Two workers may run segments of one trial; each has its own."""
     activity = Activity()
     activity.take("a", 1, Proposed(1, 100.0, (0.5,), OWN))
-    activity.take("b", 1, Claimed(2, 110.0, ("a", 1), 1))
+    activity.take("b", 1, Claimed(2, 110.0, ("a", 1), 1, 9))
     assert {(span.worker, span.began) for span in activity.open()} == {("a", 100.0), ("b", 110.0)}
     span = activity.take("b", 2, Ended(3, ("a", 1), 1, "finished", 0, 1.0, 3.0))
     assert span is not None
-    assert (span.worker, span.began) == ("b", 110.0)
+    assert (span.worker, span.began, span.attempt, span.to_step) == ("b", 110.0, 1, 9)
 
 
 def test_what_is_queued_or_added_is_run_by_nobody() -> None:
