@@ -1,0 +1,67 @@
+"""The logarithm of expected improvement, accurate where the improvement itself is too small for a double.
+
+Notation: mu, sigma  predicted mean and standard deviation of the loss; u = (best - mu) / sigma; phi, Phi  density
+and distribution of the standard normal.
+
+    EI = sigma h(u)          h(u) = phi(u) + u Phi(u)
+
+Most of the space has u < -10, where h underflows and its gradient is zero, so that an optimiser that starts there
+stays there. log h is computed in three pieces (Ament et al., arXiv 2310.20708, eq. 9):
+
+    log h(u)                                                                      u > -1
+    -u^2/2 - c1 + log(1 - exp(log(erfcx(-u / sqrt 2) |u|) + c2))                  -1/sqrt eps < u <= -1
+    -u^2/2 - c1 - 2 log |u|                                                       otherwise
+
+with c1 = log(2 pi) / 2 and c2 = log(pi / 2) / 2. Its derivative is Phi(u) / h(u).
+
+With S fantasies of what is being evaluated, EI is the mean over them.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erfcx, log_ndtr, logsumexp, ndtr
+
+FloatArray = NDArray[np.float64]
+_C1, _C2 = 0.5 * math.log(2.0 * math.pi), 0.5 * math.log(0.5 * math.pi)
+_FAR = -1.0 / math.sqrt(np.finfo(np.float64).eps)
+
+
+def log_h(u: FloatArray) -> FloatArray:
+    """Return log(phi(u) + u Phi(u)) for any finite ``u``."""
+    near = np.maximum(u, -1.0)
+    value = np.log(np.exp(-0.5 * near * near - _C1) + near * ndtr(near))
+    if (low := u <= -1.0).any():
+        w = u[low]
+        middle = np.maximum(w, _FAR)
+        inner = np.log(erfcx(-middle / math.sqrt(2.0)) * -middle) + _C2
+        tail = np.where(w > _FAR, np.log(-np.expm1(np.minimum(inner, -1e-300))), -2.0 * np.log(-w))
+        value[low] = -0.5 * w * w - _C1 + tail
+    return value
+
+
+def log_ei(mean: FloatArray, variance: FloatArray, best: FloatArray) -> FloatArray:
+    """Return (n,) for means (n, S), variances (n,) and best losses (S,)."""
+    sigma = np.sqrt(variance)
+    each = log_h((best - mean) / sigma[:, None])
+    whole = each[:, 0] if each.shape[1] == 1 else logsumexp(each, axis=1) - math.log(each.shape[1])
+    return np.asarray(whole + np.log(sigma))
+
+
+def log_ei_gradient(
+    mean: FloatArray, variance: FloatArray, best: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Return log EI (n,) and its derivatives by means (n, S) and variances (n,)."""
+    sigma = np.sqrt(variance)
+    u = (best - mean) / sigma[:, None]
+    each = log_h(u)
+    total = logsumexp(each, axis=1)
+    share = np.exp(each - total[:, None])
+    slope = np.exp(log_ndtr(u) - each)  # h' / h
+    by_mean = -share * slope / sigma[:, None]
+    # EI = sigma h(u) and du / dsigma = -u / sigma
+    by_sigma = (1.0 - (share * slope * u).sum(axis=1)) / sigma
+    return total - math.log(each.shape[1]) + np.log(sigma), by_mean, by_sigma / (2.0 * sigma)

@@ -1,0 +1,65 @@
+"""Losses as targets of a Gaussian process: the same for the loss times any c > 0 plus any b, to the last bit.
+
+In exact arithmetic any standardisation does that. In floating point c y + b is rounded, and what starts as a
+difference in the last bit becomes another local optimum of the likelihood, and another study. So losses are first
+rounded to whole multiples of a step,
+
+    q = rint((y - y_1) / step)        step = s_1 2^k / RESOLUTION
+
+with y_1 the first loss in canonical order, s_1 the interquartile range of the first few, and 2^k the power of two
+that makes s_1 2^k about the interquartile range of all. Everything after that is computed from the integers q. As
+y_1 and s_1 hardly ever change, each loss is rounded once in a study: were it rounded anew in each fit, by what had
+been observed by then, some loss would fall across a rounding boundary soon.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from aiohpo.interfaces import FloatArray
+
+FIRST = 8
+RESOLUTION = 618_033.9887  # not a round number: losses such as 0.85 would lie exactly between two integers
+_LARGEST = 1e150
+_MOST = 1e12  # integers far below 2^53
+
+
+def _spread(y: FloatArray) -> float:
+    low, high = np.quantile(y, [0.25, 0.75])
+    return float(high - low)
+
+
+def quantise(y: FloatArray) -> FloatArray:
+    """Return integers (n,) in the order of the losses ``y`` (n,), equal for c y + b; all zero for equal losses."""
+    y = np.clip(y, -_LARGEST, _LARGEST)
+    n = len(y)
+    if n == 0 or np.ptp(y) == 0:
+        return np.zeros(n)
+    k = FIRST
+    while (first := _spread(y[:k])) <= 0 and k < n:
+        k *= 2
+    now = _spread(y)
+    if first <= 0:
+        first = now = float(np.ptp(y))
+    # a quarter: equal spreads, and simple ratios, must not lie at the edge between two powers
+    power = np.floor(np.log2(now / first) + 0.25) if now > 0 else 0.0
+    return np.clip(np.rint((y - y[0]) / first * (RESOLUTION * 2.0**-power)), -_MOST, _MOST)
+
+
+def standardise(q: FloatArray) -> FloatArray:
+    """Return targets (n,) of mean about 0 and variance about 1: linear around the median, and logarithmic far
+    above it, so that a diverged trial does not hide the differences between the good ones."""
+    if len(q) == 0 or np.ptp(q) == 0:
+        return np.zeros(len(q))
+    low, median, high = np.quantile(q, [0.25, 0.5, 0.75])
+    scale = (high - low) / 1.349 if high > low else float(np.std(q))
+    z = (q - median) / scale
+    z = np.where(z > KNEE, KNEE + np.log1p(np.maximum(z - KNEE, 0.0)), z)
+    z = np.where(z < -KNEE, -KNEE - np.log1p(np.maximum(-z - KNEE, 0.0)), z)
+    return np.asarray((z - z.mean()) / z.std())
+
+
+KNEE = 2.0
