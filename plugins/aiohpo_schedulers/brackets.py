@@ -1,0 +1,72 @@
+"""How rungs and brackets are laid out: the arithmetic of successive halving and Hyperband.
+
+R is the steps of a complete trial, r_min the fewest that tell anything, eta the factor between rungs.
+
+successive halving  n trials run to r steps, the best n/eta of them to r·eta steps, … (Jamieson & Talwalkar,
+                    arXiv 1502.07943). Generous r with few n, or many n with little r: nobody knows beforehand.
+Hyperband           tries all: bracket s, for s = s_max … 0 with s_max = floor(log_eta(R/r_min)), begins with
+                    n = ceil((s_max+1)/(s+1)·eta^s) trials of r = R·eta^-s steps and has rungs i = 0 … s, of
+                    n_i = floor(n·eta^-i) trials at r_i = r·eta^i (Li et al., arXiv 1603.06560, Algorithm 1).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+# log_eta(R/r_min) of exact powers must not fall below a whole number by rounding.
+_TOLERANCE = 1e-9
+
+
+def geometric_levels(eta: float, r_min: int, r_max: int | None, steps: int) -> tuple[int, ...]:
+    """Return the rungs of ASHA: round(r_min·eta^k) below ``steps`` and not above ``r_max``."""
+    top = steps - 1 if r_max is None else min(r_max, steps - 1)
+    levels: list[int] = []
+    level = float(r_min)
+    while round(level) <= top:
+        levels.append(round(level))
+        level *= eta
+    return tuple(levels)
+
+
+def bracket_shares(rungs: int, eta: float) -> list[float]:
+    """Return P(s) for s = 0 … K, K = ``rungs``: the shares of trials that begin at rung s; K: they run to the end.
+
+    P(s) ~ (K+1)/(K-s+1)·eta^(K-s) (Tiao et al., arXiv 2003.10865): Hyperband's bracket K - s begins with so many.
+    """
+    weights = [(rungs + 1) / (rungs - s + 1) * eta ** (rungs - s) for s in range(rungs + 1)]
+    return [weight / sum(weights) for weight in weights]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One bracket: ``sizes[i]`` trials run to ``levels[i]`` steps; the last level is the end of a trial."""
+
+    sizes: tuple[int, ...]
+    levels: tuple[int, ...]
+
+
+def halvings(eta: float, r_min: int, steps: int) -> int:
+    """Return s_max, how often r_min fits into ``steps`` when multiplied by eta."""
+    return math.floor(math.log(steps / r_min, eta) + _TOLERANCE)
+
+
+def plan(eta: float, r_min: int, steps: int, s: int, n: int | None = None) -> Plan:
+    """Return Hyperband's bracket ``s``; with ``n`` trials in its first rung if that is given."""
+    s_max = halvings(eta, r_min, steps)
+    if n is None:
+        n = math.ceil((s_max + 1) / (s + 1) * eta**s - _TOLERANCE)
+    sizes = tuple(max(1, math.floor(n / eta**i + _TOLERANCE)) for i in range(s + 1))
+    levels = tuple(max(r_min, round(steps / eta ** (s - i))) for i in range(s + 1))
+    return Plan(sizes, levels)
+
+
+def hyperband_plans(eta: float, r_min: int, steps: int) -> tuple[Plan, ...]:
+    """Return all brackets of one round of Hyperband, s = s_max … 0."""
+    return tuple(plan(eta, r_min, steps, s) for s in reversed(range(halvings(eta, r_min, steps) + 1)))
+
+
+def shrunk(bracket: Plan, n: int) -> tuple[int, ...]:
+    """Return the sizes of a bracket that has only ``n`` trials to begin with."""
+    first = bracket.sizes[0]
+    return tuple(min(size, max(1, size * n // first)) for size in bracket.sizes) if n < first else bracket.sizes
