@@ -76,7 +76,7 @@ class Chooser:
                 return None
             configs = parts.searcher.ask(parts.view, self._rng, 1)
             if not configs:
-                self.exhausted = True
+                self.exhausted = self._claims.exhausted = self._all_claims.exhausted = True
                 return None
             values = space.pack(configs[0])
         elif state.may_propose():

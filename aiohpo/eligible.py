@@ -21,12 +21,14 @@ class Eligible:
         self._view = view
         self._racing = racing
         self._here = here
+        self.exhausted = False  # the searcher has no more
         self._missing: set[str] = set()
 
-    def may_start(self) -> bool:
-        """Whether the budget has room for one more trial."""
+    def may_start(self, *, suggested: bool = True) -> bool:
+        """Whether the budget has room for one more trial, and the searcher (or the queue) has something for it."""
         view = self._view
-        return view.goal is None or view.goal[1] is None or view.n_counted < view.goal[1]
+        room = view.goal is None or view.goal[1] is None or view.n_counted < view.goal[1]
+        return room and not (suggested and self.exhausted and not view.counts[Status.QUEUED])
 
     def may_claim(self, trial: str) -> bool:
         """Whether this worker may resume ``trial`` now."""

@@ -265,8 +265,9 @@ class Claims(Protocol):
     """What this worker may take. Many workers become free at once and all want the best paused trial: who may
     have it follows from a hash (:mod:`aiohpo.claims`); whoever may not, starts something else and never waits."""
 
-    def may_start(self) -> bool:
-        """Whether the study's budget has room for one more trial, so that ``NewTrial`` can be carried out."""
+    def may_start(self, *, suggested: bool = True) -> bool:
+        """Whether ``NewTrial`` can be carried out: the study's budget has room for one more trial and, if its
+        configuration is to be ``suggested`` by the searcher, that one is not known to have no more."""
         ...
 
     def may_claim(self, trial: str) -> bool:
