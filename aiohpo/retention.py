@@ -50,12 +50,13 @@ class Retention:
             saved[row] = set(digests.values())
             if i % SLICE == SLICE - 1:
                 yield []
+        self._gone -= needed  # saved again, with the same bytes
         old = {digest for digests in saved.values() for digest in digests - needed}
         self._unneeded = {digest: self._unneeded.get(digest, now) for digest in old - self._gone}
         due = [digest for digest, since in self._unneeded.items() if now - since >= GRACE]
         self._gone.update(due)
-        for row, digests in saved.items():
-            if digests <= self._gone and view.status(row) in FINAL:
+        for row, every in saved.items():
+            if every <= self._gone and view.status(row) in FINAL:
                 del self._rows[row]
         yield due
 

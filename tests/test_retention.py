@@ -1,0 +1,155 @@
+"""Tests of retention: a checkpoint goes when nobody can need it any more, and not before."""
+
+from __future__ import annotations
+
+import pytest
+
+from aiohpo import Float, Space
+from aiohpo.events import Claimed, Ended, Event, Parent, Proposed, Saved
+from aiohpo.retention import GRACE, Retention
+from aiohpo.view import View
+
+A, B, C, D = (letter * 64 for letter in "abcd")
+
+
+class Silent:
+    """A scheduler that does not say which checkpoints it needs."""
+
+    def setup(self, max_steps, seed, identity): ...
+    def next(self, view, claims, rng): ...
+    def on_report(self, view, trial, step): ...
+
+
+class Keeping(Silent):
+    """One that needs the steps it is told."""
+
+    def __init__(self, *steps: int) -> None:
+        self.steps = steps
+
+    def keeps(self, view, trial):
+        return self.steps
+
+
+class Study:
+    """One worker's events, and the sweeps over them."""
+
+    def __init__(self, scheduler: object = None, best: int = 1) -> None:
+        self.view = View(Space(x=Float(0, 1)), "loss", "min", 9)
+        self.retention = Retention(self.view, scheduler or Silent(), best)
+        self.seq = 0
+
+    def tell(self, *events: Event) -> int:
+        for event in events:
+            self.seq += 1
+            self.view.apply("ann", self.seq, event)
+        return self.seq
+
+    def propose(self, parent: Parent | None = None) -> int:
+        return self.tell(Proposed(self.seq + 1, 0.0, (0.5,), to_step=3, parent=parent))
+
+    def save(self, trial: int, step: int, digest: str) -> None:
+        self.tell(Saved(self.seq + 1, trial, 0, step, digest, 1))
+
+    def end(self, trial: int, how: str, value: float | None = None) -> None:
+        self.tell(Ended(self.seq + 1, trial, 0, how, 3, value))
+
+    def deleted(self, now: float = 0.0) -> set[str]:
+        """What goes at ``now`` and once the grace is over."""
+        return {d for at in (now, now + GRACE) for due in self.retention.sweep(at) for d in due}
+
+
+def test_only_the_newest_checkpoint_of_a_running_trial_stays():
+    """What a newer checkpoint superseded goes, after a time of grace in which somebody may be fetching it."""
+    study = Study()
+    trial = study.propose()
+    study.save(trial, 1, A)
+    study.save(trial, 2, B)
+    assert list(study.retention.sweep(0.0)) == [[]]
+    assert list(study.retention.sweep(GRACE - 1)) == [[]]
+    assert list(study.retention.sweep(GRACE)) == [[A]]
+    assert study.deleted(100.0) == set()
+
+
+@pytest.mark.parametrize("how", ["stopped", "failed"])
+def test_trials_that_ended_badly_leave_nothing(how):
+    """Stopped and failed trials are never resumed."""
+    study = Study()
+    trial = study.propose()
+    study.save(trial, 1, A)
+    study.end(trial, how)
+    assert study.deleted() == {A}
+
+
+def test_the_best_complete_trials_keep_their_last_checkpoint():
+    """Of complete trials the best keep what their model can be had from; better ones displace them."""
+    study = Study(best=1)
+    for digest, value in ((A, 0.5), (B, 0.3)):
+        trial = study.propose()
+        study.save(trial, 3, digest)
+        study.end(trial, "finished", value)
+    assert study.deleted() == {A}
+    trial = study.propose()
+    study.save(trial, 3, C)
+    study.end(trial, "finished", 0.1)
+    assert study.deleted(100.0) == {B}
+
+
+def test_a_paused_trial_keeps_what_the_scheduler_wants():
+    """Its newest checkpoint if the scheduler does not say; else just what it says."""
+    for scheduler, gone in ((Silent(), set()), (Keeping(), {A}), (Keeping(3), set())):
+        study = Study(scheduler)
+        trial = study.propose()
+        study.save(trial, 3, A)
+        study.end(trial, "paused")
+        assert study.deleted() == gone
+
+
+def test_what_a_scheduler_may_inherit_stays_though_its_trial_ended():
+    """keeps() is asked about ended trials too."""
+    study = Study(Keeping(1), best=0)
+    trial = study.propose()
+    study.save(trial, 1, A)
+    study.save(trial, 2, B)
+    study.end(trial, "stopped")
+    assert study.deleted() == {B}
+
+
+def test_a_blob_stays_as_long_as_anybody_refers_to_it():
+    """A child's inherited checkpoint outlives its parent, until the child has one of its own."""
+    study = Study(best=0)
+    parent = study.propose()
+    study.save(parent, 3, A)
+    child = study.propose(Parent(("ann", parent), 3, A, 1, "ann"))
+    study.end(parent, "stopped")
+    assert study.deleted() == set()
+    study.save(child, 6, D)
+    assert study.deleted(100.0) == {A}
+
+
+def test_bytes_that_are_saved_again_can_go_again():
+    """A digest that was deleted and then saved anew is kept while needed and deleted afterwards."""
+    study = Study()
+    trial = study.propose()
+    study.save(trial, 1, A)
+    study.save(trial, 2, B)
+    assert study.deleted() == {A}
+    study.save(trial, 3, A)
+    assert study.deleted(100.0) == {B}
+    study.save(trial, 4, C)
+    assert study.deleted(200.0) == {A}
+
+
+def test_a_resumed_trial_is_looked_at_again():
+    """What happens to a trial after a sweep counts in the next."""
+    study = Study()
+    trial = study.propose()
+    study.save(trial, 3, A)
+    study.end(trial, "paused")
+    assert study.deleted() == set()
+    study.tell(Claimed(50, 0.0, trial, 1, 9), Saved(51, trial, 1, 9, B, 1))
+    assert study.deleted(100.0) == {A}
+
+
+def test_repr_is_a_status_line():
+    """How many trials have checkpoints, and how many are gone."""
+    assert repr(Study().retention) == "<Retention of 0 trials' checkpoints, 0 gone>"
