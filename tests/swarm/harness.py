@@ -16,8 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from aiohpo import Categorical, Float, Int, Space, Study, Trial
+from aiohpo.eligible import Eligible
 from aiohpo.events import Batch, Ended
-from aiohpo.interfaces import Identity
+from aiohpo.interfaces import Identity, Resume
 from aiohpo.log import Log
 from aiohpo.parts import Limits
 from aiohpo.testing import SimNetwork, run
@@ -29,6 +30,16 @@ SPACE = Space(
     depth=Int(1, 9),
     kind=Categorical(["a", "b"]),
     rate=Float(1e-4, 1e-1, log=True, when={"kind": "b"}),
+)
+
+
+SCHEDULERS = (
+    "asha:eta=3",
+    "asha:eta=3",
+    "asha:type=stopping",
+    "hyperband:eta=3",
+    "sha:eta=3",
+    "pbt:population=6,interval=3",
 )
 
 
@@ -117,6 +128,7 @@ class Scenario:
     shared_directory: bool
     fails: float
     steps: int | None
+    scheduler: str
 
     @classmethod
     def draw(cls, seed: int) -> Scenario:
@@ -147,7 +159,8 @@ class Scenario:
             partition=partition,
             shared_directory=rng.random() < 0.5,
             fails=rng.choice([0.0, 0.1]),
-            steps=rng.choice([None, None, 4]),
+            steps=(steps := rng.choice([None, None, 4, 9, 9])),
+            scheduler=rng.choice(SCHEDULERS) if steps == 9 else "fifo",
         )
 
 
@@ -259,7 +272,8 @@ async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
             trial.save(bytes([step]) + bytes(rng.choice([10, 200_000])))
         return float(trial["x"] ** 2 + trial["depth"])
 
-    swarm = Swarm(s, network, Study(objective, SPACE, searcher=RandomSearcher(), seed=s.seed, max_steps=s.steps))
+    study = Study(objective, SPACE, searcher=RandomSearcher(), scheduler=s.scheduler, seed=s.seed, max_steps=s.steps)
+    swarm = Swarm(s, network, study)
     out.append(swarm)
     for slot in range(s.workers):
         await swarm.start(slot, swarm.addresses()[:1])
@@ -342,15 +356,23 @@ def check(swarm: Swarm) -> None:
     records = list(first.view.records())
     assert not swarm.broken, swarm.broken[0]
     assert not first.view.running, f"still running: {[r.id for r in records if r.status == 'running']}"
-    ended = [r for r in records if r.status in ("finished", "failed")]
+    ended = [r for r in records if r.status in ("finished", "failed", "stopped", "paused")]
     surplus = [r for r in records if r.status == "surplus"]
-    assert len(ended) == s.trials, f"{len(ended)} trials of {s.trials}"
+    if s.scheduler.startswith("pbt"):
+        assert len(ended) <= s.trials
+    else:
+        assert len(ended) == s.trials, f"{len(ended)} trials of {s.trials}"
+    for peer in peers if s.partition is None else ():  # the halves of a cut swarm end without each other's results
+        left = peer.parts.scheduler.next(
+            peer.view, Eligible(peer.view, None, lambda digest: True), np.random.default_rng(0)
+        )
+        assert not isinstance(left, Resume), f"{peer.id} ended with {left} to do"
     at_most = 4 * s.workers if s.partition is None else s.trials
     fast = s.mean_seconds < 10 * (s.delay[1] + 0.02)
     if not fast and s.loss <= 0.01:
         assert len(surplus) <= at_most, f"{len(surplus)} surplus trials"
     results = sum(
-        isinstance(seen.event, Ended) and seen.event.how in ("finished", "failed")
+        isinstance(seen.event, Ended) and seen.event.how in ("finished", "failed", "stopped", "paused")
         for origin in first.parts.log.origins
         for seen in first.parts.log.events(origin)
     )
