@@ -1,0 +1,198 @@
+"""Searches by production workers in virtual time: an objective that sleeps the real seconds of each step.
+
+Everything but the network, the clock and the searcher's wrapper (:mod:`support.deferred`) is what users run. Each
+worker has a blob store of its own, so that a trial that is resumed elsewhere fetches its checkpoint over the mesh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Any
+
+from aiohpo import Study, Trial
+from aiohpo.gossip import Pace
+from aiohpo.interfaces import Identity
+from aiohpo.membership import Patience
+from aiohpo.parts import Limits
+from aiohpo.registry import create
+from aiohpo.testing import SimNetwork, run
+from aiohpo.worker import PeerWorker
+from aiohpo.worker_state import Timing
+
+from .anytime import Trace
+from .curves import Curve, CurveTask
+from .deferred import timed
+
+DELAY = (0.005, 0.05)  # seconds that a frame travels
+FIT = (0.05, 0.2)  # virtual seconds that a fit takes
+
+
+def timing(seconds: float, workers: int) -> Timing:
+    """Return the timing of a swarm whose complete trainings take ``seconds``.
+
+    Nobody dies here, so nobody needs watching every second: signs of life and digests would be most of the cost of
+    the simulation. News leaves within 20 ms as usual, in a large swarm within a hundredth of a training, at most
+    half a second: it travels in fewer, larger frames (a sixth of the cost at 64 workers, and slower is harder).
+    """
+    slow = max(1.0, seconds / 100.0)
+    interval = 0.02 if workers <= 16 else min(0.5, seconds / 100.0)
+    pace = Pace(interval=interval, digest=20.0 * slow, repair_timeout=5.0)
+    return Timing(pace, Patience(ping=30.0 * slow, suspect=300.0 * slow, dead=300.0 * slow, probe_dead=3000.0 * slow))
+
+
+class MemoryBlobs:
+    """A blob store in memory, one for each worker."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.parts: dict[str, bytearray] = {}
+
+    def put(self, data: bytes) -> str:
+        digest = hashlib.sha256(data).hexdigest()
+        self.blobs[digest] = data
+        return digest
+
+    def get(self, digest: str) -> bytes | None:
+        return self.blobs.get(digest)
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self.blobs
+
+    def read_part(self, digest: str, offset: int, most: int) -> tuple[int, bytes] | None:
+        data = self.blobs.get(digest)
+        return None if data is None else (len(data), data[offset : offset + most])
+
+    def write_part(self, digest: str, offset: int, data: bytes) -> None:
+        self.parts.setdefault(digest, bytearray())[offset:] = data
+
+    def finish(self, digest: str) -> bool:
+        data = bytes(self.parts.pop(digest, b""))
+        if hashlib.sha256(data).hexdigest() != digest:
+            return False
+        self.blobs[digest] = data
+        return True
+
+    def discard(self, digest: str) -> None:
+        self.blobs.pop(digest, None)
+
+
+class Diverged(Exception):
+    """The training that the curve comes from failed here."""
+
+
+class Bench:
+    """One search of one task."""
+
+    def __init__(self, task: CurveTask, searcher: str, scheduler: str, workers: int, horizon: float, seed: int) -> None:
+        self.task = task
+        self.searcher = searcher
+        self.scheduler = scheduler
+        self.workers = workers
+        self.horizon = horizon
+        self.seed = seed
+        self.trace = Trace()
+        self.peers: list[PeerWorker] = []
+        self.segments: list[tuple[str, int, float, float, int, int]] = []  # trial, worker, begin, end, from, to
+        self._curves: dict[str, Curve] = {}
+
+    def play(self) -> Trace:
+        """Run the search and return what it found by when."""
+        run(
+            self._main,
+            seed=self.seed,
+            timeout=self.horizon + 1000.0,
+            executor_delay=FIT,
+            max_callbacks=10**9,
+        )
+        return self.trace.close(self.horizon, self.workers)
+
+    async def _main(self) -> None:
+        network = SimNetwork(seed=self.seed, delay=DELAY)
+        for rank in range(self.workers):
+            await self._start(network, rank)
+        running = [asyncio.create_task(peer.run(), name=f"worker {i}") for i, peer in enumerate(self.peers)]
+        await asyncio.gather(*running)
+        await asyncio.gather(*(peer.aclose() for peer in self.peers))
+
+    async def _start(self, network: SimNetwork, rank: int) -> None:
+        worker = hashlib.blake2b(f"{self.seed}/{rank}".encode(), digest_size=6).hexdigest()
+        study = Study(
+            self._objective(rank),
+            self.task.space,
+            max_steps=self.task.max_steps,
+            searcher=Lend(timed(create("searchers", self.searcher), self.trace)),
+            scheduler=self.scheduler,
+            seed=self.seed,
+        )
+        peer = study.peer(
+            limits=Limits(seconds=self.horizon),
+            transport=network.endpoint(worker),
+            join=[p.parts.transport.address for p in self.peers[:1]],
+            identity=Identity(worker, rank, self.workers),
+            timing=timing(self.task.measure().seconds, self.workers),
+        )
+        peer.parts.searcher = peer.parts.searcher.lent
+        peer.parts.blobs = MemoryBlobs()
+        peer.parts.wall = asyncio.get_running_loop().time
+        await peer.start()
+        self.peers.append(peer)
+
+    def _objective(self, rank: int) -> Any:
+        async def objective(trial: Trial) -> None:
+            await self._train(trial, rank)
+
+        return objective
+
+    def _curve(self, trial: Trial) -> Curve:
+        curve = self._curves.get(trial.id)
+        if curve is None:
+            curve = self._curves[trial.id] = self.task.curve(trial.config)
+            self.trace.trials += 1
+        return curve
+
+    async def _train(self, trial: Trial, rank: int) -> None:
+        trace, curve = self.trace, self._curve(trial)
+        loop = asyncio.get_running_loop()
+        begin = now = loop.time()
+        restored = trial.restore()
+        start = at = int(restored) if restored is not None else 0
+        trace.resumed += start > 0
+        try:
+            for step in trial.steps():
+                done = float(curve.seconds[at - 1]) if at else 0.0
+                if step > len(curve.loss):
+                    if not curve.fails:
+                        break  # a training may be complete before max_steps
+                    await self._sleep(curve.crash)
+                    trace.failed += 1
+                    raise Diverged
+                await self._sleep(float(curve.seconds[step - 1]) - done)
+                now, at, loss = loop.time(), step, float(curve.loss[step - 1])
+                last = not curve.fails and step == len(curve.loss)
+                trace.finished += last
+                trace.step(now, trial.id, step, loss, last)
+                trial.report(loss)
+            # One checkpoint where the segment ends, which is where it may be resumed from: nobody is killed here.
+            trial.save(str(at).encode())
+        finally:
+            self.segments.append((trial.id, rank, begin, loop.time(), start, at))
+
+    async def _sleep(self, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.trace.busy += loop.time() - begin
+
+
+class Lend:
+    """Carries a searcher unharmed through the study's copying: each worker here has a study of its own."""
+
+    def __init__(self, lent: Any) -> None:
+        self.lent = lent
+        self.setup, self.ask = lent.setup, lent.ask
+
+    def __deepcopy__(self, memo: Any) -> Lend:
+        return self
