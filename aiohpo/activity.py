@@ -60,8 +60,8 @@ class Activity:
     def open(self) -> Iterator[Span]:
         """The segments that have begun and not ended."""
         for worker, trials in self._open.items():
-            for trial, (began, *which) in trials.items():
-                yield Span(worker, trial, began, None, "open", *which)
+            for trial, (began, attempt, to_step) in trials.items():
+                yield Span(worker, trial, began, None, "open", attempt, to_step)
 
 
 def spans(log: Log) -> list[Span]:

@@ -68,3 +68,39 @@ def make_run(
     journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
     journal.close()
     return path
+
+
+def make_climb(path: Path, tops: Sequence[int], *, first: Sequence[int] | None = None) -> Path:
+    """Make a run directory in which two workers trained trials to step 1, 3 and 9 (the end), as ASHA does.
+
+    Trial i got to step ``tops[i]`` and was worth i + step/100 (of a maximised metric) after each step; it first paused
+    at ``first[i]`` (1). Whenever it was promoted, the other worker went on with it, a second later.
+    """
+    study = aiohpo.Study(
+        None, SPACE, metric="accuracy", mode="max", max_steps=9, searcher="random", scheduler="asha", directory=path
+    )
+    directory = RunDirectory(path, study.definition())
+    view, log = View(SPACE, "accuracy", "max", 9), Log()
+    ledgers = [Ledger(new_worker_id(), view, log, directory.id) for _ in range(2)]
+    for rank, ledger in enumerate(ledgers):
+        ledger.begin(BEGAN, "host", os.getpid() + rank, rank)
+    for i, top in enumerate(tops):
+        done = 0
+        for attempt, to_step in enumerate(step for step in (1, 3, 9) if (first[i] if first else 1) <= step <= top):
+            ledger, wall = ledgers[attempt % 2], BEGAN + i + attempt
+            goal = to_step if to_step < 9 else None
+            if attempt == 0:
+                segment = ledger.propose(wall, SPACE.pack(config(i)), goal)
+            else:
+                segment = ledger.claim(wall, segment.row, goal)
+            for step in range(done + 1, to_step + 1):
+                ledger.report(segment, step, i + step / 100, {})
+            value = None if goal else i + to_step / 100
+            ledger.end(0.0, segment, "paused" if goal else "finished", step=to_step, seconds=0.5, value=value)
+            done = to_step
+    for ledger in ledgers:
+        ledger.left(BEGAN + len(tops) + 3, "done")
+        journal = directory.journal(ledger.me)
+        journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
+        journal.close()
+    return path

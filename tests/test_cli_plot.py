@@ -9,13 +9,6 @@ import pytest
 from run_directories import make_run
 
 from aiohpo.cli import invoke
-from aiohpo.cli.plot import _KINDS
-from aiohpo.plots import KINDS
-
-
-def test_the_command_offers_every_kind() -> None:
-    """The kinds on the command line are those that can be drawn (it lists them without importing matplotlib)."""
-    assert tuple(KINDS) == _KINDS
 
 
 def test_a_plot_is_saved_in_the_run_directory_unless_told_otherwise(

@@ -6,14 +6,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_directories import make_run
+from run_directories import make_climb, make_run
 
 from aiohpo.inspect import open_run
 from aiohpo.interfaces import UsageError
-from aiohpo.plots import KINDS, _Clock, draw, save
+from aiohpo.plots import KINDS, draw, save
+from aiohpo.plots.timeline import Clock
+
+WITHOUT_STEPS = [kind for kind in KINDS if kind not in ("curves", "rungs", "schedule")]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WITHOUT_STEPS)
 @pytest.mark.parametrize("mode", ["min", "max"])
 def test_every_kind_draws_every_run(kind: str, mode: str, tmp_path: Path) -> None:
     """Failures, conditions, mixed choices, a constant, an outlier and an unfinished trial are no obstacle."""
@@ -22,10 +25,26 @@ def test_every_kind_draws_every_run(kind: str, mode: str, tmp_path: Path) -> Non
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WITHOUT_STEPS)
 def test_a_single_trial_can_be_drawn(kind: str, tmp_path: Path) -> None:
     """One result is enough for each kind."""
     save(open_run(make_run(tmp_path / "r", [3.0])), kind, tmp_path / "p.svg")
+
+
+@pytest.mark.parametrize("kind", [*WITHOUT_STEPS, "curves", "rungs"])
+@pytest.mark.parametrize("tops", [[1, 1, 3], [1, 3, 9, 1]])
+def test_every_kind_draws_paused_trials(kind: str, tops: list[int], tmp_path: Path) -> None:
+    """Whether or not any of them is complete."""
+    save(open_run(make_climb(tmp_path / "r", tops)), kind, tmp_path / "p.png")
+
+
+def test_what_has_no_steps_has_no_curves_and_no_rungs(tmp_path: Path) -> None:
+    """The error says what to do, or what to look at instead."""
+    run = open_run(make_run(tmp_path / "r", [3.0]))
+    with pytest.raises(UsageError, match=r"no trial in .* has a curve: call trial.report\(...\)"):
+        draw(run, "curves")
+    with pytest.raises(UsageError, match="its scheduler, fifo, pauses no trials at common steps"):
+        draw(run, "rungs")
 
 
 def test_history_shows_the_best_so_far(tmp_path: Path) -> None:
@@ -69,6 +88,41 @@ def test_true_and_one_are_different_choices_in_a_slice(tmp_path: Path) -> None:
     assert list(places) == [0, 1, 2, 3]
 
 
+def test_the_best_curve_is_on_top_and_all_are_there(tmp_path: Path) -> None:
+    """Every report is drawn; the trials are grouped by how far they got."""
+    axes = draw(open_run(make_climb(tmp_path / "r", [1, 3, 9, 1])), "curves").axes[0]
+    (best,) = [line for line in axes.get_lines() if line.get_label() == "best: trial 2"]
+    assert list(best.get_xdata()) == list(range(1, 10))
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["to step 1 (2)", "to step 3 (1)", "to the end, 9 (1)", "best: trial 2"]
+    drawn = sum(len(path) for lines in axes.collections for path in lines.get_paths())
+    assert drawn + len(best.get_xdata()) == 1 + 3 + 9 + 1
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["1", "3", "9"]
+
+
+def test_rungs_are_counted_and_promotions_joined(tmp_path: Path) -> None:
+    """A bar for each rung with its number of trials; a line through the values of each promoted trial."""
+    bars, climbs = draw(open_run(make_climb(tmp_path / "r", [1, 3, 9, 1])), "rungs").axes
+    assert [bar.get_height() for bar in bars.patches] == [4, 2, 1]
+    (best,) = [line for line in climbs.get_lines() if line.get_linewidth() == 2.2]
+    assert list(best.get_ydata()) == [2.01, 2.03, 2.09]  # trial 2: see make_climb
+    assert len(climbs.collections[0].get_paths()) == 1
+
+
+def test_rungs_have_a_column_for_each_bracket(tmp_path: Path) -> None:
+    """Trials that begin to be compared at a higher rung stand by themselves, and not below it."""
+    figure = draw(open_run(make_climb(tmp_path / "r", [1, 3, 9, 3], first=[1, 1, 1, 3])), "rungs")
+    heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes if axes.patches]
+    assert heights == [[3, 2, 1], [0, 1, 0]]
+
+
+def test_the_timeline_shows_how_far_segments_went_and_who_went_on(tmp_path: Path) -> None:
+    """Shades by rung, and a line from each pause to the worker that resumed the trial."""
+    axes = draw(open_run(make_climb(tmp_path / "r", [1, 3, 9])), "timeline").axes[0]
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert labels == ["to step 1", "to step 3", "to the end", "went on\nelsewhere (3)", "left"]
+
+
 def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     """The error lists what there is."""
     with pytest.raises(UsageError, match="no plot of kind 'pie'; there are: overview, history"):
@@ -85,6 +139,6 @@ def test_a_killed_worker_is_not_shown_busy_after_its_death(tmp_path: Path) -> No
 
 def test_pauses_between_runs_are_cut_out() -> None:
     """A search resumed the next day fills the axis; where the night was is marked."""
-    clock = _Clock([(100_000.0, 100_020.0), (0.0, 10.0), (5.0, 20.0)])
+    clock = Clock([(100_000.0, 100_020.0), (0.0, 10.0), (5.0, 20.0)])
     assert [clock(t) for t in (0.0, 10.0, 20.0, 100_000.0, 100_020.0)] == [0.0, 10.0, 20.0, 20.0, 40.0]
     assert clock.cuts == [20.0]

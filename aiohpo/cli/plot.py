@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from ..interfaces import UsageError
+from ..plots import KINDS, save
 from .common import as_json, command, open_directory, print_json, run_directory
-
-_KINDS = ("overview", "history", "parallel", "slice", "timeline")
 
 
 @command("plot", example="aiohpo plot runs/digits\naiohpo plot runs/digits --kind parallel --out digits.svg")
 @run_directory
-@click.option("--kind", type=click.Choice(_KINDS), default="overview", show_default=True, help="What to draw.")
+@click.option("--kind", type=click.Choice(list(KINDS)), default="overview", show_default=True, help="What to draw.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -25,11 +24,10 @@ _KINDS = ("overview", "history", "parallel", "slice", "timeline")
 def plot(directory: Path, kind: str, out: Path | None, json_: bool) -> None:
     """Draw what is in DIR.
 
-    overview is history above timeline; history shows every result and the best so far; parallel every
-    configuration as a line; slice the metric against each parameter; timeline what each worker did when.
+    overview is history (or curves, where most trials are given up early) above timeline; history shows every result
+    and the best so far; curves the learning curves; rungs how many trials got how far, and who was promoted; parallel
+    every configuration as a line; slice the metric against each parameter; timeline what each worker did when.
     """
-    from ..plots import save
-
     run = open_directory(directory)
     path = out or directory / ("plot.png" if kind == "overview" else f"plot-{kind}.png")
     try:

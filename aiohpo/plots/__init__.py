@@ -1,0 +1,63 @@
+"""Pictures of a run, drawn from its directory with matplotlib (the extra ``plot``).
+
+overview  how good it got, above what the workers did: what ``aiohpo run`` saves
+history   every result in the order in which it came, and the best so far
+curves    the learning curves of all trials, the best on top
+rungs     how many trials got how far, what they were worth there, and who was promoted
+parallel  every configuration as a line over the parameters, the best tenth on top
+slice     the metric against each parameter
+timeline  what each worker ran when, and which part of them was busy
+
+Nothing is smoothed or modelled: each mark is a trial. Where outliers would flatten the rest, the axis is cut and
+the title says how many trials lie outside.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..interfaces import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..inspect import Run
+
+# Each kind is a module with draw(figure, run, records), imported when it is wanted: the command line lists the
+# kinds without numpy or matplotlib.
+KINDS = {
+    "overview": ".overview",
+    "history": ".history",
+    "curves": ".curves",
+    "rungs": ".rungs",
+    "parallel": ".parallel",
+    "slice": ".slice",
+    "timeline": ".timeline",
+}
+
+
+def draw(run: Run, kind: str) -> Figure:
+    """Draw one kind of picture. Raises ``UsageError`` if there is nothing to draw or no matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UsageError("plots need matplotlib: pip install 'aiohpo[plot]'") from None
+    if kind not in KINDS:
+        raise UsageError(f"there is no plot of kind {kind!r}; there are: {', '.join(KINDS)}")
+    figure = Figure(figsize=(9, 5), layout="constrained")
+    import_module(KINDS[kind], __package__).draw(figure, run, list(run.records()))
+    return figure
+
+
+def save(run: Run, kind: str, path: Path) -> None:
+    """Draw to a file, whose suffix says the format (png, svg, pdf). Raises ``UsageError``."""
+    figure = draw(run, kind)
+    known = figure.canvas.get_supported_filetypes()
+    suffix = path.suffix.lstrip(".").lower()
+    if suffix not in known:
+        raise UsageError(
+            f"cannot write a picture to {str(path)!r}: its suffix must be one of {', '.join(sorted(known))}"
+        )
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,100 @@
+"""The learning curves of all trials: the farther a trial got the darker, the best on top."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..interfaces import UsageError
+from .style import ORANGE, RED, by_progress, cut, is_complete, rungs_of, spans_magnitudes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..inspect import Run
+    from ..records import TrialRecord
+
+_ENDS = {"paused": (".", None), "stopped": ("x", ORANGE), "failed": ("x", RED)}
+_CLEAR = 40  # so many curves can be told apart; of more, each is fainter
+
+
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    """One picture of its own."""
+    draw_on(figure.subplots(), run, records)
+
+
+def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
+    """Draw on ``axes``. Raises ``UsageError`` if no trial reported anything on its way."""
+    from matplotlib.collections import LineCollection
+    from matplotlib.ticker import NullFormatter, NullLocator
+
+    curves = {r.id: _curve(run, r) for r in records if r.curve}
+    if not curves:
+        raise UsageError(
+            f"no trial in {run.path} has a curve: call trial.report(...) after each step of the objective "
+            "(what there is: aiohpo plot --kind history)"
+        )
+    leader = run.view.leader()
+    best = None if leader is None else run.view.record(leader, 0).id
+    shown = [r for r in records if r.id in curves]
+    rungs = [step for step in rungs_of(run).steps if step <= max(r.step for r in shown)]
+    faint = max(0.12, min(0.9, _CLEAR / len(shown)))
+    for word, colour, group in by_progress(run, shown, rungs):
+        lines = [curves[r.id] for r in group if r.id != best]
+        # The few that got far must not drown among the many that did not.
+        clear = max(faint, min(0.9, _CLEAR / 2 / max(len(lines), 1)))
+        axes.add_collection(LineCollection(lines, colors=[colour], linewidths=1.0, alpha=clear))
+        axes.plot([], [], color=colour, lw=1.5, label=f"{word} ({len(group)})")
+        for status, (mark, own) in _ENDS.items():
+            ends = np.array([curves[r.id][-1] for r in group if r.status == status]).reshape(-1, 2)
+            axes.plot(*ends.T, mark, color=own or colour, ms=4, alpha=1.0 if own else clear)
+    for status in ("stopped", "failed"):
+        n = sum(r.status == status for r in shown)
+        if n:
+            axes.plot([], [], "x", color=_ENDS[status][1], ms=4, label=f"{status} ({n})")
+    if best in curves:
+        number = next(r.number for r in shown if r.id == best)
+        axes.plot(*curves[best].T, color=ORANGE, lw=2.4, label=f"best: trial {number}")
+    points = np.concatenate(list(curves.values()))
+    last = int(points[:, 0].max())
+    if len(rungs) > 2:
+        axes.set_xscale("log")
+        axes.set_xticks(rungs, [str(step) for step in rungs])
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.set_xlim(points[:, 0].min() / 1.05, last * 1.1)
+    else:
+        axes.set_xlim(min(1, points[:, 0].min()) - 0.01 * last, last * 1.02)
+    outside = _scale(axes, list(curves.values()), rungs, run.view.sign)
+    ended = sum(is_complete(run, r) for r in shown)
+    axes.set_title(f"{len(shown)} curves, {ended} of complete trials{outside}", loc="left")
+    axes.set_xlabel("step")
+    axes.set_ylabel(run.view.metric)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+    axes.grid(alpha=0.25)
+
+
+def _curve(run: Run, record: TrialRecord) -> NDArray[np.float64]:
+    """The points (step, value) of a trial; its result, which may be another number, stands at its last step."""
+    points = dict(record.curve)
+    if is_complete(run, record) and record.value is not None:
+        points[max(record.step, *points)] = record.value
+    return np.array(sorted(points.items()), dtype=float)
+
+
+def _scale(axes: Axes, curves: Sequence[NDArray[np.float64]], rungs: Sequence[int], sign: float) -> str:
+    """Choose the y axis; say what lies outside. A long curve must not count by its many points, but by what it was
+    worth at each rung and in the end."""
+    y = np.concatenate([curve[:, 1] for curve in curves])
+    chosen = [np.isin(curve[:, 0], [*rungs, curve[-1, 0]]) for curve in curves]
+    typical = np.concatenate([curve[at, 1] for curve, at in zip(curves, chosen, strict=True)])
+    if spans_magnitudes(typical, sign):
+        axes.set_yscale("log")
+        return ""
+    axes.margins(y=0.05)
+    axes.autoscale_view(scalex=False)
+    return cut(axes, y, sign, typical).replace("worse ones lie", "worse reports lie")

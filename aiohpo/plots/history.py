@@ -1,0 +1,51 @@
+"""Every result in the order in which it came, and the best so far."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .style import BLUE, GREY, ORANGE, RED, cut, judged
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..inspect import Run
+    from ..records import TrialRecord
+
+
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    """One picture of its own."""
+    draw_on(figure.subplots(), run, records)
+
+
+def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
+    """Draw on ``axes``: dots are complete trials; the best so far is the best of these."""
+    done, partial, remark = judged(run, records)
+    failures = [r for r in records if r.status == "failed"]
+    ended = sorted([*done, *partial, *failures], key=lambda r: (r.started + (r.seconds or 0.0), r.number))
+    order = {r.id: i for i, r in enumerate(ended, start=1)}
+    done.sort(key=lambda r: order[r.id])
+    x = np.array([order[r.id] for r in done])
+    y = np.array([r.value for r in done], dtype=float)
+    for how, mark, colour in (("part of the way", ".", GREY), ("stopped early", "x", ORANGE)):
+        some = [(order[r.id], r.value) for r in partial if (r.status == "stopped") == (how == "stopped early")]
+        if some:
+            axes.plot(*zip(*some, strict=True), mark, color=colour, ms=4, alpha=0.7, label=f"{how} ({len(some)})")
+    axes.plot(x, y, ".", color=BLUE, alpha=0.6 if len(y) > 30 else 1.0, ms=6, label=f"complete ({len(y)})")
+    best = np.minimum.accumulate(run.view.sign * y) * run.view.sign
+    axes.step(np.append(x, len(ended)), np.append(best, best[-1]), where="post", color=ORANGE, label="best so far")
+    failed = [order[r.id] for r in failures]
+    if failed:
+        axes.plot(failed, np.full(len(failed), 0.02), "|", color=RED, transform=axes.get_xaxis_transform(), ms=8)
+        axes.plot([], [], "|", color=RED, label=f"failed ({len(failed)})")
+    shown = np.append(y, [r.value for r in partial])
+    outside = cut(axes, shown, run.view.sign)
+    axes.set_title(f"{run.view.metric}: {best[-1]:.6g} after {len(ended)} trials{outside}{remark}", loc="left")
+    axes.set_xlabel("trials")
+    axes.set_ylabel(run.view.metric)
+    axes.legend(loc="best", framealpha=0.85, edgecolor="none")
+    axes.grid(alpha=0.25)

@@ -1,0 +1,33 @@
+"""How good it got, above what the workers did when.
+
+Above stand the results in the order in which they came; the learning curves where most trials were not trained to
+their end, as what counts then is who was given up when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ..activity import spans
+from . import curves, history, timeline
+from .style import is_complete
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..inspect import Run
+    from ..records import TrialRecord
+
+
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    """Both pictures; the upper one alone where nobody ran anything here, as in a study driven by hand."""
+    partial = [r for r in records if r.curve and r.status in ("paused", "stopped") and not is_complete(run, r)]
+    above = curves.draw_on if len(partial) > len(records) / 2 else history.draw_on
+    if not spans(run.log):
+        above(figure.subplots(), run, records)
+        return
+    figure.set_size_inches(9, 7.5)
+    top, bottom = figure.subplots(2, 1, height_ratios=(3, 2))
+    above(top, run, records)
+    timeline.draw_on(bottom, run)

@@ -1,0 +1,82 @@
+"""The metric against each parameter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..parameters import Float, Int
+from .style import by_progress, choices, cut, is_complete, judged, rungs_of, short
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..inspect import Run
+    from ..parameters import Parameter
+    from ..records import TrialRecord
+
+_MOST_SLICES = 24
+
+
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    """One small picture for each parameter. Where trials were given up, the metric is that of their last step and
+    shades say how far each of them got; elsewhere they say how late it was tried."""
+    complete, partial, _ = judged(run, records)
+    done = [*complete, *partial]
+    names = list(run.view.space.names)[:_MOST_SLICES]
+    columns = min(len(names), 3) or 1
+    rows = math.ceil(len(names) / columns) or 1
+    figure.set_size_inches(3.4 * columns, 2.6 * rows + 0.4)
+    grid: Any = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    outside = cut(grid[0][0], np.array([r.value for r in done], dtype=float), run.view.sign)
+    given_up = any(not is_complete(run, r) for r in done)
+    groups = by_progress(run, done, rungs_of(run).steps) if given_up else [("", None, done)]
+    late = {"c": [r.number for r in done], "cmap": "viridis", "vmin": 0, "vmax": max(r.number for r in done)}
+    for axes in grid.flat[len(names) :]:
+        axes.set_visible(False)
+    for axes, name in zip(grid.flat, names, strict=False):
+        parameter = run.view.space[name]
+        _scale(axes, parameter)
+        for word, shade, group in groups:
+            at, y = _places(parameter, name, group)
+            shown = {"color": shade, "label": f"{word} ({len(group)})"} if given_up else late
+            having = {**shown, "c": [r.number for r in group if name in r.config]} if "c" in shown else shown
+            points = axes.scatter(at, y, s=14, **having)
+        axes.set_xlabel(name)
+        axes.grid(alpha=0.25)
+    for row in grid:
+        row[0].set_ylabel(run.view.metric)
+    if names and given_up:
+        figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8)
+    elif names:
+        figure.colorbar(points, ax=grid, label="trial number")
+    figure.suptitle(f"{run.view.metric} against each parameter{outside}", x=0.01, ha="left")
+
+
+def _scale(axes: Axes, parameter: Parameter) -> None:
+    """Logarithmic where the parameter is; ticks that do not run into each other, whatever the range."""
+    from matplotlib.ticker import NullFormatter
+
+    if not isinstance(parameter, Float | Int):
+        known = choices(parameter)
+        axes.set_xticks(range(len(known)), [short(c) for c in known], fontsize=7)
+    elif parameter.log:
+        axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        if parameter.high < 1000 * parameter.low:  # too few powers of ten to be the only labels
+            at = [parameter.low, math.sqrt(parameter.low * parameter.high), parameter.high]
+            axes.set_xticks(at, [f"{value:.3g}" for value in at])
+
+
+def _places(parameter: Parameter, name: str, records: Sequence[TrialRecord]) -> tuple[list[float], list[Any]]:
+    """Where the trials that have a parameter stand; those of one choice are spread a little."""
+    having = [r for r in records if name in r.config]
+    if isinstance(parameter, Float | Int):
+        return [r.config[name] for r in having], [r.value for r in having]
+    spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(having))
+    at = [parameter.native(r.config[name]) + s for r, s in zip(having, spread, strict=True)]
+    return at, [r.value for r in having]

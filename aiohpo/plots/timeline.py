@@ -1,0 +1,174 @@
+"""What each worker ran when, and which part of them was busy.
+
+Where trials pause, the shade of a segment says how far it was to go, and a line leads from each pause to the worker
+that went on; elsewhere the colour says how a trial ended.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..activity import Span, spans
+from ..interfaces import UsageError
+from .style import BLUE, GREEN, GREY, ORANGE, RED, rungs_of, shades
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from ..events import TrialId
+    from ..inspect import Run
+    from ..records import TrialRecord
+
+_MOST_WORKER_NAMES = 24
+_COLOURS: dict[str, Any] = {
+    "finished": BLUE,
+    "paused": GREEN,
+    "stopped": ORANGE,
+    "failed": RED,
+    "released": GREY,
+    "cancelled": GREY,
+    "unfinished": GREY,
+}
+
+
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+    """One picture of its own."""
+    draw_on(figure.subplots(), run)
+
+
+def draw_on(axes: Axes, run: Run) -> None:
+    """Draw on ``axes``. Raises ``UsageError`` if nobody ran anything."""
+    found = spans(run.log)
+    if not found:
+        raise UsageError(f"{run.path} has no trial that a worker ran")
+    lives = _lives(run, found)
+    bars = _bars(found, lives)
+    clock = Clock(list(lives.values()))
+    rows = {worker: row for row, worker in enumerate(sorted(lives, key=lambda w: (lives[w], w)))}
+    name_of, colours = _legend(run)
+    places: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for bar in bars:
+        if bar.seconds:
+            places.setdefault((name_of(bar), bar.worker), []).append((clock(bar.began), bar.seconds))
+    for (name, worker), at in places.items():
+        axes.broken_barh(at, (rows[worker] - 0.4, 0.8), facecolor=colours[name], edgecolor="white", lw=0.3)
+    for name in (name for name in colours if any(name == used for used, _ in places)):
+        axes.broken_barh([], (0, 0), facecolor=colours[name], label=name)
+    _moves(axes, bars, clock, rows)
+    for mark, word in {"|": "left", "x": "gone"}.items():
+        workers = [w for w in lives if (run.view.workers[w].left is not None) == (word == "left")]
+        if word == "gone":
+            workers = [w for w in workers if w in run.loaded.gone]
+        if workers:
+            moments = [clock(lives[w][1]) for w in workers]
+            axes.plot(moments, [rows[w] for w in workers], mark, color="black", ms=8, label=word, ls="none")
+    for moment in clock.cuts:
+        axes.axvline(moment, color="black", lw=0.8, ls=":")
+    alive = sum(last - first for first, last in lives.values())
+    busy = sum(bar.seconds or 0.0 for bar in bars)
+    if len(rows) <= _MOST_WORKER_NAMES:
+        axes.set_yticks(list(rows.values()), [_label(run, worker) for worker in rows], fontsize=7)
+    axes.set_ylim(len(rows) - 0.5, -0.5)
+    axes.set_xlim(0, max(clock(max(last for _, last in lives.values())), 1e-6) * 1.02)
+    axes.set_xlabel("seconds" + (", pauses cut out" if clock.cuts else ""))
+    axes.set_ylabel("worker")
+    part = min(busy / alive, 1.0) if alive > 0 else 1.0
+    axes.set_title(f"{len(rows)} workers, {part:.0%} of their time busy", loc="left")
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+
+
+def _legend(run: Run) -> tuple[Callable[[Span], str], dict[str, Any]]:
+    """What to call a segment, and the colours of these names in the order of the legend."""
+    steps = rungs_of(run).steps
+    if not steps:
+        return lambda bar: "unfinished" if bar.how == "open" else bar.how, _COLOURS
+    words = {step: f"to step {step}" for step in steps}
+    bad = {name: _COLOURS[name] for name in ("stopped", "failed", "released", "cancelled", "unfinished")}
+
+    def name_of(bar: Span) -> str:
+        if bar.how in ("finished", "paused"):
+            return words.get(bar.to_step or 0, "to the end")
+        return "unfinished" if bar.how == "open" else bar.how
+
+    names = [*(words[step] for step in steps if step != run.view.max_steps), "to the end"]
+    return name_of, {**dict(zip(names, shades(len(names)), strict=True)), **bad}
+
+
+def _moves(axes: Axes, bars: Sequence[Span], clock: Clock, rows: dict[str, int]) -> None:
+    """Lines from pauses to where another worker went on with the trial."""
+    last: dict[TrialId, Span] = {}
+    x, y = [], []
+    for bar in sorted(bars, key=lambda bar: (bar.began, bar.attempt)):
+        before = last.get(bar.trial)
+        if before is not None and before.how == "paused" and before.worker != bar.worker:
+            x += [clock(before.began + (before.seconds or 0.0)), clock(bar.began), math.nan]
+            y += [rows[before.worker], rows[bar.worker], math.nan]
+        last[bar.trial] = bar
+    if x:
+        n = len(x) // 3
+        faint = max(0.1, min(0.9, 30 / n))
+        axes.plot(x, y, color="black", lw=0.7, alpha=faint, label=f"went on\nelsewhere ({n})")
+
+
+def _lives(run: Run, found: Sequence[Span]) -> dict[str, tuple[float, float]]:
+    """From a worker's first segment to when it left, or to the last thing known of it if it is gone."""
+    now = max(span.began + (span.seconds or 0.0) for span in found)
+    by_worker: dict[str, list[Span]] = {}
+    for span in found:
+        by_worker.setdefault(span.worker, []).append(span)
+    lives = {}
+    for worker, mine in by_worker.items():
+        last = max(span.began + (span.seconds or 0.0) for span in mine)
+        left = run.view.workers[worker].left
+        if left is not None:
+            last = max(last, left.time)
+        elif worker not in run.loaded.gone:
+            last = max(last, now)
+        lives[worker] = min(span.began for span in mine), last
+    return lives
+
+
+def _bars(found: Sequence[Span], lives: dict[str, tuple[float, float]]) -> list[Span]:
+    """Give segments that never ended a length: to what their worker began next, or to the end of its life."""
+    bars = []
+    for span in found:
+        if span.seconds is None:
+            later = [other.began for other in found if other.worker == span.worker and other.began > span.began]
+            until = min(later, default=lives[span.worker][1])
+            span = replace(span, seconds=until - span.began)
+        bars.append(span)
+    return bars
+
+
+class Clock:
+    """Seconds since the first of ``lives`` began, without the time in which none of them was going on.
+
+    A search that was resumed the next day would otherwise be two thin lines with a night between them.
+    """
+
+    def __init__(self, lives: list[tuple[float, float]]) -> None:
+        lives.sort()
+        self._start = end = lives[0][0]
+        self._pauses: list[tuple[float, float]] = []
+        for first, last in lives:
+            if first > end:
+                self._pauses.append((end, first))
+            end = max(end, last)
+
+    def __call__(self, time: float) -> float:
+        return time - self._start - sum(min(time, b) - a for a, b in self._pauses if time > a)
+
+    @property
+    def cuts(self) -> list[float]:
+        """Where a pause was cut out."""
+        return [self(a) for a, _ in self._pauses]
+
+
+def _label(run: Run, worker: str) -> str:
+    started = run.view.workers[worker].started
+    rank = "" if started is None or started.rank is None else f" #{started.rank}"
+    return f"{worker[:6]}{rank}"
