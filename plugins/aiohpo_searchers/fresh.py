@@ -23,15 +23,20 @@ SAMPLES = 256  # with 97 % of a finite space seen, 256 random rows still find a 
 SCAN = 1024
 
 
-def distinct(units: FloatArray) -> NDArray[np.intp]:
-    """Return the indices of the first occurrence of each row of ``units`` (n, d), ascending."""
-    if len(units) < 2:
-        return np.arange(len(units))
+def keys(units: FloatArray) -> NDArray[np.int64]:
+    """Return an integer for each row of ``units`` (n, d): equal for equal rows, and practically only for them."""
     # a random integer combination of the columns tells rows apart at a tenth of the cost of sorting them
     # lexicographically; in floating point, equal rows may differ by the order in which BLAS adds
     cells = np.rint(np.nan_to_num(units, nan=-1.0) * 1e9).astype(np.int64)
     factors = np.random.default_rng(0).integers(1 << 62, size=units.shape[1])
-    return np.sort(np.unique((cells * factors).sum(axis=1), return_index=True)[1])
+    return np.asarray((cells * factors).sum(axis=1))
+
+
+def distinct(units: FloatArray) -> NDArray[np.intp]:
+    """Return the indices of the first occurrence of each row of ``units`` (n, d), ascending."""
+    if len(units) < 2:
+        return np.arange(len(units))
+    return np.sort(np.unique(keys(units), return_index=True)[1])
 
 
 def unseen(view: View, units: FloatArray) -> FloatArray:
