@@ -32,8 +32,8 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """One trial as people see it. ``value`` has the metric's own sign; ``seconds`` is None while it runs.
-    ``parent`` is (trial, step) of the checkpoint with which it began."""
+    """One trial as people see it. ``value`` has the metric's own sign; ``seconds`` are those of all its segments so
+    far, None before one has ended. ``parent`` is (trial, step) of the checkpoint with which it began."""
 
     id: str
     number: int

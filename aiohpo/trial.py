@@ -12,6 +12,7 @@ those who claimed it. A new attempt may be claimed once the last one paused, was
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -131,6 +132,12 @@ class Facts:
         """Where the latest attempt pauses; 0: at its end."""
         attempt = self.attempt
         return self.claims[attempt].to_step if attempt >= 0 else 0
+
+    @property
+    def seconds(self) -> float:
+        """What all segments that ended took together, those that were in vain included."""
+        ended = [event.seconds for _, event in self.ends.values()]
+        return math.fsum(ended if self.result is None else [*ended, self.result[1].seconds])
 
     @property
     def restarted(self) -> int:

@@ -203,6 +203,7 @@ class View(Observed):
         self._step[row] = max(event.step, self._step[row])
         if facts.result is not None:
             self._take_result(row, facts.result[1])
+        self._seconds[row] = facts.seconds
         self._resettle(row)
 
     def _take_result(self, row: int, event: Ended) -> None:

@@ -286,6 +286,20 @@ def test_both_sides_of_a_race_merge_to_the_worse_report():
             assert view.record(0).value == worse
 
 
+def test_a_trials_seconds_are_those_of_all_its_segments():
+    """Whatever the order in which they are heard of; None before one has ended."""
+    begin = ("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None), to_step=1))
+    assert view_of([begin]).record(0).seconds is None
+    ends: History = [
+        ("ann", 2, Ended(5, 1, 0, "paused", 1, seconds=1.5)),
+        ("bob", 1, Claimed(6, 0.0, ("ann", 1), 1, None)),
+        ("bob", 2, Ended(7, ("ann", 1), 1, "finished", 9, 0.5, seconds=4.0)),
+    ]
+    for order in ([0, 1, 2], [1, 0, 2], [1, 2, 0]):
+        assert view_of([begin, *(ends[i] for i in order)]).record(0).seconds == 5.5
+    assert view_of([begin, ends[0]]).record(0).seconds == 1.5
+
+
 def test_a_restart_does_not_rewrite_what_was_decided_by():
     """Of a step's reports in several attempts the first attempt's stands, in either order."""
     reports = [Reported(3, ("ann", 1), 0, 1, 0.5), Reported(9, ("ann", 1), 1, 1, 0.1)]
