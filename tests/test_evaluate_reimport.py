@@ -246,3 +246,15 @@ def test_a_module_run_as_a_program_keeps_its_relative_imports(tmp_path: Path) ->
     )
     assert done.stderr == ""
     assert "{'loss': 42.0}" in done.stdout
+
+
+def test_the_files_classes_can_be_pickled_though_it_imports_multiprocessing(tmp_path):
+    """What a file defines is found under its module's name, whatever the file imports on the way."""
+    file = tmp_path / "trains.py"
+    file.write_text("import multiprocessing\nclass Network: pass\ndef objective(trial): return 0.0\n")
+    code = (
+        "import pickle, sys\nfrom aiohpo.evaluate import Source\nfrom aiohpo.evaluate.reimport import find\n"
+        f"o = find(Source({str(file)!r}, 'objective'))\n"
+        "pickle.loads(pickle.dumps(o.function.__globals__['Network']()))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -123,6 +123,9 @@ def _import(name: str, file: str, package: str) -> ModuleType:
             raise UsageError(f"cannot import {file!r}")
         module = importlib.util.module_from_spec(spec)
         if name == MAIN:
+            # Its first import binds this very name to the running program: let that happen before, not while the
+            # user's file (or scikit-learn on its behalf) imports it, or pickle finds none of the file's classes.
+            importlib.import_module("multiprocessing")
             if package:
                 importlib.import_module(package)
             module.__package__ = package or None
