@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.interfaces import Decision, Identity, Idle, NewTrial, Resume, View
+from aiohpo.interfaces import Decision, Identity, Idle, Inherit, NewTrial, Resume, TrialState, View
 from aiohpo.testing import check_scheduler
 
 
@@ -51,14 +51,100 @@ class Mumbles(Good):
         return 3
 
 
+class Halves(Good):
+    """Pause half-way, then go on."""
+
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        paused = [t.id for t in trials(view) if t.status == "paused" and claims.may_claim(t.id)]
+        return Resume(min(paused)) if paused else NewTrial((self.max_steps or 0) // 2 or None)
+
+
+def trials(view: View) -> list[TrialState]:
+    return [view.trial(id) for id in view.changed(0)[0]]
+
+
+class ResumesAnything(Halves):
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        return next((Resume(t.id) for t in trials(view) if t.status != "paused"), NewTrial(1))
+
+
+class Unclaimed(Halves):
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        return next((Resume(t.id) for t in trials(view) if t.status == "paused"), NewTrial(1))
+
+
+class StepsBack(Halves):
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        answer = super().next(view, claims, rng)
+        return Resume(answer.trial, 1) if isinstance(answer, Resume) else answer
+
+
+class Remembers(Good):
+    asked = 0
+
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        self.asked += 1
+        return NewTrial(bracket=self.asked // 3)
+
+
+class ArrivesReports(Good):
+    def on_report(self, view: View, trial: str, step: int) -> Decision:
+        return Decision.STOP if view.changed(0)[0][0] < trial else Decision.CONTINUE
+
+
+class NeverEnough(Good):
+    """Pause after every step, and begin anew for ever."""
+
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        paused = [t.id for t in trials(view) if t.status == "paused" and claims.may_claim(t.id)]
+        return Resume(min(paused), self.max_steps, restart=True) if paused else NewTrial(1)
+
+    def on_report(self, view: View, trial: str, step: int) -> Decision:
+        return Decision.PAUSE
+
+
+class NoDecision(Good):
+    def on_report(self, view: View, trial: str, step: int) -> Any:
+        return "continue"
+
+
+class StrangeParent(Good):
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        known = view.changed(0)[0]
+        return NewTrial(parent=Inherit(known[0], 1000)) if known else NewTrial()
+
+
+class StrangeConfig(Good):
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        return NewTrial(config={"y": 1})
+
+
+class KeepsAnything(Good):
+    def keeps(self, view: View, trial: TrialState) -> list[int]:
+        return [1000]
+
+
+class KeepsNewest(Good):
+    def keeps(self, view: View, trial: TrialState) -> list[int]:
+        return list(trial.checkpoints[:1])
+
+
+class Retires(Good):
+    """Stop when ten trials are there, though there is a budget for more."""
+
+    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        return NewTrial() if view.n_trials < 10 else Idle()
+
+
 class RefusesAll(Good):
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         raise ValueError("never")
 
 
-def test_accepts_a_good_scheduler() -> None:
-    """A scheduler that keeps its promises passes."""
-    check_scheduler(Good)
+@pytest.mark.parametrize("factory", [Good, Halves, Retires, KeepsNewest])
+def test_accepts_a_good_scheduler(factory: Any) -> None:
+    """A scheduler that keeps its promises passes, whether or not it pauses trials, ends early, or keeps checkpoints."""
+    check_scheduler(factory)
 
 
 @pytest.mark.parametrize(
@@ -66,10 +152,20 @@ def test_accepts_a_good_scheduler() -> None:
     [
         (Lazy, r"gave Idle\(\) to a free worker"),
         (Overshoots, "a step which the study does not have"),
-        (Unrepeatable, "to equal questions"),
+        (Unrepeatable, "to the same question"),
         (GlobalRandom, "used global random state"),
         (Mumbles, "gave 3"),
         (RefusesAll, "serves none"),
+        (ResumesAnything, "but that trial is (running|finished|failed)"),
+        (Unclaimed, "which this worker may not claim"),
+        (StepsBack, "from which the trial begins"),
+        (Remembers, "a fresh scheduler gives"),
+        (ArrivesReports, "the order in which events arrive"),
+        (NeverEnough, "never comes to an end"),
+        (NoDecision, "not a Decision"),
+        (StrangeParent, "but the checkpoints of that trial are at"),
+        (StrangeConfig, "a configuration that is not of this space"),
+        (KeepsAnything, r"nothing was saved at \[1000\]"),
         (object, "lacks setup"),
     ],
 )

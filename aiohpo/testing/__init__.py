@@ -1,6 +1,7 @@
 """Tools for testing plugins and swarms: views with a fixed content, virtual time, a simulated network and
 conformance checks. Public: third parties use them in their own tests, as our built-ins do."""
 
+from .memory import MemoryBlobs
 from .schedulers import check_scheduler
 from .searchers import check_searcher, example_spaces
 from .simloop import RealWorldError, SimDeadlock, SimError, SimLivelock, SimLoop, SimTimeout, run
@@ -9,6 +10,7 @@ from .staticview import StaticView
 from .transports import check_transport
 
 __all__ = [
+    "MemoryBlobs",
     "RealWorldError",
     "SimDeadlock",
     "SimError",

@@ -34,7 +34,7 @@ class Place(NamedTuple):
     """Where a trial stands on a ladder.
 
     losses   its values at the first rungs, as many as it has
-    entered  rungs that it has reached or is heading to
+    entered  rungs that it has a value at or is on its way to
     waits    whether it is paused at the last of ``losses`` and could go on
     """
 
@@ -59,6 +59,8 @@ def locate(trial: TrialState, levels: Sequence[int]) -> Place:
                 losses += (trial.loss,) * (entered - len(losses))
         elif status == "failed" or status == "paused":
             losses += (math.inf,)
+    if status != "running" and status != "lost":
+        entered = len(losses)
     return Place(losses, entered, status == "paused" and losses != () and losses[-1] < math.inf)
 
 
@@ -113,7 +115,7 @@ class Ladder:
     """The rungs of one bracket.
 
     rungs    from the lowest level to the highest
-    entered  for each, how many trials have reached it or are heading to it
+    entered  for each, how many trials have a value there or are on their way there
     """
 
     def __init__(self, levels: Sequence[int]) -> None:
