@@ -5,8 +5,8 @@ Kept are
     of all other trials what the scheduler may yet resume or inherit from (:class:`aiohpo.interfaces.KeepingScheduler`;
     for one that does not say, the newest checkpoint of each paused trial);
     the last checkpoint of the ``best`` complete trials, for people.
-Everything else goes once it has not been needed for :data:`GRACE` seconds: somebody who does not know yet may be
-fetching it. A blob that several trials refer to (a child inherits its parent's) stays as long as one of them
+Everything else goes once it has not been needed for :data:`GRACE` seconds, as somebody who does not know yet may be
+fetching it; when nothing runs any more, at once. A blob that several trials refer to (a child inherits its parent's) stays as long as one of them
 needs it. Predictions are never touched.
 """
 
@@ -34,7 +34,7 @@ class Retention:
         self._unneeded: dict[str, float] = {}
         self._gone: set[str] = set()
 
-    def sweep(self, now: float) -> Iterator[list[str]]:
+    def sweep(self, now: float, grace: float = GRACE) -> Iterator[list[str]]:
         """Yield digests to delete, mostly none, a slice of the trials at a time: the event loop gets its turn in
         between. ``now`` in seconds of a monotonic clock."""
         view = self._view
@@ -53,7 +53,7 @@ class Retention:
         self._gone -= needed  # saved again, with the same bytes
         old = {digest for digests in saved.values() for digest in digests - needed}
         self._unneeded = {digest: self._unneeded.get(digest, now) for digest in old - self._gone}
-        due = [digest for digest, since in self._unneeded.items() if now - since >= GRACE]
+        due = [digest for digest, since in self._unneeded.items() if now - since >= grace]
         self._gone.update(due)
         for row, every in saved.items():
             if every <= self._gone and view.status(row) in FINAL:

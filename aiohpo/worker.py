@@ -118,6 +118,7 @@ class PeerWorker:
         parts.scheduler.setup(self.view.max_steps, parts.seed, identity)
         if isinstance(parts.searcher, FittingSearcher):
             self._model = ModelKeeper(parts.searcher, self.view)
+        self._retention = Retention(self.view, parts.scheduler, parts.keep)
         self._started = self._loop.time()
         await self.exchange.start(identity.rank)
         self._chooser = Chooser(parts, self.exchange, rng, self._model)
@@ -147,6 +148,8 @@ class PeerWorker:
             if deadline is not None:
                 deadline.cancel()
         self._check_failure()
+        if self.state.quiet():
+            await self._tidy(0.0)
 
     def stop(self) -> None:
         """End this worker in good order: its running trial is released for others (or a later run)."""
@@ -227,13 +230,15 @@ class PeerWorker:
 
     async def _keep_tidy(self) -> None:
         """Delete checkpoints that nobody needs any more; runs until cancelled."""
-        retention = Retention(self.view, self.parts.scheduler, self.parts.keep)
         while True:
             await asyncio.sleep(_TIDY_EVERY)
-            for due in retention.sweep(self._loop.time()):
-                for digest in due:
-                    await self._loop.run_in_executor(None, self.parts.blobs.delete, digest, GRACE)
-                await asyncio.sleep(0)
+            await self._tidy(GRACE)
+
+    async def _tidy(self, grace: float) -> None:
+        for due in self._retention.sweep(self._loop.time(), grace):
+            for digest in due:
+                await self._loop.run_in_executor(None, self.parts.blobs.delete, digest, grace)
+            await asyncio.sleep(0)
 
     def _over(self) -> bool:
         if self._ending or self.state.called_off or self._target_reached():
