@@ -72,7 +72,7 @@ def create(kind: str, spec: Any, **fixed: Any) -> Any:
     words, options = parse_options(text, f"{kind[:-1]} {spec!r}")
     known = options_of(found)
     for option in options:
-        if option not in known or option in fixed:
+        if option in fixed or (option not in known and not takes_any(found)):
             raise UsageError(
                 f"the {kind[:-1]} {name!r} has no option {option!r}; "
                 f"its options are: {listing([k for k in known if k not in fixed])}"
@@ -93,6 +93,11 @@ def options_of(found: type[Any]) -> dict[str, inspect.Parameter]:
     """The options that a plugin's constructor takes."""
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     return {p.name: p for p in inspect.signature(found).parameters.values() if p.kind in kinds}
+
+
+def takes_any(found: type[Any]) -> bool:
+    """Whether a plugin's constructor takes ``**options`` and complains itself about those that it does not know."""
+    return any(p.kind is p.VAR_KEYWORD for p in inspect.signature(found).parameters.values())
 
 
 def parse_options(text: str, where: str) -> tuple[list[Any], dict[str, Any]]:

@@ -110,6 +110,12 @@ def test_values_are_json_or_text():
     assert parse_options("", "here") == ([], {})
 
 
+def test_a_plugin_that_takes_any_options_judges_them_itself(pretend, monkeypatch):
+    """Options reach a constructor with ``**options``, whatever they are called."""
+    monkeypatch.setattr(registry, "load", lambda kind, name: lambda **options: options)
+    assert create("searchers", "pretend:this=1,that=2") == {"this": 1, "that": 2}
+
+
 def test_options_of_a_class_are_its_constructors_parameters():
     """Only named parameters count as options."""
     assert list(options_of(Pretend)) == ["kind", "depth", "worker"]

@@ -37,7 +37,7 @@ MOST_PENDING = 256  # the latest
 # Probability with which a kernel moves a category, as a share of what would forget the centre altogether,
 # (k - 1) / k. Wins against Optuna's TPE after 100 evaluations on a space of 34 categories (16 seeds): .38 with .5,
 # .69 with .3, .62 with .2; a bandwidth that shrinks with n as theory has it (n^(-2/(d + 4))) wins .06.
-MOVES = 0.25
+MOVES = 0.2
 
 
 @dataclass(frozen=True, slots=True)

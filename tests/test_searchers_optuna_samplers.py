@@ -1,0 +1,165 @@
+"""Tests of Optuna's samplers as searchers."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from aiohpo.interfaces import Identity, UsageError
+from aiohpo.registry import create
+from aiohpo.space import Categorical, Float, Int, Space
+from aiohpo.testing import StaticView, check_searcher, example_spaces
+
+pytest.importorskip("optuna")
+
+from aiohpo_searchers import optuna_samplers
+from aiohpo_searchers.fresh import distinct
+from aiohpo_searchers.optuna_samplers import OptunaSearcher
+
+PLANE = Space(x=Float(0, 1), y=Float(0, 1))
+MIXED = {name: example_spaces()[name] for name in ("conditional", "finite")}
+
+
+def bowl(X: np.ndarray) -> np.ndarray:
+    return np.asarray(np.nansum((X - 0.7) ** 2, axis=1))
+
+
+def best_after(sampler: str, steps: int, **options: Any) -> float:
+    """Return the best loss in the plane after so many steps, one at a time."""
+    searcher = OptunaSearcher(sampler, **options)
+    searcher.setup(PLANE, 0, Identity("w", 0, 1))
+    X = np.empty((0, 2))
+    for step in range(steps):
+        view = StaticView(PLANE, X, bowl(X))
+        searcher.adopt(searcher.fit(view.observations()))
+        X = np.concatenate([X, PLANE.encode(searcher.ask(view, np.random.default_rng(step)))])
+    return float(bowl(X).min())
+
+
+def test_tpe_conforms() -> None:
+    """Optuna's TPE keeps every promise of a searcher."""
+    check_searcher(OptunaSearcher)
+
+
+@pytest.mark.parametrize("sampler", ["random", "qmc", "nsgaii", "bruteforce"])
+def test_other_samplers_conform(sampler: str) -> None:
+    """Samplers that keep a state in the study, or serve finite spaces only, keep every promise too."""
+    check_searcher(lambda: OptunaSearcher(sampler), spaces=MIXED)
+
+
+def test_cmaes_remembers_its_generations() -> None:
+    """CMA-ES, whose state would be lost with every rebuilt study, closes in on the bottom of a bowl."""
+    pytest.importorskip("cmaes")
+    assert best_after("cmaes", 80, n_startup_trials=5) < 1e-3
+
+
+def test_tpe_learns() -> None:
+    """TPE finds the bottom of a bowl better than random search would."""
+    assert best_after("tpe", 50, n_startup_trials=8) < 3e-3
+
+
+def test_the_registry_takes_the_sampler_as_a_bare_word() -> None:
+    """``optuna:random`` names a sampler, and what follows are the sampler's own options."""
+    assert repr(create("searchers", "optuna:random")) == "OptunaSearcher('random')"
+    made = create("searchers", "optuna:tpe,n_startup_trials=5")
+    assert repr(made) == "OptunaSearcher('tpe', n_startup_trials=5)"
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("optuna:tpa", "there is no sampler 'tpa'; choose one of .*cmaes.*tpe"),
+        ("optuna:tpe,n_start=5", "the sampler 'tpe' has no option 'n_start'; its options are: .*n_startup_trials"),
+        ("optuna:tpe,seed=5", "has no option 'seed'"),
+    ],
+)
+def test_unknown_samplers_and_options_list_the_known_ones(spec: str, message: str) -> None:
+    """The error names what is unknown and what there is instead."""
+    with pytest.raises(UsageError, match=message):
+        create("searchers", spec)
+
+
+def test_what_is_missing_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without Optuna, or a package that a sampler needs, the error says what to install."""
+    monkeypatch.setattr(optuna_samplers.importlib.util, "find_spec", lambda name: None if name == "torch" else True)
+    with pytest.raises(UsageError, match=r"the sampler 'gp' needs the package torch: pip install torch"):
+        OptunaSearcher("gp")
+    monkeypatch.setattr(optuna_samplers.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UsageError, match=r"pip install 'aiohpo\[optuna\]'"):
+        OptunaSearcher()
+
+
+def test_a_space_that_the_sampler_cannot_serve_is_refused() -> None:
+    """Brute force in a continuous space is an error at once, with Optuna's reason."""
+    searcher = OptunaSearcher("bruteforce")
+    with pytest.raises(UsageError, match=r"'bruteforce' cannot serve this space: .*infinite"):
+        searcher.setup(Space(a=Categorical(["u", "v"]), x=Float(0, 1, when={"a": "v"})), 0, Identity("w"))
+
+
+def test_trials_of_every_kind_reach_optuna() -> None:
+    """Complete, partial, failed and running trials become Optuna's, with curves, values and only active parameters."""
+    space = example_spaces()["conditional"]
+    X = space.sample(np.random.default_rng(3), 50)
+    X = X[distinct(X)[:8]]
+    view = StaticView(
+        space, X[:3], [1.0, 3.0, 2.0], failed=X[3:4], pending=X[4:6], partial=X[6:8],
+        reports=[(0, 1, 9.0), (3, 1, 5.0), (3, 2, 4.0), (4, 1, 6.0)], max_steps=9,
+    )  # fmt: skip
+    searcher = OptunaSearcher()
+    searcher.setup(space, 0, Identity("w"))
+    trials = searcher._trials(view.observations())
+    assert [t.state.name for t in trials] == ["COMPLETE"] * 3 + ["PRUNED"] * 2 + ["COMPLETE"] + ["RUNNING"] * 2
+    assert [t.value for t in trials] == [1.0, 3.0, 2.0, None, None, 3.0, None, None]
+    assert trials[0].intermediate_values == {1: 9.0, 9: 1.0}
+    assert trials[3].intermediate_values == {1: 5.0, 2: 4.0}
+    configs = space.decode(np.concatenate([X[:3], X[6:8], X[3:6]]))
+    assert [set(t.params) for t in trials] == [set(c) for c in configs]
+
+
+def test_failures_are_left_to_optuna_while_nothing_succeeded() -> None:
+    """With no loss to compare with, failed trials are Optuna's failed ones."""
+    searcher = OptunaSearcher()
+    searcher.setup(PLANE, 0, Identity("w"))
+    trials = searcher._trials(StaticView(PLANE, failed=[[0.1, 0.2]]).observations())
+    assert [t.state.name for t in trials] == ["FAIL"]
+
+
+def test_every_kind_of_parameter_goes_there_and_back() -> None:
+    """Configurations become Optuna's parameters and, suggested as they are, the same configurations again."""
+    from aiohpo_searchers.optuna_space import OptunaSpace
+
+    class Fixed:
+        def __init__(self, parameters: dict[str, Any]) -> None:
+            self.parameters = parameters
+
+        def suggest_float(self, name: str, low: float, high: float, **_: Any) -> float:
+            return float(self.parameters[name])
+
+        def suggest_int(self, name: str, low: int, high: int, **_: Any) -> int:
+            return int(self.parameters[name])
+
+        def suggest_categorical(self, name: str, choices: Any) -> int:
+            return int(self.parameters[name])
+
+    spaces = [
+        *example_spaces().values(),
+        Space(n=Int(2, 101, step=3), m=Int(1, 1000, log=True), s=Float(-1, 1, step=0.25)),
+    ]
+    for space in spaces:
+        adapter = OptunaSpace(space)
+        X = space.sample(np.random.default_rng(0), 50)
+        for row, parameters in zip(X, adapter.parameters(X), strict=True):
+            assert all(adapter.distributions[name]._contains(value) for name, value in parameters.items())
+            np.testing.assert_allclose(adapter.suggest(Fixed(parameters)), row[None], atol=1e-12)
+
+
+def test_warnings_and_logging_are_as_before() -> None:
+    """What the process had set for warnings and for Optuna's log is untouched by fitting and asking."""
+    logger = logging.getLogger("optuna")
+    before = logger.level, list(warnings.filters)
+    best_after("random", 3)
+    assert (logger.level, list(warnings.filters)) == before
