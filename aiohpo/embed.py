@@ -15,6 +15,7 @@ from .rendezvous import Rendezvous, directory_of
 from .result import Result
 from .slurm import WORD as SLURM
 from .slurm import slurm_job
+from .standing import best_of
 from .study import make_limits
 
 if TYPE_CHECKING:
@@ -129,9 +130,8 @@ class Worker:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The best trial this worker knows of."""
-        view = self.peer.view
-        return None if view.best is None else view.record(view.best)
+        """The best trial that this worker knows of; see :class:`~aiohpo.result.Result`."""
+        return best_of(self.peer.view)
 
     def stop(self) -> None:
         """Make this worker stop evaluating; it releases its running trial."""

@@ -10,7 +10,9 @@ from typing import Any
 from .directory import Loaded, load_journals, read_study
 from .log import Log
 from .records import TrialRecord
+from .rungs import Rungs
 from .space import Space
+from .standing import best_of, n_done
 from .trial import FINAL
 from .view import View
 
@@ -36,6 +38,18 @@ class Run:
         view = self.view
         return view.n_ended - sum(view.status(row) in FINAL for row in view.beyond_line())
 
+    @property
+    def n_done(self) -> int:
+        """Those, and the ones that pause."""
+        return n_done(self.view)
+
+    def rungs(self) -> Rungs:
+        """How far its trials got."""
+        rungs = Rungs(self.view.max_steps)
+        for origin in self.log.origins:
+            rungs.take(self.log.events(origin))
+        return rungs
+
     def _abandoned(self, record: TrialRecord) -> bool:
         if record.status != "running":
             return False
@@ -45,7 +59,7 @@ class Run:
     def as_dict(self) -> dict[str, Any]:
         """The JSON form of ``aiohpo show --json``."""
         view = self.view
-        best = None if view.best is None else view.record(view.best).as_dict()
+        best = best_of(view)
         trials = [record.as_dict() for record in self.records()]
         return {
             "study": {
@@ -53,7 +67,9 @@ class Run:
                 "trials": view.goal[1] if view.goal else None,
                 "ended": self.n_ended,
                 "running": sum(trial["status"] == "running" for trial in trials),
-                "best": best,
+                "done": self.n_done,
+                "rungs": [[step, n] for step, n in self.rungs().reached().items()],
+                "best": None if best is None else best.as_dict(),
                 "damage": [str(d) for d in self.loaded.damage],
             },
             "workers": self.as_workers(),

@@ -6,13 +6,18 @@ import asyncio
 import signal
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from .events import Fresh, Seen, decode_batch
+from .rungs import Rungs
+from .standing import best_in_words, climb_in_words, n_done, value_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress
 
+    from .log import Log
     from .result import Result
     from .study import Study
 
@@ -52,58 +57,96 @@ async def _watch(study: Study, task: asyncio.Task[Result], trials: int | None) -
 
     console = Console(stderr=True)
     began = time.monotonic()
-    with progress_bar(console) as progress:
-        bar = progress.add_task("search", total=trials, rate="", best="best –", busy="")
-        said = 0
+    said, counts, rungs = 0, dict[str, int](), Rungs(study.max_steps)
+    with Bar(console, trials) as bar:
         while not task.done():
             await asyncio.wait([task], timeout=_REFRESH)
             for text in study.notices[said:]:
-                progress.console.print(text, style="yellow", highlight=False, markup=False)
+                bar.say(text)
             said = len(study.notices)
             workers = study.workers
             if workers:
                 view = workers[0].view
+                if study.max_steps is not None:
+                    rungs.take(_news(workers[0].parts.log, counts))
+                done = n_done(view, rungs)
                 elapsed = max(time.monotonic() - began, 1e-9)
                 busy = sum(worker.busy_seconds for worker in workers) / (elapsed * len(workers))
-                best = "–" if view.best is None else f"{view.record(view.best, 0).value:.5g}"
-                progress.update(
-                    bar,
-                    completed=view.n_ended,
-                    best=f"best {view.metric} {best}",
-                    rate=f"{view.n_ended / elapsed:.3g}/s",
-                    busy=f"{min(busy, 1.0):.0%} busy",
-                )
+                spent, climb = f"{min(busy, 1.0):.0%} busy", climb_in_words(view, rungs)
+                bar.update(done, trials, best_in_words(view), done / elapsed, spent, climb)
     if not task.cancelled() and task.exception() is None:
         _last_line(console, study, task.result())
 
 
-def progress_bar(console: Console) -> Progress:
-    """The columns that every live display of aiohpo shows."""
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
+def _news(log: Log, counts: dict[str, int]) -> Iterator[Seen]:
+    """The events that were not there when ``counts`` were taken, which are brought up to date."""
+    for batch in log.missing(dict(counts), 1 << 62):
+        counts[batch.origin] = batch.last
+        yield from Fresh(batch.origin, batch.first, decode_batch(batch))
 
-    return Progress(
-        SpinnerColumn(),
-        MofNCompleteColumn(),
-        BarColumn(bar_width=24),
-        TextColumn("[bold]{task.fields[best]}[/]"),
-        TextColumn("{task.fields[rate]}"),
-        TextColumn("{task.fields[busy]}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-    )
+
+class Bar:
+    """A bar that is redrawn, for terminals, with a line below where there is more to say: every live display of
+    aiohpo looks like this."""
+
+    def __init__(self, console: Console, total: int | None) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        self._progress = _with_line_below()(
+            SpinnerColumn(),
+            MofNCompleteColumn(),
+            BarColumn(bar_width=24),
+            TextColumn("[bold]{task.fields[best]}[/]"),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[busy]}"),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("search", total=total, rate="", best="starting", busy="")
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, done: int, total: int | None, best: str, rate: float, busy: str, below: str) -> None:
+        """``best`` is text, ``busy`` markup; ``below`` is text, which may be empty."""
+        from rich.markup import escape
+
+        self._progress.below = below
+        self._progress.update(
+            self._task, completed=done, total=total, best=escape(best), rate=f"{rate:.3g}/s", busy=busy
+        )
+
+    def say(self, text: str) -> None:
+        """Print a line above."""
+        self._progress.console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+@cache
+def _with_line_below() -> Any:
+    """rich's progress bar with a line of text below; made when it is needed, as rich takes long to import."""
+    from rich.progress import Progress
+    from rich.text import Text
+
+    class WithLineBelow(Progress):
+        below = ""
+
+        def get_renderables(self) -> Iterable[Any]:
+            yield from super().get_renderables()
+            if self.below:
+                yield Text(f"  {self.below}", style="dim", no_wrap=True, overflow="ellipsis")
+
+    return WithLineBelow
 
 
 def _last_line(console: Console, study: Study, result: Result) -> None:
-    best = result.best
-    text = "no successful trial" if best is None else f"best {result.metric} {best.value:.6g} (trial {best.number})"
+    best, text = result.best, "no successful trial"
+    if best is not None:
+        text = f"best {result.metric} {value_in_words(best, result.max_steps)} (trial {best.number})"
     verb = "stopped" if result.interrupted else "done"
     console.print(f"{verb}: {text}; {result._summary()}", highlight=False)
     if result.interrupted:

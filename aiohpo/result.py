@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .interfaces import Config, UsageError
 from .records import TrialRecord
+from .standing import best_of, value_in_words
 from .view import View
 
 if TYPE_CHECKING:
@@ -14,15 +15,19 @@ if TYPE_CHECKING:
 
 
 class Result:
-    """The trials of a study and the best of them; a snapshot that later events do not change."""
+    """The trials of a study and the best of them; a snapshot that later events do not change.
+
+    ``best`` is the best complete trial; while there is none, the best of those that got farthest, whose ``status``
+    is not ``finished`` then.
+    """
 
     def __init__(self, view: View, *, interrupted: bool = False) -> None:
         self.metric = view.metric
         self.mode = view.mode
         self.interrupted = interrupted
         self.trials: list[TrialRecord] = list(view.records())
-        best = view.best
-        self.best: TrialRecord | None = None if best is None else view.record(best)
+        self.max_steps = view.max_steps
+        self.best: TrialRecord | None = best_of(view)
 
     @cached_property
     def counts(self) -> dict[str, int]:
@@ -34,7 +39,7 @@ class Result:
 
     @property
     def best_config(self) -> Config:
-        """The best configuration. Raises ``UsageError`` if no trial succeeded."""
+        """The best configuration. Raises ``UsageError`` if no trial has a value."""
         if self.best is None:
             raise UsageError(f"no trial has a {self.metric} yet ({self._summary()})")
         return self.best.config
@@ -51,7 +56,7 @@ class Result:
         return ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "no trials"
 
     def __repr__(self) -> str:
-        best = "no result" if self.best is None else f"best {self.metric} {self.best.value:.6g}"
+        best = f"best {self.metric} {value_in_words(self.best, self.max_steps)}" if self.best else "no result"
         return f"<Result {best}, {self._summary()}{', interrupted' if self.interrupted else ''}>"
 
 

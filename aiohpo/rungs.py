@@ -100,6 +100,11 @@ class Rungs:
         climb = self._trials.get(trial)
         return min((step for step in climb.to_steps if step != _END), default=None) if climb else None
 
+    def was_paused(self, trial: TrialId) -> bool:
+        """Whether a segment of it ever paused."""
+        climb = self._trials.get(trial)
+        return climb is not None and bool(climb.pauses)
+
     @property
     def promoted(self) -> int:
         """Promotions so far; a trial may be promoted several times."""

@@ -18,14 +18,17 @@ from typing import Any, Protocol
 import numpy as np
 
 from .activity import Activity, Span
-from .events import Ended, Seen, Started
+from .events import Ended, Seen, Started, TrialId
 from .records import TrialRecord
+from .rungs import Rungs
+from .standing import best_of, n_done
 from .trial import FINAL, Status
 from .view import View
 
 WINDOW = 60.0  # seconds over which rate and utilisation are averaged
 _FEWEST = 20  # trials that the rate is averaged over, however long they took
 HERE = ("alive", "suspect", "unknown")
+_TOLD_OF_BEST = ("id", "number", "status", "value", "step", "config", "worker")
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -80,8 +83,8 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerNow:
-    """One worker. ``trials`` are those it ended, ``utilisation`` is that of the last minute, ``running`` the trial that
-    it evaluates now, for ``seconds`` so far."""
+    """One worker. ``trials`` are those of which it ended a segment, ``utilisation`` is that of the last minute,
+    ``running`` the trial that it evaluates now, for ``seconds`` so far."""
 
     id: str
     status: str
@@ -103,7 +106,9 @@ class WorkerNow:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A search at one moment. ``curve`` are the improvements, (seconds since the first start, value)."""
+    """A search at one moment. ``done`` trials ended or got as far as they were meant to at first, ``rungs`` is
+    {step: trials that reached it}, ``promoted`` how often one was sent further, ``moved`` how often on another worker;
+    ``curve`` are the improvements, (seconds since the first start, value)."""
 
     time: float
     name: str
@@ -118,13 +123,18 @@ class Snapshot:
     curve: tuple[tuple[float, float], ...]
     workers: tuple[WorkerNow, ...]
     health: Health | None
+    done: int
+    rungs: Mapping[int, int]
+    promoted: int
+    moved: int
+    climb: str  # the three of them in words; empty where nothing pauses
 
     @property
     def remaining(self) -> float | None:
         """Seconds until the budget is met, at the present rate."""
         if self.total is None or self.rate <= 0:
             return None
-        return max(self.total - self.ended, 0) / self.rate
+        return max(self.total - self.done, 0) / self.rate
 
     @property
     def deserted(self) -> bool:
@@ -147,13 +157,21 @@ class Snapshot:
                 **{k: v for k, v in self.study.items() if k not in ("format", "space")},
                 "trials": self.total,
                 "ended": self.ended,
+                "done": self.done,
+                "rungs": [[step, n] for step, n in self.rungs.items()],
+                "promoted": self.promoted,
+                "moved": self.moved,
                 "running": self.counts.get("running", 0),
                 "counts": dict(self.counts),
                 "rate": self.rate,
                 "utilisation": self.utilisation,
                 "elapsed": self.elapsed,
                 "remaining": self.remaining,
-                "best": best and {name: getattr(best, name) for name in ("id", "number", "value", "config", "worker")},
+                "best": best
+                and {
+                    name: getattr(best, name)
+                    for name in ("id", "number", "status", "value", "step", "config", "worker")
+                },
                 "curve": [list(point) for point in self.curve],
             },
             "workers": [worker.as_dict() for worker in self.workers],
@@ -184,6 +202,8 @@ class Tally:
         self._source = source
         self._view = source.view
         self._activity = Activity()
+        self._rungs = Rungs(self._view.max_steps)
+        self._paused: set[TrialId] = set()
         self._work: dict[str, _Work] = {}
         self._first = math.inf
         self._last = -math.inf
@@ -198,6 +218,8 @@ class Tally:
 
     def take(self, events: Iterable[Seen]) -> None:
         """Account for new events."""
+        events = list(events)
+        self._rungs.take(events)
         for origin, seq, event in events:
             span = self._activity.take(origin, seq, event)
             if span is not None and type(event) is Ended and math.isfinite(span.began + event.seconds):
@@ -210,9 +232,12 @@ class Tally:
         end = span.began + event.seconds
         self._last = max(self._last, end)
         work.recent.append((span.began, end))
-        if event.how in ("finished", "stopped", "failed"):
+        if event.how in ("finished", "stopped", "failed", "paused"):
             work.trials += 1
-            self._ends.append(end)
+            if span.trial not in self._paused:  # what is done when it first pauses is not done again later
+                self._ends.append(end)
+            if event.how == "paused":
+                self._paused.add(span.trial)
         if event.how == "finished" and event.value is not None and math.isfinite(event.value):
             self._best_at.extend((end, event.value))
 
@@ -236,10 +261,15 @@ class Tally:
             rate=self._rate(now),
             utilisation=worked / present if present > 0 else None,
             elapsed=self._elapsed(now, workers),
-            best=None if view.best is None else view.record(view.best),
+            best=best_of(view),
             curve=self._improvements(),
             workers=workers,
             health=health,
+            done=n_done(view, self._rungs),
+            rungs=self._rungs.reached(),
+            promoted=self._rungs.promoted,
+            moved=self._rungs.moved[1],
+            climb=str(self._rungs),
         )
 
     def _counts(self, states: Mapping[str, str]) -> dict[str, int]:

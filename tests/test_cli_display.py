@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from run_directories import BEGAN, make_run
+from run_directories import BEGAN, make_climb, make_run
 
 from aiohpo.cli import display
 from aiohpo.cli.display import Live, Plain, Progress
@@ -27,6 +27,15 @@ def test_figures_come_from_the_journal(tmp_path: Path) -> None:
     progress = progress_of(make_run(tmp_path / "r", [3.0, "boom", 1.0]), time.time() - 10, frozenset(), 20)
     assert progress.as_text().startswith("3/20 trials, best loss 1, 0.")
     assert progress.as_text().endswith("2 of 2 workers")
+
+
+def test_rungs_and_promotions_are_seen_where_trials_pause(tmp_path: Path) -> None:
+    """How many are complete, how many got how far, who was promoted, and where the best value is from."""
+    progress = progress_of(make_climb(tmp_path / "r", [1, 3, 1]), time.time() - 10, frozenset(), 20)
+    assert progress.as_text().startswith(
+        "3/20 trials, 0 complete, rungs 1:3 3:1 9:0, 1 promoted (1 on another worker), "
+        "best accuracy 1.03 after 3 of 9 steps, 0."
+    )
 
 
 def test_what_goes_beyond_the_budget_is_no_progress(tmp_path: Path) -> None:

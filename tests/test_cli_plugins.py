@@ -28,7 +28,8 @@ def test_one_kind_can_be_asked_for(kind: str, capsys: pytest.CaptureFixture[str]
     """In the singular or in the plural."""
     assert invoke(["plugins", kind]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("schedulers:\n  fifo ")
+    assert out.startswith("schedulers:\n  ")
+    assert "\n  fifo " in out
     assert "searchers" not in out
 
 

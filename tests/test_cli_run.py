@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from run_directories import make_run
+from run_directories import make_climb, make_run
 
 from aiohpo.cli import invoke
-from aiohpo.cli.run import Options, _Notices
+from aiohpo.cli.run import Options, _already, _Notices
+from aiohpo.cli.target import load_study
 from aiohpo.evaluate.reimport import MAIN
+from aiohpo.inspect import open_run
 from aiohpo.launcher import Exit
 
 STUDY = """
@@ -84,6 +86,27 @@ def test_a_met_budget_without_a_success_exits_with_1(capsys: pytest.CaptureFixtu
     make_run(Path("runs/train"), ["boom"], goal=1)
     assert invoke(["run", "train.py", "--trials", "1"]) == 1
     assert "the last error: boom" in capsys.readouterr().err
+
+
+CLIMB = """
+import sys
+sys.path.insert(0, {tests!r})
+import aiohpo
+from run_directories import SPACE
+study = aiohpo.Study(lambda trial: 1.0, SPACE, metric="accuracy", mode="max", max_steps=9, scheduler="asha:eta=3")
+"""
+
+
+@pytest.mark.parametrize(("tops", "left"), [([1, 1, 3], False), ([1, 1, 1], True), ([3, 3, 3], True)])
+def test_a_met_budget_is_not_the_end_while_trials_may_be_promoted(tops: list[int], left: bool) -> None:
+    """The study's scheduler is asked whether it would go on with any of those that pause."""
+    make_climb(Path("run"), tops)
+    Path("climb.py").write_text(CLIMB.format(tests=str(Path(__file__).parent)))
+    before = open_run(Path("run"))
+    reason = _already(before, load_study("climb.py"), 3, None)
+    assert (reason is None) == left
+    assert left or "its budget of 3 is met: nothing to do" in reason
+    assert _already(before, load_study("climb.py"), 4, None) is None
 
 
 @pytest.mark.parametrize(

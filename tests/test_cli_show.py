@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from run_directories import config, make_run
+from run_directories import config, make_climb, make_run
 
 from aiohpo.cli import invoke
 
@@ -59,7 +59,7 @@ def test_show_as_json_has_the_documented_form(tmp_path: Path, capsys: pytest.Cap
 def test_show_counts_what_is_beyond_the_budget_as_surplus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Results behind the budget's line are kept, marked, and not counted as ended."""
     assert invoke(["show", str(make_run(tmp_path / "r", [2.0, 1.0, 0.5], goal=2))]) == 0
-    assert "2 of 2 trials ended (2 finished, 1 surplus)" in capsys.readouterr().out
+    assert "2 of 2 trials done (2 finished, 1 surplus)" in capsys.readouterr().out
 
 
 def test_show_prints_a_row_for_each_trial(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +97,7 @@ def test_show_failed_prints_errors(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_show_of_an_empty_run_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A directory in which nothing ran yet is shown without a table of trials."""
     assert invoke(["show", str(make_run(tmp_path / "r", []))]) == 0
-    assert "0 trials ended (no trials yet)" in capsys.readouterr().out
+    assert "0 trials done (no trials yet)" in capsys.readouterr().out
 
 
 def test_show_reports_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,3 +111,21 @@ def test_show_reports_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     assert f"damaged: {journal} at byte " in out
     assert "finished" in out
+
+
+def test_without_a_complete_trial_the_best_of_the_farthest_is_shown(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the step that its value is from; the headline says how far trials got."""
+    directory = str(make_climb(tmp_path / "r", [1, 3, 1]))
+    assert invoke(["best", directory]) == 0
+    assert capsys.readouterr().out.startswith("best accuracy 1.03 after 3 of 9 steps (trial 1 of ")
+    assert invoke(["best", directory, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["status"] == "paused"
+    assert invoke(["show", directory]) == 0
+    out = capsys.readouterr().out
+    assert "3 trials done (3 paused)\nbest accuracy 1.03 after 3 of 9 steps\nrungs 1:3 3:1 9:0, 1 promoted" in out
+    assert "1.03 *" in out
+    assert invoke(["show", directory, "--json"]) == 0
+    study = json.loads(capsys.readouterr().out)["study"]
+    assert (study["ended"], study["done"], study["rungs"]) == (0, 3, [[1, 3], [3, 1], [9, 0]])

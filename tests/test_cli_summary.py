@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from run_directories import make_run
+from run_directories import make_climb, make_run
 
 from aiohpo.cli.summary import interrupted, summarise
 
@@ -41,3 +41,18 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, capsys: pytest.Cap
     err = capsys.readouterr().err
     assert "stopped after 1 trials, best loss 3; nothing that was reported is lost" in err
     assert "to go on: aiohpo run train.py" in err
+
+
+def test_paused_trials_count_and_the_best_of_them_is_a_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a complete trial the exit code is still that of success; the next command doubles what was done."""
+    directory = make_climb(tmp_path / "r", [1, 3, 1])
+    assert summarise(directory, "train.py", False, before=0, seconds=4.0) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("3 trials in 4 s: 3 paused\nrungs 1:3 3:1 9:0, 1 promoted (1 on another worker)\n")
+    assert "best accuracy 1.03 after 3 of 9 steps (trial 1 of " in out
+    assert "--trials 6 " in out
+    assert (directory / "plot.png").exists()
+    interrupted(directory, "aiohpo run train.py")
+    assert "stopped after 3 trials, best accuracy 1.03 after 3 of 9 steps; nothing" in capsys.readouterr().err

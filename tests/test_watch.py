@@ -235,6 +235,25 @@ def test_who_only_queued_trials_is_no_worker(told: Told) -> None:
     assert (worker.id, worker.host, worker.utilisation) == ("silent", None, None)
 
 
+def test_paused_trials_are_done_and_their_climb_is_told(told: Told) -> None:
+    """A trial is done when it first pauses, and once; who went on with it where is counted."""
+    told.start("a", NOW - 20, 0)
+    told.start("b", NOW - 20, 1)
+    told.add("a", Goal, 4)
+    seq = told.add("a", Proposed, NOW - 18, (0.5,), 0, 1)
+    told.add("a", Reported, seq, 0, 1, 0.5)
+    told.add("a", Ended, seq, 0, "paused", 1, None, 1.0)
+    told.add("b", Claimed, NOW - 10, ("a", seq), 1, 3)
+    tally = Tally(told)
+    now = tally.look(NOW)
+    assert (now.done, now.ended, now.promoted, now.moved, dict(now.rungs)) == (1, 0, 1, 1, {1: 1, 3: 0})
+    assert now.climb == "rungs 1:1 3:0, 1 promoted (1 on another worker)"
+    assert (now.best.value, now.best.step) == (0.5, 1)
+    told.add("b", Ended, ("a", seq), 1, "paused", 3, None, 2.0)
+    later = tally.look(NOW)
+    assert (later.done, later.rate) == (1, now.rate)
+
+
 def test_the_json_form_is_documented(told: Told) -> None:
     """Keys that show has as well, and the mesh."""
     told.start("a", NOW - 10, 0)
@@ -245,7 +264,8 @@ def test_the_json_form_is_documented(told: Told) -> None:
     assert set(plain) == {"time", "study", "workers", "mesh"}
     study = plain["study"]
     assert (study["trials"], study["ended"], study["running"], study["seed"]) == (9, 1, 1, 3)
-    assert study["best"] == {"id": "a-3", "number": 0, "value": 0.5, "config": {"x": 0.5}, "worker": "a"}
+    assert study["best"].pop("status") == "finished"
+    assert study["best"] == {"id": "a-3", "number": 0, "value": 0.5, "step": 0, "config": {"x": 0.5}, "worker": "a"}
     assert study["curve"] == [[3.0, 0.5]]
     assert plain["workers"][0]["running"] == {"id": "a-5", "number": 1, "config": {"x": 0.25}, "step": 0}
     assert plain["mesh"]["round_trip"] == 0.002

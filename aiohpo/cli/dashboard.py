@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from ..standing import value_in_words
 from ..watch import HERE, Health, Snapshot, WorkerNow, sparkline
 from .common import describe_seconds
 from .show import brief, in_words
@@ -40,10 +41,8 @@ def printable(text: str) -> str:
 def as_line(now: Snapshot) -> str:
     """All of it in one line, for logs."""
     of = "" if now.total is None else f"/{now.total}"
-    best = (
-        "no result yet" if now.best is None else f"best {_metric(now)} {now.best.value:.5g} (trial {now.best.number})"
-    )
-    parts = [f"{now.ended}{of} trials", best, f"{now.rate:.3g}/s"]
+    best = "no result yet" if now.best is None else f"best {_metric(now)} {_worth(now, 5)} (trial {now.best.number})"
+    parts = [f"{now.done}{of} trials", *([now.climb] if now.climb else []), best, f"{now.rate:.3g}/s"]
     if now.utilisation is not None:
         parts.append(f"{now.utilisation:.0%} busy")
     parts.append(f"workers: {in_words(now.states()) if now.workers else 'none yet'}")
@@ -78,6 +77,10 @@ def _metric(now: Snapshot) -> str:
     return printable(str(now.study.get("metric", "value")))
 
 
+def _worth(now: Snapshot, digits: int = 6) -> str:
+    return value_in_words(now.best, now.study.get("max_steps"), digits)
+
+
 def _head(now: Snapshot, width: int) -> list[RenderableType]:
     study = now.study
     aim = "maximise" if study.get("mode") == "max" else "minimise"
@@ -97,8 +100,9 @@ def _head(now: Snapshot, width: int) -> list[RenderableType]:
         lines.append(_line("no result yet"))
     else:
         config = escape(_config(now.best.config))
-        value = f"{now.best.value:.6g}"
-        lines.append(_line(f"best {escape(_metric(now))} [bold]{value}[/] (trial {now.best.number})  {config}"))
+        lines.append(_line(f"best {escape(_metric(now))} [bold]{_worth(now)}[/] (trial {now.best.number})  {config}"))
+    if now.climb:
+        lines.append(_line(f"[cyan]{now.climb}[/]"))
     if now.curve:
         text = f"{now.curve[0][1]:.4g} → {now.curve[-1][1]:.4g} in {describe_seconds(now.elapsed)}"
         bars = sparkline(now.curve, now.elapsed, max(min(width - len(text) - 3, 100), 8))
@@ -109,13 +113,13 @@ def _head(now: Snapshot, width: int) -> list[RenderableType]:
 def _progress(now: Snapshot) -> str:
     rate = f"{now.rate:.3g}/s" if now.rate >= 0.1 or now.rate == 0 else f"{now.rate * 60:.3g}/min"
     if now.total is None:
-        return f"[bold]{now.ended}[/] trials  {rate}"
-    part = min(now.ended / now.total, 1.0) if now.total else 1.0
+        return f"[bold]{now.done}[/] trials  {rate}"
+    part = min(now.done / now.total, 1.0) if now.total else 1.0
     done = round(part * _BAR)
     left = now.remaining
-    rest = f", {describe_seconds(left)} left" if left and now.ended else ""
+    rest = f", {describe_seconds(left)} left" if left and now.done else ""
     return (
-        f"[bold]{now.ended}[/] of {now.total} trials  [green]{'━' * done}[/][dim]{'━' * (_BAR - done)}[/] {part:.0%}  "
+        f"[bold]{now.done}[/] of {now.total} trials  [green]{'━' * done}[/][dim]{'━' * (_BAR - done)}[/] {part:.0%}  "
         f"{rate}{rest}"
     )
 

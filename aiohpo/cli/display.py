@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from ..activity import Activity
+from ..rungs import Rungs
+from ..standing import best_in_words, climb_in_words, n_done
 
 if TYPE_CHECKING:
     from ..events import Seen
@@ -34,7 +36,11 @@ class Progress:
     before: int = 0
     alive: int = 0
     alive_seconds: float = 0.0  # summed over workers: one that died is not idle
+    rungs: Rungs = field(init=False)
     _looked: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.rungs = Rungs(self.view.max_steps)
 
     def look(self, alive: int, events: Iterable[Seen]) -> None:
         """Account for what happened since the last look."""
@@ -45,6 +51,8 @@ class Progress:
 
     def take(self, events: Iterable[Seen]) -> None:
         """Account for new events."""
+        events = list(events)
+        self.rungs.take(events)
         for origin, seq, event in events:
             span = self.activity.take(origin, seq, event)
             if span is not None and span.seconds is not None and self._ours(origin):
@@ -57,17 +65,12 @@ class Progress:
     @property
     def done(self) -> int:
         """Trials of the budget; what goes beyond it is surplus, not progress."""
-        ended = self.view.n_ended
-        return ended if self.total is None else min(ended, self.total)
-
-    @property
-    def best(self) -> str:
-        view = self.view
-        return "–" if view.best is None else f"{view.record(view.best, 0).value:.5g}"
+        done = n_done(self.view, self.rungs)
+        return done if self.total is None else min(done, self.total)
 
     @property
     def rate(self) -> float:
-        """Trials ended per second of this launch."""
+        """Trials done per second of this launch."""
         return (self.done - self.before) / max(time.time() - self.began, 1e-9)
 
     @property
@@ -83,8 +86,9 @@ class Progress:
     def as_text(self) -> str:
         """All of it in one line."""
         of = "" if self.total is None else f"/{self.total}"
+        climb = climb_in_words(self.view, self.rungs)
         return (
-            f"{self.done}{of} trials, best {self.view.metric} {self.best}, {self.rate:.3g}/s, "
+            f"{self.done}{of} trials, {climb}{climb and ', '}{best_in_words(self.view)}, {self.rate:.3g}/s, "
             f"{self.utilisation:.0%} busy, {self.alive} of {self.size} workers"
         )
 
@@ -106,37 +110,33 @@ class Live:
     def __init__(self) -> None:
         from rich.console import Console
 
-        from ..progress import progress_bar
+        from ..progress import Bar
 
-        self._console = Console(stderr=True)
-        self._bar = progress_bar(self._console)
-        self._task = self._bar.add_task("search", total=None, rate="", best="starting", busy="")
+        self._bar = Bar(Console(stderr=True), None)
 
     def __enter__(self) -> Live:
-        self._bar.start()
+        self._bar.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._bar.__exit__(kind, error, trace)
 
     def update(self, progress: Progress) -> None:
-        from rich.markup import escape
-
         alive, size = progress.alive, progress.size
         workers = f"{alive} workers" if alive == size else f"[yellow]{alive} of {size} workers[/]"
         self._bar.update(
-            self._task,
-            total=progress.total,
-            completed=progress.done,
-            best=f"best {escape(progress.view.metric)} {progress.best}",
-            rate=f"{progress.rate:.3g}/s",
-            busy=f"{progress.utilisation:.0%} busy, {workers}",
+            progress.done,
+            progress.total,
+            best_in_words(progress.view),
+            progress.rate,
+            f"{progress.utilisation:.0%} busy, {workers}",
+            climb_in_words(progress.view, progress.rungs),
         )
 
     def say(self, text: str) -> None:
-        self._bar.console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        self._bar.say(text)
 
 
 class Plain:

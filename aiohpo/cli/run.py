@@ -134,10 +134,10 @@ def run(
     for damage in before.loaded.damage:
         click.echo(f"damaged: {damage}", err=True)
     goal = before.view.goal[1] if before.view.goal else None
-    done = _already(before, trials or goal, target_value)
+    done = _already(before, study, trials or goal, target_value)
     if done:
         click.echo(done, err=True)
-        return summarise(study.directory, target, json_, before=before.n_ended)
+        return summarise(study.directory, target, json_, before=before.n_done)
     if trials is None and goal is not None:
         click.echo(f"no --trials was given: the budget is still the {goal} of an earlier run", err=True)
     elif trials is None and time is None and target_value is None:
@@ -145,23 +145,41 @@ def run(
             "neither --trials nor --time nor --target: searching until Ctrl-C, or until the searcher has no more",
             err=True,
         )
-    if before.n_ended:
-        click.echo(f"{study.directory} has {before.n_ended} trials already: going on from there", err=True)
-    return _search(study, options, trials or goal, before.n_ended, json_, ctx.obj.again())
+    if before.n_done:
+        click.echo(f"{study.directory} has {before.n_done} trials already: going on from there", err=True)
+    return _search(study, options, trials or goal, before.n_done, json_, ctx.obj.again())
 
 
-def _already(run: Run, trials: int | None, target: float | None) -> str | None:
+def _already(run: Run, study: Study, trials: int | None, target: float | None) -> str | None:
     """Why there is nothing to do; None if there is."""
     view = run.view
-    if trials is not None and run.n_ended >= trials:
+    if trials is not None and run.n_done >= trials and not _to_promote(run, study):
         return (
-            f"{run.path} has {run.n_ended} trials already, and its budget of {trials} is met: nothing to do "
+            f"{run.path} has {run.n_done} trials already, and its budget of {trials} is met: nothing to do "
             f"(for more: --trials {2 * trials})"
         )
     best = None if view.best is None else view.record(view.best, 0).value
     if target is not None and best is not None and view.sign * (best - target) <= 0:
         return f"{run.path} has reached {view.metric} {best:.6g} already, and --target {target:g} is met: nothing to do"
     return None
+
+
+def _to_promote(run: Run, study: Study) -> bool:
+    """Whether the scheduler would go on with a trial that pauses, if there was nobody else."""
+    import copy
+
+    import numpy as np
+
+    from ..eligible import Eligible
+    from ..interfaces import Identity, Resume
+    from ..registry import create
+
+    if not run.view.paused:
+        return False
+    scheduler = copy.deepcopy(create("schedulers", study.scheduler))
+    scheduler.setup(study.max_steps, study.seed, Identity("check", 0, 1))
+    nobody_else = Eligible(run.view, None, lambda _: False)
+    return isinstance(scheduler.next(run.view, nobody_else, np.random.default_rng(0)), Resume)
 
 
 def _search(study: Study, options: Options, total: int | None, before: int, json_: bool, again: str) -> int:

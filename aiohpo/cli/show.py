@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..standing import best_in_words, best_of, value_in_words
 from .common import DONE, UNSUCCESSFUL, as_json, command, describe_seconds, open_directory, print_json, run_directory
 
 if TYPE_CHECKING:
@@ -23,12 +24,13 @@ if TYPE_CHECKING:
 @run_directory
 @as_json
 def best(directory: Path, json_: bool) -> int:
-    """Print the best configuration found in DIR.
+    """Print the best configuration found in DIR: that of the best complete trial, or, while there is none, of the best
+    of those that got farthest.
 
-    The exit code is 1 if no trial has succeeded (yet).
+    The exit code is 1 if no trial has a value (yet).
     """
     run = open_directory(directory)
-    found = None if run.view.best is None else run.view.record(run.view.best)
+    found = best_of(run.view)
     if json_:
         print_json(None if found is None else found.as_dict())
     elif found is None:
@@ -83,7 +85,8 @@ def show(directory: Path, failed: bool, sort: str, limit: int, json_: bool) -> i
 def describe_best(run: Run, record: TrialRecord) -> str:
     """The best trial in words: its value, and one line per parameter."""
     took = "" if not record.seconds else f" in {describe_seconds(record.seconds)}"
-    lines = [f"best {run.view.metric} {record.value:.6g} (trial {record.number} of {directory_name(run)}{took})"]
+    worth = value_in_words(record, run.view.max_steps)
+    lines = [f"best {run.view.metric} {worth} (trial {record.number} of {directory_name(run)}{took})"]
     width = max((len(name) for name in record.config), default=0)
     lines += [f"  {name:<{width}}  {value!r}" for name, value in record.config.items()]
     others = {name: value for name, value in record.metrics.items() if name != run.view.metric}
@@ -124,11 +127,12 @@ def _headline(run: Run, records: list[TrialRecord]) -> str:
     study, view = run.study, run.view
     goal = "" if view.goal is None or view.goal[1] is None else f" of {view.goal[1]}"
     aim = "minimise" if view.mode == "min" else "maximise"
-    best = "" if view.best is None else f"\nbest {view.metric} {view.record(view.best).value:.6g}"
+    best = "" if view.leader() is None else f"\n{best_in_words(view, 6)}"
+    climb = str(run.rungs())
     return (
         f"{directory_name(run)}: {aim} {view.metric} over {len(view.space)} parameters, "
         f"searcher {study['searcher']}, scheduler {study['scheduler']}, seed {study['seed']}\n"
-        f"{run.n_ended}{goal} trials ended ({in_words(count(records))}){best}"
+        f"{run.n_done}{goal} trials done ({in_words(count(records))}){best}{climb and chr(10)}{climb}"
     )
 
 
@@ -154,7 +158,8 @@ def _workers(run: Run, records: list[TrialRecord]) -> Table:
 
 def _trials(run: Run, records: list[TrialRecord]) -> Table:
     table = _table("number", "status", run.view.metric, "configuration", "step", "time", "worker")
-    best = None if run.view.best is None else run.view.record(run.view.best, 0).id
+    leader = best_of(run.view, 0)
+    best = leader and leader.id
     for record in records:
         value = "" if record.value is None else f"{record.value:.6g}"
         table.add_row(

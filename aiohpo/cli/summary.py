@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..standing import best_in_words, best_of
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json
 from .show import count, describe_best, in_words, nothing_yet
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 def interrupted(directory: Path, again: str) -> int:
     """Say what there is after a Ctrl-C, and how to go on; return the exit code."""
     run = open_directory(directory)
-    best = "" if run.view.best is None else f", best {run.view.metric} {run.view.record(run.view.best, 0).value:.6g}"
-    click.echo(f"stopped after {run.n_ended} trials{best}; nothing that was reported is lost", err=True)
+    best = "" if run.view.leader() is None else f", {best_in_words(run.view, 6)}"
+    click.echo(f"stopped after {run.n_done} trials{best}; nothing that was reported is lost", err=True)
     click.echo(f"to go on: {again}", err=True)
     return INTERRUPTED
 
@@ -33,7 +34,7 @@ def summarise(
     the search is not over.
     """
     run = open_directory(directory)
-    best = None if run.view.best is None else run.view.record(run.view.best)
+    best = best_of(run.view)
     counts = count(list(run.records()))
     plot = _draw(run)
     if json_:
@@ -42,6 +43,8 @@ def summarise(
                 "directory": str(directory),
                 "best": None if best is None else best.as_dict(),
                 "ended": run.n_ended,
+                "done": run.n_done,
+                "rungs": [[step, n] for step, n in run.rungs().reached().items()],
                 "counts": counts,
                 "seconds": seconds,
                 "plot": None if plot is None else str(plot),
@@ -51,14 +54,17 @@ def summarise(
     if best is None:
         click.echo(nothing_yet(run), err=True)
         return UNSUCCESSFUL
-    new = run.n_ended - before
+    new = run.n_done - before
     took = f" ({new} of them now, in {describe_seconds(seconds)})" if before else f" in {describe_seconds(seconds)}"
-    click.echo(f"{run.n_ended} trials{took if new else ''}: {in_words(counts)}")
+    click.echo(f"{run.n_done} trials{took if new else ''}: {in_words(counts)}")
+    climb = str(run.rungs())
+    if climb:
+        click.echo(climb)
     click.echo(describe_best(run, best))
     if plot is not None:
         click.echo(f"plot: {plot}")
     where, stem = shlex.quote(str(directory)), directory.name
-    more = f"aiohpo run {shlex.quote(target)} --dir {where} --trials {2 * run.n_ended}"
+    more = f"aiohpo run {shlex.quote(target)} --dir {where} --trials {2 * run.n_done}"
     click.echo(
         "next:\n"
         f"  aiohpo show {where} --sort value\n"
@@ -73,7 +79,7 @@ def _draw(run: Run) -> Path | None:
     """Save the overview beside the journal; None where it cannot be drawn."""
     from importlib.util import find_spec
 
-    if find_spec("matplotlib") is None or run.view.best is None:
+    if find_spec("matplotlib") is None or run.view.leader() is None:
         return None
     from ..plots import save
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..interfaces import UsageError
-from .style import ORANGE, RED, by_progress, cut, is_complete, rungs_of, spans_magnitudes
+from .style import ORANGE, RED, by_progress, cut, is_complete, spans_magnitudes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
     leader = run.view.leader()
     best = None if leader is None else run.view.record(leader, 0).id
     shown = [r for r in records if r.id in curves]
-    rungs = [step for step in rungs_of(run).steps if step <= max(r.step for r in shown)]
+    rungs = [step for step in run.rungs().steps if step <= max(r.step for r in shown)]
     faint = max(0.12, min(0.9, _CLEAR / len(shown)))
     for word, colour, group in by_progress(run, shown, rungs):
         lines = [curves[r.id] for r in group if r.id != best]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..parameters import Float, Int
-from .style import BLUE, GREY, ORANGE, by_progress, choices, edge_of, is_complete, judged, rungs_of, short
+from .style import BLUE, GREY, ORANGE, by_progress, choices, edge_of, is_complete, judged, short
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -42,7 +42,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
     paths = {r.id: np.column_stack([x, line]) for r, line in zip(done, lines, strict=True)}
     leader = run.view.leader()
     first = done[-1].id if leader is None else run.view.record(leader, 0).id
-    rungs = rungs_of(run).steps
+    rungs = run.rungs().steps
     if any(not is_complete(run, r) for r in done):
         groups = by_progress(run, done, rungs)
         title = f"{len(done)} configurations: the darker, the farther they were trained"

@@ -14,7 +14,7 @@ import numpy as np
 from ..events import parse_trial
 from ..interfaces import UsageError
 from ..rungs import Rungs
-from .style import BLUE, GREY, ORANGE, RED, cut, is_complete, rungs_of
+from .style import BLUE, GREY, ORANGE, RED, cut, is_complete
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,7 @@ _SPREAD = 0.16
 
 def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
     """One column for each first rung. Raises ``UsageError`` if no trial was ever paused or stopped at one."""
-    rungs = rungs_of(run)
+    rungs = run.rungs()
     steps = rungs.steps or _stops(run, records)
     if not steps:
         raise UsageError(

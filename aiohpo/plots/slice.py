@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..parameters import Float, Int
-from .style import by_progress, choices, cut, is_complete, judged, rungs_of, short
+from .style import by_progress, choices, cut, is_complete, judged, short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
     grid: Any = figure.subplots(rows, columns, squeeze=False, sharey=True)
     outside = cut(grid[0][0], np.array([r.value for r in done], dtype=float), run.view.sign)
     given_up = any(not is_complete(run, r) for r in done)
-    groups = by_progress(run, done, rungs_of(run).steps) if given_up else [("", None, done)]
+    groups = by_progress(run, done, run.rungs().steps) if given_up else [("", None, done)]
     late = {"c": [r.number for r in done], "cmap": "viridis", "vmin": 0, "vmax": max(r.number for r in done)}
     for axes in grid.flat[len(names) :]:
         axes.set_visible(False)

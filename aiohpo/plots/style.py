@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..interfaces import UsageError
-from ..rungs import Rungs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -44,14 +43,6 @@ def is_complete(run: Run, record: TrialRecord) -> bool:
     if record.status == "surplus":
         return not 0 < record.step < (run.view.max_steps or 0)
     return record.status == "finished"
-
-
-def rungs_of(run: Run) -> Rungs:
-    """The rungs of a run."""
-    rungs = Rungs(run.view.max_steps)
-    for origin in run.log.origins:
-        rungs.take(run.log.events(origin))
-    return rungs
 
 
 def shades(n: int) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..activity import Span, spans
 from ..interfaces import UsageError
-from .style import BLUE, GREEN, GREY, ORANGE, RED, rungs_of, shades
+from .style import BLUE, GREEN, GREY, ORANGE, RED, shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -83,7 +83,7 @@ def draw_on(axes: Axes, run: Run) -> None:
 
 def _legend(run: Run) -> tuple[Callable[[Span], str], dict[str, Any]]:
     """What to call a segment, and the colours of these names in the order of the legend."""
-    steps = rungs_of(run).steps
+    steps = run.rungs().steps
     if not steps:
         return lambda bar: "unfinished" if bar.how == "open" else bar.how, _COLOURS
     words = {step: f"to step {step}" for step in steps}
