@@ -22,6 +22,7 @@ from .evaluate import ImportedInChild, Objective, Source, in_child
 from .evaluate.metrics import as_finite, as_metrics
 from .evaluate.reimport import describe
 from .events import EXTERNAL, QUEUED
+from .fold import Mode
 from .interfaces import Config, Identity, LaunchedTransport, UsageError
 from .journal import read_journal, writer_is_gone
 from .log import Log
@@ -31,7 +32,7 @@ from .records import TrialRecord
 from .registry import create
 from .result import Result
 from .space import Space
-from .view import Mode, View
+from .view import View
 from .worker import PeerWorker
 
 if TYPE_CHECKING:

@@ -1,0 +1,310 @@
+"""Folding events into columns: every event moves the view from one state to the next.
+
+What is kept is arranged so that the order of arrival cannot matter: facts are sets, values of which only the maximum
+or minimum counts, and events about a trial whose proposal has not arrived wait for it.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from typing import Literal
+
+from .events import (
+    EXTERNAL,
+    QUEUED,
+    Claimed,
+    Ended,
+    Event,
+    Goal,
+    Left,
+    Lost,
+    Over,
+    Predicted,
+    Proposed,
+    Reported,
+    Saved,
+    Started,
+    TrialEvent,
+    TrialId,
+    trial_of,
+)
+from .observed import Observed
+from .records import Details, WorkerInfo
+from .space import Space
+from .trial import CLAIMABLE, FINAL, Claim, Facts, Stamp, Status, settle
+
+Mode = Literal["min", "max"]
+_NAN = float("nan")
+_RUNNING = int(Status.RUNNING)
+_FINISHED = int(Status.FINISHED)
+
+
+class Folded(Observed):
+    """The columns and what is beside them; :meth:`apply` is the only way in."""
+
+    def __init__(self, space: Space, metric: str, mode: Mode, max_steps: int | None = None) -> None:
+        super().__init__(space, 1.0 if mode == "min" else -1.0, max_steps)
+        self.metric = metric
+        self.mode = mode
+        self.workers: dict[str, WorkerInfo] = {}
+        self.over: Stamp = (0, "")
+        self.goal: tuple[Stamp, int | None] | None = None
+        self.waiting: set[int] = set()  # queued or lost: anybody may begin them or go on
+        self.paused: set[int] = set()
+        self.best: int | None = None
+        self.counts = [0] * len(Status)
+        self.n_external = 0
+        self.n_results = 0  # endings that arrived here; only ever grows
+        self._external: set[int] = set()
+        self._queued: set[int] = set()
+        self._details: dict[int, Details] = {}
+        self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
+        self._touched = array("i")
+
+    def apply(self, origin: str, seq: int, event: Event) -> int | None:
+        """Take one event; return the row of the trial it concerns, or None.
+
+        Events of one origin must come in order (a gap is allowed and stays a gap); a repeated one is ignored.
+        """
+        worker = self.workers.get(origin)
+        if worker is None:
+            worker = self.workers[origin] = WorkerInfo(len(self._names), origin, array("i"))
+            self._names.append(origin)
+        known = worker.trials
+        at = seq - 1
+        if at < len(known):
+            if known[at] != -2:
+                return None
+        else:
+            while at > len(known):
+                known.append(-2)  # a gap in a damaged journal
+            known.append(-1)
+        if known[at] == -2:
+            known[at] = -1
+        self.version += 1
+        if isinstance(event, Proposed):
+            if len(event.values) != self.space.dim or not self.space.check_row(event.values):
+                return None  # not of this space: the proposal of a broken or malicious peer
+            known[at] = row = self._propose(worker.index, seq, event)
+            for stamp, early in self._early.pop((origin, seq), ()):
+                self._about(row, stamp, early)
+            return row
+        if isinstance(event, Started):
+            worker.started = event
+        elif isinstance(event, Left):
+            worker.left = event
+        elif isinstance(event, Over):
+            self.over = max(self.over, (event.lamport, origin))
+        elif isinstance(event, Goal):
+            stamp = (event.lamport, origin)
+            if self.goal is None or stamp > self.goal[0]:
+                self.goal = stamp, event.trials
+        else:
+            return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)
+        return None
+
+    def _propose(self, index: int, seq: int, event: Proposed) -> int:
+        row = len(self._lamport)
+        self._lamport.append(event.lamport)
+        self._origin.append(index)
+        self._seq.append(seq)
+        self._value.append(_NAN)
+        self._step.append(0)
+        self._to_step.append(event.to_step or 0)
+        self._started.append(event.time)
+        self._seconds.append(_NAN)
+        self._ended_after.append(0)
+        self._rows.extend([_NAN if v is None else v for v in event.values])
+        status = Status.QUEUED if event.source == QUEUED else Status.RUNNING
+        if event.source == EXTERNAL:
+            self._external.add(row)
+        elif event.source == QUEUED:
+            self._queued.add(row)
+        self._status.append(status)
+        self._count(status, row, 1)
+        if event.bracket or event.parent is not None:
+            details = self._detail(row)
+            details.bracket, details.parent = event.bracket, event.parent
+            if event.parent is not None:
+                parent = event.parent
+                details.checkpoints[parent.step] = (-1, parent.digest, parent.size, parent.worker)
+        self._touched.append(row)
+        return row
+
+    def _about_trial(self, trial: TrialId, stamp: Stamp, event: TrialEvent) -> int | None:
+        row = self.row(trial)
+        if row is None:
+            self._early.setdefault(trial, []).append((stamp, event))
+            return None
+        self._about(row, stamp, event)
+        return row
+
+    def _about(self, row: int, stamp: Stamp, event: TrialEvent) -> None:
+        self._touched.append(row)
+        self._cache = self._curves = None
+        if type(event) is Ended:
+            self._end(row, stamp, event)
+        elif isinstance(event, Reported):
+            self._report(row, stamp, event)
+        elif isinstance(event, Claimed):
+            facts = self._facts(row)
+            facts.claim(event.attempt, Claim(stamp, event.to_step or 0, event.restart, event.bracket))
+            self._to_step[row] = facts.to_step
+            if row in self._queued and 0 in facts.claims:
+                self._detail(row).bracket = facts.claims[0].bracket
+            self._resettle(row)
+        elif isinstance(event, Lost):
+            self._facts(row).lost.add(event.attempt)
+            self._resettle(row)
+        elif isinstance(event, Saved):
+            saved = self._detail(row).checkpoints
+            found = (event.attempt, event.digest, event.size, stamp[1])
+            saved[event.step] = max(found, saved.get(event.step, found))
+        elif isinstance(event, Predicted):
+            predictions = self._detail(row).predictions
+            for name, digest in event.digests.items():
+                predictions[name] = max((stamp, digest), predictions.get(name, ((-1, ""), "")))
+
+    def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
+        self.n_results += 1
+        details = self._details.get(row)
+        simple = (
+            event.how == "finished"
+            and self._status[row] == _RUNNING
+            and event.attempt == 0
+            and (details is None or details.facts is None)
+            and stamp[1] == self._names[self._origin[row]]
+            and 0 <= stamp[0] - self._lamport[row] < 1 << 32
+        )
+        if simple:  # the owner's own result, nothing else known: no need for the whole set of facts
+            self._ended_after[row] = stamp[0] - self._lamport[row]
+            self._take_result(row, event)
+            self._set_status(row, Status.FINISHED)
+            if self._value[row] == self._value[row]:
+                self._newly_done.append(row)
+            return
+        self._done = None
+        facts = self._facts(row)
+        facts.end(event, stamp)
+        self._step[row] = max(event.step, self._step[row])
+        if facts.result is not None:
+            self._take_result(row, facts.result[1])
+        self._seconds[row] = facts.seconds
+        self._resettle(row)
+
+    def _take_result(self, row: int, event: Ended) -> None:
+        # Our own evaluators see to it that the metric is finite; another peer's infinity must not be best for ever.
+        value = event.value if event.value is not None and math.isfinite(event.value) else None
+        self._value[row] = _NAN if value is None else value
+        self._step[row] = max(event.step, self._step[row])
+        self._seconds[row] = event.seconds
+        if event.extra or event.error or row in self._details:
+            details = self._detail(row)
+            details.extra, details.error, details.detail = event.extra, event.error, event.detail
+        if row == self.best:
+            self._find_best()
+        elif event.how == "finished" and value is not None:
+            self._challenge(row)
+
+    def _report(self, row: int, stamp: Stamp, event: Reported) -> None:
+        details = self._detail(row)
+        if event.value is not None and math.isfinite(event.value):
+            self._note(row, details.curve, event.step, event.attempt, event.value)
+        self._step[row] = max(event.step, self._step[row])
+        at = event.step, stamp
+        if Status(self._status[row]) not in FINAL and (details.extra_at is None or at > details.extra_at):
+            details.extra, details.extra_at = event.extra, at
+
+    def _note(self, row: int, curve: dict[int, int], step: int, attempt: int, value: float) -> None:
+        """Keep a reported value. A step may be reported again: by a restart, whose values decide nothing any more,
+        so the first attempt's stands; or within an attempt by both sides of a race, of which the worse stands."""
+        at = curve.get(step)
+        if at is None:
+            curve[step] = len(self._report_row)
+            self._report_row.append(row)
+            self._report_step.append(step)
+            self._report_attempt.append(attempt)
+            self._report_value.append(value)
+        elif attempt < self._report_attempt[at]:
+            self._report_attempt[at], self._report_value[at] = attempt, value
+        elif attempt == self._report_attempt[at] and self.sign * (value - self._report_value[at]) > 0:
+            self._report_value[at] = value
+
+    def _challenge(self, row: int) -> None:
+        if self.best is None or self.rank(row) < self.rank(self.best):
+            self.best = row
+
+    def rank(self, row: int) -> tuple[float, int, str]:
+        """What complete trials are compared by: the smaller, the better."""
+        return self.sign * self._value[row], self._lamport[row], self._names[self._origin[row]]
+
+    def _find_best(self) -> None:
+        self.best = None
+        for row, status in enumerate(self._status):
+            if status == _FINISHED and self._value[row] == self._value[row]:
+                self._challenge(row)
+
+    def _detail(self, row: int) -> Details:
+        found = self._details.get(row)
+        if found is None:
+            found = self._details[row] = Details()
+        return found
+
+    def _facts(self, row: int) -> Facts:
+        """The trial's facts, built from the columns the first time they are needed."""
+        details = self._detail(row)
+        if details.facts is None:
+            facts = details.facts = Facts()
+            name = self._names[self._origin[row]]
+            if self._status[row] != Status.QUEUED:
+                facts.claim(0, Claim((self._lamport[row], name), self._to_step[row]))
+            if self._status[row] == _FINISHED:
+                value = self._value[row]
+                facts.result = (
+                    (self._lamport[row] + self._ended_after[row], name),
+                    Ended(
+                        self._lamport[row],
+                        self.id(row),
+                        0,
+                        "finished",
+                        self._step[row],
+                        None if value != value else value,
+                        self._seconds[row],
+                        dict(details.extra) if details.extra else None,
+                    ),
+                )
+        return details.facts
+
+    def _resettle(self, row: int) -> None:
+        self._set_status(row, settle(self._facts(row)))
+
+    def _set_status(self, row: int, status: Status) -> None:
+        old = self._status[row]
+        if old != status:
+            self._count(old, row, -1)
+            self._status[row] = status
+            self._count(status, row, 1)
+            if row == self.best and status is not Status.FINISHED:
+                self._find_best()
+
+    def _count(self, status: int, row: int, by: int) -> None:
+        self._cache = self._curves = None
+        if row in self._external:
+            self.n_external += by
+            return
+        self.counts[status] += by
+        if status == _RUNNING:
+            (self.running.add if by > 0 else self.running.discard)(row)
+        elif status == Status.PAUSED:
+            (self.paused.add if by > 0 else self.paused.discard)(row)
+        elif status in CLAIMABLE:
+            (self.waiting.add if by > 0 else self.waiting.discard)(row)
+
+    def row(self, trial: TrialId) -> int | None:
+        """The row of a trial, or None if its proposal has not arrived."""
+        worker = self.workers.get(trial[0])
+        if worker is None or not 1 <= trial[1] <= len(worker.trials):
+            return None
+        row = worker.trials[trial[1] - 1]
+        return row if row >= 0 else None
