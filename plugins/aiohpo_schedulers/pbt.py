@@ -22,8 +22,8 @@ What goes wrong
     checkpoint nobody has any more is passed over, for another one of that age, or a younger age, or a fresh start.
     A slot in which trial after trial fails is given up, so that a search ends in which nothing works.
 When it is over
-    When all members are complete. A budget of trials should have room for the copies: of 8 members and 10 rounds
-    about 20 trials. Once it is used up, members go on as they are.
+    When all members are complete. A budget of trials should have room for the copies: for 8 members about two in
+    each round, of which there are 20 by default. Once it is used up, members go on as they are.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ from . import exploit as rules
 from .explore import PERTURB, RESAMPLE, Explorer
 from .population import GOING, Population, bracket, place
 
-ROUNDS = 10  # intervals in a training, if nobody says how long an interval is
+# Intervals in a training, if nobody says how long an interval is. On two tasks of examples/pbt_schedule.py's kind
+# (8 members, 8 and 6 seeds) 20 ended at a loss of 0.0021 and 0.0026 in the median, 10 at 0.0026 and 0.0029, 40 (only
+# the first) at 0.0024.
+ROUNDS = 20
 RULES = ("truncation", "tournament", "ttest")
 
 
@@ -48,7 +51,7 @@ class PBTScheduler:
     """Population based training.
 
     population  number of members
-    interval    steps between two chances to copy a better member; default: a tenth of the study's steps
+    interval    steps between two chances to copy a better member; default: a twentieth of the study's steps
     exploit     "truncation": the worst ``quantile`` copy the best ``quantile``; "tournament": a member copies
                 another one, drawn at random, that is better; "ttest": one that is significantly better
     quantile    for truncation; above 0, at most 0.5
@@ -129,12 +132,13 @@ class PBTScheduler:
     def keeps(self, view: View, trial: TrialState) -> Collection[int]:
         """The newest checkpoint of who holds a slot, and what members that are not yet older may inherit."""
         members = self._read(view)
-        floor = members.floor()
-        kept = {step for step in trial.checkpoints if floor <= step // self._interval <= members.last}
-        # Of several at one age the first is inherited; all others are of no use.
-        kept = {step for step in kept if step == members.checkpoint(trial, step // self._interval)}
-        if trial.status in GOING and trial.checkpoints and not members.superseded(trial.id):
-            kept.add(trial.checkpoints[0])
+        kept = {max(trial.checkpoints)} if trial.status in GOING and trial.checkpoints else set()
+        if members.superseded(trial.id):
+            kept.clear()
+        if trial.id in members:
+            # Of several checkpoints of one age the first is inherited.
+            inherited = (members.checkpoint(trial, age) for age in range(members.floor(), members.last + 1))
+            kept.update(step for step in inherited if step is not None)
         return kept
 
     # ---------------------------------------------------------------------------------------- internals

@@ -111,6 +111,9 @@ class Population:
         """A trial by its name."""
         return self._trials[name]
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._trials
+
     def superseded(self, name: str) -> bool:
         """Whether another trial holds the slot of this one."""
         trial = self._trials.get(name)
