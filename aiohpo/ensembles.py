@@ -218,7 +218,7 @@ class Ensemble:
 
 def mix(predictions: FloatArray, weights: FloatArray, task: Task) -> FloatArray:
     """Return the mixture (n, k) of calibrated predictions (m, n, k); for regression its mean and variance."""
-    total = np.zeros(predictions.shape[1:])
+    total: FloatArray = np.zeros(predictions.shape[1:])
     # one after the other: no second array of that size, and no sum whose order a library chooses
     for w, p in zip(weights, predictions, strict=True):
         total += w * p

@@ -46,7 +46,7 @@ def decompose(predictions: FloatArray, weights: FloatArray, task: Task) -> Uncer
         weights: (m,), not negative, with sum one.
         task: "classification" or "regression".
     """
-    mixture = np.zeros(predictions.shape[1:], dtype=np.float64)
+    mixture: FloatArray = np.zeros(predictions.shape[1:])
     aleatoric = np.zeros(predictions.shape[1])
     for w, p in zip(weights, predictions, strict=True):
         mixture += w * p

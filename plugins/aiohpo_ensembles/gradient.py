@@ -1,0 +1,207 @@
+"""Weights and calibrators of an ensemble, learned together by gradient descent on the ensemble's own cross-entropy.
+
+Calibrating each model by itself makes each honest, but their mean less sure than it could be (Ranjan and Gneiting,
+JRSS B 2010); learned together, calibrators make the *ensemble* honest. The objective is in
+:mod:`aiohpo_ensembles.mixture`, the descent is L-BFGS. With eighty models and some hundred rows that overfits, if
+nothing is done against it:
+
+1. It begins with a greedy selection (``start="greedy"``), whose weights are where the descent of γ starts. So only
+   models that add something take part, and what is returned is sparse.
+2. A prior holds calibrators near doing nothing.
+3. The descent stops early: after as many iterations as were best, on average, for rows that had been held out, of
+   everything, the selection included. If that is none at all, the greedy selection is returned as it is.
+
+The held-out predictions of that iteration also give the score that is reported: an honest one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from aiohpo.ensembles import Ensemble, Member, mix
+from aiohpo.interfaces import UsageError, listing
+from aiohpo.scoring import METRICS, get_metric
+
+from .folds import assign
+from .mixture import Mixture, mixture_for
+from .models import Models
+from .pools import pool_for
+from .selecting import whole
+from .selection import Explorer, caruana
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from aiohpo.calibrators import Calibrator
+    from aiohpo.interfaces import FloatArray
+
+    BoolArray = NDArray[np.bool_]
+
+STARTS = ("greedy", "uniform")
+SCALINGS = ("temperature", "platt", "vector")
+_PATIENCE = 10  # iterations without a better held-out loss before a fold gives up
+_MEMORY = 20  # L-BFGS keeps so many steps
+_LEAST_WEIGHT = 1e-3  # members of less are dropped
+
+
+@dataclass(frozen=True, slots=True)
+class _Descent:
+    """One descent from one start.
+
+    rows         of the models that took part
+    start        their weights in the beginning
+    mixture      of the rows that were learned from
+    found        parameters after 0, 1, … iterations
+    predictions  for the rows held out, after as many
+    losses       the cross-entropy of those
+    """
+
+    rows: list[int]
+    start: FloatArray
+    mixture: Mixture
+    found: list[FloatArray]
+    predictions: list[FloatArray]
+    losses: list[float]
+
+
+class GradientBuilder:
+    """Learn weights and calibrators together.
+
+    Args:
+        size: at most so many members.
+        start: ``greedy``: begin with what a greedy selection of ``size`` steps chose; ``uniform``: with all models,
+            equal weights, and keep those ``size`` with the largest.
+        scaling: of log-probabilities: ``temperature``; ``platt``, with a shift per class; ``vector``, with a scale
+            per class as well.
+        prior: how strongly calibrators are held: their parameters' squares cost so many nats.
+        iterations: of the descent, at most.
+        folds: for stopping early and for an honest score.
+        seed: of the folds.
+
+    Raises UsageError for values that are out of range.
+    """
+
+    name = "gradient"
+
+    def __init__(
+        self,
+        *,
+        size: int = 25,
+        start: str = "greedy",
+        scaling: str = "platt",
+        prior: float = 5.0,
+        iterations: int = 100,
+        folds: int = 5,
+        seed: int = 0,
+    ) -> None:
+        for option, word, known in (("start", start, STARTS), ("scaling", scaling, SCALINGS)):
+            if word not in known:
+                raise UsageError(f"gradient: {option} {word!r} is unknown; choose one of {listing(known)}")
+        whole("gradient", size=(size, 1), iterations=(iterations, 1), folds=(folds, 2), seed=(seed, 0))
+        if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0 <= prior < np.inf:
+            raise UsageError(f"gradient: prior must be a number of at least 0, not {prior!r}")
+        self.size, self.start, self.scaling, self.prior = size, start, scaling, float(prior)
+        self.iterations, self.folds, self.seed = iterations, folds, seed
+
+    def fit(self, predictions: Any, y: Any, metric: Any) -> Ensemble:
+        """See :class:`aiohpo.interfaces.EnsembleBuilder`. The metric says what is reported, and whether this is
+        classification or regression; what is minimised is always the cross-entropy. Models that cannot be used are
+        left out, and named in the ensemble's ``problems``; raises UsageError if there is none left."""
+        metric = get_metric(metric)
+        models = Models(predictions, y, metric)
+        fold = assign(models.y, min(self.folds, len(models.y)), self.seed)
+        parts = [self._descend(models, fold != held, fold == held) for held in range(int(fold.max()) + 1)]
+        losses = np.array([d.losses + d.losses[-1:] * (self.iterations + 1 - len(d.losses)) for d in parts])
+        curve = losses.mean(axis=0)
+        best = int(curve.argmin())
+        honest = np.empty((len(fold), parts[0].predictions[0].shape[1]))
+        for held, part in enumerate(parts):
+            honest[fold == held] = part.predictions[min(best, len(part.predictions) - 1)]
+        final = self._descend(models, np.ones(len(fold), dtype=bool), None, best)
+        weights, calibrators = self._result(models, final)
+        kept = np.flatnonzero(weights)
+        return Ensemble(
+            task=metric.task,
+            members=tuple(Member(final.rows[i]) for i in kept),
+            weights=weights[kept],
+            calibrators=tuple(calibrators[i] for i in kept),
+            metric=metric.name,
+            score=metric(models.y, honest),
+            columns=models.k,
+            path=tuple(enumerate(curve[: int(max(len(d.losses) for d in parts))].tolist())),
+            builder=self.name,
+            problems=models.problems,
+        )
+
+    def _result(self, models: Models, final: _Descent) -> tuple[FloatArray, list[Calibrator | None]]:
+        """Weights, zero for members that are dropped, and calibrators."""
+        x = final.found[-1]
+        weights = final.mixture.weights(self._sparse(final.mixture, x))
+        if len(final.found) == 1 and models.task == "classification":  # not one iteration: nothing is to be changed
+            return weights, [None] * len(weights)
+        return weights, list(final.mixture.calibrators(x))
+
+    def _descend(
+        self, models: Models, learned: BoolArray, held: BoolArray | None, iterations: int | None = None
+    ) -> _Descent:
+        """Start and descend with some rows; measure on others, if there are any, and give up in time."""
+        rows, weights = self._begin(models, learned)
+        chosen = [models[row] for row in rows]
+        mixture = mixture_for([p[learned] for p in chosen], models.y[learned], models.task, self.scaling, self.prior)
+        x = np.concatenate([np.log(weights), mixture.neutral()])
+        descent = _Descent(rows, weights, mixture, [x], [], [])
+        other = None
+        if held is not None:
+            out = [p[held] for p in chosen]
+            other = mixture_for(out, models.y[held], models.task, self.scaling, self.prior, like=mixture)
+            first = other.predict(x)
+            if models.task == "classification":
+                first = mix(np.stack(out), weights, models.task)
+            self._measure(descent, first, models.y[held])
+
+        def after(x: FloatArray) -> None:
+            descent.found.append(x.copy())
+            if other is not None:
+                self._measure(descent, other.predict(self._sparse(other, x)), models.y[held])
+                if len(descent.losses) > _PATIENCE + int(np.argmin(descent.losses)):
+                    raise StopIteration
+
+        steps = self.iterations if iterations is None else iterations
+        if steps:
+            options = {"maxiter": steps, "maxcor": _MEMORY}
+            minimize(mixture, x, jac=True, method="L-BFGS-B", callback=after, options=options)
+        return descent
+
+    def _begin(self, models: Models, learned: BoolArray) -> tuple[list[int], FloatArray]:
+        """Return the rows of the models that the descent begins with, and their weights."""
+        m = len(models.rows)
+        if self.start == "uniform":
+            return models.rows, np.full(m, 1.0 / m)
+        metric = METRICS["rmse" if models.task == "regression" else "log_loss"]
+        explorer = Explorer(pool_for(models.y[learned], models.k, metric))
+        explorer.pool.reserve(m)
+        for slot, row in enumerate(models.rows):
+            explorer.put(slot, models[row][learned])
+        counts = caruana(explorer, range(m), self.size, 1).counts
+        total = sum(counts.values())
+        return [models.rows[slot] for slot in counts], np.array([count / total for count in counts.values()])
+
+    def _measure(self, descent: _Descent, predictions: FloatArray, y: Any) -> None:
+        metric = METRICS["nll" if y.dtype.kind == "f" else "log_loss"]
+        descent.predictions.append(predictions)
+        descent.losses.append(metric(y, predictions))
+
+    def _sparse(self, mixture: Mixture, x: FloatArray) -> FloatArray:
+        """Return parameters under which at most ``size`` models have a weight, and none a negligible one."""
+        weights = mixture.weights(x)
+        least = max(_LEAST_WEIGHT / mixture.m, np.sort(weights)[-min(self.size, mixture.m)])
+        x = x.copy()
+        x[: mixture.m][weights < least] = -np.inf
+        return x
+
+    def __repr__(self) -> str:
+        return f"<GradientBuilder size {self.size}, {self.start} start, {self.scaling}, prior {self.prior:g}>"

@@ -1,0 +1,67 @@
+"""The models that a builder was given: checked one by one, so that a memory map is never read at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiohpo.interfaces import UsageError
+from aiohpo.library import check_targets, encode_targets, usable
+
+if TYPE_CHECKING:
+    from aiohpo.scoring import Metric
+
+
+class Models:
+    """Predictions (m, n, k), or (m, n) of two classes or of means, of which some may be no good.
+
+    task      "classification" or "regression"
+    k         columns
+    y         (n,) class indices or numbers
+    rows      those that can be used
+    problems  a line for each that cannot
+
+    Raises UsageError if none can, or if the targets cannot.
+    """
+
+    def __init__(self, predictions: Any, y: Any, metric: Metric) -> None:
+        shape = np.shape(predictions)
+        if len(shape) not in (2, 3) or 0 in shape:
+            raise UsageError(
+                f"predictions have shape {shape}; expected (models, rows, classes), or for regression "
+                "(models, rows, 1 or 2), with at least one of each"
+            )
+        self._predictions, self.task = predictions, metric.task
+        columns = shape[2] if len(shape) == 3 else 1
+        self._pairs = metric.task == "classification" and columns == 1  # the probability of the second class
+        self.k = 2 if self._pairs else columns
+        if metric.task == "regression" and self.k > 2:
+            raise UsageError(f"regression has one column of means, or two with variances, not {self.k}")
+        y = check_targets(y, metric.task)
+        self.y = encode_targets(y, self.k)[0] if metric.task == "classification" else y
+        self.rows: list[int] = []
+        problems: list[str] = []
+        for row in range(shape[0]):
+            try:
+                self[row]
+            except UsageError as error:
+                problems.append(f"model {row}: {error}")
+            else:
+                self.rows.append(row)
+        self.problems = tuple(problems)
+        if not self.rows:
+            raise UsageError("no predictions can be used" + "".join(f"\n  {p}" for p in problems))
+
+    def __getitem__(self, row: int) -> NDArray[np.float32]:
+        """One model's predictions (n, k)."""
+        p = np.asarray(self._predictions[row], dtype=np.float32)
+        if p.ndim == 1:
+            p = p[:, None]
+        if self._pairs:
+            p = np.concatenate([1.0 - p, p], axis=1)
+        return usable(p, len(self.y), self.k, self.task)
+
+    def __repr__(self) -> str:
+        return f"<Models: {len(self.rows)} of {len(self.y)} rows, {self.k} columns; {len(self.problems)} left out>"
