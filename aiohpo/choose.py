@@ -19,21 +19,19 @@ class Chooser:
     """Asks the scheduler and the searcher on behalf of one worker, and records what was chosen."""
 
     def __init__(self, parts: Parts, exchange: Exchange, rng: np.random.Generator, model: ModelKeeper | None) -> None:
-        self.exhausted = False  # the searcher has no more
         self._parts = parts
         self._exchange = exchange
         self._rng = rng
         self._model = model
         self._claims = Eligible(parts.view, exchange.state.claims, parts.blobs.__contains__)
-        self._all_claims = Eligible(parts.view, None, parts.blobs.__contains__)
         self._spare = np.random.default_rng(0)
 
     def left(self) -> bool:
         """Whether there is anything left to do, for this worker or any other, while nothing runs."""
-        choice = self._parts.scheduler.next(self._parts.view, self._all_claims, self._spare)
+        with self._claims.open() as claims:
+            choice = self._parts.scheduler.next(self._parts.view, claims, self._spare)
         if isinstance(choice, NewTrial):
-            something = choice.config is not None or not self.exhausted or self._exchange.state.any_queued()
-            return something and self._exchange.state.may_propose()
+            return self._claims.may_start(suggested=choice.config is None)
         return isinstance(choice, Resume)
 
     async def next(self, mean_seconds: float) -> Segment | None:
@@ -49,7 +47,7 @@ class Chooser:
             if found is None:
                 raise AiohpoError(f"the scheduler resumed the unknown trial {choice.trial!r}")
             return self._claim(found, choice.to_step, restart=choice.restart)
-        if not isinstance(choice, NewTrial) or not state.may_propose():
+        if not isinstance(choice, NewTrial) or not self._claims.may_start(suggested=choice.config is None):
             return None
         if (pause := state.pause_before_proposing(now)) > 0:
             await asyncio.sleep(pause)
@@ -68,7 +66,7 @@ class Chooser:
             row = state.queued(self._now())
             if row is not None:
                 return self._claim(row, new.to_step, bracket=new.bracket)
-            if self.exhausted:
+            if self._claims.exhausted:
                 return None
             if self._model is not None:
                 await self._model.fresh(mean_seconds)
@@ -76,7 +74,7 @@ class Chooser:
                 return None
             configs = parts.searcher.ask(parts.view, self._rng, 1)
             if not configs:
-                self.exhausted = self._claims.exhausted = self._all_claims.exhausted = True
+                self._claims.exhausted = True
                 return None
             values = space.pack(configs[0])
         elif state.may_propose():
@@ -97,7 +95,6 @@ class Chooser:
         step, digest, size, worker = saved
         if not await self._exchange.fetch(digest, worker):
             self._claims.missed(digest)
-            self._all_claims.missed(digest)
             return None
         return Parent(view.id(row), step, digest, size, worker)
 
@@ -110,4 +107,4 @@ class Chooser:
         return asyncio.get_running_loop().time()
 
     def __repr__(self) -> str:
-        return f"<Chooser of {self._exchange.worker}{', exhausted' if self.exhausted else ''}>"
+        return f"<Chooser of {self._exchange.worker}{', exhausted' if self._claims.exhausted else ''}>"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from .claims import Racing
 from .events import parse_trial
@@ -13,7 +14,7 @@ from .view import View
 class Eligible:
     """Answers a scheduler's questions from the view, the race between workers and this worker's own blobs.
 
-    racing  None opens every claim: it is asked so whether anything is left to do at all
+    racing  the race between workers; None: every claim is open
     here    says whether a blob is in this worker's directory
     """
 
@@ -23,6 +24,15 @@ class Eligible:
         self._here = here
         self.exhausted = False  # the searcher has no more
         self._missing: set[str] = set()
+
+    @contextmanager
+    def open(self) -> Iterator[Eligible]:
+        """Within the block every claim is open: so it is asked whether anything is left to do at all."""
+        racing, self._racing = self._racing, None
+        try:
+            yield self
+        finally:
+            self._racing = racing
 
     def may_start(self, *, suggested: bool = True) -> bool:
         """Whether the budget has room for one more trial, and the searcher (or the queue) has something for it."""

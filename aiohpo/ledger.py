@@ -209,10 +209,6 @@ class Ledger:
         lost = (row for row in self.view.waiting if self.view.status(row) is Status.LOST)
         return not self.may_propose() or all(map(self._given_up, lost))
 
-    def any_queued(self) -> bool:
-        """Whether a trial is queued that nobody began."""
-        return any(self.view.status(row) is Status.QUEUED for row in self.view.waiting)
-
     def takeover(self, now: float) -> int | None:
         """The oldest trial that lost its worker and that this worker may claim now, or None."""
         return self._oldest(Status.LOST, now)
