@@ -129,3 +129,10 @@ def test_without_a_complete_trial_the_best_of_the_farthest_is_shown(
     assert invoke(["show", directory, "--json"]) == 0
     study = json.loads(capsys.readouterr().out)["study"]
     assert (study["ended"], study["done"], study["rungs"]) == (0, 3, [[1, 3], [3, 1], [9, 0]])
+
+
+def test_workers_are_shown_with_what_they_did_themselves(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A trial that two of them worked on counts for both, with the time that each spent."""
+    assert invoke(["show", str(make_climb(tmp_path / "r", [1, 3, 9]))]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines() if " left " in line]
+    assert [row[5:] for row in rows] == [["3", "2", "s"], ["2", "1", "s"]]

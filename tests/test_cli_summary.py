@@ -27,6 +27,13 @@ def test_a_search_that_is_not_over_is_gone_on_with_as_it_was(
     assert capsys.readouterr().out.splitlines()[-1] == f"  {again}   # go on"
 
 
+def test_going_on_needs_what_was_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file may name another algorithm than the command line did."""
+    directory = make_run(tmp_path / "r", [3.0])
+    summarise(directory, "train.py", False, before=0, seconds=1.0, chosen=["--algorithm=bohb", "--searcher=gp:a=b c"])
+    assert f"train.py --algorithm=bohb '--searcher=gp:a=b c' --dir {directory} --trials 2 " in capsys.readouterr().out
+
+
 def test_names_with_spaces_are_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is shown can be pasted into a shell."""
     directory = make_run(tmp_path / "my run", [3.0])

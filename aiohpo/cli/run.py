@@ -41,7 +41,7 @@ _MOST_DEFAULT_WORKERS = 4
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for."""
+    """What the user asked for. ``chosen`` are the words that chose the algorithm, to be typed again."""
 
     target: str
     workers: int
@@ -50,6 +50,7 @@ class Options:
     scheduler: str | None
     seed: int | None
     key: Path | None = None
+    chosen: tuple[str, ...] = ()
 
     def command(self, directory: Path, rank: int) -> list[str]:
         """The command of one worker."""
@@ -119,6 +120,7 @@ def run(
     from .target import configure, default_directory, load_study
 
     find_key(key)  # what is wrong with it is said once, here
+    typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler}
     searcher, scheduler = parts(algorithm, searcher, scheduler)
     study = load_study(target)
     configure(study, directory=directory, searcher=searcher, scheduler=scheduler, seed=seed)
@@ -129,7 +131,10 @@ def run(
         click.echo(f"no directory was given: using {study.directory}", err=True)
     RunDirectory(study.directory, study.definition())
     limits = {"trials": trials, "time": time, "target": target_value, "trial-timeout": trial_timeout}
-    options = Options(target, workers or min(cores(), _MOST_DEFAULT_WORKERS), limits, searcher, scheduler, seed, key)
+    chosen = [f"--{name}={value}" for name, value in typed.items() if value is not None]
+    options = Options(
+        target, workers or min(cores(), _MOST_DEFAULT_WORKERS), limits, searcher, scheduler, seed, key, tuple(chosen)
+    )
     before = open_directory(study.directory)
     for damage in before.loaded.damage:
         click.echo(f"damaged: {damage}", err=True)
@@ -137,7 +142,7 @@ def run(
     done = _already(before, study, trials or goal, target_value)
     if done:
         click.echo(done, err=True)
-        return summarise(study.directory, target, json_, before=before.n_done)
+        return summarise(study.directory, target, json_, before=before.n_done, chosen=chosen)
     if trials is None and goal is not None:
         click.echo(f"no --trials was given: the budget is still the {goal} of an earlier run", err=True)
     elif trials is None and time is None and target_value is None:
@@ -241,6 +246,7 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
         before=before,
         seconds=_time.time() - began,
         again=None if over else again,
+        chosen=options.chosen,
     )
     return code if over else UNSUCCESSFUL
 

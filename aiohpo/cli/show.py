@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..activity import spans
 from ..standing import best_in_words, best_of, value_in_words
 from .common import DONE, UNSUCCESSFUL, as_json, command, describe_seconds, open_directory, print_json, run_directory
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from ..events import TrialId
     from ..inspect import Run
     from ..records import TrialRecord
 
@@ -71,7 +73,7 @@ def show(directory: Path, failed: bool, sort: str, limit: int, json_: bool) -> i
     if failed:
         _print_failures(console, [r for r in records if r.status == "failed"], limit)
         return 0
-    console.print(_workers(run, records))
+    console.print(_workers(run))
     if records:
         ordered = sorted(records, key=_order(run, sort))
         rows = ordered[:limit] if limit and sort != "number" else ordered[-limit:] if limit else ordered
@@ -136,22 +138,25 @@ def _headline(run: Run, records: list[TrialRecord]) -> str:
     )
 
 
-def _workers(run: Run, records: list[TrialRecord]) -> Table:
+def _workers(run: Run) -> Table:
+    """Who worked on how many trials for how long; several may have worked on one."""
     table = _table("worker", "rank", "host", "pid", "status", "trials", "busy")
-    mine: dict[str, list[float]] = {}
-    for record in records:
-        mine.setdefault(record.worker, []).append(record.seconds or 0.0)
+    trials: dict[str, set[TrialId]] = {}
+    busy: dict[str, float] = {}
+    for span in spans(run.log):
+        trials.setdefault(span.worker, set()).add(span.trial)
+        busy[span.worker] = busy.get(span.worker, 0.0) + (span.seconds or 0.0)
     for worker in run.as_workers():
-        took = mine.get(worker["id"], [])
+        name = worker["id"]
         rank = "" if worker["rank"] is None else str(worker["rank"])
         table.add_row(
-            worker["id"],
+            name,
             rank,
             worker["host"] or "",
             str(worker["pid"] or ""),
             worker["status"],
-            str(len(took)),
-            describe_seconds(sum(took)) if took else "",
+            str(len(trials.get(name, ()))),
+            describe_seconds(busy[name]) if name in busy else "",
         )
     return table
 

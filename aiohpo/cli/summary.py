@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,12 +27,19 @@ def interrupted(directory: Path, again: str) -> int:
 
 
 def summarise(
-    directory: Path, target: str, json_: bool, *, before: int, seconds: float = 0.0, again: str | None = None
+    directory: Path,
+    target: str,
+    json_: bool,
+    *,
+    before: int,
+    seconds: float = 0.0,
+    again: str | None = None,
+    chosen: Sequence[str] = (),
 ) -> int:
     """Print what was found and what to try next; return the exit code.
 
     ``before`` trials were there when this run began, ``seconds`` ago. ``again`` is the command that goes on, if
-    the search is not over.
+    the search is not over; ``chosen`` are options that going on needs as well.
     """
     run = open_directory(directory)
     best = best_of(run.view)
@@ -64,7 +72,8 @@ def summarise(
     if plot is not None:
         click.echo(f"plot: {plot}")
     where, stem = shlex.quote(str(directory)), directory.name
-    more = f"aiohpo run {shlex.quote(target)} --dir {where} --trials {2 * run.n_done}"
+    options = "".join(f" {shlex.quote(word)}" for word in chosen)
+    more = f"aiohpo run {shlex.quote(target)}{options} --dir {where} --trials {2 * run.n_done}"
     click.echo(
         "next:\n"
         f"  aiohpo show {where} --sort value\n"
