@@ -88,6 +88,7 @@ def test_what_follows_the_guard_does_not_run_either(tmp_path: Path) -> None:
         ("def f(:\n", "line 1: SyntaxError: "),
         ("1 / 0\n", "line 1: ZeroDivisionError: division by zero"),
         ("raise RuntimeError\n", r"line 1: RuntimeError$"),
+        ("raise SystemExit('needs a GPU')\n", r"train\.py: needs a GPU$"),
         ("import sys\nsys.exit(3)\n", r"ended the program when it was imported \(exit status 3\)"),
         (
             "import aiohpo\naiohpo.Space(\n    x=aiohpo.Float(1, 0))\n",

@@ -43,6 +43,8 @@ def load_study(target: str) -> Study:
     try:
         found = load(Source(path, name))
     except SystemExit as error:
+        if isinstance(error.code, str):  # it says itself what is wrong
+            raise UsageError(f"{path}: {error.code}") from error
         raise UsageError(
             f"{path} ended the program when it was imported (exit status {error.code}): "
             'move what does that under if __name__ == "__main__":'
