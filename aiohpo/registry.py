@@ -23,6 +23,7 @@ KINDS = ("searchers", "schedulers", "ensembles", "transports", "evaluators")
 _METHODS = {
     "searchers": ("setup", "ask"),
     "schedulers": ("setup", "next", "on_report"),
+    "ensembles": ("fit",),
     "transports": ("start", "publish", "send", "connect", "disconnect", "aclose"),
     "evaluators": ("start", "run", "aclose"),
 }
