@@ -142,7 +142,7 @@ def train(trial):
         trial.save(network)
 
 
-study = Study(train, space, metric="accuracy", mode="max", max_steps=81, seed=0)
+study = Study(train, space, metric="accuracy", mode="max", max_steps=81, scheduler="asha", seed=0)
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune an MLP on the electricity data.")
@@ -151,11 +151,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
     result = study.run(trials=options.trials, workers=options.workers)
     best = result.best
-    if best is None:
-        sys.exit("no trial was trained to the end: give it more --trials")
     epochs = sum(trial.step for trial in result.trials)
-    print(
-        f"best accuracy {best.value:.4f} in trial {best.number}; {epochs} epochs instead of {81 * len(result.trials)}"
-    )
+    print(f"{epochs} epochs; best accuracy {best.value:.4f} after {best.step} of them in trial {best.number} with")
     for name, value in best.config.items():
         print(f"  {name:<14} {value:.3g}" if isinstance(value, float) else f"  {name:<14} {value}")
