@@ -25,6 +25,7 @@ from .export import export
 from .keygen import keygen
 from .plot import plot
 from .plugins import new_plugin, plugins
+from .replay import replay
 from .run import run
 from .show import best, show
 from .watch import watch
@@ -41,7 +42,7 @@ def cli() -> None:
     """Masterless, asynchronous hyperparameter optimisation: every worker is a peer."""
 
 
-for _command in (run, worker, best, show, watch, plot, export, plugins, new_plugin, keygen):
+for _command in (run, worker, best, show, watch, plot, replay, export, plugins, new_plugin, keygen):
     cli.add_command(_command)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..activity import spans
+from ..interfaces import UsageError
 from ..standing import best_in_words, best_of, value_in_words
 from .common import DONE, UNSUCCESSFUL, as_json, command, describe_seconds, open_directory, print_json, run_directory
 
@@ -45,6 +46,7 @@ def best(directory: Path, json_: bool) -> int:
 @command("show", example="aiohpo show runs/digits --sort value --limit 10\naiohpo show runs/digits --failed")
 @run_directory
 @click.option("--failed", is_flag=True, help="Show the failed trials with their errors.")
+@click.option("--lineage", is_flag=True, help="Show which trial inherited from which, and the best one's schedule.")
 @click.option(
     "--sort",
     type=click.Choice(["number", "value", "seconds"]),
@@ -56,9 +58,16 @@ def best(directory: Path, json_: bool) -> int:
     "--limit", type=click.IntRange(min=0), default=40, show_default=True, metavar="N", help="Most rows; 0 for all."
 )
 @as_json
-def show(directory: Path, failed: bool, sort: str, limit: int, json_: bool) -> int:
+def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, json_: bool) -> int:
     """Show the study, the workers and the trials in DIR."""
     run = open_directory(directory)
+    if lineage:
+        from .lineage import show_lineage
+
+        if failed:
+            raise UsageError("--lineage shows all trials; leave out --failed")
+        show_lineage(run, json_)
+        return DONE
     if json_:
         shown = run.as_dict()
         if failed:

@@ -7,6 +7,7 @@ rungs     how many trials got how far, what they were worth there, and who was p
 parallel  every configuration as a line over the parameters, the best tenth on top
 slice     the metric against each parameter
 timeline  what each worker ran when, and which part of them was busy
+schedule  what the best trial and those it inherited from were trained with, step by step
 
 Nothing is smoothed or modelled: each mark is a trial. Where outliers would flatten the rest, the axis is cut and
 the title says how many trials lie outside.
@@ -35,6 +36,7 @@ KINDS = {
     "parallel": ".parallel",
     "slice": ".slice",
     "timeline": ".timeline",
+    "schedule": ".schedule",
 }
 
 

@@ -1,0 +1,72 @@
+"""``aiohpo show --lineage``: who inherited from whom, and what the best one's schedule was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..lineage import Lineage
+from .common import print_json
+
+if TYPE_CHECKING:
+    from ..inspect import Run
+    from ..records import TrialRecord
+
+
+def show_lineage(run: Run, json_: bool) -> None:
+    """Print the family trees of a run."""
+    lineage = Lineage(run.records())
+    best = leader(run)
+    if json_:
+        print_json(lineage.as_dict(best))
+        return
+    line = [] if best is None else [record.id for record in lineage.line(best)]
+    for root in lineage.roots:
+        for text in _tree(run, lineage, root, line):
+            click.echo(text)
+    if not lineage.inherited:
+        click.echo(f"no trial of {run.path} inherited from another one")
+    elif best is not None:
+        click.echo(f"\nschedule of trial {best.number}, {run.view.metric} {best.value:.6g} (above: *, its ancestors +)")
+        for stretch in lineage.schedule(best):
+            click.echo(f"  steps {stretch.first}-{stretch.last}: {_config(run, stretch.config)}")
+
+
+def leader(run: Run) -> TrialRecord | None:
+    """The best complete trial; while there is none, the best of those that got farthest."""
+    row = run.view.leader()
+    return None if row is None else run.view.record(row)
+
+
+def _tree(run: Run, lineage: Lineage, root: TrialRecord, line: list[str]) -> Iterator[str]:
+    # Not recursive: a line may be longer than Python's stack.
+    waiting = [(root, "", "")]
+    while waiting:
+        record, lead, indent = waiting.pop()
+        mark = "" if record.id not in line else " *" if record.id == line[-1] else " +"
+        steps = f"steps {lineage.began(record) + 1}-{record.step}" if record.step else "no steps"
+        value = "" if record.value is None else f" {record.value:.6g}"
+        yield f"{lead}{record.number}{mark}  {steps}  {record.status}{value}  {_what(run, lineage, record)}".rstrip()
+        children = lineage.children(record)
+        for child in reversed(children):
+            last = child is children[-1]
+            waiting.append((child, f"{indent}{'└─ ' if last else '├─ '}", f"{indent}{'   ' if last else '│  '}"))
+
+
+def _what(run: Run, lineage: Lineage, record: TrialRecord) -> str:
+    """A first ancestor's whole configuration; of all others only what changed."""
+    if lineage.parent(record) is None:
+        return _config(run, record.config)
+    changes = lineage.changes(record)
+    return ", ".join(f"{name} {_brief(old)} → {_brief(new)}" for name, (old, new) in changes.items()) or "unchanged"
+
+
+def _config(run: Run, config: dict[str, Any]) -> str:
+    shown = {name: value for name, value in config.items() if name not in run.view.space.constants}
+    return ", ".join(f"{name}={_brief(value)}" for name, value in shown.items())
+
+
+def _brief(value: Any) -> str:
+    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)

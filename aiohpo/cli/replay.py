@@ -1,0 +1,76 @@
+"""``aiohpo replay``: train from scratch with the schedule that a search discovered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from ..interfaces import UsageError
+from .common import DONE, UNSUCCESSFUL, as_json, command, open_directory, print_json, run_directory
+
+
+@command("replay", example="aiohpo replay runs/pbt_schedule examples/pbt_schedule.py")
+@run_directory
+@click.argument("target", metavar="FILE[:OBJECT]")
+@click.option(
+    "--dir",
+    "into",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="D",
+    help="New run directory for the training, with its checkpoints; if not given, nothing of it is kept.",
+)
+@as_json
+def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
+    """Train the model of FILE from scratch with the schedule of the best trial in DIR.
+
+    The schedule is also written to DIR/schedule.json; for a training of your own, or as
+    --scheduler replay:path=DIR/schedule.json.
+    """
+    from ..lineage import Lineage
+    from ..registry import load
+    from .lineage import leader
+    from .show import nothing_yet
+    from .target import load_study
+
+    run = open_directory(directory)
+    study = load_study(target)
+    if study.hash != run.study["study"]:
+        raise UsageError(
+            f"{directory} was searched for another study than the one in {target}: space, metric or mode differ"
+        )
+    best = leader(run)
+    if best is None:
+        click.echo(nothing_yet(run), err=True)
+        return UNSUCCESSFUL
+    schedule = [stretch.as_dict() for stretch in Lineage(run.records()).schedule(best)]
+    path = directory / "schedule.json"
+    try:
+        path.write_text(json.dumps({"schedule": schedule}, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
+    if into is not None and (into / "study.json").exists():
+        raise UsageError(f"{into} is a run directory already; name another one with --dir")
+    study.directory = into
+    study.scheduler = load("schedulers", "replay")(path)
+    study.searcher = "random"  # is never asked
+    result = study.run()
+    metric, trained = study.metric, [trial for trial in result.trials if trial.status == "finished"]
+    failed = [trial for trial in result.trials if trial.error]
+    if json_:
+        print_json(
+            {
+                "found": best.as_dict(),
+                "replayed": trained[-1].as_dict() if trained else None,
+                "schedule": schedule,
+                "path": str(path),
+                "error": failed[-1].error if failed else None,
+            }
+        )
+    elif trained:
+        click.echo(f"{metric} {trained[-1].value:.6g} after {trained[-1].step} steps in {len(schedule)} stretches")
+        click.echo(f"the search had {metric} {best.value:.6g} in trial {best.number}; its schedule: {path}")
+    else:
+        click.echo(f"the training failed: {failed[-1].error if failed else 'it never came to its end'}", err=True)
+    return DONE if trained else UNSUCCESSFUL
