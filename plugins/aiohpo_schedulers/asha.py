@@ -156,8 +156,7 @@ class ASHAScheduler:
         """Stop a trial that is not good enough at the rung it has just reached, if that is the type."""
         if self.type == "promotion" or step < self._levels[0]:
             return Decision.CONTINUE  # segments end at rungs by themselves
-        self._follower.catch_up(view)
-        state = view.trial(trial)
+        state = self._follower.reported(view, trial)
         ladder = self._ladder(state)
         losses = ladder.place(trial).losses
         if not losses:

@@ -70,10 +70,9 @@ class MedianScheduler:
         if step < self.grace_steps:
             return Decision.CONTINUE
         at = bisect_right(self._levels, step) - 1
-        state = view.trial(trial)
+        state = self._follower.reported(view, trial)
         if step not in state.curve or any(self._levels[at] <= s < step for s in state.curve):
             return Decision.CONTINUE  # nothing to compare, or an earlier report was compared
-        self._follower.catch_up(view)
         median = self._median_of_others(self._ladder.rungs[at], self._ladder.place(trial).losses[at], state)
         if median is None:
             return Decision.CONTINUE

@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Mapping, Sequence
-from itertools import zip_longest
 from typing import NamedTuple
 
 from aiohpo.interfaces import TrialState, View
@@ -139,12 +138,13 @@ class Ladder:
         self._places[id] = new
         if old.waits:
             _remove(self.rungs[len(old.losses) - 1].waiting, (old.losses[-1], order, id))
-        for i, (before, now) in enumerate(zip_longest(old.losses, new.losses)):
-            if before != now:
-                if before is not None:
-                    _remove(self.rungs[i].entries, (before, order, id))
-                if now is not None:
-                    insort(self.rungs[i].entries, (now, order, id))
+        kept = len(old.losses)
+        if new.losses[:kept] != old.losses:  # something was revised
+            for rung, loss in zip(self.rungs, old.losses, strict=False):
+                _remove(rung.entries, (loss, order, id))
+            kept = 0
+        for rung, loss in zip(self.rungs[kept:], new.losses[kept:], strict=False):
+            insort(rung.entries, (loss, order, id))
         if new.waits:
             insort(self.rungs[len(new.losses) - 1].waiting, (new.losses[-1], order, id))
         for i in range(old.entered, new.entered):
@@ -192,12 +192,20 @@ class Follower:
         self._update, self._clear = update, clear
         self._view: View | None = None
         self._moment = 0
+        self._last: TrialState | None = None
 
     def catch_up(self, view: View) -> None:
         """Take everything that changed in ``view`` since the last call."""
         if view is not self._view:
             self._clear()
-            self._view, self._moment = view, 0
+            self._view, self._moment, self._last = view, 0, None
         changed, self._moment = view.changed(self._moment)
         for id in changed:
-            self._update(view.trial(id))
+            self._last = view.trial(id)
+            self._update(self._last)
+
+    def reported(self, view: View, id: str) -> TrialState:
+        """Catch up, then return the trial that has just reported: normally the last one that changed."""
+        self.catch_up(view)
+        last = self._last
+        return last if last is not None and last.id == id else view.trial(id)
