@@ -48,7 +48,17 @@ def test_failures_count_at_every_rung_and_rank_last() -> None:
     found = highest(view().observations(), lambda losses, failures: losses + failures >= 5)
     assert found is not None
     assert (found.step, len(found)) == (3, 5)
-    np.testing.assert_allclose(found.ranked()[:, 0], [0.01, 0.02, 0.03, 0.04, 0.5])
+    np.testing.assert_allclose(found.rows(found.order(4))[:, 0], [0.01, 0.02, 0.03, 0.04, 0.5])
+
+
+def test_the_best_come_first() -> None:
+    """The best are in order, ties as they come, and the others stay as they are, failures last."""
+    y = [3.0, 1.0, 2.0, 5.0, 2.0, 4.0]
+    X = np.arange(1, 7)[:, None] / 10
+    evidence = complete(StaticView(LINE, X, y, failed=[[0.9]]).observations())
+    for k, expected in ((0, [0, 1, 2, 3, 4, 5, 6]), (2, [1, 2, 0, 3, 4, 5, 6]), (9, [1, 2, 4, 0, 5, 3, 6])):
+        assert evidence.order(k).tolist() == expected
+        assert evidence.rows(evidence.order(k))[-1] == 0.9
 
 
 def test_where_a_running_trial_is_now_is_no_rung() -> None:

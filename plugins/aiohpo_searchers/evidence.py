@@ -21,6 +21,8 @@ from .fresh import keys
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from aiohpo.interfaces import FloatArray, IntArray, Observations
 
 
@@ -37,9 +39,24 @@ class Evidence:
     def __len__(self) -> int:
         return len(self.y) + len(self.failed)
 
-    def ranked(self) -> FloatArray:
-        """Return all rows, (n + f, d), from the best to the failed ones."""
-        return np.concatenate([self.X[np.argsort(self.y, kind="stable")], self.failed])
+    def order(self, k: int) -> NDArray[np.intp]:
+        """Return (n + f,): the ``k`` best rows, best first, then the other ones as they come, then the failed."""
+        n = len(self.y)
+        if k < n:  # partitioning takes a tenth of the time of sorting
+            best = np.flatnonzero(self.y <= np.partition(self.y, k)[k])
+            best = best[np.argsort(self.y[best], kind="stable")][:k]
+        else:
+            best = np.argsort(self.y, kind="stable")
+        others = np.ones(len(self), np.bool_)
+        others[best] = False
+        return np.concatenate([best, np.flatnonzero(others)])
+
+    def rows(self, which: NDArray[np.intp]) -> FloatArray:
+        """Return the rows that :meth:`order` counts."""
+        failed = which >= len(self.y)
+        rows = np.empty((len(which), self.X.shape[1]))
+        rows[~failed], rows[failed] = self.X[which[~failed]], self.failed[which[failed] - len(self.y)]
+        return rows
 
 
 class Rungs:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aiohpo.space import Space
 
 # Bad configurations that get a kernel, so that neither fit nor ask gets slower with the number of observations: the
-# better half of them the best (these matter, they are where candidates are drawn), the others evenly spaced by rank.
+# better half of them the best (these matter, they are where candidates are drawn), the others evenly spaced in time.
 MOST_BAD = 256
 MOST_PENDING = 256  # the latest
 # Probability with which a kernel moves a category, as a share of what would forget the centre altogether,
@@ -93,7 +93,7 @@ class RatioSearcher(ABC):
 
     @abstractmethod
     def _densities(self, good: FloatArray, bad: FloatArray) -> Ratio:
-        """Make the densities of rows, each from best to worst."""
+        """Make the densities of rows, the good ones from best to worst."""
 
     @abstractmethod
     def _draw(self, model: Ratio, rng: np.random.Generator) -> FloatArray:
@@ -111,13 +111,12 @@ class RatioSearcher(ABC):
         evidence = highest(observations, self._enough)
         if evidence is None:
             return None
-        ranked = evidence.ranked()
-        n = min(self._split(len(ranked)), len(evidence.y))
-        bad = ranked[n:]
+        n = min(self._split(len(evidence)), len(evidence.y))
+        good, bad = np.split(evidence.order(n + MOST_BAD // 2), [n])
         if len(bad) > MOST_BAD:
             best, others = np.split(bad, [MOST_BAD // 2])
             bad = np.concatenate([best, others[np.linspace(0, len(others) - 1, MOST_BAD // 2).astype(int)]])
-        return self._densities(ranked[:n], bad)
+        return self._densities(evidence.rows(good), evidence.rows(bad))
 
     def adopt(self, state: Ratio | None) -> None:
         """Use the densities that :meth:`fit` returned."""

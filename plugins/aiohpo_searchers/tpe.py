@@ -19,7 +19,8 @@ How much each of these matters: wins against Optuna's TPE (5.0, multivariate) af
     0.15   falling  64          0.3       .52   .58
     0.15   falling  64          0.2       .53   .61
 
-``fit`` costs a sort and at most 281 kernels, whatever the number of observations, and ``ask`` one matrix product.
+``fit`` costs a partition of the losses and at most 283 kernels, whatever their number; ``ask`` costs a matrix product.
+Together 0.6 ms of CPU in 6 dimensions and 0.8 in 14 at 50 observations; 0.7 and 1.3 at 10,000.
 """
 
 from __future__ import annotations

@@ -28,7 +28,9 @@ from scipy.stats import rankdata
 from support import harness, tasks
 
 from aiohpo_searchers.adbo import ADBOSearcher
+from aiohpo_searchers.kde import KDESearcher
 from aiohpo_searchers.random import RandomSearcher
+from aiohpo_searchers.tpe import TPESearcher
 
 Contender = Callable[..., harness.Run]
 
@@ -46,17 +48,21 @@ TARGETS = {  # (task, evaluations, outstanding): the loss that is asked of adbo
 
 def contenders(everything: bool) -> dict[str, Contender]:
     """Return what can be compared here, by name; say what is missing."""
-    found: dict[str, Contender] = {"adbo": partial(harness.run, ADBOSearcher)}
+    found: dict[str, Contender] = {
+        "adbo": partial(harness.run, ADBOSearcher),
+        "tpe": partial(harness.run, TPESearcher),
+    }
     if everything:
+        found["kde"] = partial(harness.run, KDESearcher)
         found["random"] = partial(harness.run, RandomSearcher)
     if importlib.util.find_spec("optuna") is None:
         print("skipped: Optuna's samplers, as optuna is not installed (pip install optuna)")
         return found
     import optuna
 
-    found["tpe"] = partial(harness.run_optuna, lambda seed: optuna.samplers.TPESampler(seed=seed))
+    found["optuna tpe"] = partial(harness.run_optuna, lambda seed: optuna.samplers.TPESampler(seed=seed))
     if everything:
-        for name, sampler, needs in (("cma-es", "CmaEsSampler", "cmaes"), ("gp", "GPSampler", "torch")):
+        for name, sampler, needs in (("cma-es", "CmaEsSampler", "cmaes"), ("optuna gp", "GPSampler", "torch")):
             if importlib.util.find_spec(needs) is None:
                 print(f"skipped: Optuna's {name}, as {needs} is not installed (pip install {needs})")
             else:

@@ -25,8 +25,10 @@ from aiohpo.interfaces import FittingSearcher, Identity, Searcher
 from aiohpo.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView
 from aiohpo_searchers.adbo import ADBOSearcher
+from aiohpo_searchers.kde import KDESearcher
 from aiohpo_searchers.quasirandom import QuasiRandomSearcher
 from aiohpo_searchers.random import RandomSearcher
+from aiohpo_searchers.tpe import TPESearcher
 
 SPACES = {
     "6 floats": Space({f"x{i}": Float(0, 1) for i in range(6)}),
@@ -99,14 +101,18 @@ def main() -> None:
         print("skipped: Optuna's TPE, as optuna is not installed (pip install optuna)")
     print("CPU ms; limits for adbo: " + ", ".join(f"{name} {limit:g}" for name, limit in LIMITS.items()))
     for name, space in SPACES.items():
-        print(f"\n{name:12}{'adbo ask':>10}{'fit':>8}{'step':>8}{'random':>10}{'sobol':>8}{'TPE step':>10}")
+        print(f"\n{name:12}{'adbo ask':>10}{'fit':>8}{'step':>8}", end="")
+        print(f"{'tpe ask':>10}{'fit':>8}{'kde ask':>10}{'fit':>8}{'random':>10}{'sobol':>8}{'Optuna TPE':>12}")
         for n in sizes:
             view = observed(space, n)
             ask, fit = ours(ADBOSearcher(), view, repetitions)
+            densities = ours(TPESearcher(), view, repetitions) + ours(KDESearcher(random=0.0), view, repetitions)
             random, _ = ours(RandomSearcher(), view, repetitions)
             sobol, _ = ours(QuasiRandomSearcher(), view, repetitions)
-            peer = f"{tpe(view, min(repetitions, 5)):>10.1f}" if optuna else f"{'-':>10}"
-            print(f"{n:>12}{ask:>10.2f}{fit:>8.1f}{ask + fit:>8.1f}{random:>10.2f}{sobol:>8.2f}{peer}", flush=True)
+            peer = f"{tpe(view, min(repetitions, 5)):>12.1f}" if optuna else f"{'-':>12}"
+            print(f"{n:>12}{ask:>10.2f}{fit:>8.1f}{ask + fit:>8.1f}", end="")
+            print("{:>10.2f}{:>8.1f}{:>10.2f}{:>8.1f}".format(*densities), end="")
+            print(f"{random:>10.2f}{sobol:>8.2f}{peer}", flush=True)
 
 
 if __name__ == "__main__":
