@@ -43,6 +43,9 @@ SCHEDULERS = (
 )
 
 
+SCHEDULED = 1000  # scenarios from this seed on always have a scheduler that pauses or stops trials
+
+
 class RandomSearcher:
     """Uniform draws; the swarm is what is tested here."""
 
@@ -159,7 +162,7 @@ class Scenario:
             partition=partition,
             shared_directory=rng.random() < 0.5,
             fails=rng.choice([0.0, 0.1]),
-            steps=(steps := rng.choice([None, None, 4, 9, 9])),
+            steps=(steps := 9 if seed >= SCHEDULED else rng.choice([None, None, 4, 9, 9])),
             scheduler=rng.choice(SCHEDULERS) if steps == 9 else "fifo",
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import Scenario, play
+from harness import SCHEDULED, Scenario, play
 
 from aiohpo.events import Batch, Fresh, decode_batch
 from aiohpo.log import Log
@@ -14,7 +14,7 @@ CHUNK = 10
 pytestmark = pytest.mark.swarm
 
 
-@pytest.mark.parametrize("first", range(0, SEEDS, CHUNK))
+@pytest.mark.parametrize("first", [*range(0, SEEDS, CHUNK), *range(SCHEDULED, SCHEDULED + SEEDS // 2, CHUNK)])
 def test_the_invariants_hold_whatever_happens(first: int) -> None:
     """A healed and quiet swarm agrees, has met its budget, runs nothing and has lost nothing."""
     for seed in range(first, first + CHUNK):
