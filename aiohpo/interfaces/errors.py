@@ -1,0 +1,19 @@
+"""Errors that are meant for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AiohpoError(Exception):
+    """Base class of errors that aiohpo raises on purpose."""
+
+
+class UsageError(AiohpoError, ValueError):
+    """Wrong usage or bad input. The message names the value, the place and the remedy; the command line
+    prints it without a traceback and exits with 2."""
+
+
+def listing(names: Sequence[str]) -> str:
+    """Join names for an error message: ``a, b, c``; ``(none)`` if there are none."""
+    return ", ".join(sorted(names)) or "(none)"

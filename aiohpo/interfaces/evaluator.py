@@ -1,0 +1,83 @@
+"""What runs the user's code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, runtime_checkable
+
+from .scheduler import Decision
+from .view import Config
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """One segment of one trial, as handed to an evaluator.
+
+    start       last step already done; 0 for a fresh trial
+    to_step     pause after this step; None: run to the end
+    max_steps   the study's ``max_steps``; None if it has none
+    checkpoint  digest of the blob to restore from; None: nothing was saved
+    """
+
+    trial: str
+    number: int
+    config: Config
+    attempt: int = 0
+    start: int = 0
+    to_step: int | None = None
+    max_steps: int | None = None
+    checkpoint: str | None = None
+
+
+class Channel(Protocol):
+    """What an evaluator calls, on the event loop, while a segment runs."""
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> Decision: ...
+
+    def save(self, step: int, digest: str, size: int) -> None:
+        """A checkpoint of ``step`` is in the blob store under ``digest``."""
+        ...
+
+    def predictions(self, digests: Mapping[str, str]) -> None:
+        """Predictions are in the blob store, ``{name: digest}``."""
+        ...
+
+    def log(self, text: str) -> None:
+        """Something the user's code printed (stdout or stderr), a whole chunk, bounded by the evaluator."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a segment ended.
+
+    kind     "finished", "paused" (stopped at ``to_step`` or by a PAUSE), "stopped" (by a STOP) or "failed"
+    metrics  the returned metrics (finished; may be empty if the objective only reported)
+    error    one line for people (failed), at most 2,000 characters
+    detail   traceback or the tail of stderr (failed), at most 8,000 characters
+    """
+
+    kind: Literal["finished", "paused", "stopped", "failed"]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    error: str | None = None
+    detail: str | None = None
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Runs the user's code, one segment at a time. One instance serves one worker.
+
+    Cancelling :meth:`run` (timeout, lost race, Ctrl-C) ends the segment as fast as the evaluator can and
+    leaves it ready for the next. Nothing that the user's code does (raise, exit, crash, hang, hold the GIL,
+    flood stderr) raises from :meth:`run`: it is an :class:`Outcome` of kind "failed".
+    """
+
+    async def start(self, objective: Any, blobs: Any) -> None:
+        """Prepare to run ``objective`` (an :class:`aiohpo.evaluate.Objective`). Raises ``UsageError`` when
+        this evaluator cannot run it, with the remedy."""
+        ...
+
+    async def run(self, assignment: Assignment, channel: Channel) -> Outcome: ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,119 @@
+"""What decides how far a trial runs."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .view import Config, Identity, TrialState, View
+
+
+class Decision(enum.Enum):
+    """What a trial does after a report."""
+
+    CONTINUE = "continue"
+    PAUSE = "pause"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class Inherit:
+    """Begin with the checkpoint that ``trial`` saved at ``step``, as if the steps up to there had been done."""
+
+    trial: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewTrial:
+    """Start a new trial and run it to ``to_step`` (None: to its end).
+
+    bracket  a number of the scheduler's choosing that stays with the trial and that everybody sees
+    config   the configuration; None: the searcher suggests one
+    parent   the checkpoint to begin with; None: none. The worker makes sure first that it can be had; if it
+             cannot, nothing is started and ``claims.obtainable`` says so from then on
+    """
+
+    to_step: int | None = None
+    bracket: int = 0
+    config: Config | None = None
+    parent: Inherit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """Go on with a paused trial to ``to_step`` (None: to its end), from its newest checkpoint; from scratch if
+    ``restart`` says so, or if there is none."""
+
+    trial: str
+    to_step: int | None = None
+    restart: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Nothing to do until something changes. When nothing is running either, the search is over."""
+
+
+class Claims(Protocol):
+    """What this worker may take. Many workers become free at once and all want the best paused trial: who may
+    have it follows from a hash (:mod:`aiohpo.claims`); whoever may not, starts something else and never waits."""
+
+    def may_start(self, *, suggested: bool = True) -> bool:
+        """Whether ``NewTrial`` can be carried out: the study's budget has room for one more trial and, if its
+        configuration is to be ``suggested`` by the searcher, that one is not known to have no more."""
+        ...
+
+    def may_claim(self, trial: str) -> bool:
+        """Whether this worker may resume ``trial`` now; a trial that counts no more (surplus) it never may."""
+        ...
+
+    def holds(self, trial: str, step: int | None = None) -> bool:
+        """Whether the trial's checkpoint of ``step`` (None: the newest) is at hand, so that nothing is fetched."""
+        ...
+
+    def obtainable(self, trial: str, step: int) -> bool:
+        """False once this worker tried to get that checkpoint and nobody had it (or none was saved)."""
+        ...
+
+
+@runtime_checkable
+class Scheduler(Protocol):
+    """Decides how far a trial runs. One instance serves one worker; options as for searchers.
+
+    Its answers are a function of the *set* of events behind the view (and of ``claims`` and ``rng``): what it
+    keeps between calls is a cache of that.
+    """
+
+    def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
+        """Bind to a study. Raises ``ValueError`` with a remedy where it cannot serve it."""
+        ...
+
+    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+        """Say what a free worker does now. Pure; called on the loop; microseconds.
+
+        A worker whose study has its budget of trials cannot carry out ``NewTrial``: it asks again when something
+        changed. The search is over when nothing runs and ``next`` resumes nothing even if every claim is open.
+        """
+        ...
+
+    def on_report(self, view: View, trial: str, step: int) -> Decision:
+        """Decide about ``trial`` after its report at ``step`` entered the view."""
+        ...
+
+
+@runtime_checkable
+class KeepingScheduler(Scheduler, Protocol):
+    """A scheduler that says which checkpoints it may yet need; all others are deleted in time.
+
+    Without this, the newest checkpoint of each trial that has not ended is kept.
+    """
+
+    def keeps(self, view: View, trial: TrialState) -> Collection[int]:
+        """Return the steps of those checkpoints of ``trial`` that may yet be resumed from or inherited."""
+        ...

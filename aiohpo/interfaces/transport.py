@@ -1,0 +1,85 @@
+"""What carries frames between peers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+OnFrame = Callable[[str, bytes], None]
+
+
+@runtime_checkable
+class Transport(Protocol):
+    """Carries frames between peers. A peer is named by its *address*.
+
+    It promises whole frames, and per-link order while the link lives. It may drop any frame at any time and
+    promises nothing else: repair is the core's job. No method blocks and none raises for a peer's fault; all
+    are called on the event loop on which ``start`` ran. Constructed with keyword options (``worker=`` is the
+    worker's id; ``bind=`` an address to listen on, or None for any). Frames are non-empty ``bytes`` (anything
+    else raises ``TypeError``); connecting to oneself does nothing.
+    """
+
+    @property
+    def address(self) -> str:
+        """Where others reach this endpoint; valid after :meth:`start`."""
+        ...
+
+    async def start(self, on_frame: OnFrame) -> None:
+        """Open the endpoint. From now on ``on_frame(peer_address, frame)`` is called for what arrives."""
+        ...
+
+    def publish(self, frame: bytes) -> None:
+        """Offer ``frame`` to every peer that has connected to this endpoint."""
+        ...
+
+    def send(self, peer: str, frame: bytes) -> bool:
+        """Send ``frame`` to one peer: one connected to, or one that a frame came from. False if it was
+        dropped at once (unknown peer, full outbox); True promises nothing."""
+        ...
+
+    def connect(self, address: str) -> None:
+        """Hear what ``address`` publishes and make it reachable by :meth:`send`. Idempotent; returns at
+        once, whether or not anybody is there (yet). Raises ``ValueError`` for a malformed address."""
+        ...
+
+    def disconnect(self, address: str) -> None:
+        """Undo :meth:`connect`. Idempotent."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close, waiting briefly for what was sent to leave. Idempotent."""
+        ...
+
+
+@runtime_checkable
+class TellingTransport(Transport, Protocol):
+    """A transport that has something to say to people, such as that a peer has another key."""
+
+    def report_to(self, tell: Callable[[str], None]) -> None:
+        """Call ``tell`` with a line of text for each thing worth knowing, once and a bounded number of times.
+        Called before ``start``."""
+        ...
+
+
+@runtime_checkable
+class LaunchedTransport(Transport, Protocol):
+    """A transport whose endpoints were launched together and know each other from the start (MPI ranks).
+
+    Its workers join without being given an address, and have a place in the launch (:class:`Identity`). All of
+    this is valid before ``start``.
+    """
+
+    @property
+    def rank(self) -> int:
+        """This endpoint's place, from 0."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """How many endpoints were launched."""
+        ...
+
+    def peers(self) -> Sequence[str]:
+        """Addresses to greet at the start: not the own one, and enough that all endpoints together become one
+        mesh, though some are dead; in a large launch far fewer than all."""
+        ...
