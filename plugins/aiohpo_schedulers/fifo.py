@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from aiohpo.interfaces import Decision, Identity, NewTrial, View
+from aiohpo.interfaces import Claims, Decision, Identity, NewTrial, View
 
 
 class FIFOScheduler:
@@ -15,7 +13,7 @@ class FIFOScheduler:
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Nothing to prepare."""
 
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial:
+    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial:
         return NewTrial()
 
     def on_report(self, view: View, trial: str, step: int) -> Decision:
