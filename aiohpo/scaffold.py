@@ -194,10 +194,9 @@ def _distinct(rows: np.ndarray) -> np.ndarray:
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from aiohpo.interfaces import Decision, Identity, NewTrial, View
+from aiohpo.interfaces import Claims, Decision, Identity, NewTrial, View
 
 
 class $cls:
@@ -215,7 +214,7 @@ class $cls:
         """Work out the last step."""
         self._last = math.inf if max_steps is None else max(1, math.ceil(self.fraction * max_steps))
 
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial:
+    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial:
         """A free worker always starts a new trial."""
         return NewTrial()
 
