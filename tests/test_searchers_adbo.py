@@ -123,6 +123,38 @@ def test_a_failing_region_is_avoided() -> None:
     assert (rows[:, 0] < 0.65).all()
 
 
+def test_learns_from_partial_trials() -> None:
+    """With no complete trial yet, those paused at the highest rung with enough of them are learned from, and the
+    losses at lower rungs, which say the opposite here, are not."""
+    X = PLANE.sample(np.random.default_rng(0), 90)
+    reports = [(i, 1, float(-loss)) for i, loss in enumerate(bowl(X))]
+    reports += [(i, 3, float(loss)) for i, loss in enumerate(bowl(X)[:45])]
+    view = StaticView(PLANE, partial=X, reports=reports, max_steps=9)
+    rows = PLANE.encode(learned(PLANE, view, kappa=0.1).ask(view, np.random.default_rng(0), 5))
+    assert bowl(rows).max() < 0.1
+
+
+def test_partial_trials_count_towards_the_initial_ones() -> None:
+    """The model is used from ``initial`` trials on, complete or not."""
+    X = PLANE.sample(np.random.default_rng(0), 20)
+    for n, there in ((19, False), (20, True)):
+        reports = [(i, 1, float(loss)) for i, loss in enumerate(bowl(X[:n]))]
+        view = StaticView(PLANE, partial=X[:n], reports=reports, max_steps=9)
+        searcher = ADBOSearcher()
+        searcher.setup(PLANE, 0, Identity("w", 0, 1))
+        assert (searcher.fit(view.observations()) is not None) == there
+
+
+def test_reports_change_nothing_in_a_study_without_steps() -> None:
+    """Where trials have no steps, what was reported on the way has no influence."""
+    X = PLANE.sample(np.random.default_rng(0), 40)
+    answers = []
+    for reports in ([], [(i, 1, 1.0) for i in range(40)]):
+        view = StaticView(PLANE, X, bowl(X), reports=reports)
+        answers.append(learned(PLANE, view).ask(view, np.random.default_rng(0), 3))
+    assert answers[0] == answers[1]
+
+
 def test_a_small_space_is_its_own_pool() -> None:
     """In a small finite space the best remaining configuration is always among the candidates."""
     space = Space(a=Int(1, 20), b=Int(1, 20))

@@ -6,7 +6,7 @@ import numpy as np
 
 from aiohpo.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.fresh import anything, distinct, every, unseen
+from aiohpo_searchers.fresh import anything, distinct, every, keys, unseen
 
 FINITE = Space(a=Int(1, 4), b=Categorical(["u", "v", "w"]))
 
@@ -15,6 +15,14 @@ def test_distinct_keeps_first_occurrences_in_order() -> None:
     """Repeated rows are found, inactive entries included, and the order is kept."""
     rows = np.array([[0.5, np.nan], [0.1, 0.2], [0.5, np.nan], [0.1, 0.2], [0.2, 0.1]])
     assert distinct(rows).tolist() == [0, 1, 4]
+
+
+def test_keys_tell_rows_apart() -> None:
+    """Equal rows have equal keys, wherever they stand, and all configurations of a space different ones."""
+    units = np.concatenate(list(every(FINITE)))
+    assert np.array_equal(keys(units)[::-1], keys(units[::-1]))
+    assert len(np.unique(keys(units))) == len(units)
+    assert len(keys(units[:0])) == 0
 
 
 def test_unseen_drops_what_anybody_did_or_does() -> None:

@@ -9,6 +9,9 @@ nothing is proposed twice.
 predicted candidates. ``ask`` only drops what has been seen, ranks the rest with this moment's kappa, and keeps
 its distance from what was taken since the fit; so it costs the same at 50 and at 10,000 observations.
 
+Where trials have steps, the model learns from the highest rung that ``initial`` trials have reached
+(:mod:`aiohpo_searchers.evidence`); trials that did not get there count as running.
+
 The published method samples 10,000 candidates uniformly. This one differs in the candidates, in the distance term
 of the uncertainty (:mod:`aiohpo_searchers.pool`) and in the target.
 """
@@ -25,6 +28,7 @@ from aiohpo_surrogates.targets import FAILURES
 from .acquisition import ACQUISITIONS, Decay, boltzmann_order, draw_kappa, lcb, negative_ei
 from .candidates import Candidates
 from .design import SharedSobol, stable_hash
+from .evidence import highest
 from .fresh import anything
 from .geometry import Geometry
 from .model import PENDING, Learner, Model
@@ -40,7 +44,8 @@ class ADBOSearcher:
     """Suggest what a forest finds promising: low predicted loss, or high uncertainty.
 
     Args:
-        initial: observations, of all workers together, before the model is used; until then a Sobol sequence.
+        initial: observations, of all workers together and partial ones included, before the model is used; until
+            then a Sobol sequence.
         acquisition: ``qucb``, ``ucb`` (the same kappa for every worker, no decay), ``bucb`` or ``ei``.
         kappa: how much uncertainty is worth; for ``qucb`` the mean over workers.
         spread: how much kappa differs between workers: 0 not at all, 1 as in the paper.
@@ -123,10 +128,11 @@ class ADBOSearcher:
 
     def fit(self, observations: Observations) -> Model | None:
         """Return a model, or None while there are too few observations."""
-        o = observations
-        observed = len(o.y) + len(o.failed)
-        if observed < self.initial or len(o.y) < 2:
+        evidence = highest(observations, lambda losses, failed: losses >= 2 and losses + failed >= self.initial)
+        if evidence is None:
             return None
+        o = evidence.observations(observations)
+        observed = len(o.y) + len(o.failed)
         rng = np.random.default_rng([*self._key, observed, len(o.pending)])
         first = observed + len(o.pending) - self.initial + 1  # the number of the next proposal, were it made now
         return self._learner.fit(
@@ -139,10 +145,8 @@ class ADBOSearcher:
 
     def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
         """Return up to ``n`` configurations, fewer only when the space is exhausted."""
-        if self._model is None or view.n_observed < self.initial:
-            rows = self._sobol.take(view, n)
-        else:
-            rows = self._suggest(self._model, view, rng, n)
+        model = self._model
+        rows = self._sobol.take(view, n) if model is None else self._suggest(model, view, rng, n)
         if len(rows) < n:
             rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
