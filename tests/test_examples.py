@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import importlib.util
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from aiohpo import Float, Space, Study
+from aiohpo.evaluate.checkpoint import decode, encode
 from aiohpo.testing import check_searcher
 
 ROOT = Path(__file__).parents[1]
@@ -76,6 +78,48 @@ def test_digits_mlp_by_the_command_line(tmp_path):
     finished = [trial for trial in shown["trials"] if trial["status"] == "finished"]
     assert len(finished) == 3
     assert all([step for step, _ in trial["curve"]] == list(range(1, 28)) for trial in finished)
+
+
+def test_mlp_electricity(tmp_path):
+    """Most configurations are given up early: all together cost far less than training each to the end."""
+    out = example(tmp_path, "mlp_electricity", "--trials", 6)
+    (epochs,) = map(int, re.findall(r"(\d+) epochs; best accuracy", out))
+    assert 6 <= epochs < 6 * 81
+    (accuracy,) = numbers(rf"best accuracy {NUMBER} after", out)
+    assert accuracy > 0.4
+
+
+def test_a_checkpoint_of_the_electricity_mlp_holds_everything(monkeypatch):
+    """Trained in two segments, with a checkpoint in between, it becomes the very same network: the state of the
+    optimiser and of the random generator is part of it."""
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    import mlp_electricity
+
+    config = {**mlp_electricity.space.default(), "batch_size": 256, "units_1": 8, "units_2": 8, "dropout_1": 0.5}
+    at_once, before = mlp_electricity.Network(config), mlp_electricity.Network(config)
+    for network in (at_once, at_once, before):
+        network.train_one_epoch()
+    after = decode(encode(before), Path)
+    after.train_one_epoch()
+    for one, other in zip(at_once.weights, after.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_pytorch_mlp(tmp_path):
+    """With PyTorch its checkpoints are resumed; without it the example says what it needs."""
+    if importlib.util.find_spec("torch") is None:
+        done = subprocess.run(
+            [sys.executable, "-m", "aiohpo", "run", EXAMPLES / "pytorch_mlp.py", "--trials", "1"],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert done.returncode == 2
+        assert "pytorch_mlp.py: this example needs PyTorch: pip install torch" in done.stderr
+        return
+    assert numbers(rf"best accuracy {NUMBER} after", example(tmp_path, "pytorch_mlp", "--trials", 9))[0] > 0.3
 
 
 def test_breast_cancer(tmp_path):
