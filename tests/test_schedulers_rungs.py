@@ -73,8 +73,8 @@ def test_a_ladder_is_a_function_of_the_trials_now():
     places = {trial.id: locate(trial, LEVELS) for trial in final}
     for i, rung in enumerate(ladder.rungs):
         entries = sorted((places[t.id].losses[i], t.order, t.id) for t in final if len(places[t.id].losses) > i)
-        assert rung.entries == entries
-        assert rung.waiting == [e for e in entries if places[e[2]].waits and len(places[e[2]].losses) == i + 1]
+        assert list(rung.entries) == entries
+        assert list(rung.waiting) == [e for e in entries if places[e[2]].waits and len(places[e[2]].losses) == i + 1]
         assert ladder.entered[i] == sum(place.entered > i for place in places.values())
 
 

@@ -38,7 +38,7 @@ TYPES = ("promotion", "stopping")
 
 # Whom to prefer because its checkpoint is here is looked for among so many of the promotable trials of a rung: all
 # of them will be promoted soon, so their order hardly matters.
-LOOK_AHEAD = 8
+LOOK_AHEAD = 4
 
 # A paused trial keeps its checkpoint while its rank among n is at most n/eta + SPREAD·sqrt(n·(1/eta)(1-1/eta)), that
 # is, while the share of better ones yet to come could by chance (normal approximation of the binomial) be low enough
@@ -165,7 +165,7 @@ class ASHAScheduler:
         if any(rung.level <= s < step for s in state.curve):
             return Decision.CONTINUE  # it was decided at an earlier report
         quantile = (len(rung) - 1) / self.eta
-        return Decision.CONTINUE if rung.better(losses[-1]) <= quantile else Decision.STOP
+        return Decision.CONTINUE if rung.entries.better(losses[-1]) <= quantile else Decision.STOP
 
     def keeps(self, view: View, trial: TrialState) -> list[int]:
         """Keep the newest checkpoint of a trial that runs, is to be taken over, or may yet be promoted."""

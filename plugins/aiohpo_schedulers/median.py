@@ -83,7 +83,7 @@ class MedianScheduler:
         others = len(rung) - 1
         if others < self.grace_trials:
             return None
-        own = rung.rank((average, trial.order, trial.id))
+        own = rung.entries.rank((average, trial.order, trial.id))
         low, high = (rung.entries[k + (k >= own)][0] for k in ((others - 1) // 2, others // 2))
         return (low + high) / 2
 

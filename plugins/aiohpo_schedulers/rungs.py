@@ -12,16 +12,21 @@ promoted, or cannot be. Queued and withdrawn trials stand nowhere, nor does a pa
 
 All this follows from a :class:`~aiohpo.interfaces.TrialState` alone (:func:`locate`), so a rung is a function of the
 set of trials, whatever was revised on the way: a trial that changed is taken out of where it stood and put where it
-stands now. Rungs are sorted lists. At 10,000 entries inserting costs 2 µs (a binary search and a move of 80 kB); no
-balanced tree in Python comes near that. Who waits has a list of its own, as in a long search nearly all at the top of
-a rung were promoted, and looking through them for one who was not would cost O(n).
+stands now.
+
+Rungs are sorted lists with the losses in an array beside. Inserting into 10,000 entries costs 3.4 µs of CPU time: a
+binary search that touches the array only (on the list of tuples it is 6, nearly all of it cache misses) and two moves
+of 80 kB; lists of lists of 512 took 6. Who waits has a list of its own, as in a long search nearly all at the top of a
+rung were promoted, and looking through them for one who was not would cost O(n): what makes Syne Tune's promotion take
+400 µs at 10,000 trials.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Callable, Mapping, Sequence
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from aiohpo.interfaces import TrialState, View
@@ -84,6 +89,48 @@ def values_at(curve: Mapping[int, float], step: int, levels: Sequence[int]) -> t
     return tuple(found)
 
 
+class Ranking:
+    """Entries in ascending order."""
+
+    __slots__ = ("_entries", "_losses")
+
+    def __init__(self) -> None:
+        self._losses = array("d")
+        self._entries: list[Entry] = []
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries)
+
+    def __getitem__(self, rank: int) -> Entry:
+        return self._entries[rank]
+
+    def add(self, entry: Entry) -> None:
+        """Insert ``entry``."""
+        at = self.rank(entry)
+        self._losses.insert(at, entry[0])
+        self._entries.insert(at, entry)
+
+    def remove(self, entry: Entry) -> None:
+        """Remove ``entry``, which has to be there."""
+        at = self.rank(entry)
+        del self._losses[at], self._entries[at]
+
+    def rank(self, entry: Entry) -> int:
+        """Return how many are before ``entry``."""
+        loss = entry[0]
+        at = bisect_left(self._losses, loss)
+        if at < len(self._losses) and self._losses[at] == loss:
+            at = bisect_left(self._entries, entry, at, bisect_right(self._losses, loss, at))
+        return at
+
+    def better(self, loss: float) -> int:
+        """Return how many have a smaller loss."""
+        return bisect_left(self._losses, loss)
+
+
 class Rung:
     """Those with a value at one level, the best first."""
 
@@ -91,8 +138,8 @@ class Rung:
 
     def __init__(self, level: int) -> None:
         self.level = level
-        self.entries: list[Entry] = []
-        self.waiting: list[Entry] = []  # a part of entries
+        self.entries = Ranking()
+        self.waiting = Ranking()  # a part of entries
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -100,14 +147,6 @@ class Rung:
     def __repr__(self) -> str:
         best = f", best {self.entries[0][0]:.6g}" if self.entries else ""
         return f"<Rung at step {self.level}: {len(self.entries)} trials, {len(self.waiting)} waiting{best}>"
-
-    def rank(self, entry: Entry) -> int:
-        """Return how many are better than ``entry``."""
-        return bisect_left(self.entries, entry)
-
-    def better(self, loss: float) -> int:
-        """Return how many have a smaller loss."""
-        return bisect_left(self.entries, (loss,))
 
 
 class Ladder:
@@ -137,16 +176,16 @@ class Ladder:
             return
         self._places[id] = new
         if old.waits:
-            _remove(self.rungs[len(old.losses) - 1].waiting, (old.losses[-1], order, id))
+            self.rungs[len(old.losses) - 1].waiting.remove((old.losses[-1], order, id))
         kept = len(old.losses)
         if new.losses[:kept] != old.losses:  # something was revised
             for rung, loss in zip(self.rungs, old.losses, strict=False):
-                _remove(rung.entries, (loss, order, id))
+                rung.entries.remove((loss, order, id))
             kept = 0
         for rung, loss in zip(self.rungs[kept:], new.losses[kept:], strict=False):
-            insort(rung.entries, (loss, order, id))
+            rung.entries.add((loss, order, id))
         if new.waits:
-            insort(self.rungs[len(new.losses) - 1].waiting, (new.losses[-1], order, id))
+            self.rungs[len(new.losses) - 1].waiting.add((new.losses[-1], order, id))
         for i in range(old.entered, new.entered):
             self.entered[i] += 1
         for i in range(new.entered, old.entered):
@@ -173,11 +212,7 @@ class Ladder:
         if not place.waits:
             return None
         rung = self.rungs[len(place.losses) - 1]
-        return rung, rung.rank((place.losses[-1], trial.order, trial.id))
-
-
-def _remove(entries: list[Entry], entry: Entry) -> None:
-    del entries[bisect_left(entries, entry)]
+        return rung, rung.entries.rank((place.losses[-1], trial.order, trial.id))
 
 
 class Follower:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Sequence
+from itertools import islice
 
 import numpy as np
 
@@ -170,7 +171,7 @@ def _due(ladder: Ladder, plan: Plan, room: bool, claims: Claims) -> tuple[str, i
             return ()
         slots = sizes[i + 1] - entered[i + 1]
         if slots > 0 and rung.waiting:
-            eligible = [id for _, _, id in rung.waiting[:slots] if claims.may_claim(id)]
+            eligible = [id for _, _, id in islice(rung.waiting, slots) if claims.may_claim(id)]
             best = next((id for id in eligible if claims.holds(id)), eligible[0] if eligible else None)
             return () if best is None else (best, i + 1)
     return () if len(rungs[-1]) < entered[-1] else None
