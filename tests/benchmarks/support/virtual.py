@@ -16,8 +16,8 @@ from aiohpo import Study, Trial
 from aiohpo import worker as worker_module
 from aiohpo.gossip import Pace
 from aiohpo.interfaces import Identity
+from aiohpo.limits import Limits
 from aiohpo.membership import Patience
-from aiohpo.parts import Limits
 from aiohpo.registry import create
 from aiohpo.testing import SimNetwork, run
 from aiohpo.worker import PeerWorker
@@ -31,7 +31,7 @@ DELAY = (0.005, 0.05)  # seconds that a frame travels
 FIT = (0.05, 0.2)  # virtual seconds that a fit takes
 
 
-def timing(seconds: float, workers: int) -> Timing:
+def timing(seconds: float, workers: int, interval: float | None = None) -> Timing:
     """Return the timing of a swarm whose complete trainings take ``seconds``.
 
     Nobody dies here, so nobody needs watching every second: signs of life and digests would be most of the cost of
@@ -39,7 +39,8 @@ def timing(seconds: float, workers: int) -> Timing:
     half a second: it travels in fewer, larger frames (a sixth of the cost at 64 workers, and slower is harder).
     """
     slow = max(1.0, seconds / 100.0)
-    interval = 0.02 if workers <= 16 else min(0.5, seconds / 100.0)
+    if interval is None:
+        interval = 0.02 if workers <= 16 else min(0.5, seconds / 100.0)
     pace = Pace(interval=interval, digest=20.0 * slow, repair_timeout=5.0)
     return Timing(pace, Patience(ping=30.0 * slow, suspect=300.0 * slow, dead=300.0 * slow, probe_dead=3000.0 * slow))
 
@@ -98,13 +99,23 @@ class Diverged(Exception):
 class Bench:
     """One search of one task."""
 
-    def __init__(self, task: CurveTask, searcher: str, scheduler: str, workers: int, horizon: float, seed: int) -> None:
+    def __init__(
+        self,
+        task: CurveTask,
+        searcher: str,
+        scheduler: str,
+        workers: int,
+        horizon: float,
+        seed: int,
+        interval: float | None = None,
+    ) -> None:
         self.task = task
         self.searcher = searcher
         self.scheduler = scheduler
         self.workers = workers
         self.horizon = horizon
         self.seed = seed
+        self.timing = timing(task.measure().seconds, workers, interval)
         self.trace = Trace()
         self.peers: list[PeerWorker] = []
         self.segments: list[tuple[str, int, float, float, int, int]] = []  # trial, worker, begin, end, from, to
@@ -139,7 +150,7 @@ class Bench:
             transport=network.endpoint(worker),
             join=[p.parts.transport.address for p in self.peers[:1]],
             identity=Identity(worker, rank, self.workers),
-            timing=timing(self.task.measure().seconds, self.workers),
+            timing=self.timing,
         )
         peer.parts.searcher = peer.parts.searcher.lent
         peer.parts.blobs = MemoryBlobs()
