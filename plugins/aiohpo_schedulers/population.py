@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 
-from aiohpo.interfaces import TrialState, View
+from aiohpo.interfaces import Inherit, TrialState, View
 
 # In decimal, so that people can read it: bracket 3000002 is the third trial of the third slot. Brackets below
 # are other schedulers' (a directory may have been searched with one before), 0 that of queued trials.
@@ -110,6 +110,10 @@ class Population:
     def trial(self, name: str) -> TrialState:
         """A trial by its name."""
         return self._trials[name]
+
+    def heirs(self, donor: Inherit) -> list[str]:
+        """The trials that began with this checkpoint."""
+        return [trial.id for trial in self._trials.values() if trial.parent == donor]
 
     def __contains__(self, name: object) -> bool:
         return name in self._trials
