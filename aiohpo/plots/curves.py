@@ -36,7 +36,7 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
     if not curves:
         raise UsageError(
             f"no trial in {run.path} has a curve: call trial.report(...) after each step of the objective "
-            "(what there is: aiohpo plot --kind history)"
+            f"(what there is: aiohpo plot {run.path} --kind history)"
         )
     leader = run.view.leader()
     best = None if leader is None else run.view.record(leader, 0).id

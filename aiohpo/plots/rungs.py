@@ -34,7 +34,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
     if not steps:
         raise UsageError(
             f"{run.path} has no rungs: its scheduler, {run.study['scheduler']}, pauses no trials at common steps "
-            "(see: aiohpo plot --kind curves)"
+            f"(see: aiohpo plot {run.path} --kind curves)"
         )
     columns = _columns(rungs, steps, [r for r in records if r.curve or r.value is not None or r.status == "failed"])
     figure.set_size_inches(max(9.0, 1.0 + 3.0 * len(columns)), 6)
