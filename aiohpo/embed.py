@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .interfaces import Identity, LaunchedTransport, UsageError
+from .limits import make_limits
 from .parts import new_worker_id
 from .reach import make_transport
 from .records import TrialRecord
@@ -16,7 +17,6 @@ from .result import Result
 from .slurm import WORD as SLURM
 from .slurm import slurm_job
 from .standing import best_of
-from .study import make_limits
 
 if TYPE_CHECKING:
     from types import TracebackType

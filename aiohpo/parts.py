@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .events import Batch
 from .interfaces import Evaluator, Identity, Scheduler, Searcher, Transport
+from .limits import Limits
 from .log import Log
 from .records import TrialRecord
 from .view import View
@@ -25,17 +26,6 @@ class JournalLike(Protocol):
     def append(self, batches: Iterable[Batch]) -> None: ...
     def sync(self) -> None: ...
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """When the search ends. ``trials`` is global, ``seconds`` counts from this worker's start, ``target`` is
-    in the metric's own units."""
-
-    trials: int | None = None
-    seconds: float | None = None
-    target: float | None = None
-    trial_timeout: float | None = None
 
 
 @dataclass(slots=True)

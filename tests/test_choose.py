@@ -9,7 +9,7 @@ import pytest
 
 from aiohpo import Float, Space, Study
 from aiohpo.interfaces import AiohpoError, Decision, Identity, Idle, Inherit, NewTrial, Resume
-from aiohpo.parts import Limits
+from aiohpo.limits import Limits
 from aiohpo.testing import SimNetwork, run
 from aiohpo.worker import PeerWorker
 

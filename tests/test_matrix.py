@@ -15,8 +15,8 @@ import pytest
 
 from aiohpo import Categorical, Float, Int, Space, Study
 from aiohpo.interfaces import Identity
+from aiohpo.limits import Limits
 from aiohpo.log import Log
-from aiohpo.parts import Limits
 from aiohpo.registry import available
 from aiohpo.testing import SimNetwork, run
 from aiohpo.view import View

@@ -29,11 +29,11 @@ from aiohpo.frames import (
 )
 from aiohpo.gossip import Gossip, Pace
 from aiohpo.interfaces import Identity, UsageError
+from aiohpo.limits import Limits
 from aiohpo.log import Log
 from aiohpo.membership import Patience, State
 from aiohpo.mesh import Mesh
 from aiohpo.observer import Observer, observer_id, observer_transport
-from aiohpo.parts import Limits
 from aiohpo.testing import SimNetwork, run
 from aiohpo.watch import Tally
 from aiohpo.worker import PeerWorker

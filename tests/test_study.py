@@ -11,7 +11,7 @@ import pytest
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
 from aiohpo.interfaces import UsageError
-from aiohpo.parts import Limits
+from aiohpo.limits import Limits
 
 SPACE = Space(x=Float(-1.0, 1.0), k=Int(1, 4), c=Categorical(["a", "b"]))
 

@@ -12,7 +12,7 @@ import pytest
 from aiohpo import Float, Space, Study
 from aiohpo.events import Ended, Lost
 from aiohpo.interfaces import Identity
-from aiohpo.parts import Limits
+from aiohpo.limits import Limits
 from aiohpo.testing import SimNetwork, run
 from aiohpo.worker import PeerWorker
 

@@ -165,7 +165,7 @@ class _Rehearsal:
 
     def _worker(self, network: SimNetwork, rank: int) -> PeerWorker:
         from aiohpo import Study
-        from aiohpo.parts import Limits
+        from aiohpo.limits import Limits
 
         worker = hashlib.blake2b(f"{self.seed}/{rank}".encode(), digest_size=6).hexdigest()
         sign = -1.0 if self.mode == "max" else 1.0

@@ -19,8 +19,8 @@ from aiohpo import Categorical, Float, Int, Space, Study, Trial
 from aiohpo.eligible import Eligible
 from aiohpo.events import Batch, Ended
 from aiohpo.interfaces import Identity, Resume
+from aiohpo.limits import Limits
 from aiohpo.log import Log
-from aiohpo.parts import Limits
 from aiohpo.testing import SimNetwork, run
 from aiohpo.view import View
 from aiohpo.worker import PeerWorker

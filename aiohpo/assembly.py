@@ -1,0 +1,255 @@
+"""What a study consists of, and how workers are put together of it."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import platform
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .blobs import BlobStore
+from .directory import RunDirectory
+from .evaluate import Objective, Source
+from .evaluate.reimport import describe
+from .fold import Mode
+from .interfaces import Identity, LaunchedTransport, UsageError
+from .journal import read_journal, writer_is_gone
+from .limits import Limits, whole
+from .log import Log
+from .parts import Parts, new_worker_id
+from .records import TrialRecord
+from .registry import create
+from .space import Space
+from .view import View
+from .worker import PeerWorker
+
+if TYPE_CHECKING:
+    from .events import Batch
+    from .worker_state import Timing
+
+Callback = Callable[[TrialRecord], Any]
+
+
+class Assembly:
+    """The description of a study, its replica in this process and its run directory; see :class:`aiohpo.Study`."""
+
+    def __init__(
+        self,
+        objective: Callable[..., Any] | None = None,
+        space: Space | None = None,
+        *,
+        metric: str = "loss",
+        mode: str = "min",
+        max_steps: int | None = None,
+        searcher: Any = "adbo",
+        scheduler: Any = "fifo",
+        evaluator: Any = None,
+        directory: str | Path | None = None,
+        seed: int = 0,
+        keep: int = 10,
+        dump: Callable[[Any], bytes] | None = None,
+        load: Callable[[bytes], Any] | None = None,
+        callbacks: Sequence[Callback] = (),
+    ) -> None:
+        if not isinstance(space, Space):
+            raise UsageError(
+                f"space must be an aiohpo.Space, not {type(space).__name__}: "
+                "aiohpo.Space(lr=Float(1e-5, 1e-1, log=True), …)"
+            )
+        if mode not in ("min", "max"):
+            raise UsageError(f"mode must be 'min' or 'max', not {mode!r}")
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise UsageError(f"seed must be a whole number of at least 0, not {seed!r}")
+        self.objective = objective
+        self.space = space
+        self.metric = metric
+        self.mode: Mode = "min" if mode == "min" else "max"
+        self.max_steps = max_steps
+        self.searcher = searcher
+        self.scheduler = scheduler
+        self.evaluator = evaluator
+        self.directory = Path(directory) if directory is not None else None
+        self.seed = seed
+        self.keep = whole("keep", keep, 0)
+        if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks := tuple(callbacks))):
+            raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
+        self.callbacks = tuple(callbacks)
+        self.source: Source | None = None
+        self._dump, self._load = dump, load
+        self._task()  # what is wrong with it should be said here, not when it runs
+        self._replica: tuple[Log, View] | None = None
+        self._opened: RunDirectory | None = None
+        self._scratch: Path | None = None
+        self.notices: list[str] = []
+
+    def peer(
+        self,
+        *,
+        limits: Limits,
+        transport: Any = "inproc",
+        bind: str | None = None,
+        join: Sequence[str] = (),
+        identity: Identity | None = None,
+        timing: Timing | None = None,
+    ) -> PeerWorker:
+        """Put one worker together; :class:`aiohpo.Worker` and :meth:`arun` use it."""
+        from .worker_state import Timing
+
+        worker_id = identity.worker if identity else new_worker_id()
+        carrier = create("transports", transport, worker=worker_id, bind=bind)
+        if isinstance(carrier, LaunchedTransport):
+            join = [*join, *carrier.peers()]
+            if identity is None or identity.rank is None:
+                identity = Identity(worker_id, carrier.rank, carrier.size)
+        rank = identity.rank if identity else None
+        if rank == 0 or (rank is None and not join):  # the first of its launch; the others hear of it
+            self._fulfil()
+        log, view = Log(), View(self.space, self.metric, self.mode, self.max_steps)
+        directory, gone = self._open(), frozenset[str]()
+        if directory is not None:
+            loaded = directory.load(log, view)
+            # A lock tells only about processes of this machine.
+            gone = frozenset(w for w in loaded.gone if view.host(w) == platform.node())
+            self.notices += [str(damage) for damage in loaded.damage]
+            blobs = directory.blobs
+        else:
+            if self._replica is not None:
+                copy_log(self._replica[0], log, view)
+            blobs = BlobStore(self._scratch_directory() / "blobs")
+
+        def recover(worker: str) -> list[Batch]:
+            path = directory.path / "journal" / f"{worker}.log" if directory else None
+            try:
+                return list(read_journal(path, [])) if path is not None and path.exists() else []
+            except UsageError as error:  # one unreadable file of the dead must not end the living
+                self.notices.append(str(error))
+                return []
+
+        def is_gone(worker: str) -> bool:
+            if directory is None or view.host(worker) != platform.node():
+                return False
+            path = directory.path / "journal" / f"{worker}.log"
+            return path.exists() and writer_is_gone(path)
+
+        return PeerWorker(
+            Parts(
+                objective=self._task(),
+                searcher=self._plugin("searchers", self.searcher),
+                scheduler=self._plugin("schedulers", self.scheduler),
+                evaluator=self._evaluator(identity),
+                transport=carrier,
+                view=view,
+                log=log,
+                study_hash=self.hash,
+                seed=self.seed,
+                blobs=blobs,
+                definition=json.dumps(self.definition()),
+                journal=directory.journal(worker_id) if directory else None,
+                journal_id=directory.id if directory else "",
+                gone=gone,
+                is_gone=is_gone,
+                recover=recover,
+                join=join,
+                expects_peers=bool(join) or (identity is not None and (identity.size or 1) > 1),
+                limits=limits,
+                identity=identity,
+                timing=timing or Timing(),
+                callbacks=self.callbacks,
+                keep=self.keep,
+                notice=self.notices.append,
+            ),
+            worker_id,
+        )
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits that all workers of a study share: its space, metric and mode."""
+        text = json.dumps([self.space.to_dict(), self.metric, self.mode], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def definition(self) -> dict[str, Any]:
+        """What goes into ``study.json``."""
+        return {
+            "study": self.hash,
+            "metric": self.metric,
+            "mode": self.mode,
+            "max_steps": self.max_steps,
+            "searcher": self.searcher if isinstance(self.searcher, str) else repr(self.searcher),
+            "scheduler": self.scheduler if isinstance(self.scheduler, str) else repr(self.scheduler),
+            "seed": self.seed,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "space": self.space.to_dict(),
+        }
+
+    def _task(self) -> Objective:
+        return Objective(self.objective, self.metric, self.max_steps, self._dump, self._load, self.source)
+
+    def _plugin(self, kind: str, spec: Any) -> Any:
+        return create(kind, spec) if isinstance(spec, str) else copy.deepcopy(create(kind, spec))
+
+    def _evaluator(self, identity: Identity | None) -> Any:
+        if self.evaluator is not None:
+            return self._plugin("evaluators", self.evaluator)
+        task = self._task()
+        if task.function is None:
+            raise UsageError("this study has no objective: give one, or drive it with ask() and tell()")
+        if task.is_async:
+            return create("evaluators", "coroutine")
+        reason = why_not_elsewhere(task)
+        if reason is None:
+            # Workers of one launch in this process share its machine; the command line's launcher sees to its own.
+            return create("evaluators", "process", share=(identity and identity.size) or 1)
+        self.notices.append(f"evaluating in threads of this process: {reason}")
+        return create("evaluators", "thread")
+
+    def _open(self) -> RunDirectory | None:
+        if self.directory is not None and self._opened is None:
+            self._opened = RunDirectory(self.directory, self.definition())
+        return self._opened
+
+    @property
+    def _view(self) -> View:
+        if self._replica is None:
+            self._replica = Log(), View(self.space, self.metric, self.mode, self.max_steps)
+            directory = self._open()
+            if directory is not None:
+                loaded = directory.load(*self._replica)
+                self.notices += [str(damage) for damage in loaded.damage]
+        return self._replica[1]
+
+    def _absorb(self, peer: PeerWorker) -> None:
+        """Take over what a worker of this process knew when it ended."""
+        view = self._view
+        assert self._replica is not None
+        copy_log(peer.parts.log, self._replica[0], view)
+
+    def _scratch_directory(self) -> Path:
+        if self._scratch is None:  # made when the first blob is written, removed with the study
+            self._scratch = Path(tempfile.gettempdir()) / f"aiohpo-{new_worker_id()}"
+            weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
+        return self._scratch
+
+    def _fulfil(self) -> None:
+        """Called before the first worker of a launch is put together."""
+
+
+def copy_log(source: Log, log: Log, view: View) -> None:
+    for batch in source.missing(log.vector(), 1 << 62):
+        for origin, seq, event in log.merge(batch) or ():
+            view.apply(origin, seq, event)
+
+
+def why_not_elsewhere(task: Objective) -> str | None:
+    """Why another process cannot find the objective again; None if it can."""
+    try:
+        describe(task)
+    except UsageError as error:
+        return str(error)
+    return None
