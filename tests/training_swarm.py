@@ -54,7 +54,11 @@ class _Worker:
 
 
 class Swarm:
-    """``workers`` workers; ``fresh`` gives the configuration of a trial that inherits none."""
+    """``workers`` workers that train by ``train``; with ``saves=False`` they never save a checkpoint.
+
+    islands  names of the workers that hear each other; empty: everybody hears everybody
+    trained  steps that were trained by all of them
+    """
 
     def __init__(
         self,
@@ -110,6 +114,23 @@ class Swarm:
                         one.view.apply(other.name, seq, event)
                     one.heard[other.name] = len(other.said)
 
+    def sweep(self) -> None:
+        """Delete every checkpoint that nobody needs any more, as the workers of a run do in time."""
+        needed: set[str] = set()
+        for worker in self.workers:
+            keeps = getattr(worker.scheduler, "keeps", None)
+            if not worker.alive or keeps is None:
+                continue
+            for row in range(worker.view.n_rows):
+                state, digests = worker.view.state(row), worker.view.digests(row)
+                steps = set(keeps(worker.view, state))
+                if state.status in ("running", "lost"):
+                    steps.update(state.checkpoints[:1])
+                needed.update(digests[step] for step in steps)
+        for worker in self.workers:
+            for digest in worker.blobs.keys() - needed:
+                del worker.blobs[digest]
+
     def kill(self, worker: _Worker) -> None:
         """Its events stay, what only it had is gone; the others learn that it is dead."""
         worker.alive = False
@@ -151,10 +172,11 @@ class Swarm:
             row = view.row(parse_trial(choice.trial))
             assert row is not None
             self._claim(worker, row, choice.to_step)
-        elif isinstance(choice, NewTrial) and worker.claims.may_start():
+        elif isinstance(choice, NewTrial):
+            assert worker.claims.may_start(suggested=choice.config is None), f"{choice} cannot be carried out"
             self._propose(worker, choice)
         else:
-            assert isinstance(choice, Idle) or not worker.claims.may_start()
+            assert isinstance(choice, Idle)
             worker.over = not view.running
 
     def _propose(self, worker: _Worker, new: NewTrial) -> None:
