@@ -1,8 +1,8 @@
 """Tune a multilayer perceptron on the ``electricity`` data: does the price go up or down? Most configurations are
 given up after a few epochs, the best ones are trained for 81.
 
-    aiohpo run examples/mlp_electricity.py --algorithm abohb --workers 4 --trials 150
-    aiohpo run examples/mlp_electricity.py --algorithm adbo --workers 4 --trials 30    # each for 81 epochs
+    aiohpo run examples/mlp_electricity.py --algorithm abohb --workers 4 --trials 60
+    aiohpo run examples/mlp_electricity.py --algorithm adbo --workers 4 --trials 16    # each for 81 epochs
 
 or, with two workers of this process:
 
