@@ -11,7 +11,7 @@ import pytest
 
 from aiohpo.interfaces import Identity, UsageError
 from aiohpo.registry import create
-from aiohpo.space import Categorical, Float, Int, Space
+from aiohpo.space import Categorical, Float, Space
 from aiohpo.testing import StaticView, check_searcher, example_spaces
 
 pytest.importorskip("optuna")
@@ -126,35 +126,6 @@ def test_failures_are_left_to_optuna_while_nothing_succeeded() -> None:
     searcher.setup(PLANE, 0, Identity("w"))
     trials = searcher._trials(StaticView(PLANE, failed=[[0.1, 0.2]]).observations())
     assert [t.state.name for t in trials] == ["FAIL"]
-
-
-def test_every_kind_of_parameter_goes_there_and_back() -> None:
-    """Configurations become Optuna's parameters and, suggested as they are, the same configurations again."""
-    from aiohpo_searchers.optuna_space import OptunaSpace
-
-    class Fixed:
-        def __init__(self, parameters: dict[str, Any]) -> None:
-            self.parameters = parameters
-
-        def suggest_float(self, name: str, low: float, high: float, **_: Any) -> float:
-            return float(self.parameters[name])
-
-        def suggest_int(self, name: str, low: int, high: int, **_: Any) -> int:
-            return int(self.parameters[name])
-
-        def suggest_categorical(self, name: str, choices: Any) -> int:
-            return int(self.parameters[name])
-
-    spaces = [
-        *example_spaces().values(),
-        Space(n=Int(2, 101, step=3), m=Int(1, 1000, log=True), s=Float(-1, 1, step=0.25)),
-    ]
-    for space in spaces:
-        adapter = OptunaSpace(space)
-        X = space.sample(np.random.default_rng(0), 50)
-        for row, parameters in zip(X, adapter.parameters(X), strict=True):
-            assert all(adapter.distributions[name]._contains(value) for name, value in parameters.items())
-            np.testing.assert_allclose(adapter.suggest(Fixed(parameters)), row[None], atol=1e-12)
 
 
 def test_warnings_and_logging_are_as_before() -> None:
