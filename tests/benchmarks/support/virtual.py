@@ -20,6 +20,7 @@ from aiohpo.limits import Limits
 from aiohpo.membership import Patience
 from aiohpo.registry import create
 from aiohpo.testing import SimNetwork, run
+from aiohpo.testing.memory import MemoryBlobs
 from aiohpo.worker import PeerWorker
 from aiohpo.worker_state import Timing
 
@@ -36,49 +37,13 @@ def timing(seconds: float, workers: int, interval: float | None = None) -> Timin
 
     Nobody dies here, so nobody needs watching every second: signs of life and digests would be most of the cost of
     the simulation. News leaves within 20 ms as usual, in a large swarm within a hundredth of a training, at most
-    half a second: it travels in fewer, larger frames (a sixth of the cost at 64 workers, and slower is harder).
+    half a second: it travels in fewer, larger frames (two fifths of the cost at 64 workers, and slower is harder).
     """
     slow = max(1.0, seconds / 100.0)
     if interval is None:
         interval = 0.02 if workers <= 16 else min(0.5, seconds / 100.0)
     pace = Pace(interval=interval, digest=20.0 * slow, repair_timeout=5.0)
     return Timing(pace, Patience(ping=30.0 * slow, suspect=300.0 * slow, dead=300.0 * slow, probe_dead=3000.0 * slow))
-
-
-class MemoryBlobs:
-    """A blob store in memory, one for each worker."""
-
-    def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-        self.parts: dict[str, bytearray] = {}
-
-    def put(self, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        self.blobs[digest] = data
-        return digest
-
-    def get(self, digest: str) -> bytes | None:
-        return self.blobs.get(digest)
-
-    def __contains__(self, digest: str) -> bool:
-        return digest in self.blobs
-
-    def read_part(self, digest: str, offset: int, most: int) -> tuple[int, bytes] | None:
-        data = self.blobs.get(digest)
-        return None if data is None else (len(data), data[offset : offset + most])
-
-    def write_part(self, digest: str, offset: int, data: bytes) -> None:
-        self.parts.setdefault(digest, bytearray())[offset:] = data
-
-    def finish(self, digest: str) -> bool:
-        data = bytes(self.parts.pop(digest, b""))
-        if hashlib.sha256(data).hexdigest() != digest:
-            return False
-        self.blobs[digest] = data
-        return True
-
-    def delete(self, digest: str, unless_newer: float) -> None:
-        self.blobs.pop(digest, None)
 
 
 @contextmanager
