@@ -83,7 +83,7 @@ class Source(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WorkerNow:
-    """One worker. ``trials`` are those of which it ended a segment, ``utilisation`` is that of the last minute,
+    """One worker. ``trials`` counts the segments of trials that it ended, ``utilisation`` is that of the last minute,
     ``running`` the trial that it evaluates now, for ``seconds`` so far."""
 
     id: str
