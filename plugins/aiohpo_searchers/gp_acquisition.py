@@ -15,6 +15,15 @@ stays there. log h is computed in three pieces (Ament et al., arXiv 2310.20708, 
 with c1 = log(2 pi) / 2 and c2 = log(pi / 2) / 2. Its derivative is Phi(u) / h(u).
 
 With S fantasies of what is being evaluated, EI is the mean over them.
+
+What is maximised is the augmented EI (Huang et al., 2006, eq. 14), EI times
+
+    1 - tau / sqrt(sigma^2 + tau^2)          tau^2 the variance of the noise
+
+which is small where the loss is known better than one more evaluation would tell. Without it there is a trap: a
+loss with ripples finer than the lengthscales looks noisy, noise makes it seem worthwhile to evaluate the best place
+again, and the more evaluations crowd there the more noise there seems to be. On shifted Ackley-5 every third study
+ended so, 50 evaluations within 0.03 of each other at a loss of 14 to 20.
 """
 
 from __future__ import annotations
@@ -43,16 +52,21 @@ def log_h(u: FloatArray) -> FloatArray:
     return value
 
 
-def log_ei(mean: FloatArray, variance: FloatArray, best: FloatArray) -> FloatArray:
-    """Return (n,) for means (n, S), variances (n,) and best losses (S,)."""
+def log_ei(mean: FloatArray, variance: FloatArray, best: FloatArray, noise: float) -> FloatArray:
+    """Return (n,) for means (n, S), variances (n,), best losses (S,) and the variance of the noise."""
     sigma = np.sqrt(variance)
     each = log_h((best - mean) / sigma[:, None])
     whole = each[:, 0] if each.shape[1] == 1 else logsumexp(each, axis=1) - math.log(each.shape[1])
-    return np.asarray(whole + np.log(sigma))
+    return np.asarray(whole + np.log(sigma) + log_worth(variance, noise))
+
+
+def log_worth(variance: FloatArray, noise: float) -> FloatArray:
+    """Return the logarithm of the factor of the augmented expected improvement."""
+    return np.log(-np.expm1(-0.5 * np.log1p(variance / noise)))
 
 
 def log_ei_gradient(
-    mean: FloatArray, variance: FloatArray, best: FloatArray
+    mean: FloatArray, variance: FloatArray, best: FloatArray, noise: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return log EI (n,) and its derivatives by means (n, S) and variances (n,)."""
     sigma = np.sqrt(variance)
@@ -64,4 +78,6 @@ def log_ei_gradient(
     by_mean = -share * slope / sigma[:, None]
     # EI = sigma h(u) and du / dsigma = -u / sigma
     by_sigma = (1.0 - (share * slope * u).sum(axis=1)) / sigma
-    return total - math.log(each.shape[1]) + np.log(sigma), by_mean, by_sigma / (2.0 * sigma)
+    worth = log_worth(variance, noise)
+    by_variance = by_sigma / (2.0 * sigma) + np.exp(-worth - 1.5 * np.log1p(variance / noise)) / (2.0 * noise)
+    return total - math.log(each.shape[1]) + np.log(sigma) + worth, by_mean, by_variance

@@ -166,19 +166,23 @@ class _At:
     def score(self, units: FloatArray) -> FloatArray:
         """Return log EI of unit rows."""
         prediction = self.posterior.predict(self.maximiser.features.embed(units, self.resource), self.goal)
-        return log_ei(prediction.mean, prediction.variance, self.best)
+        return log_ei(prediction.mean, prediction.variance, self.best, self.posterior.noise)
 
     def gradient(self, F: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Return log EI of features (k, e), and its gradient (k, e)."""
         prediction = self.posterior.predict(F, self.goal, gradients=True)
-        value, by_mean, by_variance = log_ei_gradient(prediction.mean, prediction.variance, self.best)
+        value, by_mean, by_variance = log_ei_gradient(
+            prediction.mean, prediction.variance, self.best, self.posterior.noise
+        )
         return value, self.posterior.backward(F, prediction, by_mean, by_variance)
 
     def pool(self, units: FloatArray, rng: np.random.Generator) -> Pool:
         """Return the most promising rows, and some of the others."""
         F = self.maximiser.features.embed(units, self.resource)
         prediction = self.posterior.predict(F, self.goal)
-        order = np.argsort(-log_ei(prediction.mean, prediction.variance, self.best), kind="stable")
+        order = np.argsort(
+            -log_ei(prediction.mean, prediction.variance, self.best, self.posterior.noise), kind="stable"
+        )
         order = np.concatenate([order[:KEPT], rng.permutation(order[KEPT:])[:KEPT]])
         return Pool(
             units[order],

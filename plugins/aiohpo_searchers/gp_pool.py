@@ -70,7 +70,7 @@ class Taking:
 
     def score(self) -> FloatArray:
         """Return (c,): log EI."""
-        return log_ei(self.pool.mean, self.variance, self.pool.best)
+        return log_ei(self.pool.mean, self.variance, self.pool.best, self.pool.posterior.noise)
 
     def take(self, features: FloatArray) -> None:
         """Condition on an evaluation at each of ``features`` (k, e)."""
@@ -82,7 +82,7 @@ class Taking:
         at = posterior.predict(features, pool.goal)
         solved = np.concatenate([pool.solved, at.solved], axis=1)
         k = posterior.covariance(both, solved, features, pool.goal)  # (c + k, k)
-        c, noise = len(pool), posterior.parameters.noise**2
+        c, noise = len(pool), posterior.noise
         for j in range(len(features)):
             column = k[:, j].copy()
             scale = max(column[c + j], LEAST_VARIANCE) + noise

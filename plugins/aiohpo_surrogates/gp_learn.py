@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 SMALLEST = 12
 MOST = 250
 FIRST_STEPS, STEPS = 40, 15  # iterations of L-BFGS from the prior's mean, and from a warm start
-SHORT = -1.0  # log lengthscale of a second start: few data often have two explanations, smooth and rough
+# Logarithms of lengthscales and noise of a second start, from which L-BFGS found the better of two explanations, all
+# noise or none, wherever they differed; a start with short lengthscales and little noise finds the latter.
+MIDDLE, NOISY = -0.3, -2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +77,12 @@ def digest(rows: Rows, theta: FloatArray | None) -> bytes:
 
 
 def _best(likelihood: Likelihood, rows: Rows, warm: FloatArray | None) -> FloatArray:
-    """Return the best of two climbs, from smooth or warm and from rough."""
-    smooth = likelihood.mean if warm is None else warm
-    rough = likelihood.mean.copy()
-    rough[: likelihood.kernels * likelihood.groups] = SHORT
-    climbs = [_climb(likelihood, rows, start, FIRST_STEPS) for start in (smooth, rough)]
+    """Return the better end of two climbs: from where one was, or from the prior, and from the middle."""
+    middle = likelihood.mean.copy()
+    cut = likelihood.kernels * likelihood.groups
+    middle[:cut], middle[cut] = MIDDLE, NOISY
+    starts = likelihood.mean if warm is None else warm, middle
+    climbs = [_climb(likelihood, rows, start, FIRST_STEPS) for start in starts]
     return min(climbs, key=lambda climb: climb[0])[1]
 
 

@@ -10,15 +10,26 @@ C = sum_t A_t[l, l'] k_t(F, F') + noise^2 I, residual v = z - m[l] and a = C^-1 
 (Rasmussen and Williams, 2006, eq. 5.8 and 5.9.) To it the log densities of normal priors on theta are added, so
 that its maximum is a maximum a posteriori estimate:
 
-lengthscales  log l ~ N(sqrt 2 + 1/2 log g, 3), g their number (Hvarfner et al., arXiv 2402.02229): the more columns
-              there are, the less each is expected to matter
-noise         log noise ~ N(-4, 2^2): somewhere between nothing and what one sees
+lengthscales  log l ~ N(-1/2 + 1/2 log g, 1), g their number: the more columns, the less each is expected to matter,
+              as in Hvarfner et al., arXiv 2402.02229, whose N(sqrt 2 + 1/2 log g, 3) is smoother
+noise         log noise ~ N(-4, 1): about a fiftieth of what losses vary. With a standard deviation of 2, ten
+              observations are often explained as all noise, and the next ten are wasted
+scale         log s ~ N(0, 0.3^2): targets are standardised. As evaluations gather at the best place found, a free
+              scale shrinks, until nothing better is thought possible elsewhere
+
+Medians of 10 seeds after 100 evaluations (worst in brackets), with augmented EI; shifted functions:
+
+                                            Ackley-5        Hartmann-6        Levy-8
+    N(0 + 1/2 log g, 1), log s ~ N(0, 1)    1.58 (2.39)    -3.203 (-3.203)    1.72 (11.4)
+    N(0 + 1/2 log g, 1)                     2.06 (14.2)    -3.263 (-3.203)    0.92 (5.5)
+    N(-1/2 + 1/2 log g, 1)                  1.95 (2.52)    -3.263 (-3.203)    0.94 (5.3)
+    log noise ~ N(-5, 1)                    1.99 (18.1)    -3.263 (-3.203)    2.90 (5.9)
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,8 +45,9 @@ if TYPE_CHECKING:
 
     from .gp_resource import ResourceModel, Table
 
-NOISE = Prior("log noise", -4.0, 2.0, math.log(1e-4), math.log(1.0))
-JITTER = 1e-8  # relative to the largest variance; ten times more each time that factorising fails
+NOISE = Prior("log noise", -4.0, 1.0, math.log(1e-4), math.log(1.0))
+LENGTHSCALE = Prior("log lengthscale", -0.5, 1.0, -4.0, 6.0)  # and half the logarithm of their number
+JITTER = 1e-9  # of the largest variance, the first time that factorising fails; then ten times more each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,7 @@ class Likelihood:
     def __init__(self, model: ResourceModel, group: NDArray[np.intp], groups: int) -> None:
         self.model, self.group, self.groups = model, group, groups
         self.kernels = 1 + max(model.kernels)
-        length = Prior("log lengthscale", math.sqrt(2.0) + 0.5 * math.log(groups), math.sqrt(3.0), -4.0, 6.0)
+        length = replace(LENGTHSCALE, mean=LENGTHSCALE.mean + 0.5 * math.log(groups))
         self.priors = [length] * (self.kernels * groups) + [NOISE, *model.priors]
         self.mean = np.array([p.mean for p in self.priors])
         self._std = np.array([p.std for p in self.priors])
@@ -96,7 +108,7 @@ class Likelihood:
         """Return minus the log posterior density, up to a constant, and its gradient (P,)."""
         p = self.unpack(theta)
         table = self.model.table(p.resource, rows.resources)
-        F, level, n = rows.features, rows.level, len(rows)
+        F, level = rows.features, rows.level
         kernels = [matern(squared_distances(F, F, w)) for w in p.weights]
         C = combine(self.model, table, [k for k, _ in kernels], level, level)
         factor = factorise(C, p.noise**2)
@@ -156,14 +168,17 @@ def combine(
 
 
 def factorise(C: FloatArray, noise: float) -> FloatArray:
-    """Return the lower Cholesky factor (Fortran order) of ``C`` + noise I, with as much jitter as it takes."""
+    """Return the lower Cholesky factor (Fortran order) of ``C`` + noise I, with as much jitter as it takes.
+
+    The diagonal of ``C`` is overwritten. Raises FloatingPointError for entries that are not finite.
+    """
     diagonal = np.diagonal(C).copy()
-    jitter = JITTER * float(diagonal.max(initial=1e-12))
+    jitter, least = 0.0, JITTER * float(diagonal.max(initial=1e-12))
     while True:
         np.fill_diagonal(C, diagonal + (noise + jitter))
         factor, info = dpotrf(C.T, lower=1, clean=1)
-        if info == 0:
+        if info == 0 and math.isfinite(factor[-1, -1]):
             return np.asarray(factor)
-        jitter *= 10.0
-        if not math.isfinite(jitter):
-            raise FloatingPointError("the covariance has entries that are not finite")
+        jitter = max(10.0 * jitter, least)
+        if not jitter < 1e6 * least:
+            raise FloatingPointError("the covariance has entries that are not finite, or is no covariance")

@@ -74,6 +74,11 @@ class Posterior:
         values, slopes = [k for k, _ in kernels], [s for _, s in kernels]
         return combine(self.likelihood.model, self.table, values, level, self.level), values, slopes
 
+    @property
+    def noise(self) -> float:
+        """The variance of the noise."""
+        return self.parameters.noise**2
+
     def prior_variance(self, level: int) -> float:
         return float(self.table.amplitudes[:, level, level].sum())
 
