@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .interfaces import FloatArray
 
 # Below this a probability is taken for it. Trees and neighbours say 0 where they mean "none of my few examples".
-FLOOR = 1e-4
+FLOOR = 1e-6
 
 
 def log_probabilities(p: Any) -> FloatArray:

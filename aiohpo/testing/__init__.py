@@ -2,6 +2,7 @@
 conformance checks. Public: third parties use them in their own tests, as our built-ins do."""
 
 from .memory import MemoryBlobs
+from .ensembles import check_ensemble, example_libraries
 from .schedulers import check_scheduler
 from .searchers import check_searcher, example_spaces
 from .simloop import RealWorldError, SimDeadlock, SimError, SimLivelock, SimLoop, SimTimeout, run
@@ -21,9 +22,11 @@ __all__ = [
     "SimTransport",
     "StaticView",
     "Traffic",
+    "check_ensemble",
     "check_scheduler",
     "check_searcher",
     "check_transport",
+    "example_libraries",
     "example_spaces",
     "run",
 ]

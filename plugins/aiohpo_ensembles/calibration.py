@@ -17,11 +17,14 @@ beside the calibrator of all rows, predictions of each row by one that has not s
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aiohpo.calibrators import Affine, Calibrator, Isotonic, Scaling, log_probabilities, number, softmax
+
+from .lbfgs import lbfgs
 
 if TYPE_CHECKING:
     from aiohpo.interfaces import FloatArray, IntArray
@@ -123,15 +126,20 @@ def _derivatives(z: FloatArray, p: FloatArray, truth: FloatArray, scales: int, s
     else:
         gradient = [(off * z).sum(axis=0)]
         pz = p * z
-        corner = np.diag((pz * z).sum(axis=0)) - pz.T @ pz
-        side = np.diag(pz.sum(axis=0)) - pz.T @ p
+        corner = np.diag((pz * z).sum(axis=0)) - _gram(pz, pz)
+        side = np.diag(pz.sum(axis=0)) - _gram(pz, p)
     if not shifts:
         return gradient[0], corner
-    inner = np.diag(p.sum(axis=0)) - p.T @ p
+    inner = np.diag(p.sum(axis=0)) - _gram(p, p)
     hessian = np.empty((scales + k, scales + k))
     hessian[:scales, :scales], hessian[:scales, scales:] = corner, side
     hessian[scales:, :scales], hessian[scales:, scales:] = side.T, inner
     return np.concatenate([gradient[0], off.sum(axis=0)]), hessian
+
+
+def _gram(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return aᵀb without BLAS, whose last bits depend on its number of threads."""
+    return np.asarray(np.einsum("ni,nj->ij", a, b))
 
 
 def _isotonic(p: FloatArray, y: IntArray) -> Isotonic:
@@ -169,17 +177,17 @@ def _variance(variance: FloatArray | None, residual: FloatArray, least: float) -
     constant = max(float(residual.mean()), least)
     if variance is None or not float(variance.mean()) > 0:
         return 0.0, constant
-    from scipy.optimize import minimize
-
     unit = variance / variance.mean()
 
     def loss(theta: FloatArray) -> tuple[float, FloatArray]:
-        f, s = np.exp(theta)
+        f, s = np.exp(np.clip(theta, -20.0, 5.0))
         v = constant * (f * unit + s) + least
         slope = 0.5 * (1 / v - residual / np.square(v)) * constant
         value = 0.5 * float((np.log(v) + residual / v).mean())
         return value, np.array([(slope * unit).mean() * f, slope.mean() * s])
 
-    theta = minimize(loss, np.log([0.5, 0.5]), jac=True, method="L-BFGS-B", bounds=[(-20, 5)] * 2).x
+    theta = np.log([0.5, 0.5])
+    for better in islice(lbfgs(loss, theta), _NEWTON):
+        theta = np.clip(better, -20.0, 5.0)
     f, s = np.exp(theta) * constant
     return float(f / variance.mean()), float(s + least)

@@ -17,16 +17,17 @@ The held-out predictions of that iteration also give the score that is reported:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.optimize import minimize
 
 from aiohpo.ensembles import Ensemble, Member, mix
 from aiohpo.interfaces import UsageError, listing
 from aiohpo.scoring import METRICS, get_metric
 
 from .folds import assign
+from .lbfgs import lbfgs
 from .mixture import Mixture, mixture_for
 from .models import Models
 from .pools import pool_for
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 STARTS = ("greedy", "uniform")
 SCALINGS = ("temperature", "platt", "vector")
 _PATIENCE = 10  # iterations without a better held-out loss before a fold gives up
-_MEMORY = 20  # L-BFGS keeps so many steps
 _LEAST_WEIGHT = 1e-3  # members of less are dropped
 
 
@@ -163,17 +163,12 @@ class GradientBuilder:
                 first = mix(np.stack(out), weights, models.task)
             self._measure(descent, first, models.y[held])
 
-        def after(x: FloatArray) -> None:
-            descent.found.append(x.copy())
+        for found in islice(lbfgs(mixture, x), self.iterations if iterations is None else iterations):
+            descent.found.append(found)
             if other is not None:
-                self._measure(descent, other.predict(self._sparse(other, x)), models.y[held])
+                self._measure(descent, other.predict(self._sparse(other, found)), models.y[held])
                 if len(descent.losses) > _PATIENCE + int(np.argmin(descent.losses)):
-                    raise StopIteration
-
-        steps = self.iterations if iterations is None else iterations
-        if steps:
-            options = {"maxiter": steps, "maxcor": _MEMORY}
-            minimize(mixture, x, jac=True, method="L-BFGS-B", callback=after, options=options)
+                    break
         return descent
 
     def _begin(self, models: Models, learned: BoolArray) -> tuple[list[int], FloatArray]:

@@ -81,8 +81,9 @@ class BinaryMixture(Mixture):
         a, b = self._split(x)
         w, scale = self.weights(x), np.exp(a)
         hit = _sigmoid((scale[:, None] * self._z + b[:, None]) * self._sign)
-        mixed = w @ hit
-        r = w[:, None] * hit / mixed
+        r = w[:, None] * hit
+        mixed = r.sum(axis=0)
+        r /= mixed
         slope = -r * (1.0 - hit) * (self._sign / self._n)
         gradient = [w - r.mean(axis=1), (slope * self._z).sum(axis=1) * scale + 2 * self._prior * a]
         if self._shifted:
@@ -92,7 +93,7 @@ class BinaryMixture(Mixture):
 
     def predict(self, x: FloatArray) -> FloatArray:
         a, b = self._split(x)
-        p = self.weights(x) @ _sigmoid(np.exp(a)[:, None] * self._z + b[:, None])
+        p = _average(self.weights(x), _sigmoid(np.exp(a)[:, None] * self._z + b[:, None]))
         return np.stack([1.0 - p, p], axis=1)
 
     def calibrators(self, x: FloatArray) -> list[Calibrator]:
@@ -129,8 +130,9 @@ class ClassMixture(Mixture):
         w, p = self.weights(x), self._each(a, b)
         rows = np.arange(self._n)
         hit = p[:, rows, self._y]
-        mixed = w @ hit
-        r = w[:, None] * hit / mixed
+        r = w[:, None] * hit
+        mixed = r.sum(axis=0)
+        r /= mixed
         slope = p * r[:, :, None]
         slope[:, rows, self._y] -= r
         slope /= self._n
@@ -144,7 +146,7 @@ class ClassMixture(Mixture):
         return float(value), np.concatenate(gradient)
 
     def predict(self, x: FloatArray) -> FloatArray:
-        return np.asarray(np.tensordot(self.weights(x), self._each(*self._split(x)), 1))
+        return _average(self.weights(x), self._each(*self._split(x)))
 
     def calibrators(self, x: FloatArray) -> list[Calibrator]:
         a, b = self._split(x)
@@ -186,7 +188,7 @@ class NormalMixture(Mixture):
         return mean, variance, parts
 
     def _mixed(self, w: FloatArray, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
-        centre = w @ mean
+        centre = _average(w, mean)
         return centre, (w[:, None] * (variance + np.square(mean - centre))).sum(axis=0)
 
     def __call__(self, x: FloatArray) -> tuple[float, FloatArray]:
@@ -241,6 +243,11 @@ def mixture_for(
     if predictions[0].shape[1] == 2 and scaling != "vector":
         return BinaryMixture(predictions, y, scaling, prior)
     return ClassMixture(predictions, y, scaling, prior)
+
+
+def _average(w: FloatArray, each: FloatArray) -> FloatArray:
+    """Return Σ w_i each_i. Not with BLAS: its threads cost more than they save here, and would change last bits."""
+    return np.asarray((w.reshape(-1, *[1] * (each.ndim - 1)) * each).sum(axis=0))
 
 
 def _sigmoid(z: FloatArray) -> FloatArray:

@@ -43,13 +43,16 @@ class Models:
         self.y = encode_targets(y, self.k)[0] if metric.task == "classification" else y
         self.rows: list[int] = []
         problems: list[str] = []
+        self._right: set[int] = set()  # models that need not be checked, or put right, again
         for row in range(shape[0]):
             try:
-                self[row]
+                p = self[row]
             except UsageError as error:
                 problems.append(f"model {row}: {error}")
             else:
                 self.rows.append(row)
+                if np.may_share_memory(p, self._predictions[row]):
+                    self._right.add(row)
         self.problems = tuple(problems)
         if not self.rows:
             raise UsageError("no predictions can be used" + "".join(f"\n  {p}" for p in problems))
@@ -57,6 +60,8 @@ class Models:
     def __getitem__(self, row: int) -> NDArray[np.float32]:
         """One model's predictions (n, k)."""
         p = np.asarray(self._predictions[row], dtype=np.float32)
+        if row in self._right:
+            return p
         if p.ndim == 1:
             p = p[:, None]
         if self._pairs:

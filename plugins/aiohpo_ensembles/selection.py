@@ -95,7 +95,6 @@ def caruana(explorer: Explorer, slots: Sequence[int], size: int, start: int) -> 
     walk.back_to(initial)
     while len(walk.slots) < size:
         walk.step()
-    explorer.prune()
     best = initial + int(np.argmin(walk.losses[initial - 1 :]))
     return Path(tuple(walk.slots), tuple(walk.losses), best)
 
@@ -110,7 +109,6 @@ def algorithm1(explorer: Explorer, slots: Sequence[int], size: int) -> Path:
         if not walk.losses[-1] < before - TIE * abs(before):
             walk.back_to(len(walk.slots) - 1)
             break
-    explorer.prune()
     return Path(tuple(walk.slots), tuple(walk.losses), len(walk.slots))
 
 
