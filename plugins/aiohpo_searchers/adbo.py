@@ -9,8 +9,8 @@ nothing is proposed twice.
 predicted candidates. ``ask`` only drops what has been seen, ranks the rest with this moment's kappa, and keeps
 its distance from what was taken since the fit; so it costs the same at 50 and at 10,000 observations.
 
-Where trials have steps, the model learns from the highest rung that ``initial`` trials have reached
-(:mod:`aiohpo_searchers.evidence`); trials that did not get there count as running.
+Where trials have steps, partial ones are learned from too, with the resource as a feature
+(:mod:`aiohpo_searchers.joint`).
 
 The published method samples 10,000 candidates uniformly. This one differs in the candidates, in the distance term
 of the uncertainty (:mod:`aiohpo_searchers.pool`) and in the target.
@@ -28,7 +28,6 @@ from aiohpo_surrogates.targets import FAILURES
 from .acquisition import ACQUISITIONS, Decay, boltzmann_order, draw_kappa, lcb, negative_ei
 from .candidates import Candidates
 from .design import SharedSobol, stable_hash
-from .evidence import highest
 from .fresh import anything
 from .geometry import Geometry
 from .model import PENDING, Learner, Model
@@ -122,17 +121,24 @@ class ADBOSearcher:
             self._kappa = draw_kappa(self.kappa, self.spread, seed, identity)
         self._sobol = SharedSobol(space, seed, identity)
         self._learner = Learner(
-            space, Candidates(space), self._geometry, self.failures, self.pending, self.elites, self.forest
+            space,
+            Candidates(space),
+            self._geometry,
+            self.failures,
+            self.pending,
+            self.elites,
+            self.initial,
+            self.forest,
         )
         self._model = None
 
     def fit(self, observations: Observations) -> Model | None:
         """Return a model, or None while there are too few observations."""
-        evidence = highest(observations, lambda losses, failed: losses >= 2 and losses + failed >= self.initial)
-        if evidence is None:
+        o = observations
+        losses = len(o.y) if o.max_steps is None else len(o.curves.X)
+        observed = losses + len(o.failed)
+        if observed < self.initial or losses < 2:
             return None
-        o = evidence.observations(observations)
-        observed = len(o.y) + len(o.failed)
         rng = np.random.default_rng([*self._key, observed, len(o.pending)])
         first = observed + len(o.pending) - self.initial + 1  # the number of the next proposal, were it made now
         return self._learner.fit(

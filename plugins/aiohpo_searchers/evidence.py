@@ -11,7 +11,7 @@ The highest rung of all are the complete trials; in studies without steps it is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,13 +50,6 @@ class Evidence:
         others = np.ones(len(self), np.bool_)
         others[best] = False
         return np.concatenate([best, np.flatnonzero(others)])
-
-    def observations(self, o: Observations) -> Observations:
-        """Return ``o`` as if these trials were the complete ones, and all others that have a loss were running."""
-        others = o.curves.X[:0] if o.max_steps is None else o.curves.X
-        rest = others[~np.isin(keys(others), keys(np.concatenate([self.X, o.pending])))]
-        to = np.concatenate([o.pending_to, np.zeros(len(rest), np.int64)])
-        return replace(o, X=self.X, y=self.y, pending=np.concatenate([o.pending, rest]), pending_to=to)
 
     def rows(self, which: NDArray[np.intp]) -> FloatArray:
         """Return the rows that :meth:`order` counts."""

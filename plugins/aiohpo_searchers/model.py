@@ -31,17 +31,18 @@ At 16, ``space`` and ``believer`` are about equal in mean rank over 10 seeds; at
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo_surrogates.forest import Forest
+from aiohpo_surrogates.forest import Forest, Prediction
 from aiohpo_surrogates.targets import impute, rescale
 
 from .candidates import Candidates
 from .fresh import distinct, every
 from .geometry import Geometry
+from .joint import joint
 from .pool import Pool
 
 if TYPE_CHECKING:
@@ -79,13 +80,30 @@ class Learner:
     failures: str
     pending: str
     elites: int
+    enough: int
     forest: dict[str, int]
 
-    def fit(self, o: Observations, rng: np.random.Generator, scores: list[Score]) -> Model:
-        """Return the model of at least one observation; ``scores`` say what is promising (less is more)."""
-        z = rescale(o.y)
-        X, targets = self._training_set(o, z, rng)
-        forest = Forest(self.space, X, targets, rng, **self.forest)
+    def fit(self, o: Observations, rng: np.random.Generator, scores: list[Score]) -> Model | None:
+        """Return the model of at least two observations; ``scores`` say what is promising (less is more). None
+        where trials have steps and no two of them have reached a rung."""
+        if o.max_steps is None:
+            z = rescale(o.y)
+            see: Callable[[FloatArray], Prediction] = self._forest(*self._training_set(o, z, rng), rng).predict
+        else:
+            rows = joint(o, self.enough, rng)
+            if rows is None:
+                return None
+            X, targets = self._training_set(replace(o, X=rows.X), rows.targets, rng)
+            resource = np.full(len(X), rows.goal)
+            resource[: len(rows.X)] = rows.resource
+            forest = self._forest(np.column_stack([X, resource]), targets, rng)
+
+            def see(units: FloatArray) -> Prediction:
+                return forest.predict(np.column_stack([units, np.full(len(units), rows.goal)]))
+
+            # from here on, what every trial is expected to come to is its result
+            z = see(o.curves.X).mean
+            o = replace(o, X=o.curves.X, y=z)
         noted = o.pending if self.pending != "none" else o.pending[:0]
         near = self.geometry.embed(np.concatenate([_sample(o, z, rng), o.failed[-REFERENCE:], noted]))
         taken = np.concatenate([o.X, o.failed, o.pending])
@@ -95,7 +113,7 @@ class Learner:
             embedded = self.geometry.embed(units)
             if not len(units):
                 return Pool(units, *np.empty((3, 0)), embedded)
-            prediction = forest.predict(units)
+            prediction = see(units)
             return Pool(units, prediction.mean, prediction.std, Geometry.nearest(embedded, near), embedded)
 
         best = float(z.min())
@@ -111,6 +129,9 @@ class Learner:
             more = self.candidates.around(rng, pool.units[parents], REFINED)
             pool += predict(more, np.concatenate([taken, pool.units]))
         return Model(pool, best)
+
+    def _forest(self, X: FloatArray, targets: FloatArray, rng: np.random.Generator) -> Forest:
+        return Forest(self.space, X, targets, rng, **self.forest)
 
     def _training_set(self, o: Observations, z: FloatArray, rng: np.random.Generator) -> tuple[FloatArray, FloatArray]:
         imputed = impute(z, len(o.failed), self.failures)
