@@ -143,6 +143,19 @@ def test_async_objective(tmp_path):
     assert len(curve.split()) == 12
 
 
+def test_pbt_schedule(tmp_path):
+    """A population finds a schedule on several workers; it is shown, drawn and trained with again, to the digit."""
+    aiohpo, target = [sys.executable, "-m", "aiohpo"], EXAMPLES / "pbt_schedule.py"
+    scheduler = "pbt:population=4,interval=20"
+    run(tmp_path, *aiohpo, "run", target, "--scheduler", scheduler, "--workers", 2, "--dir", "run")
+    shown = json.loads(run(tmp_path, *aiohpo, "show", "run", "--lineage", "--json"))
+    assert [stretch["to"] for stretch in shown["schedule"]][-1] == 100
+    assert any(trial["parent"] for trial in shown["trials"])
+    assert run(tmp_path, *aiohpo, "plot", "run", "--kind", "schedule").strip().endswith("plot-schedule.png")
+    replayed = json.loads(run(tmp_path, *aiohpo, "replay", "run", target, "--json"))
+    assert replayed["replayed"]["value"] == pytest.approx(replayed["found"]["value"], rel=1e-9)
+
+
 @pytest.mark.skipif(shutil.which("awk") is None, reason="awk is not installed")
 def test_shell_command(tmp_path):
     """The script's parameters are tuned, and the command that is printed gives the error that is printed."""
