@@ -16,7 +16,8 @@ Who does it
     A free worker takes the youngest member that it may claim, so that all ages stay close together. Whoever may
     claim a paused trial may replace it: the race between workers is the one that all schedulers have. If two act
     at once all the same, everybody agrees on which of them holds the slot, and the other one stops at its next
-    report. The population can therefore exceed its size for a moment, and never grows.
+    report. The population can therefore exceed its size for a moment, and never grows. It keeps as many workers busy
+    as it has members; more than that have nothing to do.
 What goes wrong
     A member that failed is replaced like a bad one. A worker that dies leaves its trial to the others. A donor whose
     checkpoint nobody has any more is passed over, for another one of that age, or a younger age, or a fresh start.
@@ -51,7 +52,7 @@ RULES = ("truncation", "tournament", "ttest")
 
 
 class PBTScheduler:
-    """Population based training.
+    """Population based training: bad members copy good ones, with other hyperparameters, while they train.
 
     population  number of members
     interval    steps between two chances to copy a better member; default: a twentieth of the study's steps
