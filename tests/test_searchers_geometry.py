@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiohpo.space import Categorical, Float, Int, Space
-from aiohpo_searchers.geometry import Geometry
+from aiohpo_searchers.geometry import CATEGORY, Geometry
 
 MIXED = Space(
     x=Float(0, 1),
@@ -23,15 +23,16 @@ def distance(one: dict[str, object], two: dict[str, object]) -> float:
 
 
 def test_columns_count_by_their_type() -> None:
-    """Numbers differ by their units, categories by 1, and by 1/2 where one is inactive."""
+    """Numbers differ by their units, categories by a constant, and by half of its square where one is inactive."""
+    other = CATEGORY**2
     base = {"x": 0.2, "n": 1, "kind": "b"}
     assert distance(base, base) == pytest.approx(0.0, abs=1e-5)
     assert distance(base, {**base, "x": 0.7}) == pytest.approx(0.25, abs=1e-5)
     assert distance(base, {**base, "n": 3}) == pytest.approx(0.25, abs=1e-5)
-    assert distance(base, {**base, "kind": "c"}) == pytest.approx(1.0, abs=1e-5)
-    assert distance(base, {**base, "kind": "a", "other": "u"}) == pytest.approx(1.5, abs=1e-5)
+    assert distance(base, {**base, "kind": "c"}) == pytest.approx(other, abs=1e-5)
+    assert distance(base, {**base, "kind": "a", "other": "u"}) == pytest.approx(1.5 * other, abs=1e-5)
     assert distance({**base, "kind": "a", "other": "v"}, {**base, "kind": "a", "other": "u"}) == pytest.approx(
-        1.0, abs=1e-5
+        other, abs=1e-5
     )
 
 

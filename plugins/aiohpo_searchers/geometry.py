@@ -1,8 +1,8 @@
 """Distances between configurations of any type.
 
 The distance is the root mean square, over the columns, of the difference in each: the difference of units for
-a number; 0 or 1 for a category; 1/2 where just one of the two is inactive. So it lies in [0, 1] whatever the
-number and types of columns.
+a number; 0 or CATEGORY for a category; CATEGORY / sqrt(2) where just one of the two is inactive. So it lies in [0, 1]
+whatever the number and types of columns.
 """
 
 from __future__ import annotations
@@ -20,6 +20,16 @@ if TYPE_CHECKING:
     from aiohpo.space import Space
 
 
+# What another category counts. A number has neighbours as near as one likes, a category has none: with 1, even the
+# nearest configuration of six categories is 0.41 away, and as distance counts as uncertainty, exploration never ends.
+# ADBO's wins against Optuna's TPE after 50 and 100 evaluations:
+#                               1            1/4
+#   six categories (12 seeds)   .42   .58    .54   .62
+#   nb301, fcnet (8 seeds)      .56   .71    .56   .75
+#   rbv2, two tasks (8 seeds)   .62   .75    .69   .88
+CATEGORY = 0.25
+
+
 class Geometry:
     """Embeds unit rows so that Euclidean distance is the distance above (approximately for inactive numbers,
     which stand at the middle)."""
@@ -35,7 +45,7 @@ class Geometry:
         parts = [np.nan_to_num(U[:, self._numerical], nan=0.5)]
         for column, k in zip(self._categorical, self._cardinality, strict=True):
             level = np.floor(np.nan_to_num(U[:, column], nan=-1.0) * k)
-            parts.append((level[:, None] == np.arange(k)) * np.sqrt(0.5))
+            parts.append((level[:, None] == np.arange(k)) * (CATEGORY * np.sqrt(0.5)))
         return (np.concatenate(parts, axis=1) * self._scale).astype(np.float32)
 
     @staticmethod
