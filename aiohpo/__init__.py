@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .embed import Worker as Worker
+    from .ensembles import Ensemble as Ensemble
+    from .ensembles import load_ensemble as load_ensemble
     from .evaluate import Trial as Trial
     from .interfaces import AiohpoError as AiohpoError
     from .interfaces import UsageError as UsageError
@@ -33,6 +35,7 @@ _WHERE = {
     "AskedTrial": "manual",
     "Categorical": "parameters",
     "Constant": "parameters",
+    "Ensemble": "ensembles",
     "Float": "parameters",
     "Int": "parameters",
     "Ordinal": "parameters",
@@ -43,6 +46,7 @@ _WHERE = {
     "TrialRecord": "records",
     "UsageError": "interfaces",
     "Worker": "embed",
+    "load_ensemble": "ensembles",
 }
 
 __all__ = [
@@ -50,6 +54,7 @@ __all__ = [
     "AskedTrial",
     "Categorical",
     "Constant",
+    "Ensemble",
     "Float",
     "Int",
     "Ordinal",
@@ -61,6 +66,7 @@ __all__ = [
     "UsageError",
     "Worker",
     "__version__",
+    "load_ensemble",
 ]
 
 
