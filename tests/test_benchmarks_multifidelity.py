@@ -131,11 +131,23 @@ def test_curves_have_a_time_for_every_loss():
         task = curves.make(name)
         scale = task.measure()
         assert scale.best < scale.typical
-        failures = 0
+        failures, curve = 0, task.curves()
         for config in task.space.decode(task.space.sample(rng, 30)):
-            found: Curve = task.curve(config)
+            found: Curve = curve(config)
             assert len(found.loss) == len(found.seconds) <= task.max_steps
             assert (np.diff(found.seconds) > 0).all()
             assert np.isfinite(found.loss).all()
             failures += found.fails
         assert (failures > 0) == (name in ("alexnet", "taskset:3"))
+
+
+def test_a_search_of_a_table_has_each_row_once():
+    """The same configuration again gets the next nearest row, and another search starts afresh."""
+    if reason := tasks.available():
+        pytest.skip(reason)
+    task = curves.make("taskset:0")
+    config = task.space.decode(np.full((1, task.space.dim), 0.5))[0]
+    first, second = task.curves(), task.curves()
+    found = [first(config) for _ in range(20)]
+    assert len({id(curve) for curve in found}) == 20
+    assert second(config) is found[0]

@@ -53,7 +53,7 @@ def curve(config: Config) -> Curve:
     return Curve(loss, (5.0 + 15.0 * ((7 * x + 3 * y) % 1.0)) * steps)
 
 
-TASK = CurveTask("synthetic", SPACE, STEPS, curve, lambda: Scale(0.0, 1.0, 12.5 * STEPS))
+TASK = CurveTask("synthetic", SPACE, STEPS, lambda: curve, lambda: Scale(0.0, 1.0, 12.5 * STEPS))
 
 
 class SingleAsker:

@@ -54,6 +54,7 @@ class Policy(Protocol):
 def drive(task: CurveTask, policy: Policy, workers: int, horizon: float) -> Trace:
     """Run ``workers`` workers for ``horizon`` virtual seconds."""
     trace = Trace()
+    curve_of = task.curves()
     curves: dict[str, Curve] = {}
     queue: list[tuple[float, int, int]] = []
     jobs: list[Job] = []
@@ -64,7 +65,7 @@ def drive(task: CurveTask, policy: Policy, workers: int, horizon: float) -> Trac
         trace.cpu += time.process_time() - began
         trace.asks += 1
         if job.name not in curves:
-            curves[job.name] = task.curve(job.config)
+            curves[job.name] = curve_of(job.config)
             trace.trials += 1
         trace.resumed += job.done > 0
         jobs[worker] = job

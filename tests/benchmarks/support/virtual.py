@@ -84,6 +84,7 @@ class Bench:
         self.trace = Trace()
         self.peers: list[PeerWorker] = []
         self.segments: list[tuple[str, int, float, float, int, int]] = []  # trial, worker, begin, end, from, to
+        self._curve_of = task.curves()
         self._curves: dict[str, Curve] = {}
 
     def play(self) -> Trace:
@@ -132,7 +133,7 @@ class Bench:
     def _curve(self, trial: Trial) -> Curve:
         curve = self._curves.get(trial.id)
         if curve is None:
-            curve = self._curves[trial.id] = self.task.curve(trial.config)
+            curve = self._curves[trial.id] = self._curve_of(trial.config)
             self.trace.trials += 1
         return curve
 
