@@ -147,7 +147,7 @@ def run(
         click.echo(f"no --trials was given: the budget is still the {goal} of an earlier run", err=True)
     elif trials is None and time is None and target_value is None:
         click.echo(
-            "neither --trials nor --time nor --target: searching until Ctrl-C, or until the searcher has no more",
+            "neither --trials nor --time nor --target: searching until Ctrl-C, or until nothing is left to do",
             err=True,
         )
     if before.n_done:
