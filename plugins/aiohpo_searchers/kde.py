@@ -10,7 +10,9 @@ suggestions is drawn from the whole space, which keeps Hyperband's guarantee.
 
 All is done on the unit encoding, so on a logarithmic scale where a parameter has one. This differs from the paper:
 categories (:data:`aiohpo_searchers.ratio.MOVES`; the rule above applied to their numbers says nothing); inactive
-parameters (:mod:`aiohpo_searchers.density`), which the published code imputes; a Sobol sequence in the beginning.
+parameters (:mod:`aiohpo_searchers.density`), which the published code imputes; a Sobol sequence in the beginning;
+running evaluations (:mod:`aiohpo_searchers.ratio`). To begin with d + 3 trials, good and bad ones overlapping, as
+the published code does, was no better (mean rank 3.47 against 3.46, in the setting described there).
 """
 
 from __future__ import annotations
@@ -50,7 +52,7 @@ class KDESearcher(RatioSearcher):
         factor: float = 3.0,
         random: float = 1 / 3,
         min_bandwidth: float = 1e-3,
-        pending: bool = False,
+        pending: bool = True,
     ) -> None:
         super().__init__(good, candidates, pending)
         self.factor = self._number("factor", factor, 0, 100, open=True)

