@@ -160,15 +160,15 @@ def _isotonic(p: FloatArray, y: IntArray) -> Isotonic:
 # -------------------------------------------------------------------------------------------- regression
 def _affine(p: FloatArray, y: FloatArray) -> Affine:
     mean = p[:, 0]
-    spread, scale = float(np.square(mean - mean.mean()).mean()), float(np.square(y - y.mean()).mean())
+    spread, scale = float(mean.var()), float(y.var()) or float(np.square(y).mean()) or 1.0
     slope = 1.0
-    if spread > 1e-12 * max(scale, 1e-300):
+    if spread > 1e-12 * scale:
         # as for classification, the prior is worth a row or so: slopes of short validation sets stay near one
         covariance = float(((mean - mean.mean()) * (y - y.mean())).mean())
         slope = (covariance + PRIOR * spread / len(y)) / (spread * (1 + PRIOR / len(y)))
     shift = float(y.mean() - slope * mean.mean())
     residual = np.square(y - slope * mean - shift)
-    factor, noise = _variance(p[:, 1] if p.shape[1] == 2 else None, residual, _LEAST_VARIANCE * max(scale, 1e-300))
+    factor, noise = _variance(p[:, 1] if p.shape[1] == 2 else None, residual, _LEAST_VARIANCE * scale)
     return Affine(number(slope), number(shift), number(factor), number(noise))
 
 
@@ -177,17 +177,17 @@ def _variance(variance: FloatArray | None, residual: FloatArray, least: float) -
     constant = max(float(residual.mean()), least)
     if variance is None or not float(variance.mean()) > 0:
         return 0.0, constant
-    unit = variance / variance.mean()
+    unit, squares = variance / variance.mean(), residual / constant
+    low, high = -20.0, 5.0  # of the logarithms
 
     def loss(theta: FloatArray) -> tuple[float, FloatArray]:
-        f, s = np.exp(np.clip(theta, -20.0, 5.0))
-        v = constant * (f * unit + s) + least
-        slope = 0.5 * (1 / v - residual / np.square(v)) * constant
-        value = 0.5 * float((np.log(v) + residual / v).mean())
-        return value, np.array([(slope * unit).mean() * f, slope.mean() * s])
+        f, s = np.exp(np.clip(theta, low, high))
+        v = f * unit + s
+        slope = 0.5 * (1 - squares / v) / v
+        return 0.5 * float((np.log(v) + squares / v).mean()), np.array([(slope * unit).mean() * f, slope.mean() * s])
 
     theta = np.log([0.5, 0.5])
     for better in islice(lbfgs(loss, theta), _NEWTON):
-        theta = np.clip(better, -20.0, 5.0)
-    f, s = np.exp(theta) * constant
-    return float(f / variance.mean()), float(s + least)
+        theta = better
+    f, s = np.exp(np.clip(theta, low, high)) * constant
+    return float(f / variance.mean()), float(s)

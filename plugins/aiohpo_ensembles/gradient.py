@@ -7,7 +7,7 @@ nothing is done against it:
 
 1. It begins with a greedy selection (``start="greedy"``), whose weights are where the descent of γ starts. So only
    models that add something take part, and what is returned is sparse.
-2. A prior holds calibrators near doing nothing.
+2. A prior holds each model's calibrator near what all models have in common.
 3. The descent stops early: after as many iterations as were best, on average, for rows that had been held out, of
    everything, the selection included. If that is none at all, the greedy selection is returned as it is.
 
@@ -77,7 +77,7 @@ class GradientBuilder:
             equal weights, and keep those ``size`` with the largest.
         scaling: of log-probabilities: ``temperature``; ``platt``, with a shift per class; ``vector``, with a scale
             per class as well.
-        prior: how strongly calibrators are held: their parameters' squares cost so many nats.
+        prior: how strongly calibrators are held near what they share: squared deviations cost so many nats.
         iterations: of the descent, at most.
         folds: for stopping early and for an honest score.
         seed: of the folds.
@@ -152,7 +152,7 @@ class GradientBuilder:
         rows, weights = self._begin(models, learned)
         chosen = [models[row] for row in rows]
         mixture = mixture_for([p[learned] for p in chosen], models.y[learned], models.task, self.scaling, self.prior)
-        x = np.concatenate([np.log(weights), mixture.neutral()])
+        x = mixture.begin(weights)
         descent = _Descent(rows, weights, mixture, [x], [], [])
         other = None
         if held is not None:

@@ -1,4 +1,15 @@
-"""Greedy selection, the method that most often wins: see :mod:`aiohpo_ensembles.selection`."""
+"""Greedy selection: see :mod:`aiohpo_ensembles.selection`.
+
+What the defaults rest on: test losses relative to plain greedy selection, averaged over libraries of real models, with
+8 random splits into validation and test rows each. Classification, log-loss, 8 libraries of 59 or 81 models and 230
+to 2,000 rows:
+
+    best single model 1.165   bags of half the models: 20 of them, 0.99 to 1.01, but 1.01 on the largest three
+    top-k             1.074   calibration before: temperature 0.999, platt 0.995 (0.92 to 1.04), vector 0.995
+    gradient          0.984   sorted initialisation with up to 25: 1.00, on one library 1.05
+
+Regression, root mean squared error, 7 libraries of 30 models: calibrated 0.998, and only then there are variances.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +37,9 @@ class GreedyBuilder(SelectingBuilder):
         start: sorted initialisation with up to so many of the best models; 1 begins with the best one.
         bags: more than one: select from as many random subsets of the models, and join what was selected.
         fraction: of the models that is in each of those subsets.
-        calibration: of each model before selection: ``none``, ``temperature``, ``platt``, ``vector``, ``isotonic``.
+        calibration: of each model before selection: ``none``, ``temperature``, ``platt``, ``vector`` or ``isotonic``;
+            for regression all but ``none`` are an affine map and a variance. ``auto`` is the affine map for
+            regression and ``none`` for classification.
         folds: for cross-fitting calibrators.
         seed: of folds and subsets.
 
@@ -43,7 +56,7 @@ class GreedyBuilder(SelectingBuilder):
         start: int = 1,
         bags: int = 1,
         fraction: float = 0.5,
-        calibration: str = "none",
+        calibration: str = "auto",
         folds: int = 5,
         seed: int = 0,
     ) -> None:

@@ -60,10 +60,10 @@ class Models:
     def __getitem__(self, row: int) -> NDArray[np.float32]:
         """One model's predictions (n, k)."""
         p = np.asarray(self._predictions[row], dtype=np.float32)
-        if row in self._right:
-            return p
         if p.ndim == 1:
             p = p[:, None]
+        if row in self._right:
+            return p
         if self._pairs:
             p = np.concatenate([1.0 - p, p], axis=1)
         return usable(p, len(self.y), self.k, self.task)

@@ -41,10 +41,9 @@ class SelectingBuilder(ABC):
     name: str
 
     def __init__(self, calibration: str, folds: int, seed: int) -> None:
-        if calibration not in CALIBRATIONS:
-            raise UsageError(
-                f"{self.name}: calibration {calibration!r} is unknown; choose one of {listing(CALIBRATIONS)}"
-            )
+        known = ("auto", *CALIBRATIONS)
+        if calibration not in known:
+            raise UsageError(f"{self.name}: calibration {calibration!r} is unknown; choose one of {listing(known)}")
         whole(self.name, folds=(folds, 2), seed=(seed, 0))
         self.calibration, self.folds, self.seed = calibration, folds, seed
 
@@ -86,7 +85,11 @@ class LiveSelection:
         if self._metric.task == "classification":
             self._y, _ = encode_targets(self._y, k)
         self._fold = assign(self._y, min(self._builder.folds, len(self._y)), self._builder.seed)
-        width = 2 if self._metric.task == "regression" and self._builder.calibration != "none" else k
+        regression = self._metric.task == "regression"
+        self._calibration = self._builder.calibration
+        if self._calibration == "auto":
+            self._calibration = "platt" if regression else "none"
+        width = 2 if regression and self._calibration != "none" else k
         self._explorer = Explorer(pool_for(self._y, width, self._metric))
         return self._explorer
 
@@ -109,9 +112,8 @@ class LiveSelection:
     def put(self, key: Any, p: FloatArray) -> None:
         """Take in a model that has been checked."""
         assert self._explorer is not None
-        builder = self._builder
         slot = self._free.pop() if self._free else len(self._slots)
-        calibrator, p = cross_fit(builder.calibration, p, self._y, self._metric.task, self._fold)
+        calibrator, p = cross_fit(self._calibration, p, self._y, self._metric.task, self._fold)
         self._slots[key], self._calibrators[slot] = slot, calibrator
         self._explorer.put(slot, p)
 

@@ -91,11 +91,11 @@ def caruana(explorer: Explorer, slots: Sequence[int], size: int, start: int) -> 
     ranked = candidates[np.argsort(walk.options(), kind="stable")][: max(min(start, size), 1)]
     for slot in ranked:
         walk.take(int(slot), walk.loss_of(int(slot)))
-    initial = 1 + int(np.argmin(walk.losses))
+    initial = 1 + _least(walk.losses)
     walk.back_to(initial)
     while len(walk.slots) < size:
         walk.step()
-    best = initial + int(np.argmin(walk.losses[initial - 1 :]))
+    best = initial + _least(walk.losses[initial - 1 :])
     return Path(tuple(walk.slots), tuple(walk.losses), best)
 
 
@@ -110,6 +110,17 @@ def algorithm1(explorer: Explorer, slots: Sequence[int], size: int) -> Path:
             walk.back_to(len(walk.slots) - 1)
             break
     return Path(tuple(walk.slots), tuple(walk.losses), len(walk.slots))
+
+
+def _least(losses: Sequence[float]) -> int:
+    """Return the place of the first among the lowest."""
+    return int(_lowest(np.asarray(losses))[0])
+
+
+def _lowest(losses: FloatArray) -> IntArray:
+    """Return the places of the lowest loss and of those equal to it; all, if none is finite."""
+    least = float(losses.min())
+    return np.flatnonzero(losses <= least + TIE * abs(least)) if np.isfinite(least) else np.arange(len(losses))
 
 
 class _Walk:
@@ -138,8 +149,7 @@ class _Walk:
     def step(self) -> None:
         """Take the best model; among equals one that is in the selection already, then the first."""
         losses = self.options()
-        least = float(losses.min())
-        equal = np.flatnonzero(losses <= least + TIE * abs(least)) if np.isfinite(least) else np.arange(len(losses))
+        equal = _lowest(losses)
         used = equal[np.isin(self._candidates[equal], self.slots)]
         which = int((used if len(used) else equal)[0])
         self.take(int(self._candidates[which]), float(losses[which]))

@@ -21,7 +21,7 @@ class TopKBuilder(SelectingBuilder):
 
     Args:
         size: how many; None: as many, up to 25, as do best together on the validation rows.
-        calibration: of each model beforehand: ``none``, ``temperature``, ``platt``, ``vector``, ``isotonic``.
+        calibration: of each model beforehand, as for :class:`aiohpo_ensembles.greedy.GreedyBuilder`.
         folds: for cross-fitting calibrators.
         seed: of the folds.
 
@@ -30,7 +30,7 @@ class TopKBuilder(SelectingBuilder):
 
     name = "topk"
 
-    def __init__(self, *, size: int | None = None, calibration: str = "none", folds: int = 5, seed: int = 0) -> None:
+    def __init__(self, *, size: int | None = None, calibration: str = "auto", folds: int = 5, seed: int = 0) -> None:
         super().__init__(calibration, folds, seed)
         if size is not None:
             whole("topk", size=(size, 1))
