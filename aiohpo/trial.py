@@ -88,9 +88,10 @@ class Claim(NamedTuple):
 class Facts:
     """All that is known about one trial's segments; order-independent by construction.
 
-    ``claims[a]`` is the claim of attempt a with the smallest stamp, ``ends[a, w]`` how worker w first ended it
-    (only its owner's word counts: the loser of a race may give it up while the winner runs), ``lost`` the attempts
-    that somebody declared lost.
+    ``claims[a]`` is the claim of attempt a with the smallest stamp, ``ends[a, w]`` how worker w first ended it,
+    ``lost`` the attempts that somebody declared lost. Of a race's two sides only the owner can give an attempt up,
+    but if the loser was done with it before it heard that it had lost, then it is done: like results, segments that
+    were run are never thrown away.
     """
 
     claims: dict[int, Claim] = field(default_factory=dict)
@@ -154,6 +155,8 @@ def settle(facts: Facts) -> Status:
     attempt, owner = facts.attempt, facts.owner
     if owner is None:
         return Status.QUEUED
+    if any(at == attempt and end.how == "paused" for (at, _), (_, end) in facts.ends.items()):
+        return Status.PAUSED
     if (attempt, owner) in facts.ends:
         return ENDED_STATUS[facts.ends[attempt, owner][1].how]
     if attempt in facts.lost:

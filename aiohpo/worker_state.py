@@ -247,6 +247,8 @@ class WorkerState(Ledger):
             self._doom(segment, "its result arrived from another worker")
         elif owner != self.me and attempt >= segment.attempt:
             self._doom(segment, f"{owner} took it over")
+        elif status is Status.PAUSED and attempt == segment.attempt:
+            self._doom(segment, "another worker was done with it first")
         elif status is Status.LOST and attempt == segment.attempt:
             # Somebody thought us dead. We are not: claim the next attempt and go on.
             self.hold_on(segment)

@@ -138,3 +138,21 @@ def test_a_result_beats_a_withdrawal():
     assert settle(facts) is Status.CANCELLED
     facts.end(Ended(3, TRIAL, 0, "finished", 0, value=1.0), (3, "a"))
     assert settle(facts) is Status.FINISHED
+
+
+def test_what_the_loser_of_a_race_was_done_with_is_done():
+    """A segment that the loser completed before it heard of the winner is paused, in either order of arrival."""
+    claims = [Claim((3, "a"), 3), Claim((4, "b"), 3)]
+    for first, second in itertools.permutations(claims):
+        facts = Facts()
+        facts.claim(0, Claim((1, "a")))
+        facts.end(Ended(2, 1, 0, "paused", 1), (2, "a"))
+        facts.claim(1, first)
+        facts.claim(1, second)
+        assert settle(facts) is Status.RUNNING
+        facts.end(Ended(9, ("a", 1), 1, "paused", 3), (9, "b"))
+        assert settle(facts) is Status.PAUSED
+        facts.lost.add(1)
+        assert settle(facts) is Status.PAUSED
+        facts.claim(2, Claim((10, "c"), 9))
+        assert settle(facts) is Status.RUNNING

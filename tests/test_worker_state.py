@@ -99,7 +99,7 @@ def test_no_event_breaks_a_worker(bobs, cids, data):
         state.end(7.0, segment, "finished", step=1, seconds=1.0, value=1.0)
     state.takeover(8.0)
     state.drain()
-    gc.collect()
+    gc.collect(0)
 
 
 def test_what_is_said_is_journalled_first():
@@ -250,3 +250,19 @@ def test_a_vector_question_is_answered_with_everything():
     sent = [e.frame for e in state.drain() if isinstance(e, Send) and isinstance(e.frame, Events)]
     assert [len(b.raws) for frame in sent for b in frame.batches] == [1]
     assert repr(state) == "<WorkerState ann: <View 0 ended, 0 running>, <Membership of ann: alone>>"
+
+
+def test_a_segment_that_a_loser_was_done_with_is_not_run_twice():
+    """The owner of a segment hears that another worker completed it before it knew: it stops, and says nothing."""
+    state = worker("ann")
+    tell(state, "bob", Proposed(1, 0.0, (0.5,), to_step=1), Ended(2, 1, 0, "paused", 1))
+    row = state.view.row(("bob", 1))
+    assert row is not None
+    segment = state.claim(1.0, row, 3)
+    tell(state, "cid", Claimed(900, 0.0, ("bob", 1), 1, 3))
+    assert not segment.doomed
+    effects = tell(state, "cid", Ended(901, ("bob", 1), 1, "paused", 3))
+    assert [e.trial for e in effects if isinstance(e, Abort)] == [("bob", 1)]
+    state.yield_up(2.0, segment, step=2, seconds=1.0)
+    assert state.view.status(row) is Status.PAUSED
+    assert not state.segments
