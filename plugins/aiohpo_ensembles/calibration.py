@@ -61,8 +61,8 @@ def fit(name: str, p: FloatArray, y: Any, task: str, start: Calibrator | None = 
 def cross_fit(name: str, p: FloatArray, y: Any, task: str, fold: IntArray) -> tuple[Calibrator | None, FloatArray]:
     """Return the calibrator of all rows, and each row's prediction (n, k) by that of the other folds' rows."""
     whole = fit(name, p, y, task)
-    if whole is None:
-        return None, p
+    if whole is None or not fold.any():  # a single row cannot be held out
+        return whole, p if whole is None else whole(p)
     parts = []
     for held in range(int(fold.max()) + 1):
         out = fold == held

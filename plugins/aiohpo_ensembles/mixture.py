@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from aiohpo.interfaces import FloatArray, IntArray
 
-SHARED = 1.0
+SHARED = 5.0
 _LEAST_VARIANCE = 1e-6  # of the targets' variance
 
 
