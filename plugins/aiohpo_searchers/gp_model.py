@@ -19,7 +19,7 @@ from aiohpo_surrogates.gp_features import Features
 from aiohpo_surrogates.gp_learn import MOST, Memory, learn
 from aiohpo_surrogates.gp_likelihood import Likelihood, Rows
 from aiohpo_surrogates.gp_posterior import Posterior
-from aiohpo_surrogates.gp_resource import Decay, ExpDecay, Plain, Sum, Trend
+from aiohpo_surrogates.gp_resource import Decay, ExpDecay, Plain
 from aiohpo_surrogates.gp_targets import standardise
 
 from .candidates import Candidates
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .gp_pool import Pool
 
-RESOURCES = {"matern": Plain, "expdecay": ExpDecay, "decay": Decay, "trend": Trend, "sum": Sum}
+RESOURCES = {"matern": Plain, "expdecay": ExpDecay, "decay": Decay}
 PENDING = ("fantasies", "believer", "liar", "none")
 INCUMBENTS = 64  # best rows whose posterior mean is computed
 ELITES = 10
@@ -60,7 +60,7 @@ class Learner:
     def __init__(self, space: Space, resource: str, pending: str, fantasies: int, eta: float, enough: int, budget: int):
         self.space, self.pending, self.fantasies = space, pending, fantasies
         self.eta, self.enough, self.budget = eta, enough, budget
-        joint = Features(space, resource=resource in ("matern", "trend", "sum"))
+        joint = Features(space, resource=resource == "matern")
         self._joint = joint, Likelihood(RESOURCES[resource](), joint.group, joint.groups)
         plain = Features(space)
         self._plain = plain, Likelihood(Plain(), plain.group, plain.groups)

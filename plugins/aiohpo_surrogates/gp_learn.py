@@ -48,7 +48,7 @@ def learn(likelihood: Likelihood, prefixes: Callable[[int], Rows], n: int, memor
     known: dict[bytes, FloatArray] = {}
     sizes = []
     k = SMALLEST
-    while k < n and k <= MOST:
+    while 1.5 * k < n and k <= MOST:
         sizes.append(k)
         k *= 2
     theta = None

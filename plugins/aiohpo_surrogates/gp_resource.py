@@ -166,27 +166,3 @@ class Decay:
             ]
         )
         return Table(m + gamma * k, np.stack([flat, second * kk]), dmean, damplitudes)
-
-
-class Trend:
-    """Matern on [x, r] around a mean that decays."""
-
-    kernels = (0,)
-    priors = (*_COMMON, *_DECAY)
-
-    def table(self, p: FloatArray, r: FloatArray) -> Table:
-        m, log_scale, gamma, log_rate, log_shape = p
-        n, variance = len(r), np.exp(2.0 * log_scale)
-        k, dk = kappa(r, log_rate, log_shape)
-        flat = np.full((1, n, n), variance)
-        zero = np.zeros((1, n, n))
-        dmean = np.stack([np.ones(n), np.zeros(n), k, gamma * dk[0], gamma * dk[1]])
-        return Table(m + gamma * k, flat, dmean, np.stack([zero, 2.0 * flat, zero, zero, zero]))
-
-
-class Sum:
-    """k0([x, r]) + k1([x,r]) kappa(r + r')"""
-
-    kernels = (0, 1)
-    priors = Decay.priors
-    table = Decay.table

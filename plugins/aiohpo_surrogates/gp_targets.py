@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from aiohpo.interfaces import FloatArray
 
 FIRST = 8
+KNEE = 2.0
+LOW = 2.0
 RESOLUTION = 618_033.9887  # not a round number: losses such as 0.85 would lie exactly between two integers
 _LARGEST = 1e150
 _MOST = 1e12  # integers far below 2^53
@@ -58,8 +60,5 @@ def standardise(q: FloatArray) -> FloatArray:
     scale = (high - low) / 1.349 if high > low else float(np.std(q))
     z = (q - median) / scale
     z = np.where(z > KNEE, KNEE + np.log1p(np.maximum(z - KNEE, 0.0)), z)
-    z = np.where(z < -KNEE, -KNEE - np.log1p(np.maximum(-z - KNEE, 0.0)), z)
+    z = np.where(z < -LOW, -LOW - np.log1p(np.maximum(-z - LOW, 0.0)), z)
     return np.asarray((z - z.mean()) / z.std())
-
-
-KNEE = 2.0
