@@ -139,7 +139,7 @@ def test_predicted_classes_become_probabilities() -> None:
         for builder in (GradientBuilder(), GreedyBuilder()):
             e = builder.fit(hard[:, :60], y[:60], "log_loss")
             losses.append(METRICS["log_loss"](y[60:], e.predict_proba(hard[e.rows][:, 60:])))
-    assert sum(losses[0::2]) < 0.9 * sum(losses[1::2])
+    assert sum(losses[0::2]) < sum(losses[1::2])
 
 
 def test_one_row_is_refused() -> None:

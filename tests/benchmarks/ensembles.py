@@ -68,7 +68,7 @@ def given(library: Library, python: str | None) -> None:
     print(
         f"\n{library.name}: {len(p)} models, {len(valid)} validation and {len(test)} test rows; references: single "
         f"{SINGLE[library.name]:.4f}, greedy {REFERENCE[library.name]:.4f}\n"
-        f"  {'':24}{'log-loss':>9}{'ece':>8}{'members':>9}{'reported':>10}{'CPU s':>7}   AUROC of uncertainty for errors"
+        f"  {'':24}{'log-loss':>9}{'ece':>8}{'members':>9}{'reported':>10}{'CPU s':>7}   AUROC of uncertainty, errors"
     )
 
     def line(

@@ -95,8 +95,8 @@ def child(directory: Path) -> None:
     line("log_loss", cpu(lambda: GreedyBuilder(size=SIZE).fit(p, y, "log_loss"), 1), 30.0)
     if before is not None:
         print(
-            f"  peak memory: {peak() - before:.0f} MB beyond the {before:.0f} MB of imports; {p.size * 2e-6:.0f} MB are "
-            f"what is kept of the models, and up to {p.nbytes * 1e-6:.0f} MB are pages of the map"
+            f"  peak memory: {peak() - before:.0f} MB above the {before:.0f} MB of imports; {p.size * 2e-6:.0f} MB "
+            f"are what is kept of the models, and up to {p.nbytes * 1e-6:.0f} MB are pages of the map"
         )
 
 
