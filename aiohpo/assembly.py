@@ -10,14 +10,16 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .blobs import BlobStore
 from .directory import RunDirectory
 from .evaluate import Objective, Source
+from .evaluate.checkpoint import encode_array
 from .evaluate.reimport import describe
+from .events import TARGETS
 from .fold import Mode
 from .interfaces import Identity, LaunchedTransport, UsageError
 from .journal import read_journal, writer_is_gone
@@ -56,6 +58,7 @@ class Assembly:
         keep: int = 10,
         dump: Callable[[Any], bytes] | None = None,
         load: Callable[[bytes], Any] | None = None,
+        targets: Mapping[str, Any] | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
         if not isinstance(space, Space):
@@ -82,6 +85,9 @@ class Assembly:
             raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
         self.callbacks = tuple(callbacks)
         self.source: Source | None = None
+        if targets is not None and not isinstance(targets, Mapping):
+            raise UsageError(f"targets must be a dict of arrays such as {{'valid': y_valid}}, not {targets!r:.80}")
+        self._targets = {TARGETS + name: encode_array(name, y) for name, y in (targets or {}).items()}
         self._dump, self._load = dump, load
         self._task()  # what is wrong with it should be said here, not when it runs
         self._replica: tuple[Log, View] | None = None
@@ -163,6 +169,7 @@ class Assembly:
                 timing=timing or Timing(),
                 callbacks=self.callbacks,
                 keep=self.keep,
+                targets={name: blobs.put(data) for name, data in self._targets.items()},
                 notice=self.notices.append,
             ),
             worker_id,

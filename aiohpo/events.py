@@ -156,8 +156,11 @@ class Saved(msgspec.Struct, frozen=True, array_like=True, tag=7):
     size: Count
 
 
+TARGETS = "targets:"  # what the names of targets begin with, among those of predictions
+
+
 class Predicted(msgspec.Struct, frozen=True, array_like=True, tag=8):
-    """Predictions of a trial's model are blobs, ``{name: digest}``."""
+    """Predictions of a trial's model are blobs, ``{name: digest}``; so are the targets that go with them."""
 
     lamport: Count
     trial: TrialRef

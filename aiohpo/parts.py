@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,7 +35,7 @@ class Parts:
     ``gone`` are workers certainly dead, ``is_gone`` tells for sure where it can, ``recover`` reads a dead one's
     journal, ``expects_peers`` says that others were started with this one or should be there already, ``output``
     takes what the user's code prints, ``wall`` tells the time of day, ``keep`` is the number of best complete trials
-    whose last checkpoint stays.
+    whose last checkpoint stays, ``targets`` are digests of what predictions should have been, by prefixed name.
     """
 
     objective: Objective
@@ -64,6 +64,7 @@ class Parts:
     output: Callable[[str], None] | None = None
     wall: Callable[[], float] = time.time
     keep: int = 10
+    targets: Mapping[str, str] = field(default_factory=dict)
 
 
 def new_worker_id() -> str:

@@ -53,6 +53,7 @@ class TrialRecord:
     curve: dict[int, float]
     bracket: int = 0
     parent: tuple[str, int] | None = None
+    targets: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form (``show --json``); JSON has no NaN, so a number that is none becomes null."""

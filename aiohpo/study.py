@@ -35,6 +35,8 @@ class Study(Assembly):
     keep           of that many best complete trials the last checkpoint stays; others are deleted once no scheduler
                    can need them
     dump, load     how ``trial.save`` makes bytes of a checkpoint and ``trial.restore`` reads them
+    targets        {name: (n,)} what ``trial.predictions`` of that name should have been, for ensembles; trials can
+                   give them too (``trial.targets``)
     callbacks      called with each trial's record when it ended, in the process that evaluated it
     """
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .events import EXTERNAL, parse_trial, trial_name
+from .events import EXTERNAL, TARGETS, parse_trial, trial_name
 from .fold import Folded, Mode
 from .interfaces import Config, Inherit, TrialState, TrialStatus
 from .records import Details, TrialRecord
@@ -208,6 +208,7 @@ class View(Folded):
         status = self.status(row)
         value, seconds = self._value[row], self._seconds[row]
         curve = self._curve(details)
+        blobs = {name: digest for name, (_, digest) in details.predictions.items()}
         if value != value and curve:
             value = curve[max(curve)]
         name: str = _STATUS_NAMES[status]
@@ -231,7 +232,8 @@ class View(Folded):
             error=details.error,
             detail=details.detail,
             checkpoint=None if (saved := self.checkpoint(row)) is None else saved[1],
-            predictions={name: digest for name, (_, digest) in details.predictions.items()},
+            predictions={name: digest for name, digest in blobs.items() if not name.startswith(TARGETS)},
+            targets={name.removeprefix(TARGETS): d for name, d in blobs.items() if name.startswith(TARGETS)},
             curve=curve,
             bracket=details.bracket,
             parent=None if details.parent is None else (trial_name(details.parent.trial), details.parent.step),

@@ -66,7 +66,7 @@ class _Channel:
         self._worker.exchange.carry_out()
 
     def predictions(self, digests: Mapping[str, str]) -> None:
-        self._worker.state.predicted(self.segment, digests)
+        self._worker.state.predicted(self.segment, {**self._worker.parts.targets, **digests})
         self._worker.exchange.carry_out()
 
     def log(self, text: str) -> None:

@@ -109,8 +109,11 @@ def test_a_tar_cannot_reach_outside(tmp_path: Path) -> None:
 
 
 def test_predictions_are_npy_files() -> None:
-    """Predictions are stored so that numpy alone reads them."""
-    assert np.load(io.BytesIO(encode_array("valid", [[0.1, 0.9]]))).tolist() == [[0.1, 0.9]]
+    """Predictions are stored in single precision, so that numpy alone reads them; labels as they are."""
+    stored = np.load(io.BytesIO(encode_array("valid", [[0.1, 0.9]])))
+    assert stored.dtype == np.float32
+    assert stored.tolist() == [[np.float32(0.1), np.float32(0.9)]]
+    assert np.load(io.BytesIO(encode_array("valid", ["cat", "dog"]))).tolist() == ["cat", "dog"]
 
 
 @pytest.mark.parametrize("values", [[object()], [[1.0], [1.0, 2.0]], None])

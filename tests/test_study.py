@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 
+import numpy as np
 import pytest
 
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
+from aiohpo.blobs import BlobStore
 from aiohpo.interfaces import UsageError
 from aiohpo.limits import Limits
 
@@ -493,3 +496,23 @@ def test_repr_is_a_status_line(tmp_path):
     assert repr(study()) == "<Study min loss over 3 parameters by random>"
     assert repr(study(directory="runs/a")) == "<Study min loss over 3 parameters by random in runs/a>"
     assert aiohpo.Study is Study
+
+
+def test_targets_are_kept_with_the_predictions(tmp_path):
+    """Targets given once, to the study or by a trial, are found beside each trial's predictions."""
+
+    def train(trial):
+        trial.predictions(valid=[[0.4, 0.6]], test=[[0.5, 0.5]])
+        trial.targets(test=["dog"])
+        return 0.0
+
+    study = aiohpo.Study(
+        train, SPACE, searcher="random", evaluator="thread", directory=tmp_path / "r", targets={"valid": ["cat"]}
+    )
+    (trial,) = study.run(trials=1, progress=False).trials
+    assert set(trial.predictions) == set(trial.targets) == {"valid", "test"}
+    blobs = BlobStore(tmp_path / "r" / "blobs")
+    found = {name: np.load(io.BytesIO(blobs.get(digest))).tolist() for name, digest in trial.targets.items()}
+    assert found == {"valid": ["cat"], "test": ["dog"]}
+    with pytest.raises(UsageError, match="targets"):
+        aiohpo.Study(train, SPACE, targets=[1, 2])

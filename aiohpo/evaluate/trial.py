@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..events import TARGETS
 from ..interfaces import Assignment, Config, Decision, UsageError, listing
 from . import checkpoint
 from .metrics import as_mapping, as_number, brief
@@ -255,8 +256,20 @@ class Trial:
         return Path(tempfile.mkdtemp(dir=self._directory))
 
     def predictions(self, **arrays: Any) -> None:
-        """Store predictions by name (``valid=``, ``test=``), one row per example, for ensembles."""
-        digests = {name: self._blobs.put(checkpoint.encode_array(name, arr)) for name, arr in arrays.items()}
+        """Store predictions by name (``valid=``, ``test=``), one row per example, for ensembles: class probabilities
+        (n, k), or for regression means (n,) or means and variances (n, 2)."""
+        self._store(arrays, "")
+
+    def targets(self, **arrays: Any) -> None:
+        """Store what the predictions of the same names should have been, (n,): class indices or labels, or numbers.
+
+        One trial's are enough (``Study(targets=…)`` is another way to give them); the same from every trial cost
+        nothing, as they are stored once.
+        """
+        self._store(arrays, TARGETS)
+
+    def _store(self, arrays: Mapping[str, Any], prefix: str) -> None:
+        digests = {prefix + name: self._blobs.put(checkpoint.encode_array(name, arr)) for name, arr in arrays.items()}
         if digests:
             self._link.predictions(digests)
 
