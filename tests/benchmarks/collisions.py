@@ -9,7 +9,8 @@ scheduler and searcher on one ledger, which decides for as many workers at once 
 wasted   seconds in which two workers ran the same trial at the same time, in percent of all seconds of training
 aborted  segments that ended because another worker's claim had won
 repeated steps that had been done before, in percent: a trial that started over, or a race
-idle     seconds in which a worker trained nothing, in percent (waiting for the first peers included)
+idle     seconds in which a worker trained nothing, in percent; that includes up to a second at the start in which
+         it gets acquainted with the others
 loss     the best loss found, median over seeds, and of complete trainings; promoted: segments that were resumed
 """
 
@@ -132,7 +133,7 @@ def masterless(workers: int, seconds: float, seed: int, scheduler: str) -> tuple
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workers", type=int, nargs="+", help="default: 8 64 512")
-    parser.add_argument("--seconds", type=float, help="virtual; default 600, with over 100 workers 150")
+    parser.add_argument("--seconds", type=float, help="virtual; default 600, with over 100 workers 40")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--scheduler", default="asha")
     parser.add_argument("--quick", action="store_true", help="8 and 64 workers, 1 seed")
@@ -140,7 +141,7 @@ def main() -> None:
     args = parser.parse_args()
     lines: list[dict[str, Any]] = []
     for workers in args.workers or ([8, 64] if args.quick else [8, 64, 512]):
-        seconds = args.seconds or (600.0 if workers <= 100 else 150.0)
+        seconds = args.seconds or (600.0 if workers <= 100 else 40.0)
         for who in ("masterless", "single asker"):
             began, runs = time.process_time(), []
             for seed in range(1 if args.quick or workers > 100 else args.seeds):
