@@ -188,6 +188,22 @@ class View(Folded):
         best: int = min(ties, key=self.stamp)
         return best
 
+    def predicted(self, name: str) -> list[int]:
+        """The rows of trials that have predictions of this name and neither failed nor were withdrawn."""
+        bad = (Status.FAILED, Status.CANCELLED)
+        return [
+            row for row, details in self._details.items() if name in details.predictions and self.status(row) not in bad
+        ]
+
+    def latest(self, row: int) -> float | None:
+        """The loss of a trial as it is now: its result, else what it reported last."""
+        value, details = self._value[row], self._details.get(row)
+        if value == value:
+            return self.sign * value
+        if details is None or not details.curve:
+            return None
+        return self.sign * self._report_value[details.curve[max(details.curve)]]
+
     def beyond_line(self) -> set[int]:
         """The rows of counted trials behind the budget's line: not among the first N by (lamport, worker)."""
         goal = self.goal[1] if self.goal else None

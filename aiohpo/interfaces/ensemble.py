@@ -6,9 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ..ensembles import Ensemble
     from ..scoring import Metric
     from .view import FloatArray, IntArray
+
+    Predictions = NDArray[np.floating[Any]]
 
 
 @runtime_checkable
@@ -16,7 +21,7 @@ class EnsembleBuilder(Protocol):
     """Makes an ensemble of what a search has trained. Options are keyword arguments of the constructor, all with
     defaults. Pure: equal arguments give equal ensembles."""
 
-    def fit(self, predictions: FloatArray, y: FloatArray | IntArray, metric: Metric) -> Ensemble:
+    def fit(self, predictions: Predictions, y: FloatArray | IntArray, metric: Metric) -> Ensemble:
         """Choose, weigh and calibrate models.
 
         Args:
@@ -34,7 +39,7 @@ class EnsembleBuilder(Protocol):
 class LiveEnsemble(Protocol):
     """An ensemble of models that come and go. What it gives depends on those that are in it, not on their history."""
 
-    def add(self, key: Any, predictions: FloatArray) -> None:
+    def add(self, key: Any, predictions: Predictions) -> None:
         """Take in a model's predictions (n, k). Keys are distinct and can be sorted; models count in their order."""
         ...
 

@@ -1,0 +1,215 @@
+"""The ensemble of a search, while it runs and afterwards.
+
+What an ensemble is made of is the set of nominated trials (:mod:`aiohpo.nominate`), so the one that a worker holds at
+the end is just the one that is built afterwards from the run directory. While the search runs, a builder that can
+(:class:`aiohpo.interfaces.LiveEnsembleBuilder`) takes one more model at a fraction of the cost; whatever the
+builder, it works in a thread, one update at a time, and rests nine times as long as an update took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .ensembles import Ensemble, Member
+from .interfaces import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, UsageError
+from .library import Library, gather
+from .model import REST
+from .nominate import nominate
+from .records import TrialRecord
+from .scoring import Metric, get_metric
+from .view import View
+
+VALID = "valid"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An ensemble beside the best single model, both by ``ensemble.metric`` on the validation rows.
+
+    models  how many trials it was chosen from
+    single  the best single model's score, and ``trial`` its name
+    """
+
+    ensemble: Ensemble
+    models: int
+    single: float
+    trial: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form, for progress."""
+        return {
+            "metric": self.ensemble.metric,
+            "score": self.ensemble.score,
+            "size": len(self.ensemble.members),
+            "models": self.models,
+            "single": self.single,
+            "trial": self.trial,
+            "problems": list(self.ensemble.problems),
+        }
+
+    def __str__(self) -> str:
+        return (
+            f"ensemble {self.ensemble.metric} {self.ensemble.score:.5g} of {len(self.ensemble.members)} "
+            f"(best single {self.single:.5g})"
+        )
+
+
+def metric_for(spec: Any, y: Any) -> Metric:
+    """The metric to build for: the one that was asked for, else what suits the targets."""
+    if spec is not None:
+        return get_metric(spec)
+    values = np.asarray(y)
+    continuous = values.dtype.kind == "f" and not np.array_equal(values, np.round(values))
+    return get_metric("rmse" if continuous else "log_loss")
+
+
+def decode(data: bytes | None) -> Any:
+    """The array in a blob; None if it is lost or no array."""
+    if data is None:
+        return None
+    try:
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, EOFError, OSError):
+        return None
+
+
+def targets_of(records: Sequence[TrialRecord], name: str, read: Callable[[str], Any]) -> Any:
+    """The targets that most of the trials name (ties: the smallest digest). Raises ``UsageError`` without any."""
+    digests = [record.targets[name] for record in records if name in record.targets]
+    for digest in sorted(set(digests), key=lambda d: (-digests.count(d), d)):
+        if (y := read(digest)) is not None:
+            return y
+    raise UsageError(
+        f"nobody said what the predictions {name!r} should have been: give Study(targets={{{name!r}: y}}) or call "
+        f"trial.targets({name}=y) in the objective"
+    )
+
+
+def describe(ensemble: Ensemble, names: Sequence[str], records: Sequence[TrialRecord]) -> Ensemble:
+    """Say of an ensemble's members which trials they are. ``names`` are the trials of the library's rows."""
+    by_name = {record.id: record for record in records}
+    known = [by_name[name] for name in names]
+    return ensemble.named([Member(i, r.id, r.config, r.checkpoint) for i, r in enumerate(known)])
+
+
+def best_single(library: Library, metric: Metric) -> tuple[float, str]:
+    """The best single model's score and name; the first of equals."""
+    sign = -1.0 if metric.maximise else 1.0
+    scores = [metric(library.y, p) for p in library.predictions]
+    best = min(range(len(scores)), key=lambda i: (sign * scores[i], i))
+    return scores[best], library.names[best]
+
+
+class Ensembling:
+    """Keeps an ensemble up to date with a view.
+
+    Args:
+        builder: what builds it.
+        metric: what it should be good at; None: what suits the targets.
+        view: the study.
+        read: ``read(digest) -> bytes | None`` of a blob that is here.
+        fetch: ``await fetch(digest, worker)`` gets a blob from whoever has it; False if nobody does.
+    """
+
+    def __init__(
+        self,
+        builder: EnsembleBuilder,
+        metric: Any,
+        view: View,
+        read: Callable[[str], bytes | None],
+        fetch: Callable[[str, str | None], Awaitable[bool]],
+    ) -> None:
+        self.standing: Standing | None = None
+        self.problem: str | None = None
+        self._builder = builder
+        self._metric = metric
+        self._view = view
+        self._read = read
+        self._fetch = fetch
+        self._wanted = asyncio.Event()
+        self._arrays: dict[str, Any] = {}
+        self._live: tuple[Any, LiveEnsemble] | None = None
+        self._in: set[Any] = set()
+        self._seen = -1
+
+    def observed(self) -> None:
+        """Something ended: update."""
+        self._wanted.set()
+
+    async def keep(self, tell: Callable[[Standing], None]) -> None:
+        """Update whenever something ended, and tell; runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wanted.wait()
+            self._wanted.clear()
+            began = loop.time()
+            if await self.update():
+                assert self.standing is not None
+                tell(self.standing)
+            await asyncio.sleep(REST * (loop.time() - began))
+
+    async def update(self) -> bool:
+        """Bring the ensemble up to date; say whether it changed. What is wrong is in ``problem`` afterwards."""
+        if self._seen == self._view.n_results:
+            return False
+        self._seen = self._view.n_results
+        records = nominate(self._view, VALID)
+        if not records:
+            return False
+        wanted = {digest: r.worker for r in records for digest in (r.predictions[VALID], *r.targets.values())}
+        self._arrays = {digest: array for digest, array in self._arrays.items() if digest in wanted}
+        for digest, worker in wanted.items():
+            if digest not in self._arrays:
+                await self._fetch(digest, worker)
+        order = {record.id: self._view.trial(record.id).order for record in records}
+        loop = asyncio.get_running_loop()
+        try:
+            self.standing = await loop.run_in_executor(None, self._build, records, order)
+            self.problem = None
+        except (UsageError, ValueError) as error:
+            self.problem = str(error)
+            return False
+        return True
+
+    def _array(self, digest: str) -> Any:
+        if digest not in self._arrays:
+            self._arrays[digest] = decode(self._read(digest))
+        return self._arrays[digest]
+
+    def _build(self, records: Sequence[TrialRecord], order: Mapping[str, Any]) -> Standing:
+        y = targets_of(records, VALID, self._array)
+        metric = metric_for(self._metric, y)
+        raw = {r.id: self._array(r.predictions[VALID]) for r in records}
+        library = gather(raw, y, metric)
+        if isinstance(self._builder, LiveEnsembleBuilder):
+            keys = {r.id: (order[r.id], r.predictions[VALID]) for r in records}
+            ensemble = self._update_live(self._builder, library, metric, keys)
+        else:
+            ensemble = self._builder.fit(library.predictions, library.y, metric)
+        score, trial = best_single(library, metric)
+        return Standing(describe(ensemble, library.names, records), len(library.names), score, trial)
+
+    def _update_live(
+        self, builder: LiveEnsembleBuilder, library: Library, metric: Metric, keys: Mapping[str, Any]
+    ) -> Ensemble:
+        """Add what is new and discard what is no longer nominated. ``keys`` sort as the library's rows stand."""
+        kind = (library.predictions.shape[1:], metric.name, library.y.tobytes())
+        if self._live is None or self._live[0] != kind:
+            self._live, self._in = (kind, builder.live(library.y, metric)), set()
+        live = self._live[1]
+        wanted = {keys[name]: p for name, p in zip(library.names, library.predictions, strict=True)}
+        for key in self._in - wanted.keys():
+            live.discard(key)
+        for key in wanted.keys() - self._in:
+            live.add(key, wanted[key])
+        self._in = set(wanted)
+        return live.fit()[0]
+
+    def __repr__(self) -> str:
+        return f"<Ensembling by {self._builder!r}: {self.standing or self.problem or 'nothing yet'}>"
