@@ -45,13 +45,14 @@ class Library:
         return f"<Library of {m} models, {n} rows, {k} columns; {len(self.problems)} left out>"
 
 
-def gather(raw: Mapping[str, Any], y: Any, metric: Metric) -> Library:
+def gather(raw: Mapping[str, Any], y: Any, metric: Metric, like: Library | None = None) -> Library:
     """Make a library of arrays by model name; None stands for predictions that are lost.
 
     Args:
         raw: (n, k) or (n,) arrays by name.
         y: (n,) targets: numbers for regression; class indices or labels (in sorted order) for classification.
         metric: says which of the two it is.
+        like: a library of other rows; classes and columns mean the same as there.
 
     Raises UsageError for targets that cannot be used, or if no predictions can be.
     """
@@ -63,7 +64,7 @@ def gather(raw: Mapping[str, Any], y: Any, metric: Metric) -> Library:
             shaped[name] = _shaped(values, y, metric.task)
         except UsageError as error:
             problems.append(f"{name}: {error}")
-    k = _columns(shaped, y, metric.task)
+    k = _columns(shaped, y, metric.task) if like is None else like.predictions.shape[2]
     arrays: dict[str, NDArray[np.float32]] = {}
     for name, values in shaped.items():
         try:
@@ -72,7 +73,12 @@ def gather(raw: Mapping[str, Any], y: Any, metric: Metric) -> Library:
             problems.append(f"{name}: {error}")
     if not arrays:
         raise UsageError("no predictions can be used" + "".join(f"\n  {p}" for p in problems))
-    indices, labels = encode_targets(y, k) if metric.task == "classification" else (y, None)
+    if metric.task == "regression":
+        indices, labels = y, None
+    elif like is None or like.labels is None:
+        indices, labels = encode_targets(y, k)
+    else:
+        indices, labels = _look_up(y, like.labels), like.labels
     return Library(tuple(arrays), np.stack(list(arrays.values())), indices, labels, tuple(sorted(problems)))
 
 
@@ -115,6 +121,14 @@ def encode_targets(y: Any, k: int) -> tuple[Any, tuple[Any, ...] | None]:
             f"known: give targets as column numbers, 0 to {k - 1}"
         )
     return indices.astype(np.int64), tuple(labels.tolist())
+
+
+def _look_up(y: Any, labels: tuple[Any, ...]) -> Any:
+    places = {label: i for i, label in enumerate(labels)}
+    unknown = sorted({str(label) for label in y.tolist() if label not in places})
+    if unknown:
+        raise UsageError(f"targets have classes that the validation rows do not have: {', '.join(unknown[:5])}")
+    return np.array([places[label] for label in y.tolist()], dtype=np.int64)
 
 
 def usable(values: Any, n: int, k: int, task: Task) -> NDArray[np.float32]:

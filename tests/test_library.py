@@ -152,3 +152,12 @@ def test_usable_does_not_copy_what_is_right() -> None:
     """Memory maps of float32 stay where they are."""
     p = GOOD.astype(np.float32)
     assert np.shares_memory(usable(p, 4, 3, "classification"), p)
+
+
+def test_other_rows_have_the_same_classes() -> None:
+    """A class that is missing in the test rows does not shift the others; an unknown one is an error."""
+    valid = gather({"a": GOOD}, ["cat", "dog", "eel", "dog"], LOG_LOSS)
+    assert gather({"a": GOOD[:2]}, ["eel", "cat"], LOG_LOSS, like=valid).y.tolist() == [2, 0]
+    assert gather({"a": np.array([0, 1])}, ["dog", "cat"], LOG_LOSS, like=valid).predictions.shape == (1, 2, 3)
+    with pytest.raises(UsageError, match="validation rows do not have: fox"):
+        gather({"a": GOOD[:2]}, ["cat", "fox"], LOG_LOSS, like=valid)
