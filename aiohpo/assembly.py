@@ -87,7 +87,7 @@ class Assembly:
         self.source: Source | None = None
         if targets is not None and not isinstance(targets, Mapping):
             raise UsageError(f"targets must be a dict of arrays such as {{'valid': y_valid}}, not {targets!r:.80}")
-        self._targets = {TARGETS + name: encode_array("targets", name, y) for name, y in (targets or {}).items()}
+        self._targets = {TARGETS + name: encode_array(name, y) for name, y in (targets or {}).items()}
         self._dump, self._load = dump, load
         self._task()  # what is wrong with it should be said here, not when it runs
         self._replica: tuple[Log, View] | None = None

@@ -109,11 +109,12 @@ def test_a_tar_cannot_reach_outside(tmp_path: Path) -> None:
 
 
 def test_predictions_are_npy_files() -> None:
-    """Predictions are stored in single precision, so that numpy alone reads them; labels as they are."""
-    stored = np.load(io.BytesIO(encode_array("valid", [[0.1, 0.9]])))
+    """Predictions are stored in single precision, so that numpy alone reads them; targets as they are."""
+    stored = np.load(io.BytesIO(encode_array("valid", [[0.1, 0.9]], single=True)))
     assert stored.dtype == np.float32
     assert stored.tolist() == [[np.float32(0.1), np.float32(0.9)]]
     assert np.load(io.BytesIO(encode_array("valid", ["cat", "dog"]))).tolist() == ["cat", "dog"]
+    assert np.load(io.BytesIO(encode_array("valid", [0.1]))).tolist() == [0.1]
 
 
 @pytest.mark.parametrize("values", [[object()], [[1.0], [1.0, 2.0]], None])

@@ -87,14 +87,14 @@ def unpack_tree(data: bytes, directory: Path) -> Path:
     return directory / top.name
 
 
-def encode_array(name: str, values: Any) -> bytes:
+def encode_array(name: str, values: Any, *, single: bool = False) -> bytes:
     """Return ``values`` (any array-like of numbers, text or booleans) as the bytes of a ``.npy`` file; floating-point
-    numbers in single precision, which is more than any model's predictions deserve."""
+    numbers in ``single`` precision if so wished, which is more than any model's predictions deserve."""
     import numpy as np
 
     try:
         array = np.asarray(values)
-        if array.dtype.kind == "f":
+        if single and array.dtype.kind == "f":
             array = array.astype(np.float32)
         buffer = io.BytesIO()
         np.save(buffer, array, allow_pickle=False)

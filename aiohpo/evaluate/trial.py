@@ -269,7 +269,11 @@ class Trial:
         self._store(arrays, TARGETS)
 
     def _store(self, arrays: Mapping[str, Any], prefix: str) -> None:
-        digests = {prefix + name: self._blobs.put(checkpoint.encode_array(name, arr)) for name, arr in arrays.items()}
+        single = prefix != TARGETS  # targets may be large numbers whose last digits count
+        digests = {
+            prefix + name: self._blobs.put(checkpoint.encode_array(name, values, single=single))
+            for name, values in arrays.items()
+        }
         if digests:
             self._link.predictions(digests)
 
