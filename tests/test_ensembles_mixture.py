@@ -8,7 +8,7 @@ from ensemble_problems import models, numbers
 
 from aiohpo.ensembles import Ensemble, Member
 from aiohpo.scoring import METRICS
-from aiohpo_ensembles.mixture import SHARED, Mixture, NormalMixture, mixture_for
+from aiohpo_ensembles.mixture import SHARED, SHIFTS, Mixture, NormalMixture, mixture_for
 
 CASES = [
     ("classification", 2, "temperature"),
@@ -105,7 +105,7 @@ def test_what_models_share_costs_less_than_what_each_does() -> None:
     shared[3:] = [0.5, 0.2, *[0.0] * 6]
     own[3:] = [0.0, 0.0, *[0.5, 0.2] * 3]
     assert np.array_equal(mixture.predict(shared), mixture.predict(own))
-    assert mixture(own)[0] - mixture(shared)[0] == pytest.approx((3 * 7.0 - SHARED) * 0.29 / 40)
+    assert mixture(own)[0] - mixture(shared)[0] == pytest.approx((3 * 7.0 - SHARED) * (0.25 + SHIFTS * 0.04) / 40)
 
 
 def test_certain_and_wrong_models_give_finite_losses() -> None:

@@ -20,7 +20,7 @@ that all models share and one of the model's own, θ_i = θ_0 + δ_i, and the pr
 
     (SHARED·|θ_0|² + own·Σ_i |δ_i|²) / n
 
-lets what they share follow the data and holds each one near it.
+lets what they share follow the data and holds each one near it; shifts β cost SHIFTS times as much as scales.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ if TYPE_CHECKING:
 
     from aiohpo.interfaces import FloatArray, IntArray
 
-SHARED = 5.0
+# Measured on eight libraries of real models, 10 random splits: SHARED 1, 5 and 20 are equal within noise. SHIFTS 1, 4
+# and 16 have losses of 0.983, 0.984 and 0.985 of greedy selection's, calibration errors of 0.030, 0.030 and 0.028,
+# and are worse than the best single model 7, 5 and 5 times of 80: few rows say little about many classes.
+SHARED, SHIFTS = 5.0, 2.0
 _LEAST_VARIANCE = 1e-6  # of the targets' variance
 
 
@@ -52,6 +55,7 @@ class Mixture(ABC):
     m: int
     n: int
     p: int
+    _cost: FloatArray  # (p,) of each calibration parameter's square
 
     def __init__(self, own: float) -> None:
         self._own = own
@@ -73,9 +77,11 @@ class Mixture(ABC):
         """The loss with its prior, and its gradient."""
         shared, own = np.split(x[self.m :], [self.p])
         value, by_weights, by_theta = self._loss(self.weights(x), self._theta(x))
-        prior = (SHARED * (shared * shared).sum() + self._own * (own * own).sum()) / self.n
-        by_shared = by_theta.sum(axis=0) + 2 * SHARED / self.n * shared
-        by_own = by_theta.ravel() + 2 * self._own / self.n * own
+        cost = self._cost / self.n
+        each = np.tile(cost, self.m)
+        prior = SHARED * (cost * shared * shared).sum() + self._own * (each * own * own).sum()
+        by_shared = by_theta.sum(axis=0) + 2 * SHARED * cost * shared
+        by_own = by_theta.ravel() + 2 * self._own * each * own
         return float(value + prior), np.concatenate([by_weights, by_shared, by_own])
 
     def predict(self, x: FloatArray) -> FloatArray:
@@ -107,6 +113,7 @@ class BinaryMixture(Mixture):
         self._sign = np.where(y == 1, 1.0, -1.0)
         self.m, self.n = self._z.shape
         self.p = 1 if scaling == "temperature" else 2
+        self._cost = np.array([1.0, SHIFTS])[: self.p]
 
     def _logits(self, theta: FloatArray) -> FloatArray:
         logits = np.exp(theta[:, :1]) * self._z
@@ -140,6 +147,7 @@ class ClassMixture(Mixture):
         self._y = y
         self._scales = self._k if scaling == "vector" else 1
         self.p = self._scales + (0 if scaling == "temperature" else self._k)
+        self._cost = np.where(np.arange(self.p) < self._scales, 1.0, SHIFTS)
 
     def _each(self, theta: FloatArray) -> FloatArray:
         logits = np.exp(theta[:, None, : self._scales]) * self._z
@@ -185,6 +193,7 @@ class NormalMixture(Mixture):
         raw = np.stack([np.asarray(p, dtype=np.float64) for p in predictions])
         self.m, self.n, k = raw.shape
         self.p = 2 + k
+        self._cost = np.ones(self.p)
         if like is None:
             self._centre, self._unit = float(y.mean()), float(y.std()) or 1.0
             error = np.square((raw[:, :, 0] - y) / self._unit).mean(axis=1) + _LEAST_VARIANCE
