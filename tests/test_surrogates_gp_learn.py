@@ -9,6 +9,7 @@ from aiohpo_surrogates.gp_features import Features
 from aiohpo_surrogates.gp_learn import MOST, Memory, learn
 from aiohpo_surrogates.gp_likelihood import Likelihood, Rows
 from aiohpo_surrogates.gp_resource import Plain
+from aiohpo_surrogates.gp_threads import one_thread
 
 SPACE = Space({f"x{i}": Float(0, 1) for i in range(3)})
 FEATURES = Features(SPACE)
@@ -23,7 +24,8 @@ def rows(n: int, noise: float = 0.0) -> Rows:
 
 
 def learnt(data: Rows, memory: Memory | None = None) -> tuple[np.ndarray, Memory]:
-    return learn(LIKELIHOOD, lambda k: data.select(slice(0, min(k, MOST))), len(data), memory or Memory())
+    with one_thread():
+        return learn(LIKELIHOOD, lambda k: data.select(slice(0, min(k, MOST))), len(data), memory or Memory())
 
 
 def test_finds_out_which_parameters_matter() -> None:

@@ -16,6 +16,7 @@ import numpy as np
 
 from aiohpo.interfaces import Config, Identity, Observations, UsageError, View, listing
 from aiohpo_surrogates.gp_learn import Memory
+from aiohpo_surrogates.gp_threads import one_thread
 
 from .design import SharedSobol, stable_hash
 from .fresh import anything
@@ -37,8 +38,8 @@ class GPSearcher:
             Hartmann-6 ends in its second-best basin, -3.203, more often than not; with 12 or 20 at -3.322.)
         resource: model of partial training: ``matern``, ``expdecay`` or ``decay``
             (:mod:`aiohpo_surrogates.gp_resource`); without steps it makes no difference.
-        pending: what a running evaluation counts as: joint ``fantasies``, its mean (``believer``), the average
-            target (``liar``), or ``none``.
+        pending: what a running evaluation counts as: its mean (``believer``), joint ``fantasies``, the average
+            target (``liar``), or ``none`` (:mod:`aiohpo_searchers.gp_model`).
         fantasies: how many joint fantasies.
         eta: ratio of the levels at which reports are used.
         enough: trials that must have reached a level before the best is looked for there. None: the number of
@@ -86,7 +87,10 @@ class GPSearcher:
 
     def fit(self, observations: Observations) -> Model | None:
         """Return a model, or None while there are too few observations."""
-        o = observations
+        with one_thread():
+            return self._fit(observations)
+
+    def _fit(self, o: Observations) -> Model | None:
         data = self._learner.gather(o)
         if len(data.X) + len(o.failed) < self._first or len(data.X) < 2:
             return None

@@ -17,7 +17,8 @@ noise         log noise ~ N(-4, 1): about a fiftieth of what losses vary. With a
 scale         log s ~ N(0, 0.3^2): targets are standardised. As evaluations gather at the best place found, a free
               scale shrinks, until nothing better is thought possible elsewhere
 
-Medians of 10 seeds after 100 evaluations (worst in brackets), with augmented EI; shifted functions:
+Medians of 10 seeds after 100 evaluations (worst in brackets), of which two more than parameters are initial; shifted
+functions, augmented EI:
 
                                             Ackley-5        Hartmann-6        Levy-8
     N(0 + 1/2 log g, 1), log s ~ N(0, 1)    1.58 (2.39)    -3.203 (-3.203)    1.72 (11.4)

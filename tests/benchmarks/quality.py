@@ -28,6 +28,7 @@ from scipy.stats import rankdata
 from support import harness, tasks
 
 from aiohpo_searchers.adbo import ADBOSearcher
+from aiohpo_searchers.gp import GPSearcher
 from aiohpo_searchers.kde import KDESearcher
 from aiohpo_searchers.random import RandomSearcher
 from aiohpo_searchers.tpe import TPESearcher
@@ -50,6 +51,7 @@ def contenders(everything: bool) -> dict[str, Contender]:
     """Return what can be compared here, by name; say what is missing."""
     found: dict[str, Contender] = {
         "adbo": partial(harness.run, ADBOSearcher),
+        "gp": partial(harness.run, GPSearcher),
         "tpe": partial(harness.run, TPESearcher),
     }
     if everything:
