@@ -58,6 +58,8 @@ class Assembly:
         keep: int = 10,
         dump: Callable[[Any], bytes] | None = None,
         load: Callable[[bytes], Any] | None = None,
+        ensemble: Any = None,
+        ensemble_metric: Any = None,
         targets: Mapping[str, Any] | None = None,
         callbacks: Sequence[Callback] = (),
     ) -> None:
@@ -87,6 +89,8 @@ class Assembly:
         self.source: Source | None = None
         if targets is not None and not isinstance(targets, Mapping):
             raise UsageError(f"targets must be a dict of arrays such as {{'valid': y_valid}}, not {targets!r:.80}")
+        self.ensemble = ensemble
+        self.ensemble_metric = ensemble_metric
         self._targets = {TARGETS + name: encode_array(name, y) for name, y in (targets or {}).items()}
         self._dump, self._load = dump, load
         self._task()  # what is wrong with it should be said here, not when it runs
@@ -170,6 +174,9 @@ class Assembly:
                 callbacks=self.callbacks,
                 keep=self.keep,
                 targets={name: blobs.put(data) for name, data in self._targets.items()},
+                ensemble=None if self.ensemble is None else self._plugin("ensembles", self.ensemble),
+                ensemble_metric=self.ensemble_metric,
+                tell_ensemble=directory.tell_ensemble if directory is not None else None,
                 notice=self.notices.append,
             ),
             worker_id,

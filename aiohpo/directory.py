@@ -5,6 +5,7 @@ journal/*.log     one append-only file per worker process
 blobs/            checkpoints and predictions, content-addressed
 peers/            addresses of running workers, for those who join by directory
 output/           what users' code printed
+ensemble.json     how the ensemble does that is kept while the search runs (derived, like plot.png)
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from .events import Batch, Malformed, Seen
 from .interfaces import UsageError
 from .journal import Damage, Journal, cut_torn_end, read_journal, writer_is_gone
 from .log import Log
+from .standing import ensemble_in_words
 from .view import View
 
 FORMAT = 1
@@ -54,6 +57,15 @@ class RunDirectory:
     def id(self) -> str:
         """Identifies the directory, also across machines that share it."""
         return str(self.study["directory"])
+
+    def tell_ensemble(self, state: Mapping[str, Any]) -> None:
+        """Leave word of the search's present ensemble for whoever watches. A full disk must not end the search."""
+        temporary = self.path / f"ensemble.json.{secrets.token_hex(4)}"
+        try:
+            temporary.write_text(json.dumps(state) + "\n")
+            os.replace(temporary, self.path / "ensemble.json")
+        except OSError:
+            temporary.unlink(missing_ok=True)
 
     def _agree(self, definition: dict[str, Any]) -> dict[str, Any]:
         file = self.path / "study.json"
@@ -187,3 +199,12 @@ def _parameters(space: dict[str, Any]) -> dict[str, Any]:
 
 def _short(value: Any) -> str:
     return "not there" if value is None else json.dumps(value)[:200]
+
+
+def read_ensemble(path: Path) -> str:
+    """What a run's present ensemble is like, in words; nothing if there is none."""
+    try:
+        state = json.loads((path / "ensemble.json").read_text())
+        return ensemble_in_words(state)
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

@@ -23,13 +23,14 @@ from .model import REST
 from .nominate import nominate
 from .records import TrialRecord
 from .scoring import Metric, get_metric
+from .standing import ensemble_in_words
 from .view import View
 
 VALID = "valid"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class EnsembleState:
     """An ensemble beside the best single model, both by ``ensemble.metric`` on the validation rows.
 
     models  how many trials it was chosen from
@@ -54,10 +55,7 @@ class Standing:
         }
 
     def __str__(self) -> str:
-        return (
-            f"ensemble {self.ensemble.metric} {self.ensemble.score:.5g} of {len(self.ensemble.members)} "
-            f"(best single {self.single:.5g})"
-        )
+        return ensemble_in_words(self.as_dict())
 
 
 def metric_for(spec: Any, y: Any) -> Metric:
@@ -125,7 +123,7 @@ class Ensembling:
         read: Callable[[str], bytes | None],
         fetch: Callable[[str, str | None], Awaitable[bool]],
     ) -> None:
-        self.standing: Standing | None = None
+        self.state: EnsembleState | None = None
         self.problem: str | None = None
         self._builder = builder
         self._metric = metric
@@ -142,7 +140,7 @@ class Ensembling:
         """Something ended: update."""
         self._wanted.set()
 
-    async def keep(self, tell: Callable[[Standing], None]) -> None:
+    async def keep(self, tell: Callable[[EnsembleState], None]) -> None:
         """Update whenever something ended, and tell; runs until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
@@ -150,8 +148,8 @@ class Ensembling:
             self._wanted.clear()
             began = loop.time()
             if await self.update():
-                assert self.standing is not None
-                tell(self.standing)
+                assert self.state is not None
+                tell(self.state)
             await asyncio.sleep(REST * (loop.time() - began))
 
     async def update(self) -> bool:
@@ -170,7 +168,7 @@ class Ensembling:
         order = {record.id: self._view.trial(record.id).order for record in records}
         loop = asyncio.get_running_loop()
         try:
-            self.standing = await loop.run_in_executor(None, self._build, records, order)
+            self.state = await loop.run_in_executor(None, self._build, records, order)
             self.problem = None
         except (UsageError, ValueError) as error:
             self.problem = str(error)
@@ -182,7 +180,7 @@ class Ensembling:
             self._arrays[digest] = decode(self._read(digest))
         return self._arrays[digest]
 
-    def _build(self, records: Sequence[TrialRecord], order: Mapping[str, Any]) -> Standing:
+    def _build(self, records: Sequence[TrialRecord], order: Mapping[str, Any]) -> EnsembleState:
         y = targets_of(records, VALID, self._array)
         metric = metric_for(self._metric, y)
         raw = {r.id: self._array(r.predictions[VALID]) for r in records}
@@ -193,7 +191,7 @@ class Ensembling:
         else:
             ensemble = self._builder.fit(library.predictions, library.y, metric)
         score, trial = best_single(library, metric)
-        return Standing(describe(ensemble, library.names, records), len(library.names), score, trial)
+        return EnsembleState(describe(ensemble, library.names, records), len(library.names), score, trial)
 
     def _update_live(
         self, builder: LiveEnsembleBuilder, library: Library, metric: Metric, keys: Mapping[str, Any]
@@ -212,4 +210,4 @@ class Ensembling:
         return live.fit()[0]
 
     def __repr__(self) -> str:
-        return f"<Ensembling by {self._builder!r}: {self.standing or self.problem or 'nothing yet'}>"
+        return f"<Ensembling by {self._builder!r}: {self.state or self.problem or 'nothing yet'}>"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .events import Batch
-from .interfaces import Evaluator, Identity, Scheduler, Searcher, Transport
+from .interfaces import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
 from .limits import Limits
 from .log import Log
 from .records import TrialRecord
@@ -35,7 +35,8 @@ class Parts:
     ``gone`` are workers certainly dead, ``is_gone`` tells for sure where it can, ``recover`` reads a dead one's
     journal, ``expects_peers`` says that others were started with this one or should be there already, ``output``
     takes what the user's code prints, ``wall`` tells the time of day, ``keep`` is the number of best complete trials
-    whose last checkpoint stays, ``targets`` are digests of what predictions should have been, by prefixed name.
+    whose last checkpoint stays, ``targets`` are digests of what predictions should have been, by prefixed name,
+    ``tell_ensemble`` hears of each new ensemble that ``ensemble`` builds.
     """
 
     objective: Objective
@@ -65,6 +66,9 @@ class Parts:
     wall: Callable[[], float] = time.time
     keep: int = 10
     targets: Mapping[str, str] = field(default_factory=dict)
+    ensemble: EnsembleBuilder | None = None
+    ensemble_metric: Any = None
+    tell_ensemble: Callable[[Mapping[str, Any]], None] | None = None
 
 
 def new_worker_id() -> str:

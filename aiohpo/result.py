@@ -13,18 +13,21 @@ from .view import View
 if TYPE_CHECKING:
     import pandas
 
+    from .ensembles import Ensemble
+
 
 class Result:
     """The trials of a study and the best of them; a snapshot that later events do not change.
 
     ``best`` is the best complete trial; while there is none, the best of those that got farthest, whose ``status``
-    is not ``finished`` then.
+    is not ``finished`` then. ``ensemble`` is what ``Study(ensemble=…)`` made of the models that were trained.
     """
 
-    def __init__(self, view: View, *, interrupted: bool = False) -> None:
+    def __init__(self, view: View, *, interrupted: bool = False, ensemble: Ensemble | None = None) -> None:
         self.metric = view.metric
         self.mode = view.mode
         self.interrupted = interrupted
+        self.ensemble = ensemble
         self.trials: list[TrialRecord] = list(view.records())
         self.max_steps = view.max_steps
         self.best: TrialRecord | None = best_of(view)

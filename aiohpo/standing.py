@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from .trial import FINAL, Status
 
@@ -53,3 +54,9 @@ def after(record: TrialRecord, max_steps: int | None) -> str:
     if whole or not step:
         return ""
     return f" after {step} steps" if max_steps is None else f" after {step} of {max_steps} steps"
+
+
+def ensemble_in_words(state: Mapping[str, Any]) -> str:
+    """One line about :meth:`aiohpo.ensembling.EnsembleState.as_dict`."""
+    metric, score, single = state["metric"], state["score"], state["single"]
+    return f"ensemble of {state['size']}: {metric} {score:.5g} (best single {single:.5g})"

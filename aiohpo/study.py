@@ -35,6 +35,9 @@ class Study(Assembly):
     keep           of that many best complete trials the last checkpoint stays; others are deleted once no scheduler
                    can need them
     dump, load     how ``trial.save`` makes bytes of a checkpoint and ``trial.restore`` reads them
+    ensemble       what keeps an ensemble of the models while the search runs: "greedy", "topk", "gradient" or an
+                   instance; objectives call ``trial.predictions(valid=…)``
+    ensemble_metric  what the ensemble should be good at; None: log_loss or rmse, as the targets are
     targets        {name: (n,)} what ``trial.predictions`` of that name should have been, for ensembles; trials can
                    give them too (``trial.targets``)
     callbacks      called with each trial's record when it ended, in the process that evaluated it
@@ -115,7 +118,9 @@ class Study(Assembly):
                 await peer.aclose()
             for peer in peers:  # each: what one recorded last, another may not have heard
                 self._absorb(peer)
-        return Result(self._view, interrupted=any(peer.stopped for peer in peers))
+        made = next((p.ensembling.state for p in peers if p.ensembling is not None and p.ensembling.state), None)
+        ensemble = None if made is None else made.ensemble
+        return Result(self._view, interrupted=any(peer.stopped for peer in peers), ensemble=ensemble)
 
     def stop(self) -> None:
         """End a running search in good order; :meth:`arun` then returns what was found."""

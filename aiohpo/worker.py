@@ -19,6 +19,7 @@ import numpy as np
 
 from .choose import Chooser
 from .effects import Abort
+from .ensembling import EnsembleState, Ensembling
 from .events import trial_name
 from .exchange import Exchange
 from .interfaces import Assignment, Decision, FittingSearcher, Identity, Outcome
@@ -85,6 +86,7 @@ class PeerWorker:
         self.stopped = False  # stop() ended it, rather than the search being over
         self.busy_seconds = 0.0
         self.current: Segment | None = None
+        self.ensembling: Ensembling | None = None
         self._model: ModelKeeper | None = None
         self._finished: asyncio.Queue[TrialRecord | None] | None = None
         self._told: set[str] = set()  # ids of trials in that queue, ever
@@ -118,6 +120,10 @@ class PeerWorker:
         parts.scheduler.setup(self.view.max_steps, parts.seed, identity)
         if isinstance(parts.searcher, FittingSearcher):
             self._model = ModelKeeper(parts.searcher, self.view)
+        if parts.ensemble is not None:
+            self.ensembling = Ensembling(
+                parts.ensemble, parts.ensemble_metric, self.view, parts.blobs.get, self.exchange.fetch
+            )
         self._retention = Retention(self.view, parts.scheduler, parts.keep)
         self._started = self._loop.time()
         await self.exchange.start(identity.rank)
@@ -136,6 +142,8 @@ class PeerWorker:
                 helpers.append(group.create_task(self._keep_tidy()))
                 if self._model is not None:
                     helpers.append(group.create_task(self._model.keep()))
+                if self.ensembling is not None:
+                    helpers.append(group.create_task(self.ensembling.keep(self._tell_ensemble)))
                 self._task = group.create_task(self._evaluate())
                 await asyncio.wait([self._task])
                 for task in helpers:
@@ -148,6 +156,8 @@ class PeerWorker:
             if deadline is not None:
                 deadline.cancel()
         self._check_failure()
+        if self.ensembling is not None and await self.ensembling.update():
+            self._tell_ensemble(self.ensembling.state)
         if self.state.quiet():
             await self._tidy(0.0)
 
@@ -177,6 +187,10 @@ class PeerWorker:
                     self._tell(known)
         while (record := await self._finished.get()) is not None:
             yield record
+
+    def _tell_ensemble(self, state: EnsembleState | None) -> None:
+        if self.parts.tell_ensemble is not None and state is not None:
+            self.parts.tell_ensemble(state.as_dict())
 
     def _tell(self, record: TrialRecord) -> None:
         if self._finished is not None:
@@ -347,6 +361,8 @@ class PeerWorker:
         self._change.set()
         if self._model is not None:
             self._model.observed()
+        if self.ensembling is not None:
+            self.ensembling.observed()
         if self._finished is not None:
             for row in rows:
                 if self.view.status(row) in FINAL and trial_name(self.view.id(row)) not in self._told:

@@ -163,6 +163,7 @@ def search_options(function: F) -> F:
         ),
         click.option("--searcher", metavar="S", help="Who suggests configurations, such as adbo or random."),
         click.option("--scheduler", metavar="S", help="Who decides how far a trial runs, such as fifo or asha."),
+        click.option("--ensemble", metavar="E", help="Keep an ensemble of the models: topk, greedy or gradient."),
         click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of all draws."),
     ]
     for option in reversed(options):

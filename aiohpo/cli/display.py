@@ -34,6 +34,7 @@ class Progress:
     activity: Activity = field(default_factory=Activity)
     busy_seconds: float = 0.0
     before: int = 0
+    ensemble: str = ""
     alive: int = 0
     alive_seconds: float = 0.0  # summed over workers: one that died is not idle
     rungs: Rungs = field(init=False)
@@ -86,7 +87,7 @@ class Progress:
     def as_text(self) -> str:
         """All of it in one line."""
         of = "" if self.total is None else f"/{self.total}"
-        climb = climb_in_words(self.view, self.rungs)
+        climb = ", ".join(filter(None, (climb_in_words(self.view, self.rungs), self.ensemble)))
         return (
             f"{self.done}{of} trials, {climb}{climb and ', '}{best_in_words(self.view)}, {self.rate:.3g}/s, "
             f"{self.utilisation:.0%} busy, {self.alive} of {self.size} workers"
@@ -132,7 +133,7 @@ class Live:
             best_in_words(progress.view),
             progress.rate,
             f"{progress.utilisation:.0%} busy, {workers}",
-            climb_in_words(progress.view, progress.rungs),
+            ", ".join(filter(None, (climb_in_words(progress.view, progress.rungs), progress.ensemble))),
         )
 
     def say(self, text: str) -> None:

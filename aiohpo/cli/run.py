@@ -51,6 +51,7 @@ class Options:
     seed: int | None
     key: Path | None = None
     chosen: tuple[str, ...] = ()
+    ensemble: str | None = None
 
     def command(self, directory: Path, rank: int) -> list[str]:
         """The command of one worker."""
@@ -59,7 +60,13 @@ class Options:
         words += ["--rank", str(rank), "--size", str(self.workers)]
         if self.key is not None:
             words += ["--key", str(self.key.absolute())]  # its file: command lines are no secret
-        given = {**self.limits, "searcher": self.searcher, "scheduler": self.scheduler, "seed": self.seed}
+        given = {
+            **self.limits,
+            "searcher": self.searcher,
+            "scheduler": self.scheduler,
+            "ensemble": self.ensemble,
+            "seed": self.seed,
+        }
         for name, value in given.items():
             if value is not None:
                 words.append(f"--{name}={value!r}" if isinstance(value, float) else f"--{name}={value}")
@@ -102,6 +109,7 @@ def run(
     algorithm: str | None,
     searcher: str | None,
     scheduler: str | None,
+    ensemble: str | None,
     seed: int | None,
     workers: int | None,
     directory: Path | None,
@@ -120,10 +128,10 @@ def run(
     from .target import configure, default_directory, load_study
 
     find_key(key)  # what is wrong with it is said once, here
-    typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler}
+    typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler, "ensemble": ensemble}
     searcher, scheduler = parts(algorithm, searcher, scheduler)
     study = load_study(target)
-    configure(study, directory=directory, searcher=searcher, scheduler=scheduler, seed=seed)
+    configure(study, directory=directory, searcher=searcher, scheduler=scheduler, ensemble=ensemble, seed=seed)
     if algorithm is not None:
         click.echo(f"{algorithm}: searcher {searcher}, scheduler {scheduler}", err=True)
     if study.directory is None:
@@ -133,7 +141,15 @@ def run(
     limits = {"trials": trials, "time": time, "target": target_value, "trial-timeout": trial_timeout}
     chosen = [f"--{name}={value}" for name, value in typed.items() if value is not None]
     options = Options(
-        target, workers or min(cores(), _MOST_DEFAULT_WORKERS), limits, searcher, scheduler, seed, key, tuple(chosen)
+        target,
+        workers or min(cores(), _MOST_DEFAULT_WORKERS),
+        limits,
+        searcher,
+        scheduler,
+        ensemble,
+        seed,
+        key,
+        tuple(chosen),
     )
     before = open_directory(study.directory)
     for damage in before.loaded.damage:
@@ -189,6 +205,7 @@ def _to_promote(run: Run, study: Study) -> bool:
 
 def _search(study: Study, options: Options, total: int | None, before: int, json_: bool, again: str) -> int:
     from ..cores import threads_for
+    from ..directory import read_ensemble
     from ..follow import Follower
     from ..launcher import Launcher
     from .display import Progress, display
@@ -227,6 +244,7 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
                     if end.code not in (DONE, UNSUCCESSFUL) and not stopping:
                         told.of_end(end, launcher.alive)
                 progress.look(launcher.alive, follower.poll())
+                progress.ensemble = read_ensemble(directory)
                 if stopping:
                     told.once("stopping: running trials are released (Ctrl-C again to end at once)")
                 shown.update(progress)

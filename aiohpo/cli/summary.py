@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..directory import read_ensemble
 from ..standing import best_in_words, best_of
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json
 from .show import count, describe_best, in_words, nothing_yet
@@ -56,6 +57,7 @@ def summarise(
                 "counts": counts,
                 "seconds": seconds,
                 "plot": None if plot is None else str(plot),
+                "ensemble": read_ensemble(directory) or None,
             }
         )
         return DONE if best is not None else UNSUCCESSFUL
@@ -69,6 +71,9 @@ def summarise(
     if climb:
         click.echo(climb)
     click.echo(describe_best(run, best))
+    ensemble = read_ensemble(directory)
+    if ensemble:
+        click.echo(ensemble)
     if plot is not None:
         click.echo(f"plot: {plot}")
     where, stem = shlex.quote(str(directory)), directory.name
@@ -78,7 +83,8 @@ def summarise(
         "next:\n"
         f"  aiohpo show {where} --sort value\n"
         f"  aiohpo plot {where} --kind parallel\n"
-        f"  aiohpo export {where} --to csv {shlex.quote(stem)}.csv\n"
+        + (f"  aiohpo ensemble {where}\n" if ensemble else "")
+        + f"  aiohpo export {where} --to csv {shlex.quote(stem)}.csv\n"
         f"  {again or more}   # go on"
     )
     return 0

@@ -60,7 +60,13 @@ def load_study(target: str) -> Study:
 
 
 def configure(
-    study: Study, *, directory: Path | None, searcher: str | None, scheduler: str | None, seed: int | None
+    study: Study,
+    *,
+    directory: Path | None,
+    searcher: str | None,
+    scheduler: str | None,
+    ensemble: str | None = None,
+    seed: int | None,
 ) -> None:
     """Let what was given on the command line override what the file says.
 
@@ -73,11 +79,15 @@ def configure(
         study.searcher = searcher
     if scheduler is not None:
         study.scheduler = scheduler
+    if ensemble is not None:
+        study.ensemble = ensemble
     if seed is not None:
         study.seed = seed
     me = Identity("check", 0, 1)
     _try("searchers", study.searcher, lambda made: made.setup(study.space, study.seed, me))
     _try("schedulers", study.scheduler, lambda made: made.setup(study.max_steps, study.seed, me))
+    if study.ensemble is not None:
+        create("ensembles", study.ensemble)
 
 
 def _try(kind: str, spec: Any, set_up: Callable[[Any], None]) -> None:

@@ -65,6 +65,7 @@ def worker(
     algorithm: str | None,
     searcher: str | None,
     scheduler: str | None,
+    ensemble: str | None,
     seed: int | None,
     rank: int | None,
     size: int | None,
@@ -88,7 +89,7 @@ def worker(
 
     searcher, scheduler = parts(algorithm, searcher, scheduler)
     study = load_study(target)
-    configure(study, directory=directory, searcher=searcher, scheduler=scheduler, seed=seed)
+    configure(study, directory=directory, searcher=searcher, scheduler=scheduler, ensemble=ensemble, seed=seed)
     if study.directory is not None and not any(address.startswith("file:") for address in join):
         join = (*join, (study.directory / "peers").absolute().as_uri())
     peer = Worker(
