@@ -113,6 +113,7 @@ class Ensembling:
         view: the study.
         read: ``read(digest) -> bytes | None`` of a blob that is here.
         fetch: ``await fetch(digest, worker)`` gets a blob from whoever has it; False if nobody does.
+        complain: hears, once, why there is no ensemble.
     """
 
     def __init__(
@@ -122,6 +123,7 @@ class Ensembling:
         view: View,
         read: Callable[[str], bytes | None],
         fetch: Callable[[str, str | None], Awaitable[bool]],
+        complain: Callable[[str], None] | None = None,
     ) -> None:
         self.state: EnsembleState | None = None
         self.problem: str | None = None
@@ -130,6 +132,7 @@ class Ensembling:
         self._view = view
         self._read = read
         self._fetch = fetch
+        self._complain = complain
         self._wanted = asyncio.Event()
         self._arrays: dict[str, Any] = {}
         self._live: tuple[Any, LiveEnsemble] | None = None
@@ -171,6 +174,8 @@ class Ensembling:
             self.state = await loop.run_in_executor(None, self._build, records, order)
             self.problem = None
         except (UsageError, ValueError) as error:
+            if self.problem is None and self._complain is not None:
+                self._complain(f"no ensemble: {error}")
             self.problem = str(error)
             return False
         return True

@@ -122,7 +122,7 @@ class PeerWorker:
             self._model = ModelKeeper(parts.searcher, self.view)
         if parts.ensemble is not None:
             self.ensembling = Ensembling(
-                parts.ensemble, parts.ensemble_metric, self.view, parts.blobs.get, self.exchange.fetch
+                parts.ensemble, parts.ensemble_metric, self.view, parts.blobs.get, self.exchange.fetch, parts.notice
             )
         self._retention = Retention(self.view, parts.scheduler, parts.keep)
         self._started = self._loop.time()

@@ -146,10 +146,10 @@ def run(
         limits,
         searcher,
         scheduler,
-        ensemble,
         seed,
         key,
         tuple(chosen),
+        ensemble,
     )
     before = open_directory(study.directory)
     for damage in before.loaded.damage:

@@ -1,0 +1,118 @@
+"""Tests of the ensemble that is kept while a search runs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import aiohpo
+from aiohpo import Float, Space, Study
+from aiohpo.blobs import BlobStore
+from aiohpo.directory import read_ensemble
+from aiohpo.ensembling import EnsembleState, Ensembling, metric_for
+from aiohpo.inspect import open_run
+from aiohpo.interfaces import UsageError
+from aiohpo.registry import create
+
+SPACE = Space(x=Float(0.0, 1.0), skill=Float(0.2, 1.2))
+ROWS = 200
+Y = np.random.default_rng(0).integers(0, 3, ROWS)
+
+
+def proba(seed: int, skill: float) -> np.ndarray:
+    """Class probabilities of a model that is right more often the more skilled it is, erring in its own way."""
+    z = np.random.default_rng(seed).normal(size=(ROWS, 3))
+    z[np.arange(ROWS), Y] += skill
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def train(trial):
+    p = proba(int(trial["x"] * 1e6), trial["skill"])
+    trial.predictions(valid=p)
+    return float(-np.log(p[np.arange(ROWS), Y]).mean())
+
+
+def search(path, builder="greedy", trials=12, workers=2, function=train, **options):
+    given = {"targets": {"valid": Y}, "searcher": "random", "evaluator": "thread", **options}
+    study = Study(function, SPACE, ensemble=builder, directory=path, **given)
+    return study.run(trials=trials, workers=workers, progress=False)
+
+
+async def at_leisure(path, builder, metric=None) -> EnsembleState:
+    """The ensemble of a finished run, built from its directory by somebody who was not there."""
+    run = open_run(path)
+
+    async def fetch(digest, worker):
+        return True
+
+    ensembling = Ensembling(create("ensembles", builder), metric, run.view, BlobStore(path / "blobs").get, fetch)
+    assert await ensembling.update()
+    assert ensembling.state is not None
+    return ensembling.state
+
+
+@pytest.mark.parametrize("builder", ["greedy", "topk", "gradient"])
+async def test_the_ensemble_at_the_end_is_the_one_built_afterwards(tmp_path, builder):
+    """Bit for bit, though it grew model by model in the order in which results arrived."""
+    study = Study(
+        train, SPACE, ensemble=builder, directory=tmp_path / "r", targets={"valid": Y}, searcher="random",
+        evaluator="thread",
+    )  # fmt: skip
+    online = (await study.arun(trials=12, workers=2)).ensemble
+    offline = (await at_leisure(tmp_path / "r", builder)).ensemble
+    assert online is not None
+    assert [m.trial for m in online.members] == [m.trial for m in offline.members]
+    assert online.weights.tolist() == offline.weights.tolist()
+    assert online.score == offline.score
+
+
+def test_progress_and_result_tell_of_it(tmp_path):
+    """The directory says how it does beside the best single model; the result holds it, members described."""
+    result = search(tmp_path / "r")
+    state = json.loads((tmp_path / "r" / "ensemble.json").read_text())
+    assert state["models"] == 12
+    assert state["score"] < state["single"]
+    assert "best single" in read_ensemble(tmp_path / "r")
+    configs = {t.id: t.config for t in result.trials}
+    assert all(configs[m.trial] == m.config for m in result.ensemble.members)
+
+
+def test_one_models_mistake_does_not_cost_the_ensemble(tmp_path):
+    """Predictions of the wrong length are left out and named; a lost blob too."""
+
+    def careless(trial):
+        p = proba(int(trial["x"] * 1e6), trial["skill"])
+        trial.predictions(valid=p[:-1] if trial["skill"] > 0.9 else p)
+        return 0.5
+
+    result = search(tmp_path / "r", function=careless)
+    state = json.loads((tmp_path / "r" / "ensemble.json").read_text())
+    assert 0 < state["models"] < 12
+    assert result.ensemble is not None
+
+
+def test_without_targets_the_search_goes_on_without_an_ensemble(tmp_path):
+    """There is nothing to compare with; the search itself is not harmed."""
+    study = Study(train, SPACE, ensemble="greedy", directory=tmp_path / "r", searcher="random", evaluator="thread")
+    result = study.run(trials=12, progress=False)
+    assert result.ensemble is None
+    assert result.counts["finished"] == 12
+    assert [text for text in study.notices if "trial.targets(valid=y)" in text]
+    assert read_ensemble(tmp_path / "r") == ""
+
+
+def test_the_metric_suits_the_targets():
+    """Classes are scored by log-loss, numbers by their error, unless somebody says otherwise."""
+    assert metric_for(None, ["cat", "dog"]).name == "log_loss"
+    assert metric_for(None, [0.0, 1.0]).name == "log_loss"
+    assert metric_for(None, [0.5, 1.25]).name == "rmse"
+    assert metric_for("brier", [0, 1]).name == "brier"
+
+
+def test_an_unknown_builder_is_an_error_that_lists_the_known():
+    """Before anything runs."""
+    with pytest.raises(UsageError, match="greedy"):
+        aiohpo.Study(train, SPACE, ensemble="caruna", evaluator="thread").run(trials=1, progress=False)
