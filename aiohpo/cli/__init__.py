@@ -21,6 +21,7 @@ import click
 
 from ..interfaces import AiohpoError
 from .common import BAD_INPUT, CRASHED, DONE, INTERRUPTED, Group, Settings
+from .ensemble import ensemble
 from .export import export
 from .keygen import keygen
 from .plot import plot
@@ -42,7 +43,7 @@ def cli() -> None:
     """Masterless, asynchronous hyperparameter optimisation: every worker is a peer."""
 
 
-for _command in (run, worker, best, show, watch, plot, replay, export, plugins, new_plugin, keygen):
+for _command in (run, worker, best, show, watch, plot, replay, ensemble, export, plugins, new_plugin, keygen):
     cli.add_command(_command)
 
 

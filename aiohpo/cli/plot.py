@@ -27,7 +27,8 @@ def plot(directory: Path, kind: str, out: Path | None, json_: bool) -> None:
     overview is history (or curves, where most trials are given up early) above timeline; history shows every result
     and the best so far; curves the learning curves; rungs how many trials got how far, and who was promoted; parallel
     every configuration as a line; slice the metric against each parameter; timeline what each worker did when;
-    schedule what the best trial and those it inherited from were trained with.
+    schedule what the best trial and those it inherited from were trained with; ensemble what an ensemble of the
+    trials is made of and worth.
     """
     run = open_directory(directory)
     path = out or directory / ("plot.png" if kind == "overview" else f"plot-{kind}.png")

@@ -8,6 +8,7 @@ parallel  every configuration as a line over the parameters, the best tenth on t
 slice     the metric against each parameter
 timeline  what each worker ran when, and which part of them was busy
 schedule  what the best trial and those it inherited from were trained with, step by step
+ensemble  an ensemble of the trials: its members, its calibration and its uncertainty
 
 Nothing is smoothed or modelled: each mark is a trial. Where outliers would flatten the rest, the axis is cut and
 the title says how many trials lie outside.
@@ -37,6 +38,7 @@ KINDS = {
     "slice": ".slice",
     "timeline": ".timeline",
     "schedule": ".schedule",
+    "ensemble": ".ensemble",
 }
 
 
