@@ -6,8 +6,8 @@ Kept are
     for one that does not say, the newest checkpoint of each paused trial);
     the last checkpoint of the ``best`` complete trials, for people.
 Everything else goes once it has not been needed for :data:`GRACE` seconds, as somebody who does not know yet may be
-fetching it; when nothing runs any more, at once. A blob that several trials refer to (a child inherits its parent's) stays as long as one of them
-needs it. Predictions are never touched.
+fetching it; when nothing runs any more, at once. A blob that several trials refer to (a child inherits its
+parent's) stays as long as one of them needs it. Predictions are never touched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from .interfaces import KeepingScheduler, Scheduler
-from .trial import FINAL, Status
+from .trial import Status
 from .view import View
 
 GRACE = 30.0
@@ -56,7 +56,7 @@ class Retention:
         due = [digest for digest, since in self._unneeded.items() if now - since >= grace]
         self._gone.update(due)
         for row, every in saved.items():
-            if every <= self._gone and view.status(row) in FINAL:
+            if every <= self._gone:  # until something new happens to it
                 del self._rows[row]
         yield due
 

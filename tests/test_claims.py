@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo.claims import LAST_TURN, TURN, Racing, Leases, claim_threshold, unit_hash
+from aiohpo.claims import LAST_TURN, TURN, Leases, Racing, claim_threshold, unit_hash
 from aiohpo.membership import State
 
 TRIAL = ("ann", 1)

@@ -30,7 +30,7 @@ def test_keeps_a_scheduler_s_promises(options):
 def test_is_registered_and_shown():
     """It is found by name, with options, and shows them."""
     scheduler = create("schedulers", "asha:eta=4,brackets=2,type=stopping")
-    assert repr(scheduler) == "ASHAScheduler(eta=4, r_min=1, brackets=2, type='stopping')"
+    assert repr(scheduler) == "ASHAScheduler(eta=4, r_min=None, brackets=2, type='stopping')"
     assert isinstance(scheduler, KeepingScheduler)
 
 

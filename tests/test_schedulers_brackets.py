@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo_schedulers.brackets import Plan, bracket_shares, geometric_levels, halvings, hyperband_plans, plan, shrunk
+from aiohpo_schedulers.brackets import (
+    Plan,
+    bracket_shares,
+    geometric_levels,
+    halvings,
+    hyperband_plans,
+    lowest_rung,
+    plan,
+    shrunk,
+)
 
 
 @pytest.mark.parametrize(
@@ -22,6 +31,16 @@ from aiohpo_schedulers.brackets import Plan, bracket_shares, geometric_levels, h
 def test_rungs_of_asha(eta, r_min, r_max, steps, levels):
     """r_min·eta^k, as long as that is below the end and not above r_max."""
     assert geometric_levels(eta, r_min, r_max, steps) == levels
+
+
+@pytest.mark.parametrize(
+    ("steps", "rungs"),
+    [(2, (1,)), (9, (1, 3)), (27, (1, 3, 9)), (81, (3, 9, 27)), (100, (4, 12, 36)), (50, (2, 6, 18))],
+)
+def test_the_lowest_rung_leaves_three_below_the_end(steps, rungs):
+    """Unless r_min says otherwise."""
+    assert geometric_levels(3, lowest_rung(None, steps), None, steps) == rungs
+    assert lowest_rung(5, steps) == 5
 
 
 def test_brackets_of_the_paper():

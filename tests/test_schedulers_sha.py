@@ -21,7 +21,7 @@ def test_keeps_a_scheduler_s_promises(options):
 def test_is_registered_and_shown():
     """It is found by name, with options, and shows them."""
     scheduler = create("schedulers", "sha:eta=4,n=20")
-    assert repr(scheduler) == "SHAScheduler(eta=4, r_min=1, n=20)"
+    assert repr(scheduler) == "SHAScheduler(eta=4, r_min=None, n=20)"
     assert repr(SHAScheduler(r_min=2)) == "SHAScheduler(eta=3, r_min=2)"
     assert isinstance(scheduler, KeepingScheduler)
 

@@ -10,12 +10,11 @@ from histories import SPACE, batch_of, events_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiohpo.trial import MOST_LOSSES
 from aiohpo.effects import Abort, Notice, Persist, Publish, Send
 from aiohpo.events import Batch, Claimed, Ended, Goal, Lost, Proposed, encode_event
 from aiohpo.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
 from aiohpo.log import Log
-from aiohpo.trial import Status
+from aiohpo.trial import MOST_LOSSES, Status
 from aiohpo.view import View
 from aiohpo.worker_state import WorkerState
 

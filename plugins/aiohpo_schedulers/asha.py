@@ -30,7 +30,7 @@ import numpy as np
 
 from aiohpo.interfaces import Claims, Decision, Identity, NewTrial, Resume, TrialState, UsageError, View, listing
 
-from .brackets import bracket_shares, geometric_levels
+from .brackets import bracket_shares, geometric_levels, lowest_rung
 from .options import number, steps_of, whole
 from .rungs import Follower, Ladder, Rung
 
@@ -53,7 +53,7 @@ class ASHAScheduler:
 
     Args:
         eta: one of so many goes on, to so many times the steps.
-        r_min: the lowest rung.
+        r_min: the lowest rung; default: a 27th of max_steps, at least 1.
         r_max: no rung lies above it; default: max_steps. Those promoted from the top rung run to their end.
         brackets: begin new trials at so many of the lowest rungs; 1 is ASHA, more is asynchronous Hyperband.
         type: ``promotion`` or ``stopping``.
@@ -66,15 +66,15 @@ class ASHAScheduler:
         self,
         *,
         eta: float = 3,
-        r_min: int = 1,
+        r_min: int | None = None,
         r_max: int | None = None,
         brackets: int = 1,
         type: str = "promotion",
         restart: bool = False,
     ) -> None:
         self.eta = number("asha", "eta", eta, 2)
-        self.r_min = whole("asha", "r_min", r_min, 1)
-        self.r_max = None if r_max is None else whole("asha", "r_max", r_max, self.r_min)
+        self.r_min = None if r_min is None else whole("asha", "r_min", r_min, 1)
+        self.r_max = None if r_max is None else whole("asha", "r_max", r_max, self.r_min or 1)
         self.brackets = whole("asha", "brackets", brackets, 1)
         if type not in TYPES:
             raise UsageError(f"asha: type {type!r} is unknown; choose one of {listing(TYPES)}")
@@ -87,8 +87,9 @@ class ASHAScheduler:
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Place the rungs. Raises ``ValueError`` if there are no steps, or too few for a rung or for the brackets."""
-        steps = steps_of("asha", max_steps, self.r_min)
-        self._levels = geometric_levels(self.eta, self.r_min, self.r_max, steps)
+        steps = steps_of("asha", max_steps, self.r_min or 1)
+        r_min = min(lowest_rung(self.r_min, steps), self.r_max or steps)
+        self._levels = geometric_levels(self.eta, r_min, self.r_max, steps)
         if self.brackets > len(self._levels) + 1:
             raise ValueError(
                 f"asha: brackets={self.brackets}, but with rungs at {list(self._levels)} and the end at {steps} "

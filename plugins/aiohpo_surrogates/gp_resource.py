@@ -33,7 +33,7 @@ of 1000 random configurations trained to the end, 1: the median one; one seed):
     matern     2.24 / 2.32 / 2.50    0.185 / 0.076 / 0.039
     decay      2.09 / 2.06 / 1.94    0.142 / 0.062 / 0.003
 
-As a predictor of the end from such data (tests/benchmarks/gp_resources.py) ``matern`` has the best density everywhere,
+As a predictor of the end from such data (tests/benchmarks/gp_resources.py) ``matern`` has the best density mostly,
 as the others trust in a decay that curves only roughly have; but ``decay`` ranks untried configurations better on
 LCBench (0.64 against 0.51 with 90 trials), and worse where what is good early is bad in the end (AlexNet).
 """

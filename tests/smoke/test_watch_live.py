@@ -71,8 +71,10 @@ def test_a_killed_worker_turns_suspect_and_dead(place: Path, search: subprocess.
     watching = start(place, "watch", reached, "--json", "--interval", "0.25")
     assert watching.stdout is not None
     end = time.monotonic() + 30
-    while sum(w["pid"] is not None for w in (first := json.loads(watching.stdout.readline()))["workers"]) < 2:
+    first = {"workers": []}
+    while sum(w["pid"] is not None for w in first["workers"]) < 2:
         assert time.monotonic() < end, first  # the observer hears of the others by and by
+        first = json.loads(watching.stdout.readline())
     by_address = {(place / "r" / "peers" / f"{w['id']}.address").read_text(): w for w in first["workers"]}
     victim = next(w for a, w in by_address.items() if a != reached)
     os.kill(victim["pid"], signal.SIGKILL)
