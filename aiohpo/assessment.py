@@ -136,8 +136,9 @@ def assess(run: Run, builder: EnsembleBuilder, metric: Any = None, most: int = M
         return decode(blobs.get(digest))
 
     y = targets_of(records, VALID, read)
-    chosen = metric_for(metric, y)
-    library = gather({r.id: read(r.predictions[VALID]) for r in records}, y, chosen)
+    raw = {r.id: read(r.predictions[VALID]) for r in records}
+    chosen = metric_for(metric, y, raw.values())
+    library = gather(raw, y, chosen)
     ensemble = describe(builder.fit(library.predictions, library.y, chosen), library.names, records)
     ensemble = replace(ensemble, members=tuple(_with_what_is_there(member, blobs) for member in ensemble.members))
     score, single = best_single(library, chosen)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 
 from .ensembles import Ensemble, Member
 from .interfaces import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, UsageError
-from .library import Library, gather
+from .library import Library, gather, task_of
 from .model import REST
 from .nominate import nominate
 from .records import TrialRecord
@@ -58,13 +58,12 @@ class EnsembleState:
         return ensemble_in_words(self.as_dict())
 
 
-def metric_for(spec: Any, y: Any) -> Metric:
-    """The metric to build for: the one that was asked for, else what suits the targets."""
+def metric_for(spec: Any, y: Any, predictions: Iterable[Any] = ()) -> Metric:
+    """The metric to build for: the one that was asked for, else what suits targets and predictions (None: lost)."""
     if spec is not None:
         return get_metric(spec)
-    values = np.asarray(y)
-    continuous = values.dtype.kind == "f" and not np.array_equal(values, np.round(values))
-    return get_metric("rmse" if continuous else "log_loss")
+    there = (p for p in predictions if p is not None)
+    return get_metric("rmse" if task_of(y, there) == "regression" else "log_loss")
 
 
 def decode(data: bytes | None) -> Any:
@@ -187,8 +186,8 @@ class Ensembling:
 
     def _build(self, records: Sequence[TrialRecord], order: Mapping[str, Any]) -> EnsembleState:
         y = targets_of(records, VALID, self._array)
-        metric = metric_for(self._metric, y)
         raw = {r.id: self._array(r.predictions[VALID]) for r in records}
+        metric = metric_for(self._metric, y, raw.values())
         library = gather(raw, y, metric)
         if isinstance(self._builder, LiveEnsembleBuilder):
             keys = {r.id: (order[r.id], r.predictions[VALID]) for r in records}

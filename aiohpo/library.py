@@ -8,7 +8,7 @@ two-class probabilities gets its other, and whole numbers are taken for predicte
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from .scoring import Metric, Task
 # Rows of float16 softmax over a thousand classes were off by up to this; a row that is further off means something
 # else. Deviations within it are scaled away.
 TOLERANCE = 1e-2
+_TOLD = 3  # problems, if all models have one: they mostly have the same
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +73,7 @@ def gather(raw: Mapping[str, Any], y: Any, metric: Metric, like: Library | None 
         except UsageError as error:
             problems.append(f"{name}: {error}")
     if not arrays:
-        raise UsageError("no predictions can be used" + "".join(f"\n  {p}" for p in problems))
+        raise UsageError(unusable(problems))
     if metric.task == "regression":
         indices, labels = y, None
     elif like is None or like.labels is None:
@@ -80,6 +81,33 @@ def gather(raw: Mapping[str, Any], y: Any, metric: Metric, like: Library | None 
     else:
         indices, labels = _look_up(y, like.labels), like.labels
     return Library(tuple(arrays), np.stack(list(arrays.values())), indices, labels, tuple(sorted(problems)))
+
+
+def task_of(y: Any, predictions: Iterable[Any] = ()) -> Task:
+    """Say what targets and predictions look like: classes, or numbers.
+
+    Text and truth values are classes. For numbers the first predictions decide: rows of several columns that sum to
+    one are probabilities; a single column of fractions is one of probabilities only if there are no more than two
+    values to predict, and of whole numbers one of classes. Without any, targets that are not whole are numbers.
+    """
+    y = np.asarray(y)
+    if y.dtype.kind not in "iuf":
+        return "classification"
+    for p in predictions:
+        p = np.asarray(p)
+        if p.ndim == 2 and p.shape[1] > 1 and p.dtype.kind in "iuf":
+            return "classification" if np.median(np.abs(p.sum(axis=1) - 1.0)) <= TOLERANCE else "regression"
+        if p.ndim in (1, 2) and p.dtype.kind == "f":
+            return "classification" if len(np.unique(y)) <= 2 and p.min() >= 0 and p.max() <= 1 else "regression"
+        if p.ndim in (1, 2) and p.dtype.kind in "iub":
+            break
+    return "classification" if bool((y == np.round(y)).all()) else "regression"
+
+
+def unusable(problems: Sequence[str]) -> str:
+    """What to say if all predictions have problems: the first few of them."""
+    more = f"\n  and {len(problems) - _TOLD} more" if len(problems) > _TOLD else ""
+    return "no predictions can be used:" + "".join(f"\n  {problem}" for problem in problems[:_TOLD]) + more
 
 
 def check_targets(y: Any, task: Task) -> Any:

@@ -101,7 +101,7 @@ def test_regression_learns_maps_and_variances(k: int) -> None:
     without = METRICS["rmse"](y[400:], plain.combine(p[plain.rows][:, 400:]))
     z = (y[400:] - mixture[:, 0]) / np.sqrt(mixture[:, 1])
     assert METRICS["rmse"](y[400:], mixture) < 0.7 * without
-    assert 0.7 < z.std() < 1.2
+    assert 0.6 < z.std() < 1.2  # errors that have nothing in common average out, disagreement does not
     assert ensemble.score == pytest.approx(METRICS["rmse"](y[400:], mixture), rel=0.15)
 
 

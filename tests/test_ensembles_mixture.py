@@ -22,9 +22,11 @@ CASES = [
 ]
 
 
-def build(task: str, k: int, scaling: str, prior: float = 3.0) -> tuple[Mixture, np.ndarray, np.ndarray, np.ndarray]:
+def build(
+    task: str, k: int, scaling: str, prior: float = 3.0, metric: str = "nll"
+) -> tuple[Mixture, np.ndarray, np.ndarray, np.ndarray]:
     p, y = (models if task == "classification" else numbers)(3, 40, k)
-    mixture = mixture_for(list(p), y, task, scaling, prior)
+    mixture = mixture_for(list(p), y, METRICS["log_loss" if task == "classification" else metric], scaling, prior)
     rng = np.random.default_rng(1)
     x = mixture.begin(rng.dirichlet(np.ones(3)))
     x[3:] += 0.3 * rng.normal(size=len(x) - 3)
@@ -34,7 +36,11 @@ def build(task: str, k: int, scaling: str, prior: float = 3.0) -> tuple[Mixture,
 @pytest.mark.parametrize(("task", "k", "scaling"), CASES)
 def test_gradients_are_right(task: str, k: int, scaling: str) -> None:
     """They agree with finite differences in every parameter, away from the start."""
-    mixture, x, _, _ = build(task, k, scaling)
+    for metric in ("nll", "rmse"):
+        check_gradient(*build(task, k, scaling, metric=metric)[:2])
+
+
+def check_gradient(mixture: Mixture, x: np.ndarray) -> None:
     _, gradient = mixture(x)
     step = 1e-6
     for i in range(len(x)):
@@ -53,6 +59,17 @@ def test_without_a_prior_the_loss_is_the_ensembles_cross_entropy(task: str, k: i
         assert mixture(x)[0] == pytest.approx(METRICS["log_loss"](y, mixture.predict(x)))
     else:
         assert mixture(x)[0] == pytest.approx(METRICS["nll"](y, mixture.predict(x)) - np.log(y.std()))
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_where_means_are_judged_no_row_counts_for_less(k: int) -> None:
+    """The loss depends on the mean squared error and on the average variance, not on which row has which."""
+    mixture, x, _, y = build("regression", k, "platt", prior=0.0, metric="rmse")
+    x[3 : 3 + mixture.p] = 0.0
+    predicted = mixture.predict(x)
+    square, variance = np.square(predicted[:, 0] - y).mean(), predicted[:, 1].mean()
+    expected = 0.5 * (np.log(2 * np.pi * variance) + square / variance) - np.log(y.std())
+    assert mixture(x)[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(("task", "k", "scaling"), CASES)
@@ -108,12 +125,26 @@ def test_what_models_share_costs_less_than_what_each_does() -> None:
     assert mixture(own)[0] - mixture(shared)[0] == pytest.approx((3 * 7.0 - SHARED) * (0.25 + SHIFTS * 0.04) / 40)
 
 
+@pytest.mark.parametrize("k", [1, 2])
+def test_the_variance_can_be_set_to_the_error_that_was_seen(k: int) -> None:
+    """On average over rows, and without another mean; disagreement alone may already be more."""
+    p, y = numbers(3, 60, k)
+    mixture = NormalMixture(list(p), y, 1.0)
+    x = mixture.begin(np.full(3, 1 / 3))
+    before = mixture.predict(x)
+    for square in (2.0, 30.0):
+        after = mixture.predict(mixture.with_error(x, square))
+        assert np.array_equal(after[:, 0], before[:, 0])
+        assert after[:, 1].mean() == pytest.approx(square, rel=0.01)
+    assert (mixture.predict(mixture.with_error(x, 0.0))[:, 1] > 0).all()
+
+
 def test_certain_and_wrong_models_give_finite_losses() -> None:
     """Predictions of zero for the true class are survived, gradients included."""
     y = np.array([0, 1, 2, 0])
     wrong = np.eye(3)[(y + 1) % 3]
     for k in (2, 3):
-        mixture = mixture_for([wrong[:, :k] + 1e-9] * 2, np.minimum(y, k - 1), "classification", "platt", 1.0)
+        mixture = mixture_for([wrong[:, :k] + 1e-9] * 2, np.minimum(y, k - 1), METRICS["log_loss"], "platt", 1.0)
         value, gradient = mixture(mixture.begin(np.array([0.5, 0.5])))
         assert np.isfinite(value)
         assert np.isfinite(gradient).all()

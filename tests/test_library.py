@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiohpo.interfaces import UsageError
-from aiohpo.library import check_targets, encode_targets, gather, usable
+from aiohpo.library import check_targets, encode_targets, gather, task_of, usable
 from aiohpo.scoring import get_metric
 
 LOG_LOSS, RMSE = get_metric("log_loss"), get_metric("rmse")
@@ -161,3 +161,36 @@ def test_other_rows_have_the_same_classes() -> None:
     assert gather({"a": np.array([0, 1])}, ["dog", "cat"], LOG_LOSS, like=valid).predictions.shape == (1, 2, 3)
     with pytest.raises(UsageError, match="validation rows do not have: fox"):
         gather({"a": GOOD[:2]}, ["cat", "fox"], LOG_LOSS, like=valid)
+
+
+PROBABILITIES, MEANS = np.full((4, 2), 0.5), np.array([[151.0, 9.0], [75.0, 4.0], [141.0, 7.0], [206.0, 9.0]])
+
+
+@pytest.mark.parametrize(
+    ("y", "predictions", "task"),
+    [
+        (["cat", "dog"], [], "classification"),
+        ([True, False], [MEANS], "classification"),
+        ([0, 1, 1, 0], [PROBABILITIES], "classification"),
+        ([3.0, 5.0, 5.0, 3.0], [PROBABILITIES], "classification"),
+        ([151.0, 75.0, 141.0, 206.0], [MEANS], "regression"),
+        ([151, 75, 141, 206], [MEANS[:, 0]], "regression"),
+        ([0, 1, 1, 0], [np.array([0.1, 0.9, 0.8, 0.3])], "classification"),
+        ([0, 1, 1, 0], [np.array([0.1, 1.9, 0.8, 0.3])], "regression"),
+        ([0, 1, 2, 0], [np.array([0, 1, 2, 1])], "classification"),
+        ([0.5, 1.5], [np.array([0, 1])], "regression"),
+        ([0.5, 1.5], [], "regression"),
+        ([0, 7], [], "classification"),
+    ],
+)
+def test_targets_and_predictions_tell_the_task(y: list, predictions: list, task: str) -> None:
+    """Whole numbers may be classes or amounts: what was predicted tells."""
+    assert task_of(y, predictions) == task
+
+
+def test_if_all_have_the_same_problem_it_is_not_told_of_each() -> None:
+    """The first few will do."""
+    with pytest.raises(UsageError) as error:
+        gather({f"trial {i}": 3 * GOOD for i in range(50)}, Y, LOG_LOSS)
+    assert "and 47 more" in str(error.value)
+    assert len(str(error.value)) < 500

@@ -27,11 +27,11 @@ import numpy as np
 
 from aiohpo.ensembles import Ensemble, Member, mix
 from aiohpo.interfaces import UsageError, listing
-from aiohpo.scoring import METRICS, SMALLEST, get_metric
+from aiohpo.scoring import METRICS, SMALLEST, Metric, get_metric
 
 from .folds import assign
 from .lbfgs import lbfgs
-from .mixture import Mixture, mixture_for
+from .mixture import Mixture, NormalMixture, mixture_for
 from .models import Models
 from .pools import pool_for
 from .selecting import whole
@@ -86,7 +86,7 @@ class _Descent:
     mixture      of the rows that were learned from
     found        parameters after 0, 1, … iterations
     predictions  for the rows held out, after as many
-    losses       the cross-entropy of those
+    losses       the cross-entropy of those (or their root mean squared error)
     """
 
     rows: list[int]
@@ -137,9 +137,10 @@ class GradientBuilder:
         self.iterations, self.folds, self.seed = iterations, folds, seed
 
     def fit(self, predictions: Any, y: Any, metric: Any) -> Ensemble:
-        """See :class:`aiohpo.interfaces.EnsembleBuilder`. The metric says what is reported, and whether this is
-        classification or regression; what is minimised is always the cross-entropy. Models that cannot be used are
-        left out, and named in the ensemble's ``problems``; raises UsageError if there is none left."""
+        """See :class:`aiohpo.interfaces.EnsembleBuilder`. What is minimised, and what stops the descent, is the
+        cross-entropy; for regression the squared error, unless the metric is ``nll``. The metric itself is only
+        reported. Models that cannot be used are left out, and named in the ensemble's ``problems``; raises UsageError
+        if there is none left."""
         metric = get_metric(metric)
         models = Models(predictions, y, metric)
         if len(models.y) < 2:
@@ -150,7 +151,7 @@ class GradientBuilder:
             start = "uniform" if models.task == "classification" and _all_certain(models) else "greedy"
         best = _Crossed(self, models, start, fold)
         final = self.descend(models, start, np.ones(len(fold), dtype=bool), None, best.iterations)
-        weights, calibrators = self._result(models, final)
+        weights, calibrators = self._result(models, final, best.honest)
         kept = np.flatnonzero(weights)
         return Ensemble(
             task=metric.task,
@@ -165,13 +166,19 @@ class GradientBuilder:
             problems=models.problems,
         )
 
-    def _result(self, models: Models, final: _Descent) -> tuple[FloatArray, list[Calibrator | None]]:
+    def _result(
+        self, models: Models, final: _Descent, honest: FloatArray
+    ) -> tuple[FloatArray, list[Calibrator | None]]:
         """Weights, zero for members that are dropped, and calibrators."""
-        x = final.found[-1]
-        weights = final.mixture.weights(self._sparse(final.mixture, x))
+        mixture = final.mixture
+        x = self._sparse(mixture, final.found[-1])
+        weights = mixture.weights(x)
         if len(final.found) == 1 and models.task == "classification":  # not one iteration: nothing is to be changed
             return weights, [None] * len(weights)
-        return weights, list(final.mixture.calibrators(x))
+        if isinstance(mixture, NormalMixture) and models.metric.name != "nll":
+            # the descent was stopped by what means are worth: held-out rows say what the variance is
+            x = mixture.with_error(x, float(np.square(honest[:, 0] - models.y).mean()))
+        return weights, list(mixture.calibrators(x))
 
     def descend(
         self, models: Models, start: str, learned: BoolArray, held: BoolArray | None, iterations: int
@@ -179,22 +186,22 @@ class GradientBuilder:
         """Start and descend with some rows; measure on others, if there are any, and give up in time."""
         rows, weights = self._begin(models, start, learned)
         chosen = [models[row] for row in rows]
-        mixture = mixture_for([p[learned] for p in chosen], models.y[learned], models.task, self.scaling, self.prior)
+        mixture = mixture_for([p[learned] for p in chosen], models.y[learned], models.metric, self.scaling, self.prior)
         x = mixture.begin(weights)
         descent = _Descent(rows, mixture, [x], [], [])
         other = None
         if held is not None:
             out = [p[held] for p in chosen]
-            other = mixture_for(out, models.y[held], models.task, self.scaling, self.prior, like=mixture)
+            other = mixture_for(out, models.y[held], models.metric, self.scaling, self.prior, like=mixture)
             first = other.predict(x)
             if models.task == "classification":
                 first = mix(np.stack(out), mixture.weights(self._sparse(mixture, x)), models.task)
-            self._measure(descent, first, models.y[held])
+            self._measure(descent, first, models.y[held], models.metric)
 
         for found in islice(lbfgs(mixture, x), iterations):
             descent.found.append(found)
             if other is not None:
-                self._measure(descent, other.predict(self._sparse(other, found)), models.y[held])
+                self._measure(descent, other.predict(self._sparse(other, found)), models.y[held], models.metric)
                 if len(descent.losses) > _PATIENCE + int(np.argmin(descent.losses)):
                     break
         return descent
@@ -215,8 +222,11 @@ class GradientBuilder:
         total = sum(counts.values())
         return [models.rows[slot] for slot in counts], np.array([count / total for count in counts.values()])
 
-    def _measure(self, descent: _Descent, predictions: FloatArray, y: Any) -> None:
-        metric = METRICS["nll" if y.dtype.kind == "f" else "log_loss"]
+    def _measure(self, descent: _Descent, predictions: FloatArray, y: Any, metric: Metric) -> None:
+        if metric.task == "classification":
+            metric = METRICS["log_loss"]
+        elif metric.name != "nll":
+            metric = METRICS["rmse"]
         descent.predictions.append(predictions)
         descent.losses.append(metric(y, predictions))
 

@@ -13,7 +13,9 @@ With responsibilities r_i(x) = w_i c_i(x)[y] / m(x)[y], the gradients are
     ∂L/∂γ_i = w_i - mean_x r_i        ∂L/∂(logits of i at x) = -r_i(x)·(onehot(y) - c_i(x)) / n
 
 For regression c_i has mean a_i·μ_i + b_i and variance f_i·v_i + s_i, and the cross-entropy is that of a normal with
-the mixture's mean M = Σ w_i μ_i and variance V = Σ w_i (v_i + μ_i²) - M².
+the mixture's mean M = Σ w_i μ_i and variance V = Σ w_i (v_i + μ_i²) - M². Where only means will be judged, V is
+replaced by its average over rows: then L is least where the squared error is (else rows that are hard anyway would
+count for less), and variances still are right on average.
 
 Models of one search err alike: they are all too sure, or all too shy. So each calibration parameter is the sum of one
 that all models share and one of the model's own, θ_i = θ_0 + δ_i, and the prior, in nats per row,
@@ -36,12 +38,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from aiohpo.interfaces import FloatArray, IntArray
+    from aiohpo.scoring import Metric
 
 # Measured on eight libraries of real models, 10 random splits: SHARED 1, 5 and 20 are equal within noise. SHIFTS 1, 4
 # and 16 have losses of 0.983, 0.984 and 0.985 of greedy selection's, calibration errors of 0.030, 0.030 and 0.028,
 # and are worse than the best single model 7, 5 and 5 times of 80: few rows say little about many classes.
 SHARED, SHIFTS = 5.0, 2.0
 _LEAST_VARIANCE = 1e-6  # of the targets' variance
+_LEAST_SHARE = 0.05  # of what models think is noise; the rest may turn out to be disagreement
 
 
 class Mixture(ABC):
@@ -183,13 +187,20 @@ class NormalMixture(Mixture):
     """Regression, in units of the targets' spread. θ: slope - 1; shift; log of s, relative to the model's own mean
     squared error; and where models give variances, log of f, while s begins with half of that error.
 
-    ``like`` is a mixture whose units are used, so that parameters mean the same on other rows.
+    ``pooled``: V is replaced by its average. ``like`` is a mixture whose units are used, so that parameters mean the
+    same on other rows.
     """
 
     def __init__(
-        self, predictions: Sequence[FloatArray], y: FloatArray, own: float, like: NormalMixture | None = None
+        self,
+        predictions: Sequence[FloatArray],
+        y: FloatArray,
+        own: float,
+        pooled: bool = False,
+        like: NormalMixture | None = None,
     ) -> None:
         super().__init__(own)
+        self._pooled = pooled
         raw = np.stack([np.asarray(p, dtype=np.float64) for p in predictions])
         self.m, self.n, k = raw.shape
         self.p = 2 + k
@@ -218,7 +229,10 @@ class NormalMixture(Mixture):
         mean, variance = self._each(theta)
         centre, total = self._mixed(w, mean, variance)
         off, apart = self._y - centre, mean - centre
-        by_total = 0.5 * (1.0 / total - np.square(off / total)) / self.n
+        square = np.square(off)
+        if self._pooled:
+            total, square = np.full(self.n, total.mean()), np.full(self.n, square.mean())
+        by_total = 0.5 * (1.0 - square / total) / total / self.n
         by_centre = -off / total / self.n
         # V depends on M only through what cancels: ∂V/∂μ_i = 2 w_i (μ_i - M), ∂V/∂w_i = v_i + (μ_i - M)²
         by_weight = (by_centre * apart + by_total * (variance + np.square(apart))).sum(axis=1)
@@ -231,12 +245,23 @@ class NormalMixture(Mixture):
         ]
         if self._v is not None:
             by_theta.append((by_variance * self._v).sum(axis=1) * np.exp(theta[:, 3]))
-        value = 0.5 * (np.log(2 * np.pi * total) + np.square(off) / total).mean()
+        value = 0.5 * (np.log(2 * np.pi * total) + square / total).mean()
         return float(value), w * (by_weight - (w * by_weight).sum()), np.stack(by_theta, axis=1)
 
     def _predict(self, w: FloatArray, theta: FloatArray) -> FloatArray:
         centre, total = self._mixed(w, *self._each(theta))
         return np.stack([centre * self._unit + self._centre, total * self._unit**2], axis=1)
+
+    def with_error(self, x: FloatArray, square: float) -> FloatArray:
+        """Return parameters under which the variance of these rows is ``square`` on average, with the same means."""
+        w = self.weights(x)
+        mean, variance = self._each(self._theta(x))
+        within = float(_average(w, variance).mean())
+        between = float(self._mixed(w, mean, variance)[1].mean()) - within
+        wanted = max(square / self._unit**2 - between, _LEAST_SHARE * within)
+        x = x.copy()
+        x[self.m + 2 : self.m + self.p] += np.log(wanted / within)
+        return x
 
     def _calibrator(self, i: int, theta: FloatArray) -> Calibrator:
         slope = 1.0 + float(theta[0])
@@ -247,11 +272,12 @@ class NormalMixture(Mixture):
 
 
 def mixture_for(
-    predictions: Sequence[FloatArray], y: Any, task: str, scaling: str, own: float, like: Mixture | None = None
+    predictions: Sequence[FloatArray], y: Any, metric: Metric, scaling: str, own: float, like: Mixture | None = None
 ) -> Mixture:
     """Return the mixture for these predictions; ``like`` for rows to be predicted with another one's parameters."""
-    if task == "regression":
-        return NormalMixture(predictions, y, own, like if isinstance(like, NormalMixture) else None)
+    if metric.task == "regression":
+        same = like if isinstance(like, NormalMixture) else None
+        return NormalMixture(predictions, y, own, metric.name != "nll", same)
     if predictions[0].shape[1] == 2 and scaling != "vector":
         return BinaryMixture(predictions, y, scaling, own)
     return ClassMixture(predictions, y, scaling, own)

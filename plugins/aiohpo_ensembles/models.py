@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiohpo.interfaces import UsageError
-from aiohpo.library import check_targets, encode_targets, usable
+from aiohpo.library import check_targets, encode_targets, unusable, usable
 
 if TYPE_CHECKING:
     from aiohpo.scoring import Metric
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Models:
     """Predictions (m, n, k), or (m, n) of two classes or of means, of which some may be no good.
 
-    task      "classification" or "regression"
+    metric    what they will be judged by, and its task, "classification" or "regression"
     k         columns
     y         (n,) class indices or numbers
     rows      those that can be used
@@ -33,7 +33,7 @@ class Models:
                 f"predictions have shape {shape}; expected (models, rows, classes), or for regression "
                 "(models, rows, 1 or 2), with at least one of each"
             )
-        self._predictions, self.task = predictions, metric.task
+        self._predictions, self.metric, self.task = predictions, metric, metric.task
         columns = shape[2] if len(shape) == 3 else 1
         self._pairs = metric.task == "classification" and columns == 1  # the probability of the second class
         self.k = 2 if self._pairs else columns
@@ -55,7 +55,7 @@ class Models:
                     self._right.add(row)
         self.problems = tuple(problems)
         if not self.rows:
-            raise UsageError("no predictions can be used" + "".join(f"\n  {p}" for p in problems))
+            raise UsageError(unusable(problems))
 
     def __getitem__(self, row: int) -> NDArray[np.float32]:
         """One model's predictions (n, k)."""
