@@ -15,7 +15,6 @@ so far.
 
 import argparse
 import warnings
-from pathlib import Path
 
 import numpy as np
 from sklearn.datasets import load_digits
@@ -28,7 +27,6 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
 
-import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
 
 warnings.filterwarnings("ignore", category=ConvergenceWarning)
