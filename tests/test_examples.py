@@ -24,7 +24,7 @@ from aiohpo.testing import check_searcher
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
-PLUGIN = EXAMPLES / "third_party_plugin"
+PLUGIN, ENSEMBLE = EXAMPLES / "third_party_plugin", EXAMPLES / "third_party_ensemble"
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONWARNINGS": "default"}
 NUMBER = r"(\d+\.\d+)"
 
@@ -168,6 +168,21 @@ def test_shell_command(tmp_path):
     assert result["rmse"] < 30
 
 
+@pytest.mark.parametrize(("name", "metric"), [("digits", "log_loss"), ("regression", "rmse")])
+def test_ensembles(tmp_path, name, metric):
+    """An ensemble of what the search has trained is better than the best single model on rows that nobody has seen; it
+    is saved and drawn."""
+    example(tmp_path, f"ensemble_{name}", "--trials", 25)
+    aiohpo = [sys.executable, "-m", "aiohpo"]
+    directory = f"runs/ensemble_{name}"
+    told = json.loads(run(tmp_path, *aiohpo, "ensemble", directory, "--save", "best.ensemble", "--json"))
+    table = told["table"][metric]
+    assert table["ensemble"]["test"] < table["single"]["test"]
+    assert (tmp_path / "best.ensemble").exists()
+    run(tmp_path, *aiohpo, "plot", directory, "--kind", "ensemble")
+    assert (tmp_path / directory / "plot-ensemble.png").stat().st_size > 20_000
+
+
 def test_ask_and_tell(tmp_path):
     """A loop of one's own gets better than the past experience that it started from."""
     out = example(tmp_path, "ask_and_tell", "--trials", 30)
@@ -237,16 +252,15 @@ async def test_service_stays_responsive_while_it_searches(tmp_path, monkeypatch)
 
 @pytest.fixture(scope="module")
 def clean_environment(tmp_path_factory):
-    """A fresh virtual environment into which this checkout and the plugin's package were installed."""
+    """A fresh virtual environment into which this checkout and the plugins' packages were installed."""
     directory = tmp_path_factory.mktemp("environment")
     venv.create(directory, with_pip=False)
     scripts = directory / ("Scripts" if os.name == "nt" else "bin")
     pip = [sys.executable, "-m", "pip", "--python", scripts / "python", "install", "--quiet", "--no-input"]
     if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, timeout=60).returncode:
         pytest.skip("this Python has no pip")
-    done = subprocess.run(
-        [*pip, "--disable-pip-version-check", ROOT, f"{PLUGIN}[test]"], timeout=600, capture_output=True, text=True
-    )
+    packages = [ROOT, f"{PLUGIN}[test]", ENSEMBLE]
+    done = subprocess.run([*pip, "--disable-pip-version-check", *packages], timeout=600, capture_output=True, text=True)
     if done.returncode and re.search(
         "No matching distribution|Could not find a version|Connection|timed out", done.stderr
     ):
@@ -261,6 +275,14 @@ def test_plugin_is_found_in_a_clean_environment(clean_environment, tmp_path):
     (found,) = (plugin for plugin in json.loads(out)["searchers"] if plugin["name"] == "differential")
     assert "aiohpo-differential" in json.dumps(found)
     assert "crossover" in json.dumps(found)
+
+
+def test_ensemble_builder_passes_its_own_tests_in_a_clean_environment(clean_environment, tmp_path):
+    """So does the ensemble builder that is a package of its own, and it is found by name."""
+    shutil.copytree(ENSEMBLE / "tests", tmp_path / "tests")
+    out = run(tmp_path, clean_environment / "python", "-m", "pytest", "-q", "tests", timeout=300)
+    assert re.search(r"\d+ passed", out)
+    assert "failed" not in out
 
 
 @pytest.mark.skipif(shutil.which("awk") is None, reason="awk is not installed")
