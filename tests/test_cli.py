@@ -23,7 +23,18 @@ def test_every_command_explains_itself_with_an_example(capsys: pytest.CaptureFix
 def test_commands_that_print_results_take_json() -> None:
     """Every command that prints a result has --json; export has its own formats."""
     with_json = {name for name, found in cli.commands.items() if "json_" in {p.name for p in found.params}}
-    assert with_json == {"run", "best", "show", "watch", "plot", "replay", "plugins", "new-plugin", "keygen"}
+    assert with_json == {
+        "run",
+        "best",
+        "show",
+        "watch",
+        "plot",
+        "replay",
+        "ensemble",
+        "plugins",
+        "new-plugin",
+        "keygen",
+    }
 
 
 def test_without_arguments_it_shows_help_and_says_that_something_is_missing(capsys: pytest.CaptureFixture[str]) -> None:

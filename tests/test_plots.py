@@ -13,7 +13,7 @@ from aiohpo.interfaces import UsageError
 from aiohpo.plots import KINDS, draw, save
 from aiohpo.plots.timeline import Clock
 
-WITHOUT_STEPS = [kind for kind in KINDS if kind not in ("curves", "rungs", "schedule")]
+WITHOUT_STEPS = [kind for kind in KINDS if kind not in ("curves", "rungs", "schedule", "ensemble")]
 
 
 @pytest.mark.parametrize("kind", WITHOUT_STEPS)
