@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..directory import read_ensemble
 from ..standing import best_in_words, best_of
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json
 from .show import count, describe_best, in_words, nothing_yet
@@ -57,7 +56,7 @@ def summarise(
                 "counts": counts,
                 "seconds": seconds,
                 "plot": None if plot is None else str(plot),
-                "ensemble": read_ensemble(directory) or None,
+                "ensemble": _ensemble(directory) or None,
             }
         )
         return DONE if best is not None else UNSUCCESSFUL
@@ -71,7 +70,7 @@ def summarise(
     if climb:
         click.echo(climb)
     click.echo(describe_best(run, best))
-    ensemble = read_ensemble(directory)
+    ensemble = _ensemble(directory)
     if ensemble:
         click.echo(ensemble)
     if plot is not None:
@@ -104,3 +103,9 @@ def _draw(run: Run) -> Path | None:
     except OSError:
         return None  # a full disk: the result matters more than its picture
     return path
+
+
+def _ensemble(directory: Path) -> str:
+    from ..directory import read_ensemble
+
+    return read_ensemble(directory)
