@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,10 +97,11 @@ def describe(ensemble: Ensemble, names: Sequence[str], records: Sequence[TrialRe
 
 
 def best_single(library: Library, metric: Metric) -> tuple[float, str]:
-    """The best single model's score and name; the first of equals."""
+    """The best single model's score and name; the first of equals. A score that is no number (an area under a curve
+    where one class does not occur) is the worst."""
     sign = -1.0 if metric.maximise else 1.0
     scores = [metric(library.y, p) for p in library.predictions]
-    best = min(range(len(scores)), key=lambda i: (sign * scores[i], i))
+    best = min(range(len(scores)), key=lambda i: (math.isnan(scores[i]), sign * scores[i], i))
     return scores[best], library.names[best]
 
 

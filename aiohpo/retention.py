@@ -4,7 +4,8 @@ Kept are
     the newest checkpoint of each trial that runs or lost its worker;
     of all other trials what the scheduler may yet resume or inherit from (:class:`aiohpo.interfaces.KeepingScheduler`;
     for one that does not say, the newest checkpoint of each paused trial);
-    the last checkpoint of the ``best`` complete trials, for people.
+    the last checkpoint of the ``best`` complete trials, for people;
+    what ``also`` says: the checkpoints of the members of the present ensemble.
 Everything else goes once it has not been needed for :data:`GRACE` seconds, as somebody who does not know yet may be
 fetching it; when nothing runs any more, at once. A blob that several trials refer to (a child inherits its
 parent's) stays as long as one of them needs it. Predictions are never touched.
@@ -12,7 +13,7 @@ parent's) stays as long as one of them needs it. Predictions are never touched.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from .interfaces import KeepingScheduler, Scheduler
 from .trial import Status
@@ -25,8 +26,11 @@ SLICE = 200  # trials looked at in one go
 class Retention:
     """Finds, now and then, the checkpoints that may go."""
 
-    def __init__(self, view: View, scheduler: Scheduler, best: int) -> None:
+    def __init__(
+        self, view: View, scheduler: Scheduler, best: int, also: Callable[[], set[str]] = lambda: set()
+    ) -> None:
         self._view = view
+        self._also = also
         self._scheduler = scheduler if isinstance(scheduler, KeepingScheduler) else None
         self._best = best
         self._moment = 0
@@ -42,7 +46,7 @@ class Retention:
         self._rows.update(dict.fromkeys(row for row in touched if view.digests(row)))
         complete = [row for row in self._rows if view.status(row) is Status.FINISHED]
         shown = set(sorted(complete, key=view.rank)[: self._best])
-        needed: set[str] = set()
+        needed = self._also()
         saved: dict[int, set[str]] = {}
         for i, row in enumerate(list(self._rows)):
             digests = view.digests(row)

@@ -124,7 +124,7 @@ class PeerWorker:
             self.ensembling = Ensembling(
                 parts.ensemble, parts.ensemble_metric, self.view, parts.blobs.get, self.exchange.fetch, parts.notice
             )
-        self._retention = Retention(self.view, parts.scheduler, parts.keep)
+        self._retention = Retention(self.view, parts.scheduler, parts.keep, self._checkpoints_of_members)
         self._started = self._loop.time()
         await self.exchange.start(identity.rank)
         self._chooser = Chooser(parts, self.exchange, rng, self._model)
@@ -187,6 +187,10 @@ class PeerWorker:
                     self._tell(known)
         while (record := await self._finished.get()) is not None:
             yield record
+
+    def _checkpoints_of_members(self) -> set[str]:
+        state = None if self.ensembling is None else self.ensembling.state
+        return set() if state is None else {m.checkpoint for m in state.ensemble.members if m.checkpoint is not None}
 
     def _tell_ensemble(self, state: EnsembleState | None) -> None:
         if self.parts.tell_ensemble is not None and state is not None:

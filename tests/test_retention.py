@@ -150,6 +150,20 @@ def test_a_resumed_trial_is_looked_at_again():
     assert study.deleted(100.0) == {A}
 
 
+def test_members_of_the_ensemble_keep_their_checkpoints():
+    """What somebody else says is needed stays, until it is not any more."""
+    study = Study(best=0)
+    members = {A}
+    study.retention = Retention(study.view, Silent(), 0, lambda: set(members))
+    for digest in (A, B):
+        trial = study.propose()
+        study.save(trial, 3, digest)
+        study.end(trial, "finished", 0.5)
+    assert study.deleted() == {B}
+    members.clear()
+    assert study.deleted(100.0) == {A}
+
+
 def test_repr_is_a_status_line():
     """How many trials have checkpoints, and how many are gone."""
     assert repr(Study().retention) == "<Retention of 0 trials' checkpoints, 0 gone>"
