@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 
 import pytest
+from draws import Draws
 
 from aiohpo import Float, Space, Study
 from aiohpo.interfaces import AiohpoError, Decision, Identity, Idle, Inherit, NewTrial, Resume
@@ -14,20 +15,6 @@ from aiohpo.testing import SimNetwork, run
 from aiohpo.worker import PeerWorker
 
 SPACE = Space(x=Float(0.0, 1.0))
-
-
-class Draws:
-    """Uniform draws, at most ``most``."""
-
-    def __init__(self, most: int = 1 << 30) -> None:
-        self.left = most
-
-    def setup(self, space, seed, identity):
-        self.space = space
-
-    def ask(self, view, rng, n=1):
-        self.left -= 1
-        return self.space.decode(self.space.sample(rng, n)) if self.left >= 0 else []
 
 
 class Script:

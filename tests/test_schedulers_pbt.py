@@ -14,6 +14,7 @@ from aiohpo import Float, Int, Space, Study
 from aiohpo.interfaces import Config, Decision, Identity, Idle, NewTrial, Resume, UsageError
 from aiohpo.lineage import Lineage
 from aiohpo.testing import check_scheduler
+from aiohpo.testing.schedulers import OpenClaims
 from aiohpo.trial import Status
 from aiohpo.view import View
 from aiohpo_schedulers.pbt import PBTScheduler
@@ -45,22 +46,6 @@ def swarm(**given: Any) -> Swarm:
 def losers(found: Swarm) -> int:
     """Trials that ended because another one held their slot."""
     return Counter(found.statuses())["stopped"]
-
-
-class Open:
-    """Claims that are all open, of checkpoints that all can be had."""
-
-    def may_start(self, *, suggested: bool = True) -> bool:
-        return True
-
-    def may_claim(self, trial: str) -> bool:
-        return True
-
-    def holds(self, trial: str, step: int | None = None) -> bool:
-        return False
-
-    def obtainable(self, trial: str, step: int) -> bool:
-        return True
 
 
 # ------------------------------------------------------------------------------------------------ quality
@@ -173,14 +158,14 @@ def test_answers_are_a_function_of_the_set_of_events() -> None:
     fresh = PBTScheduler()
     fresh.setup(STEPS, 0, Identity("w0", 0, 3))
     view = found.workers[0].view
-    both = [s.next(view, Open(), np.random.default_rng(1)) for s in (watching, fresh)]
+    both = [s.next(view, OpenClaims(), np.random.default_rng(1)) for s in (watching, fresh)]
     assert both[0] == both[1]
 
 
 def _answer(view: View, seed: int) -> Any:
     scheduler = PBTScheduler()
     scheduler.setup(STEPS, 0, Identity("somebody"))
-    return scheduler.next(view, Open(), np.random.default_rng(seed))
+    return scheduler.next(view, OpenClaims(), np.random.default_rng(seed))
 
 
 def _again(found: Swarm, seed: int) -> View:
@@ -324,7 +309,7 @@ def test_searcher_with_no_more_configurations() -> None:
 @pytest.mark.parametrize("exploit", ["truncation", "tournament", "ttest"])
 def test_keeps_the_contract_of_schedulers(exploit: str) -> None:
     """The conformance check for schedulers passes."""
-    check_scheduler(lambda: PBTScheduler(exploit=exploit), claims=Open())
+    check_scheduler(lambda: PBTScheduler(exploit=exploit), claims=OpenClaims())
 
 
 def test_trial_of_nobody_is_left_alone() -> None:
@@ -351,7 +336,7 @@ def test_first_slots_of_workers_differ() -> None:
     for rank in range(4):
         scheduler = PBTScheduler()
         scheduler.setup(STEPS, 0, Identity(f"w{rank}", rank, 4))
-        choice = scheduler.next(view, Open(), rng)
+        choice = scheduler.next(view, OpenClaims(), rng)
         assert isinstance(choice, NewTrial)
         assert choice.to_step == 5
         firsts.append(choice.bracket)
@@ -362,7 +347,7 @@ def test_nothing_to_do_when_all_members_are_complete() -> None:
     """Then the search is over, whatever budget there is left."""
     found = swarm(workers=1)
     found.run()
-    answer = found.workers[0].scheduler.next(found.view, Open(), np.random.default_rng(0))
+    answer = found.workers[0].scheduler.next(found.view, OpenClaims(), np.random.default_rng(0))
     assert answer == Idle()
 
 
@@ -457,7 +442,7 @@ def test_resume_goes_to_the_next_age() -> None:
     choices = []
     for _ in range(80 + 80 + 2):
         half.tick()
-        choice = scheduler.next(half.view, Open(), np.random.default_rng(0))
+        choice = scheduler.next(half.view, OpenClaims(), np.random.default_rng(0))
         if isinstance(choice, Resume):
             choices.append(choice.to_step)
     assert set(choices) == {80, None}

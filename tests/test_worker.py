@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from draws import Draws
 
 from aiohpo import Float, Space, Study
 from aiohpo.events import Ended, Lost
@@ -17,20 +18,6 @@ from aiohpo.testing import SimNetwork, run
 from aiohpo.worker import PeerWorker
 
 SPACE = Space(x=Float(0.0, 1.0))
-
-
-class Draws:
-    """Uniform draws, at most ``most`` of them."""
-
-    def __init__(self, most: int = 1 << 30) -> None:
-        self.left = most
-
-    def setup(self, space, seed, identity):
-        self.space = space
-
-    def ask(self, view, rng, n=1):
-        self.left -= 1
-        return self.space.decode(self.space.sample(rng, n)) if self.left >= 0 else []
 
 
 class Learner(Draws):

@@ -21,7 +21,7 @@ from aiohpo.events import Batch, Ended
 from aiohpo.interfaces import Identity, Resume
 from aiohpo.limits import Limits
 from aiohpo.log import Log
-from aiohpo.testing import SimNetwork, run
+from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.view import View
 from aiohpo.worker import PeerWorker
 
@@ -74,43 +74,6 @@ class MemoryJournal:
 
     def close(self) -> None:
         pass
-
-
-class MemoryBlobs:
-    """A blob store in memory, one for each simulated directory."""
-
-    def __init__(self) -> None:
-        self.blobs: dict[str, bytes] = {}
-        self.parts: dict[str, bytearray] = {}
-
-    def put(self, data: bytes) -> str:
-        digest = hashlib.sha256(data).hexdigest()
-        self.blobs[digest] = data
-        return digest
-
-    def get(self, digest: str) -> bytes | None:
-        return self.blobs.get(digest)
-
-    def __contains__(self, digest: str) -> bool:
-        return digest in self.blobs
-
-    def delete(self, digest: str, unless_newer: float) -> None:
-        self.blobs.pop(digest, None)
-
-    def read_part(self, digest: str, offset: int, most: int) -> tuple[int, bytes] | None:
-        data = self.blobs.get(digest)
-        return None if data is None else (len(data), data[offset : offset + most])
-
-    def write_part(self, digest: str, offset: int, data: bytes) -> None:
-        part = self.parts.setdefault(digest, bytearray())
-        part[offset:] = data
-
-    def finish(self, digest: str) -> bool:
-        data = bytes(self.parts.pop(digest, b""))
-        if hashlib.sha256(data).hexdigest() != digest:
-            return False
-        self.blobs[digest] = data
-        return True
 
 
 @dataclass
