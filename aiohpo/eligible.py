@@ -37,8 +37,7 @@ class Eligible:
     def may_start(self, *, suggested: bool = True) -> bool:
         """Whether the budget has room for one more trial, and the searcher (or the queue) has something for it."""
         view = self._view
-        room = view.goal is None or view.goal[1] is None or view.n_counted < view.goal[1]
-        return room and not (suggested and self.exhausted and not view.counts[Status.QUEUED])
+        return view.has_room and not (suggested and self.exhausted and not view.counts[Status.QUEUED])
 
     def may_claim(self, trial: str) -> bool:
         """Whether this worker may resume ``trial`` now."""

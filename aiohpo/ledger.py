@@ -198,7 +198,7 @@ class Ledger:
 
     def may_propose(self) -> bool:
         """Whether the budget has room for one more trial."""
-        return self.goal is None or self.view.n_counted < self.goal
+        return self.view.has_room
 
     def quiet(self) -> bool:
         """Whether nothing that counts is running anywhere, and nothing is left to be taken over."""

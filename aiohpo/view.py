@@ -40,6 +40,12 @@ class View(Folded):
         return sum(c) - c[Status.QUEUED] - c[Status.LOST] - c[Status.CANCELLED]
 
     @property
+    def has_room(self) -> bool:
+        """Whether the budget has room for one more trial."""
+        goal = self.goal[1] if self.goal else None
+        return goal is None or self.n_counted < goal
+
+    @property
     def n_trials(self) -> int:
         return self.n_counted + self.n_external
 
