@@ -13,7 +13,7 @@ from typing import Any
 
 from .blobs import BlobStore
 from .ensembles import Ensemble, Member
-from .ensembling import VALID, best_single, decode, describe, metric_for, targets_of
+from .ensembling import VALID, best_single, decode, describe, library_of, targets_of
 from .inspect import Run
 from .interfaces import EnsembleBuilder, UsageError
 from .library import Library, gather
@@ -135,10 +135,7 @@ def assess(run: Run, builder: EnsembleBuilder, metric: Any = None, most: int = M
     def read(digest: str) -> Any:
         return decode(blobs.get(digest))
 
-    y = targets_of(records, VALID, read)
-    raw = {r.id: read(r.predictions[VALID]) for r in records}
-    chosen = metric_for(metric, y, raw.values())
-    library = gather(raw, y, chosen)
+    library, chosen = library_of(records, metric, read)
     ensemble = describe(builder.fit(library.predictions, library.y, chosen), library.names, records)
     ensemble = replace(ensemble, members=tuple(_with_what_is_there(member, blobs) for member in ensemble.members))
     score, single = best_single(library, chosen)

@@ -89,6 +89,15 @@ def targets_of(records: Sequence[TrialRecord], name: str, read: Callable[[str], 
     )
 
 
+def library_of(records: Sequence[TrialRecord], metric: Any, read: Callable[[str], Any]) -> tuple[Library, Metric]:
+    """The nominated trials' predictions of the validation rows, and the metric to build for. ``read`` gives the array
+    of a digest, None if it is lost. Raises ``UsageError`` without targets, or if no predictions can be used."""
+    y = targets_of(records, VALID, read)
+    raw = {r.id: read(r.predictions[VALID]) for r in records}
+    chosen = metric_for(metric, y, raw.values())
+    return gather(raw, y, chosen), chosen
+
+
 def describe(ensemble: Ensemble, names: Sequence[str], records: Sequence[TrialRecord]) -> Ensemble:
     """Say of an ensemble's members which trials they are. ``names`` are the trials of the library's rows."""
     by_name = {record.id: record for record in records}
@@ -164,7 +173,7 @@ class Ensembling:
         records = nominate(self._view, VALID)
         if not records:
             return False
-        wanted = {digest: r.worker for r in records for digest in (r.predictions[VALID], *r.targets.values())}
+        wanted = {named[VALID]: r.worker for r in records for named in (r.predictions, r.targets) if VALID in named}
         self._arrays = {digest: array for digest, array in self._arrays.items() if digest in wanted}
         for digest, worker in wanted.items():
             if digest not in self._arrays:
@@ -187,10 +196,7 @@ class Ensembling:
         return self._arrays[digest]
 
     def _build(self, records: Sequence[TrialRecord], order: Mapping[str, Any]) -> EnsembleState:
-        y = targets_of(records, VALID, self._array)
-        raw = {r.id: self._array(r.predictions[VALID]) for r in records}
-        metric = metric_for(self._metric, y, raw.values())
-        library = gather(raw, y, metric)
+        library, metric = library_of(records, self._metric, self._array)
         if isinstance(self._builder, LiveEnsembleBuilder):
             keys = {r.id: (order[r.id], r.predictions[VALID]) for r in records}
             ensemble = self._update_live(self._builder, library, metric, keys)
