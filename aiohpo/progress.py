@@ -72,10 +72,9 @@ async def _watch(study: Study, task: asyncio.Task[Result], trials: int | None) -
                 done = n_done(view, rungs)
                 elapsed = max(time.monotonic() - began, 1e-9)
                 busy = sum(worker.busy_seconds for worker in workers) / (elapsed * len(workers))
-                spent, climb = f"{min(busy, 1.0):.0%} busy", climb_in_words(view, rungs)
-                if workers[0].ensembling is not None and workers[0].ensembling.state is not None:
-                    climb = ", ".join(filter(None, (climb, str(workers[0].ensembling.state))))
-                bar.update(done, trials, best_in_words(view), done / elapsed, spent, climb)
+                ensemble = workers[0].ensembling and workers[0].ensembling.state
+                climb = climb_in_words(view, rungs, str(ensemble or ""))
+                bar.update(done, trials, best_in_words(view), done / elapsed, f"{min(busy, 1.0):.0%} busy", climb)
     if not task.cancelled() and task.exception() is None:
         _last_line(console, study, task.result())
 

@@ -21,10 +21,11 @@ def n_done(view: View, rungs: Rungs | None = None) -> int:
     return view.n_ended + view.counts[Status.PAUSED] + going_on - beyond
 
 
-def climb_in_words(view: View, rungs: Rungs) -> str:
-    """``5 complete, rungs 1:37 3:12 9:5, 16 promoted``; empty where nothing pauses."""
+def climb_in_words(view: View, rungs: Rungs, ensemble: str = "") -> str:
+    """``5 complete, rungs 1:37 3:12 9:5, 16 promoted``, then what ``ensemble`` says; empty where nothing pauses and
+    there is no ensemble."""
     climb = str(rungs)
-    return f"{view.counts[Status.FINISHED]} complete, {climb}" if climb else ""
+    return ", ".join(filter(None, (f"{view.counts[Status.FINISHED]} complete, {climb}" if climb else "", ensemble)))
 
 
 def best_of(view: View, number: int | None = None) -> TrialRecord | None:

@@ -87,7 +87,7 @@ class Progress:
     def as_text(self) -> str:
         """All of it in one line."""
         of = "" if self.total is None else f"/{self.total}"
-        climb = ", ".join(filter(None, (climb_in_words(self.view, self.rungs), self.ensemble)))
+        climb = climb_in_words(self.view, self.rungs, self.ensemble)
         return (
             f"{self.done}{of} trials, {climb}{climb and ', '}{best_in_words(self.view)}, {self.rate:.3g}/s, "
             f"{self.utilisation:.0%} busy, {self.alive} of {self.size} workers"
@@ -133,7 +133,7 @@ class Live:
             best_in_words(progress.view),
             progress.rate,
             f"{progress.utilisation:.0%} busy, {workers}",
-            ", ".join(filter(None, (climb_in_words(progress.view, progress.rungs), progress.ensemble))),
+            climb_in_words(progress.view, progress.rungs, progress.ensemble),
         )
 
     def say(self, text: str) -> None:
