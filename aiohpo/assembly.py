@@ -23,6 +23,7 @@ from .events import TARGETS
 from .fold import Mode
 from .interfaces import Identity, LaunchedTransport, UsageError
 from .journal import read_journal, writer_is_gone
+from .keys import StudyKey
 from .limits import Limits, whole
 from .log import Log
 from .parts import Parts, new_worker_id
@@ -97,6 +98,7 @@ class Assembly:
         self._replica: tuple[Log, View] | None = None
         self._opened: RunDirectory | None = None
         self._scratch: Path | None = None
+        self._found_key: StudyKey | None = None
         self.notices: list[str] = []
 
     def peer(
@@ -201,6 +203,13 @@ class Assembly:
             "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "space": self.space.to_dict(),
         }
+
+    @property
+    def _key(self) -> StudyKey:
+        """The study's key: what its checkpoints are authenticated under, and who may join."""
+        if self._found_key is None:
+            self._found_key = StudyKey.generate()
+        return self._found_key
 
     def _task(self) -> Objective:
         return Objective(self.objective, self.metric, self.max_steps, self._dump, self._load, self.source)

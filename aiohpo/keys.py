@@ -40,6 +40,10 @@ class StudyKey:
     def generate(cls) -> StudyKey:
         return cls(secrets.token_bytes(_SIZE))
 
+    def derive(self, purpose: str) -> bytes:
+        """32 secret bytes for one ``purpose``: what is learned of one purpose's tells nothing of another's."""
+        return hashlib.blake2b(purpose.encode(), key=self.secret, digest_size=32, person=b"aiohpo-derive").digest()
+
     @property
     def text(self) -> str:
         """The key as a file or the environment holds it: secret."""

@@ -34,6 +34,15 @@ def test_round_trip(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["k"]
 
 
+def test_derived_secrets() -> None:
+    """Each purpose has a secret of its own, the same for the same key, and none of them is the key."""
+    one, two = KEY.derive("checkpoints"), KEY.derive("transport")
+    assert len(one) == len(two) == 32
+    assert len({one, two, KEY.secret}) == 3
+    assert StudyKey(KEY.secret).derive("checkpoints") == one
+    assert StudyKey.generate().derive("checkpoints") != one
+
+
 def test_every_key_is_new() -> None:
     """Two keys differ, in 256 bits and in their fingerprints."""
     one, two = StudyKey.generate(), StudyKey.generate()
