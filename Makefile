@@ -30,7 +30,7 @@ demo: $(READY)
 	@$(BIN)/aiohpo run examples/digits_mlp.py --workers 4 --trials 60 --dir runs/demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(READY)
 	@$(BIN)/ruff check .

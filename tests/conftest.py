@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+import os
+
+# The suite runs one test process per core: numerical libraries that start a thread per core in each of them, and in
+# each process that a test starts, only take turns. The variables are read when the libraries load.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile("reproducible", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("reproducible")

@@ -209,6 +209,12 @@ def _hang(trial: Trial) -> None:
         pass
 
 
+def _wait(trial: Trial) -> None:
+    trial.report(0.5)
+    reading, _writing = socket.socketpair()  # both stay open: else there is nothing to wait for
+    reading.recv(1)
+
+
 def _raise(error: BaseException) -> None:
     raise error
 
@@ -266,7 +272,7 @@ BEHAVIOURS: dict[str, Callable[[Trial], Any]] = {
     "busy": _hang,
     "regex": lambda trial: (trial.report(0.5), _endless_regex()),
     "sleep": lambda trial: (trial.report(0.5), time.sleep(600)),
-    "wait": lambda trial: (trial.report(0.5), socket.socketpair()[0].recv(1)),
+    "wait": _wait,
     "grandchild": _grandchild,
     "leave grandchild": _leave_grandchild,
     "fork": _fork_and_both_return,
