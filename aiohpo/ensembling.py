@@ -166,10 +166,19 @@ class Ensembling:
             await asyncio.sleep(REST * (loop.time() - began))
 
     async def update(self) -> bool:
-        """Bring the ensemble up to date; say whether it changed. What is wrong is in ``problem`` afterwards."""
+        """Bring the ensemble up to date; say whether it changed. What is wrong is in ``problem`` afterwards.
+
+        An update that is cancelled counts for nothing: the next one does its work."""
         if self._seen == self._view.n_results:
             return False
         self._seen = self._view.n_results
+        try:
+            return await self._update()
+        except BaseException:
+            self._seen = -1
+            raise
+
+    async def _update(self) -> bool:
         records = nominate(self._view, VALID)
         if not records:
             return False
@@ -179,10 +188,14 @@ class Ensembling:
             if digest not in self._arrays:
                 await self._fetch(digest, worker)
         order = {record.id: self._view.trial(record.id).order for record in records}
-        loop = asyncio.get_running_loop()
+        building = asyncio.get_running_loop().run_in_executor(None, self._build, records, order)
         try:
-            self.state = await loop.run_in_executor(None, self._build, records, order)
+            self.state = await asyncio.shield(building)
             self.problem = None
+        except asyncio.CancelledError:
+            await asyncio.wait([building])  # the thread goes on, and the next update must not run beside it
+            building.exception()  # if it failed, the next update will say so
+            raise
         except (UsageError, ValueError) as error:
             if self.problem is None and self._complain is not None:
                 self._complain(f"no ensemble: {error}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from aiohpo.ensembling import EnsembleState, Ensembling, metric_for
 from aiohpo.inspect import open_run
 from aiohpo.interfaces import UsageError
 from aiohpo.registry import create
+from aiohpo_ensembles.greedy import GreedyBuilder
 
 SPACE = Space(x=Float(0.0, 1.0), skill=Float(0.2, 1.2))
 ROWS = 200
@@ -67,6 +70,33 @@ async def test_the_ensemble_at_the_end_is_the_one_built_afterwards(tmp_path, bui
     assert [m.trial for m in online.members] == [m.trial for m in offline.members]
     assert online.weights.tolist() == offline.weights.tolist()
     assert online.score == offline.score
+
+
+async def test_an_update_that_is_cancelled_is_made_up_for_by_the_next(tmp_path):
+    """Cancelled while it builds, as at the end of a search: the next update waits for that build and does the work."""
+
+    class Gated(GreedyBuilder):
+        def live(self, y, metric):
+            began.set()
+            assert may_build.wait(60)
+            return super().live(y, metric)
+
+    async def fetch(digest, worker):
+        return True
+
+    began, may_build = threading.Event(), threading.Event()
+    await asyncio.to_thread(search, tmp_path / "r", None)
+    run = open_run(tmp_path / "r")
+    ensembling = Ensembling(Gated(), None, run.view, BlobStore(tmp_path / "r" / "blobs").get, fetch)
+    update = asyncio.ensure_future(ensembling.update())
+    assert await asyncio.to_thread(began.wait, 60)
+    update.cancel()
+    asyncio.get_running_loop().call_soon(may_build.set)
+    with pytest.raises(asyncio.CancelledError):
+        await update
+    assert await ensembling.update()
+    assert ensembling.state is not None
+    assert ensembling.state.models == run.view.n_results
 
 
 def test_progress_and_result_tell_of_it(tmp_path):
