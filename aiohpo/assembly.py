@@ -11,6 +11,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,7 +153,8 @@ class Assembly:
 
         return PeerWorker(
             Parts(
-                objective=self._task(),
+                # Only here: a study that is merely put together, or imported again in a child process, needs no key.
+                objective=replace(self._task(), secret=self._key.derive("checkpoints")),
                 searcher=self._plugin("searchers", self.searcher),
                 scheduler=self._plugin("schedulers", self.scheduler),
                 evaluator=self._evaluator(identity),

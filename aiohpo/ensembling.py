@@ -72,8 +72,9 @@ def decode(data: bytes | None) -> Any:
     if data is None:
         return None
     try:
-        return np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, EOFError, OSError):
+        # Not np.load, which would also open an archive.
+        return np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, TypeError, OverflowError, EOFError, OSError, MemoryError):
         return None
 
 

@@ -20,6 +20,7 @@ import numpy as np
 from .choose import Chooser
 from .effects import Abort
 from .ensembling import EnsembleState, Ensembling
+from .evaluate.checkpoint import find_fault
 from .events import trial_name
 from .exchange import Exchange
 from .interfaces import Assignment, Decision, FittingSearcher, Identity, Outcome
@@ -293,17 +294,19 @@ class PeerWorker:
         self._end_segment(segment, channel, outcome, loop.time() - began)
 
     async def _with_checkpoint(self, assignment: Assignment, segment: Segment) -> Assignment:
-        """Make sure that the checkpoint to resume from is here; without it the trial starts over."""
-        digest = assignment.checkpoint
-        if digest is None or digest in self.parts.blobs:
+        """Make sure that the checkpoint to resume from is here and authentic; without it the trial starts over."""
+        digest, parts = assignment.checkpoint, self.parts
+        if digest is None:
             return assignment
         saved = self.view.checkpoint(segment.row)
+        fault: str | None = "is lost: nobody has it"
         if await self.exchange.fetch(digest, saved[3] if saved else None):
+            secret = parts.objective.secret
+            fault = await self._loop.run_in_executor(None, find_fault, parts.blobs, digest, secret)
+        if fault is None:
             return assignment
-        if self.parts.notice is not None:
-            self.parts.notice(
-                f"trial {assignment.number} starts over: nobody has its checkpoint of step {assignment.start}"
-            )
+        if parts.notice is not None:
+            parts.notice(f"trial {assignment.number} starts over: its checkpoint of step {assignment.start} {fault}")
         return replace(assignment, start=0, checkpoint=None)
 
     def _only_aborted(self, segment: Segment) -> bool:

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from ..interfaces import Assignment, Decision, Outcome, UsageError
@@ -83,7 +84,7 @@ def boot(parent: int, sock: int, lifeline: int) -> None:
         hello = wire.receive()
         sys.argv = hello["argv"]
         try:
-            objective = rebuild(hello["objective"])
+            objective = replace(rebuild(hello["objective"]), secret=hello["secret"])
         except BaseException as error:
             outcome = failure_of(error)
             wire.send([UNUSABLE, outcome.error, "" if isinstance(error, UsageError) else outcome.detail])

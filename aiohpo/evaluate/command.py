@@ -36,7 +36,6 @@ from typing import Any
 
 from ..interfaces import Assignment, Channel, Config, Decision, Outcome, UsageError, listing
 from .checkpoint import encode
-from .metrics import brief
 from .objective import Objective
 from .output import Output, Sink, bounded
 from .process_group import ProcessGroup, describe_exit
@@ -92,7 +91,7 @@ class CommandEvaluator:
     async def start(self, objective: Objective, blobs: Any) -> None:
         _check_program(self._command[0], self._directory)
         # Checkpoints are directories here, whatever the study's own objectives do with theirs.
-        self._objective = Objective(None, objective.metric, objective.max_steps)
+        self._objective = Objective(None, objective.metric, objective.max_steps, secret=objective.secret)
         self._blobs = blobs
 
     def arguments(self, config: Config) -> list[str]:
@@ -133,12 +132,11 @@ class CommandEvaluator:
 
     async def _run(self, assignment: Assignment, channel: Channel, trial: Trial, scratch: Path) -> Outcome:
         words = self.arguments(trial.config)
-        directory = await asyncio.to_thread(trial.restore)
+        # Not restore(): this is the worker's own process, which unpickles nothing.
+        directory = await asyncio.to_thread(trial._restore_directory)
         if directory is None:
             directory = scratch / "checkpoint"
             directory.mkdir()
-        elif not isinstance(directory, Path):
-            raise UsageError(f"the checkpoint is {brief(directory)}: another evaluator wrote it, not a command")
         run = _Run(trial, channel, self._grace)
         with tempfile.TemporaryFile() as text:
             if self._json:
@@ -152,7 +150,7 @@ class CommandEvaluator:
             run.close()
         await run.group.wait(_DIE)
         if outcome.kind == "paused" and any(directory.iterdir()):
-            data = await asyncio.to_thread(encode, directory)
+            data = await asyncio.to_thread(encode, directory, trial._objective.secret)
             channel.save(trial.step, await asyncio.to_thread(self._blobs.put, data), len(data))
         return outcome
 

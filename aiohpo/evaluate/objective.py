@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..interfaces import UsageError
@@ -63,6 +63,8 @@ class Objective:
     dump, load ``dump(obj) -> bytes`` and ``load(bytes) -> obj`` for checkpoints; None: bytes, directories
                and whatever pickle can do
     source     where another process finds it; None: derived from the function's own module
+    secret     what checkpoints are sealed with (:mod:`aiohpo.evaluate.checkpoint`), derived from the study's key;
+               empty: nothing can be saved or restored
     """
 
     function: Callable[[Any], Any] | None
@@ -71,6 +73,7 @@ class Objective:
     dump: Callable[[Any], bytes] | None = None
     load: Callable[[bytes], Any] | None = None
     source: Source | None = None
+    secret: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:
         if self.function is not None and not callable(self.function):

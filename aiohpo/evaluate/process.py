@@ -198,6 +198,7 @@ class ProcessEvaluator:
         self._hello = {
             "objective": describe(objective),
             "blobs": blob_root,
+            "secret": objective.secret,  # by this private socket: others can read arguments and environments
             "argv": list(sys.argv),
         }
         try:

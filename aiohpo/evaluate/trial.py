@@ -224,14 +224,7 @@ class Trial:
 
         With the study's ``dump`` and ``load`` those decide instead. Any worker can resume from it.
         """
-        dump = self._objective.dump
-        if dump is None:
-            data = checkpoint.encode(obj)
-        else:
-            data = dump(obj)
-            if not isinstance(data, (bytes, bytearray, memoryview)):
-                raise UsageError(f"dump returned {brief(data)}: it must return bytes")
-            data = bytes(data)
+        data = checkpoint.encode(obj, self._objective.secret, self._objective.dump)
         digest = self._blobs.put(data)
         self._link.save(self.step, digest, len(data))
         self._checkpoint = digest
@@ -240,15 +233,26 @@ class Trial:
         """Return what was last saved, or None the first time.
 
         A saved Path comes back as a path in a temporary directory that lives as long as this segment.
+        Raises UsageError, and loads nothing, if the checkpoint was not written under this study's key.
         """
+        blob = self._saved_blob()
+        if blob is None:
+            return None
+        return checkpoint.decode(blob, self._objective.secret, self._scratch, self._objective.load)
+
+    def _restore_directory(self) -> Path | None:
+        """Return the directory that was last saved, or None the first time. Raises UsageError, and loads nothing, if
+        something else was: for evaluators that run another program than Python."""
+        blob = self._saved_blob()
+        return None if blob is None else checkpoint.decode_directory(blob, self._objective.secret, self._scratch)
+
+    def _saved_blob(self) -> bytes | None:
         if self._checkpoint is None:
             return None
-        data = self._blobs.get(self._checkpoint)
-        if data is None:
+        blob: bytes | None = self._blobs.get(self._checkpoint)
+        if blob is None:
             raise UsageError(f"checkpoint {self._checkpoint[:12]} of trial {self.id} is not in the blob store")
-        if self._objective.load is not None:
-            return self._objective.load(data)
-        return checkpoint.decode(data, self._scratch)
+        return blob
 
     def _scratch(self) -> Path:
         if self._directory is None:

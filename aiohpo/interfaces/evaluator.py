@@ -36,7 +36,8 @@ class Channel(Protocol):
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision: ...
 
     def save(self, step: int, digest: str, size: int) -> None:
-        """A checkpoint of ``step`` is in the blob store under ``digest``."""
+        """A checkpoint of ``step`` is in the blob store under ``digest``, as :meth:`aiohpo.Trial.save` writes it. A
+        trial is only resumed from what was written under the study's key; from anything else it starts over."""
         ...
 
     def predictions(self, digests: Mapping[str, str]) -> None:

@@ -147,6 +147,23 @@ class _Rehearsal:
         assert idled or counted == TRIALS, f"{self.where} there were {counted} trials"
 
     async def _search(self) -> None:
+        from aiohpo import Study
+
+        sign = -1.0 if self.mode == "max" else 1.0
+
+        async def objective(trial: Trial) -> float:
+            return await _train(trial, sign)
+
+        # One for all workers, which then have one key: they resume from each other's checkpoints.
+        self.study = Study(
+            objective,
+            SPACE,
+            mode=self.mode,
+            max_steps=self.max_steps,
+            searcher=_Uniform(),
+            scheduler=self.factory(),
+            seed=self.seed,
+        )
         network = SimNetwork(seed=self.seed, delay=(0.001, 0.01))
         self.peers: list[PeerWorker] = []
         for rank in range(WORKERS):
@@ -164,25 +181,10 @@ class _Rehearsal:
         await asyncio.gather(*(peer.aclose() for peer in self.peers[self.kills :]))
 
     def _worker(self, network: SimNetwork, rank: int) -> PeerWorker:
-        from aiohpo import Study
         from aiohpo.limits import Limits
 
         worker = hashlib.blake2b(f"{self.seed}/{rank}".encode(), digest_size=6).hexdigest()
-        sign = -1.0 if self.mode == "max" else 1.0
-
-        async def objective(trial: Trial) -> float:
-            return await _train(trial, sign)
-
-        study = Study(
-            objective,
-            SPACE,
-            mode=self.mode,
-            max_steps=self.max_steps,
-            searcher=_Uniform(),
-            scheduler=self.factory(),
-            seed=self.seed,
-        )
-        peer = study.peer(
+        peer = self.study.peer(
             limits=Limits(trials=TRIALS),
             transport=network.endpoint(worker),
             join=[peer.parts.transport.address for peer in self.peers[:1]],
