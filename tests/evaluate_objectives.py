@@ -9,12 +9,15 @@ import asyncio
 import ctypes
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -85,6 +88,30 @@ def gone(pid: int, within: float = 5.0) -> bool:
     return False
 
 
+SECRET = bytes(range(32))
+
+
+class Alarm:
+    """Unpickling it creates a file, and returns ``Alarm.RANG``: to see what is unpickled, in whatever process."""
+
+    RANG = "the alarm rang"
+
+    def __init__(self) -> None:
+        self._file = Path(tempfile.mkdtemp(prefix="aiohpo-test-")) / "rang"
+        weakref.finalize(self, shutil.rmtree, self._file.parent, ignore_errors=True)
+
+    def __reduce__(self) -> tuple[Callable[[str], str], tuple[str]]:
+        return _ring, (str(self._file),)
+
+    def rang(self) -> bool:
+        return self._file.exists()
+
+
+def _ring(file: str) -> str:
+    Path(file).touch()
+    return Alarm.RANG
+
+
 # ---------------------------------------------------------------------------------------- well behaved
 def double(trial: Trial) -> float:
     return 2.0 * trial["x"]
@@ -107,6 +134,16 @@ def stepping(trial: Trial) -> float:
         trial.save(total)
     trial.predictions(valid=np.arange(3.0))
     return total
+
+
+def restoring(trial: Trial) -> float:
+    return 1.0 if trial.restore() == Alarm.RANG else 0.0
+
+
+def showing(trial: Trial) -> float:
+    """Print what others can see of this process."""
+    print(dict(os.environ), sys.orig_argv, sys.argv, trial, trial._objective)
+    return 0.0
 
 
 # ----------------------------------------------------------------------------------------- badly behaved

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluate_objectives import Recorder, assignment, gone, stop_at
+from evaluate_objectives import SECRET, Alarm, Recorder, assignment, gone, stop_at
 
 from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective
+from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
 from aiohpo.interfaces import Decision, Evaluator, Outcome, UsageError
 
@@ -33,7 +34,7 @@ def run(tmp_path: Path) -> Run:
         metric = options.pop("metric", "loss")
         command = python(tmp_path, program) if isinstance(program, str) else program
         evaluator = CommandEvaluator(command, **settings)
-        await evaluator.start(Objective(None, metric), BlobStore(tmp_path / "blobs"))
+        await evaluator.start(Objective(None, metric, secret=SECRET), BlobStore(tmp_path / "blobs"))
         try:
             return await asyncio.wait_for(evaluator.run(assignment(**options), channel or Recorder()), 30)
         finally:
@@ -332,10 +333,24 @@ async def test_a_paused_program_finds_its_checkpoint_again(run: Run) -> None:
 
 
 async def test_a_checkpoint_of_another_evaluator_is_an_error(run: Run, tmp_path: Path) -> None:
-    """Bytes that a function saved are no directory."""
-    digest = BlobStore(tmp_path / "blobs").put(b"bytes")
-    outcome = await run("", checkpoint=digest, start=1)
-    assert "another evaluator wrote it" in (outcome.error or "")
+    """What a function saved is no directory; the worker does not look into it, least of all into a pickle."""
+    alarm = Alarm()
+    for obj in (b"bytes", {"n": 1}, alarm):
+        digest = BlobStore(tmp_path / "blobs").put(encode(obj, SECRET))
+        outcome = await run("", checkpoint=digest, start=1)
+        assert "another evaluator wrote it" in (outcome.error or "")
+    assert not alarm.rang()
+
+
+async def test_a_checkpoint_that_was_not_sealed_is_not_unpacked(run: Run, tmp_path: Path) -> None:
+    """The program does not even start on files that somebody else put into the blob store."""
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "evil.py").touch()
+    digest = BlobStore(tmp_path / "blobs").put(encode(tmp_path / "files", b"another"))
+    channel = Recorder()
+    outcome = await run("print('started')", channel, checkpoint=digest, start=1)
+    assert "not written under this study's key" in (outcome.error or "")
+    assert not channel.text
 
 
 async def test_it_runs_where_it_is_told_to(run: Run, tmp_path: Path) -> None:

@@ -8,18 +8,46 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from evaluate_objectives import Recorder, assignment, async_double, behave_async, double, stop_at
+from evaluate_objectives import (
+    SECRET,
+    Alarm,
+    Recorder,
+    assignment,
+    async_double,
+    behave_async,
+    double,
+    restoring,
+    stop_at,
+)
 
 from aiohpo.evaluate import Objective, Trial, TrialEnded
 from aiohpo.evaluate import coroutine as module
+from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.interfaces import Evaluator, Outcome, UsageError
+from aiohpo.testing import MemoryBlobs
 
 
-async def started(function: Callable[[Trial], Any], **options: Any) -> CoroutineEvaluator:
+async def started(function: Callable[[Trial], Any], blobs: Any = None, **options: Any) -> CoroutineEvaluator:
     evaluator = CoroutineEvaluator()
-    await evaluator.start(Objective(function, **options), {})
+    await evaluator.start(Objective(function, secret=SECRET, **options), {} if blobs is None else blobs)
     return evaluator
+
+
+async def test_nothing_is_unpickled_that_was_not_sealed() -> None:
+    """A checkpoint that somebody else put into the blob store fails its segment; the evaluator serves on."""
+
+    async def objective(trial: Trial) -> float:
+        return restoring(trial)
+
+    blobs, alarm = MemoryBlobs(), Alarm()
+    evaluator = await started(objective, blobs)
+    forged, good = blobs.put(encode(alarm, b"another")), blobs.put(encode(alarm, SECRET))
+    outcome = await evaluator.run(assignment(start=1, checkpoint=forged), Recorder())
+    assert outcome.kind == "failed"
+    assert "not written under this study's key" in (outcome.error or "")
+    assert not alarm.rang()
+    assert await evaluator.run(assignment(start=1, checkpoint=good), Recorder()) == Outcome("finished", {"loss": 1.0})
 
 
 async def test_it_runs_async_objectives() -> None:

@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 import evaluate_objectives
 import pytest
 from evaluate_objectives import (
+    SECRET,
+    Alarm,
     Recorder,
     assignment,
     async_double,
@@ -23,6 +25,8 @@ from evaluate_objectives import (
     behave_async,
     double,
     gone,
+    restoring,
+    showing,
     stepping,
     stop_at,
     whoami,
@@ -31,6 +35,7 @@ from evaluate_objectives import (
 from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective
 from aiohpo.evaluate import process as module
+from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.process import ProcessEvaluator
 from aiohpo.interfaces import Decision, Evaluator, Outcome, UsageError
 
@@ -55,7 +60,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
     async def start(function: Callable[..., Any], **options: Any) -> ProcessEvaluator:
         evaluators.append(ProcessEvaluator())
-        await within(evaluators[-1].start(Objective(function, **options), BlobStore(tmp_path / "blobs")))
+        await within(evaluators[-1].start(Objective(function, secret=SECRET, **options), BlobStore(tmp_path / "blobs")))
         return evaluators[-1]
 
     yield start
@@ -95,6 +100,28 @@ async def test_a_segment_goes_from_checkpoint_to_pause(start: Start, tmp_path: P
     assert outcome == Outcome("finished", {"loss": 10.0})
     assert [at for at, _ in first.reports + second.reports] == [1, 2, 3, 4]
     assert set(second.stored) == {"valid"}
+
+
+async def test_the_child_unpickles_nothing_that_was_not_sealed(start: Start, tmp_path: Path) -> None:
+    """A checkpoint that somebody else put into the blob store fails its segment; the child serves on."""
+    evaluator, blobs, alarm = await start(restoring), BlobStore(tmp_path / "blobs"), Alarm()
+    forged, good = blobs.put(encode(alarm, b"another")), blobs.put(encode(alarm, SECRET))
+    outcome = await within(evaluator.run(assignment(start=1, checkpoint=forged), Recorder()))
+    assert outcome.kind == "failed"
+    assert "not written under this study's key" in (outcome.error or "")
+    assert not alarm.rang()
+    outcome = await within(evaluator.run(assignment(start=1, checkpoint=good), Recorder()))
+    assert outcome == Outcome("finished", {"loss": 1.0})
+    assert alarm.rang()
+
+
+async def test_the_secret_reaches_the_child_unseen(start: Start) -> None:
+    """It is in neither the environment nor the arguments, which others can read, nor in a repr."""
+    evaluator, channel = await start(showing), Recorder()
+    await within(evaluator.run(assignment(), channel))
+    assert "PATH" in channel.text
+    for form in (repr(SECRET), SECRET.hex(), repr(SECRET)[2:-1]):
+        assert form not in channel.text + repr(evaluator)
 
 
 @pytest.mark.parametrize(("decision", "kind"), [(Decision.STOP, "stopped"), (Decision.PAUSE, "paused")])

@@ -207,10 +207,11 @@ SCRIPT = """
     async def main():
         evaluator, channel = ProcessEvaluator(), Channel()
         store = BlobStore(pathlib.Path(sys.argv[1]))
-        await evaluator.start(Objective(objective), store)
+        await evaluator.start(Objective(objective, secret=b"key"), store)
         print((await evaluator.run(Assignment("w.1", 1, {{}}), channel)).metrics)
         from aiohpo.evaluate import Trial
-        print(Trial(Assignment("w.1", 1, {{}}, checkpoint=channel.digest), channel, store, Objective(None)).restore())
+        again = Assignment("w.1", 1, {{}}, checkpoint=channel.digest)
+        print(Trial(again, channel, store, Objective(None, secret=b"key")).restore())
         await evaluator.aclose()
 
     if __name__ == "__main__":

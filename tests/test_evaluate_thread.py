@@ -9,17 +9,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from evaluate_objectives import Recorder, assignment, async_double, behave, stepping, stop_at
+from evaluate_objectives import SECRET, Alarm, Recorder, assignment, async_double, behave, restoring, stepping, stop_at
 
 from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective, Trial
+from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.interfaces import Decision, Evaluator, Outcome, UsageError
 
 
 async def started(function: Callable[[Trial], Any], blobs: Any = None, **options: Any) -> ThreadEvaluator:
     evaluator = ThreadEvaluator()
-    await evaluator.start(Objective(function, **options), blobs)
+    await evaluator.start(Objective(function, secret=SECRET, **options), blobs)
     return evaluator
 
 
@@ -66,6 +67,19 @@ async def test_a_segment_goes_from_checkpoint_to_pause(tmp_path: Any) -> None:
     assert outcome == Outcome("finished", {"loss": 10.0})
     assert [at for at, _ in first.reports + second.reports] == [1, 2, 3, 4]
     assert set(second.stored) == {"valid"}
+    await evaluator.aclose()
+
+
+async def test_nothing_is_unpickled_that_was_not_sealed(tmp_path: Any) -> None:
+    """A checkpoint that somebody else put into the blob store fails its segment; the evaluator serves on."""
+    blobs, alarm = BlobStore(tmp_path), Alarm()
+    evaluator = await started(restoring, blobs)
+    forged, good = blobs.put(encode(alarm, b"another")), blobs.put(encode(alarm, SECRET))
+    outcome = await evaluator.run(assignment(start=1, checkpoint=forged), Recorder())
+    assert outcome.kind == "failed"
+    assert "not written under this study's key" in (outcome.error or "")
+    assert not alarm.rang()
+    assert await evaluator.run(assignment(start=1, checkpoint=good), Recorder()) == Outcome("finished", {"loss": 1.0})
     await evaluator.aclose()
 
 

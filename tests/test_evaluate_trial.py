@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluate_objectives import Recorder, assignment, stop_at
+from evaluate_objectives import SECRET, Alarm, Recorder, assignment, stop_at
 
 from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective, Trial, TrialEnded
@@ -28,7 +28,7 @@ def make(channel: Recorder | None = None, *, blobs: Any = None, objective: Any =
         assignment(**options),
         channel or Recorder(),
         Blobs() if blobs is None else blobs,
-        objective or Objective(None, "loss"),
+        objective or Objective(None, "loss", secret=SECRET),
     )
 
 
@@ -223,20 +223,30 @@ def test_checkpoints_go_to_the_store_and_back() -> None:
 
 
 def test_a_study_may_have_its_own_format() -> None:
-    """dump and load replace our encoding altogether."""
-    objective = Objective(None, dump=lambda obj: obj.encode(), load=lambda data: data.decode())
+    """dump and load replace our encoding; load gets what was dumped, not what somebody else wrote."""
+    loaded: list[bytes] = []
+    objective = Objective(
+        None, dump=lambda obj: obj.encode(), load=lambda data: loaded.append(data) or data.decode(), secret=SECRET
+    )
     blobs = Blobs()
     trial = make(blobs=blobs, objective=objective)
     trial.save("state")
-    assert list(blobs.values()) == [b"state"]
     assert trial.restore() == "state"
+    blobs["forged"] = b"state"
+    with pytest.raises(UsageError, match="not written under this study's key"):
+        make(blobs=blobs, objective=objective, start=1, checkpoint="forged").restore()
+    assert loaded == [b"state"]
 
 
-def test_a_dump_that_returns_no_bytes_is_an_error() -> None:
-    """The message names what came back."""
-    trial = make(objective=Objective(None, dump=lambda obj: "text", load=lambda data: data))  # type: ignore[arg-type, return-value]
-    with pytest.raises(UsageError, match="dump returned str"):
-        trial.save(1)
+def test_a_checkpoint_of_another_study_is_not_loaded() -> None:
+    """What was not written under this study's key is not unpickled, whoever put it into the blob store."""
+    alarm, blobs = Alarm(), Blobs()
+    make(blobs=blobs, objective=Objective(None, secret=b"another")).save(alarm)
+    trial = make(blobs=blobs, start=1, checkpoint="blob0")
+    for restore in (trial.restore, trial._restore_directory):
+        with pytest.raises(UsageError, match="not written under this study's key"):
+            restore()
+    assert not alarm.rang()
 
 
 def test_a_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
