@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
+import pickle
 import threading
 
 import numpy as np
 import pytest
+from evaluate_objectives import Alarm
 
 import aiohpo
 from aiohpo import Float, Space, Study
 from aiohpo.blobs import BlobStore
 from aiohpo.directory import read_ensemble
-from aiohpo.ensembling import EnsembleState, Ensembling, metric_for
+from aiohpo.ensembling import EnsembleState, Ensembling, decode, metric_for
 from aiohpo.inspect import open_run
 from aiohpo.interfaces import UsageError
 from aiohpo.registry import create
@@ -146,3 +149,32 @@ def test_an_unknown_builder_is_an_error_that_lists_the_known():
     """Before anything runs."""
     with pytest.raises(UsageError, match="greedy"):
         aiohpo.Study(train, SPACE, ensemble="caruna", evaluator="thread").run(trials=1, progress=False)
+
+
+def hostile_arrays() -> dict[str, bytes]:
+    alarm, blobs = Alarm(), {"nothing": b"", "text": b"no array", "pickle": pickle.dumps(Alarm())}
+    for name, save in {
+        "objects": lambda file: np.save(file, np.array([alarm]), allow_pickle=True),
+        "archive": lambda file: np.savez(file, a=np.zeros(3)),
+        "cut": lambda file: np.save(file, np.zeros(3)),
+        "huge": lambda file: file.write(header_of((1 << 50,))),
+        "beyond": lambda file: file.write(header_of((1 << 62, 1 << 62))),
+        "header": lambda file: file.write(header_of((7,)).replace(b"(7,)", b"('''")),
+        "negative": lambda file: file.write(header_of((-5,))),
+    }.items():
+        file = io.BytesIO()
+        save(file)
+        blobs[name] = file.getvalue()[:-1]
+    return blobs
+
+
+def header_of(shape: tuple[int, ...]) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return file.getvalue() + bytes(17)
+
+
+@pytest.mark.parametrize("name", hostile_arrays())
+def test_what_is_no_array_counts_as_lost(name):
+    """Predictions come from others: bytes that are no plain array are neither unpickled nor allowed to fill memory."""
+    assert decode(hostile_arrays()[name]) is None

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import pickle
 import random
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 from draws import Draws
+from evaluate_objectives import Alarm
 
 from aiohpo import Float, Space, Study
-from aiohpo.events import Ended, Lost
+from aiohpo.evaluate.checkpoint import encode
+from aiohpo.events import QUEUED, Batch, Ended, Lost, Parent, Proposed, Started, encode_event
 from aiohpo.interfaces import Identity
 from aiohpo.limits import Limits
-from aiohpo.testing import SimNetwork, run
+from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.worker import PeerWorker
 
 SPACE = Space(x=Float(0.0, 1.0))
@@ -58,13 +62,14 @@ def swarm(network: SimNetwork, n: int, function=second, limits: Limits | None = 
     ]
 
 
-def play(main: Callable, seed: int = 0, **options):
+def play(main: Callable, seed: int = 0, before: Callable[[PeerWorker], None] = lambda peer: None, **options):
     """Run ``main(*peers)`` with started workers, then close them."""
 
     async def whole():
         network = SimNetwork(seed=seed)
         peers = swarm(network, **options)
         for peer in peers:
+            before(peer)
             await peer.start()
         try:
             return await main(*peers)
@@ -315,6 +320,96 @@ def test_workers_of_one_launch_draw_differently():
 
     xs = play(main, n=4, limits=Limits(trials=12))
     assert len(np.unique(xs)) == len(xs) >= 12
+
+
+# ------------------------------------------------------------------------------------------- checkpoints
+ATTACKER = "bad000000001"
+
+
+async def resuming(trial):
+    """Steps of a second each; each says where it stood and what it had restored."""
+    state = trial.restore()
+    assert (0 if state is None else state["step"]) == trial.start
+    for step in trial.steps():
+        await asyncio.sleep(1.0)
+        trial.report(trial["x"] + 1 / step)
+        trial.save({"step": step})
+
+
+def inherit_from(peer: PeerWorker, blob: bytes) -> None:
+    """Somebody who could write into the journal and the blob store has queued a trial that starts from ``blob``."""
+    peer.parts.blobs.put(blob)
+    parent = Parent((ATTACKER, 1), 2, hashlib.sha256(blob).hexdigest(), len(blob), ATTACKER)
+    events = [Started(1, 0.0, "host", 1, "1.0"), Proposed(2, 0.0, (0.5,), QUEUED, None, 0, parent)]
+    for origin, seq, event in peer.parts.log.merge(Batch(ATTACKER, 1, tuple(map(encode_event, events)))) or ():
+        peer.view.apply(origin, seq, event)
+
+
+@pytest.mark.parametrize("known", ["bytes of an earlier version", "another key", "no seal"])
+def test_a_forged_checkpoint_is_not_loaded_and_costs_no_trial(known):
+    """A trial whose checkpoint was not written under the study's key starts over, and the worker says so."""
+    alarm, said = Alarm(), []
+    blob = {
+        "bytes of an earlier version": b"aiohpo checkpoint: pickle\n" + pickle.dumps(alarm),
+        "another key": encode(alarm, b"another"),
+        "no seal": pickle.dumps(alarm),
+    }[known]
+
+    async def main(peer):
+        peer.parts.notice = said.append
+        await peer.run()
+        assert counts(peer) == {"finished": 4}
+        inherited = [r for r in peer.view.records() if r.parent]
+        assert [(r.step, r.status, r.config) for r in inherited] == [(3, "finished", {"x": 0.5})]
+
+    play(main, n=1, function=resuming, max_steps=3, before=lambda peer: inherit_from(peer, blob))
+    assert not alarm.rang()
+    [notice] = [text for text in said if "starts over" in text]
+    assert "its checkpoint of step 2 was not written under this study's key" in notice
+
+
+def test_damaged_checkpoints_cost_no_trial():
+    """Where something changes the files in the blob store, paused trials start over, and end as usual."""
+    alarm, said, starts = Alarm(), [], []
+
+    async def spoilt(trial):
+        starts.append(trial.start)
+        await resuming(trial)
+        for file in trial._blobs.root.glob("*/*"):
+            file.write_bytes(pickle.dumps(alarm))
+
+    async def main(peer):
+        peer.parts.notice = said.append
+        await peer.run()
+        assert sum(counts(peer).values()) == 9
+        assert set(counts(peer)) == {"finished", "paused"}
+
+    play(main, n=1, function=spoilt, max_steps=4, scheduler="asha:eta=2", limits=Limits(trials=9))
+    assert set(starts) == {0}
+    assert not alarm.rang()
+    assert len(said) == len(starts) - 9
+    assert all("starts over: its checkpoint of step" in text and "is damaged" in text for text in said)
+
+
+def test_workers_of_a_study_resume_from_each_others_checkpoints():
+    """What one of them sealed, the others take over, though their blob stores are apart."""
+    said, resumed = [], []
+
+    async def objective(trial):
+        resumed.append(trial.start > 0)
+        await resuming(trial)
+
+    def apart(peer):
+        peer.parts.blobs, peer.parts.notice = MemoryBlobs(), said.append
+
+    async def main(*peers):
+        await asyncio.gather(*(peer.run() for peer in peers))
+        assert sum(counts(peers[0]).values()) == 9
+
+    options = {"scheduler": "asha:eta=2", "limits": Limits(trials=9), "before": apart}
+    play(main, n=3, function=objective, max_steps=4, **options)
+    assert any(resumed)
+    assert not any("starts over" in text for text in said)
 
 
 def test_repr_is_a_status_line():
