@@ -20,8 +20,11 @@ parses may have its own weaknesses, so no kind of checkpoint goes without a seal
 
 The seal is a part of the blob, rather than a file beside it or a field of its event: whoever ships, keeps or deletes
 the blob has the seal with it, and the blob's name, the SHA-256 of all of it, covers both. Equal content under one key
-still is one blob. The price is that a file in the blob store is not exactly the file that a framework wrote; it is
-that after ``tail -n +2``. The code costs 0.1 s for 100 MB, as much as computing the blob's name does.
+still is one blob. The price is that a file in the blob store is not exactly the file that a framework wrote: that is
+what ``tail -n +2`` prints of it. The code takes 55 ms for 100 MB, as computing the blob's name does.
+
+A worker verifies the seal before it starts a segment (:func:`find_fault`), so that a trial whose checkpoint is forged
+or damaged starts over instead of failing. :func:`decode` verifies it again, in the process that loads the content.
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 Plain are None, bool, int of any size, float, complex, str, bytes and bytearray, numpy arrays and numbers without
 objects in them, and tuples, lists, dicts, sets and frozensets of these. What :func:`decode` returns has the same
-types, the same bits (NaN and -0.0 included) and the same memory order as what was encoded; its arrays own their
-memory and are writable. Reading it can neither import a module nor call a function, which reading a pickle can.
+types, the same bits (NaN and -0.0 included) and the same memory order as what was encoded (C's for views that are not
+contiguous); its arrays own their memory and are writable. Reading it can neither import a module of somebody's choice
+nor call a function, which reading a pickle can.
 
 Everything else is not plain, and :func:`encode` says so by returning None: subclasses of these types (an
 OrderedDict, a namedtuple, a masked array), since their class is a part of their value; an object that occurs twice
@@ -11,8 +12,8 @@ or contains itself, since whoever restores it expects one object again; data nes
 
 Layout: eight bytes with the length of a msgpack document, the document, and the contents of all arrays one after
 the other. msgpack has no tuples, sets or arrays; they are extension types, whose numbers are below. The arrays are
-kept outside of the document because msgpack would copy each of them at every level of nesting: a dict of 100 MB of
-arrays takes 0.05 s to encode and 0.08 s to decode, and by pickle 0.06 s and 0.05 s.
+kept outside of the document because msgpack would copy each of them at every level of nesting. A dict of ten arrays,
+100 MB together, takes 55 ms to encode and 24 ms to decode; pickle takes 55 ms for either.
 """
 
 from __future__ import annotations
