@@ -24,10 +24,11 @@ from .events import TARGETS
 from .fold import Mode
 from .interfaces import Identity, LaunchedTransport, UsageError
 from .journal import read_journal, writer_is_gone
-from .keys import StudyKey
+from .keys import StudyKey, find_key, kept_key, process_key, settle_key
 from .limits import Limits, whole
 from .log import Log
 from .parts import Parts, new_worker_id
+from .reach import make_transport
 from .records import TrialRecord
 from .registry import create
 from .space import Space
@@ -64,6 +65,7 @@ class Assembly:
         ensemble_metric: Any = None,
         targets: Mapping[str, Any] | None = None,
         callbacks: Sequence[Callback] = (),
+        key: StudyKey | str | Path | None = None,
     ) -> None:
         if not isinstance(space, Space):
             raise UsageError(
@@ -88,6 +90,9 @@ class Assembly:
         if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks := tuple(callbacks))):
             raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
         self.callbacks = tuple(callbacks)
+        if key is not None and not isinstance(key, StudyKey | str | Path):
+            raise UsageError(f"key must be the name of a key file, from 'aiohpo keygen FILE', not {type(key).__name__}")
+        self.key = key
         self.source: Source | None = None
         if targets is not None and not isinstance(targets, Mapping):
             raise UsageError(f"targets must be a dict of arrays such as {{'valid': y_valid}}, not {targets!r:.80}")
@@ -107,16 +112,16 @@ class Assembly:
         *,
         limits: Limits,
         transport: Any = "inproc",
-        bind: str | None = None,
         join: Sequence[str] = (),
         identity: Identity | None = None,
         timing: Timing | None = None,
     ) -> PeerWorker:
-        """Put one worker together; :class:`aiohpo.Worker` and :meth:`arun` use it."""
+        """Put one worker together; :class:`aiohpo.Worker` and :meth:`arun` use it. A ``transport`` that needs to know
+        more than the worker's id is an instance."""
         from .worker_state import Timing
 
         worker_id = identity.worker if identity else new_worker_id()
-        carrier = create("transports", transport, worker=worker_id, bind=bind)
+        carrier = make_transport(transport, worker=worker_id)
         if isinstance(carrier, LaunchedTransport):
             join = [*join, *carrier.peers()]
             if identity is None or identity.rank is None:
@@ -210,8 +215,35 @@ class Assembly:
     def _key(self) -> StudyKey:
         """The study's key: what its checkpoints are authenticated under, and who may join."""
         if self._found_key is None:
-            self._found_key = StudyKey.generate()
+            self._found_key = self.settle_key() or process_key()
         return self._found_key
+
+    def settle_key(
+        self, key: StudyKey | str | Path | None = None, *, meeting: Sequence[Path] = (), elsewhere: Sequence[str] = ()
+    ) -> StudyKey | None:
+        """Decide on the key of this study and return it; None where there is none yet and no place to keep a new one.
+
+        It is ``key``, else that of the constructor, else ``AIOHPO_KEY``'s, else the one kept in the directories where
+        its workers meet or in the run directory; in the end all of these hold it (:func:`aiohpo.keys.settle_key`).
+        ``elsewhere`` are addresses of workers that have the key already, so that a new one would be of no use: without
+        theirs, ``UsageError`` says what to do.
+        """
+        given = find_key(self.key if key is None else key)
+        own = [] if self.directory is None else [self.directory]
+        if given is None and elsewhere and not any(kept_key(place) for place in (*meeting, *own)):
+            raise UsageError(
+                f"{elsewhere[0]} belongs to a study that has a key: copy the key file of its first worker to this "
+                "machine (there it is study.key in the run directory, or what --key named) and give it with --key FILE "
+                "(key=, AIOHPO_KEY); --insecure (insecure=True) if those workers were started with that"
+            )
+        self._open()  # a directory of another study is refused before a key is left in it
+        found = settle_key(given, [*meeting, *own])
+        self._found_key = found
+        return found
+
+    def use_key(self, key: StudyKey) -> None:
+        """Go by ``key``, wherever it comes from, without keeping it."""
+        self._found_key = key
 
     def _task(self) -> Objective:
         return Objective(self.objective, self.metric, self.max_steps, self._dump, self._load, self.source)
@@ -237,6 +269,7 @@ class Assembly:
     def _open(self) -> RunDirectory | None:
         if self.directory is not None and self._opened is None:
             self._opened = RunDirectory(self.directory, self.definition())
+            self.notices += self._opened.concerns
         return self._opened
 
     @property

@@ -1,5 +1,6 @@
 """A run directory: everything about one study, readable by people and by the next process.
 
+study.key         the study's key, for its owner only: see aiohpo.keys
 study.json        what is searched: space, metric, mode, and the directory's identity
 journal/*.log     one append-only file per worker process
 blobs/            checkpoints and predictions, content-addressed
@@ -13,6 +14,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,9 +45,12 @@ class RunDirectory:
     def __init__(self, path: Path, definition: dict[str, Any]) -> None:
         self.path = path
         self.blobs = BlobStore(path / "blobs")
+        self.concerns: list[str] = []
         try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)  # its files tell what others may not have asked for
+            self._look_who_may_write()
             for part in ("journal", "blobs", "peers", "output"):
-                (path / part).mkdir(parents=True, exist_ok=True)
+                (path / part).mkdir(exist_ok=True)
             self.study = self._agree(definition)
         except OSError as error:
             raise UsageError(
@@ -57,6 +62,16 @@ class RunDirectory:
     def id(self) -> str:
         """Identifies the directory, also across machines that share it."""
         return str(self.study["directory"])
+
+    def _look_who_may_write(self) -> None:
+        """Say who else may write here. It is no error: what would run code is authenticated under the study's key."""
+        found = self.path.stat()
+        who = "every user" if found.st_mode & 0o002 else "its group" if found.st_mode & 0o020 else ""
+        if who:
+            self.concerns.append(
+                f"{who} may write to {self.path} (mode {stat.S_IMODE(found.st_mode):04o}), and so add, change and "
+                f"delete its trials: chmod 700 {self.path}"
+            )
 
     def tell_ensemble(self, state: Mapping[str, Any]) -> None:
         """Leave word of the search's present ensemble for whoever watches. A full disk must not end the search."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .interfaces import Identity, LaunchedTransport, UsageError
+from .interfaces import Identity, LaunchedTransport, Transport, UsageError
+from .keys import ENVIRONMENT, NO_KEY, StudyKey, process_key
 from .limits import make_limits
 from .parts import new_worker_id
-from .reach import make_transport
+from .reach import make_transport, takes_key
 from .records import TrialRecord
-from .rendezvous import Rendezvous, directory_of
+from .rendezvous import Rendezvous, cards_of, directory_of, keeps_key
 from .result import Result
 from .slurm import WORD as SLURM
 from .slurm import slurm_job
@@ -21,7 +23,6 @@ from .standing import best_of
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .keys import StudyKey
     from .study import Study
     from .worker import PeerWorker
 
@@ -40,8 +41,9 @@ class Worker:
     bind        the address to listen on; None for any free one
     join        addresses of living peers, ``file:///directory`` in which peers leave theirs, or "slurm"
     advertise   the address that others are told, where it is not the one listened at (NAT, containers)
-    key         the study's key or its file; without it, AIOHPO_KEY of the environment, if there is one
-    insecure    listen to other machines although there is no key
+    key         the file of the study's key, or the key; without it, the study's own, that of AIOHPO_KEY, or the one
+                that is kept in the run directory or where the workers meet (made there by the first of them)
+    insecure    do without a key: whoever reaches this worker can join, which includes running code here
     rank, size  its place among workers launched together, if it has one
     """
 
@@ -73,20 +75,68 @@ class Worker:
                 rank, size = job.rank, job.size
             if bind is None and job.many_nodes:
                 bind = ANYWHERE
+        limits = make_limits(trials, time, target, trial_timeout)
         directories = [d for d in map(directory_of, join) if d is not None]
-        self._cards = [Rendezvous(directory, self.id) for directory in directories]
+        join = [address for address in join if directory_of(address) is None]
+        carrier = self._carrier(transport, bind, advertise, key, insecure, directories, join)
+        # Those launched together know each other; what was left in the directory is of another launch.
+        meet = () if isinstance(carrier, LaunchedTransport) else directories
+        self._cards = [Rendezvous(cards_of(directory), self.id) for directory in meet]
         self.peer: PeerWorker = study.peer(
-            limits=make_limits(trials, time, target, trial_timeout),
-            transport=make_transport(
-                transport, worker=self.id, bind=bind, advertise=advertise, key=key, insecure=insecure
-            ),
-            join=[address for address in join if directory_of(address) is None],
-            identity=Identity(self.id, rank, size),
+            limits=limits, transport=carrier, join=join, identity=Identity(self.id, rank, size)
         )
-        if isinstance(self.peer.parts.transport, LaunchedTransport):
-            self._cards = []  # everybody is known; what was left in the directory is of another launch
         self._running: asyncio.Task[None] | None = None
         self._meeting: asyncio.Task[None] | None = None
+
+    def _carrier(
+        self,
+        spec: Any,
+        bind: str | None,
+        advertise: str | None,
+        key: StudyKey | str | Path | None,
+        insecure: bool,
+        meeting: Sequence[Path],
+        dialled: Sequence[str],
+    ) -> Transport:
+        """Make the transport, and see to it that the study has the key that its peers have."""
+        if insecure:
+            if key is not None or self.study.key is not None or os.environ.get(ENVIRONMENT):
+                raise UsageError(
+                    "--insecure (insecure=True) means that there is no key, and one was given (--key or AIOHPO_KEY, "
+                    "key=): leave one of them out"
+                )
+            carrier = make_transport(spec, worker=self.id, bind=bind, advertise=advertise, insecure=True)
+            self.study.use_key(NO_KEY)
+            self.study.notices.append(
+                "insecure: there is no key, so whoever reaches this worker's port can join the search, which includes "
+                "running code here"
+            )
+            return carrier
+        if key is not None and not isinstance(spec, str):
+            raise UsageError(
+                f"give the key to the transport itself and to the study (Study(key=…)), not beside {spec!r}"
+            )
+        if takes_key(spec):
+            found = self.study.settle_key(key, meeting=[keeps_key(place) for place in meeting], elsewhere=dialled)
+            if found is None:
+                raise UsageError(
+                    "this worker can be joined by others, but its study has no key and no directory to keep one in: "
+                    "key='study.key' (from 'aiohpo keygen study.key'), Study(directory=…), or insecure=True"
+                )
+            return make_transport(spec, worker=self.id, bind=bind, advertise=advertise, key=found)
+        carrier = make_transport(spec, worker=self.id, bind=bind, advertise=advertise)
+        if not isinstance(carrier, LaunchedTransport):
+            self.study.settle_key(key)
+        elif carrier.rank == 0:
+            try:
+                secret = (self.study.settle_key(key) or process_key()).secret
+            except BaseException:
+                carrier.share(b"")  # the others need not wait for it
+                raise
+            carrier.share(secret)
+        else:
+            self.study.settle_key(StudyKey(carrier.share(None)))
+        return carrier
 
     async def __aenter__(self) -> Worker:
         await self.peer.start()

@@ -4,29 +4,38 @@ A search across machines is one circle of trust: a peer may add events, and ther
 away. So there is one key per study and no certificates. A transport that encrypts derives what it needs from it
 (ZeroMQ: a CURVE key pair, which every worker uses as server *and* as client).
 
-The key lives in a file that only its owner can read, or in the environment. It is never an argument of a
-command, which every user of the machine can list, and never in a ``repr``.
+The key lives in a file that only its owner can read or write: one that the user names (``--key``, ``key=`` or the
+environment variable ``AIOHPO_KEY``), or ``study.key`` in the run directory, which the first process makes. The key
+itself is never an argument of a command, which every user of the machine can list, nor in the environment, which
+every program that the objective starts inherits, nor in a ``repr``.
+
+A file is trusted for its owner and its mode, which are asked of the opened file. So somebody who may write into the
+run directory can take the key away, but cannot put another in its place.
 """
 
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import os
 import re
 import secrets
 import stat
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .interfaces import UsageError
 
-ENVIRONMENT = "AIOHPO_KEY"
+ENVIRONMENT = "AIOHPO_KEY"  # the name of a key file
+FILE = "study.key"  # in a run directory
 _MARK = "aiohpo-key-1:"
 _TEXT = re.compile(re.escape(_MARK) + r"([A-Za-z0-9_-]*)")
 _SIZE = 32
 _MOST = 4096  # bytes of a key file that are looked at
+_PATIENCE, _PAUSE = 40, 0.05  # looks at an empty key file, and seconds between them
 _HEADER = "# The key of an aiohpo study: whoever has it can join. Keep it secret.\n"
 
 
@@ -46,7 +55,7 @@ class StudyKey:
 
     @property
     def text(self) -> str:
-        """The key as a file or the environment holds it: secret."""
+        """The key as its file holds it: secret."""
         return _MARK + base64.urlsafe_b64encode(self.secret).decode().rstrip("=")
 
     @property
@@ -71,22 +80,49 @@ def parse_key(text: str, where: str) -> StudyKey:
     return StudyKey(base64.urlsafe_b64decode(found[0] + "="))
 
 
+# What a study goes by that was told to have no key (``insecure``): anybody can forge what is authenticated under it.
+NO_KEY = StudyKey(bytes(_SIZE))
+
+_of_this_process = StudyKey.generate()
+
+
+def process_key() -> StudyKey:
+    """The key of the studies that live in this process only: made up when it starts, and never written down."""
+    return _of_this_process
+
+
 def read_key(path: Path) -> StudyKey:
-    """Read a key file. Raises ``UsageError`` if it is not one, or if others than its owner can read it."""
+    """Read a key file. Raises ``UsageError`` if it is not one, or if another user can read, write or replace it."""
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if os.name == "posix" and stat.S_ISREG(mode) and mode & 0o077:
-                raise UsageError(
-                    f"the key file {path} is open to others (mode {stat.S_IMODE(mode):04o}), who may have read it: "
-                    f"chmod 600 {path}, or make a new key"
-                )
-            text = file.read(_MOST)
+        text = _read(path)
     except OSError as error:
         raise UsageError(
             f"cannot read the key file {path}: {error.strerror}; make one with: aiohpo keygen {path}"
         ) from None
     return parse_key(text.decode("utf-8", "replace"), str(path))
+
+
+def _read(path: Path, flags: int = 0) -> bytes:
+    """Read the beginning of a key file after asking the open file whose it is. ``O_NONBLOCK`` is for a FIFO."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            raise UsageError(f"the key file {path} is not a regular file; give the name of one, or remove it")
+        if found.st_uid not in (os.geteuid(), 0):
+            raise UsageError(
+                f"the key file {path} belongs to another user (uid {found.st_uid}), so it is not used: if you trust "
+                "that user completely, copy it to a file of your own (mode 0600) and name that with --key; "
+                "otherwise remove it, or use another directory"
+            )
+        if found.st_mode & 0o077:
+            raise UsageError(
+                f"the key file {path} is open to others (mode {stat.S_IMODE(found.st_mode):04o}), who may have read "
+                f"it: chmod 600 {path}, or make a new key"
+            )
+        return os.read(descriptor, _MOST)
+    finally:
+        os.close(descriptor)
 
 
 def write_key(path: Path, key: StudyKey, *, force: bool = False) -> None:
@@ -101,8 +137,11 @@ def write_key(path: Path, key: StudyKey, *, force: bool = False) -> None:
         raise UsageError(f"cannot write the key file {path}: {error.strerror}") from None
     try:
         with os.fdopen(descriptor, "w") as file:
-            if os.name == "posix" and os.fstat(file.fileno()).st_mode & 0o077:
-                raise UsageError(f"the file system of {path} does not keep file modes; choose another place")
+            if os.fstat(file.fileno()).st_mode & 0o077:
+                raise UsageError(
+                    f"the file system of {path.parent} does not keep file modes, so a key is not safe there; "
+                    "keep it elsewhere (aiohpo keygen FILE) and give it with --key FILE"
+                )
             file.write(f"{_HEADER}{key.text}\n")
             file.flush()
             os.fsync(file.fileno())
@@ -115,20 +154,120 @@ def write_key(path: Path, key: StudyKey, *, force: bool = False) -> None:
         raise
 
 
+# --------------------------------------------------------------------------------------- keys in directories
+def kept_key(directory: Path) -> StudyKey | None:
+    """The key that ``directory`` holds, None if it holds none. Raises ``UsageError`` for one that must not be used."""
+    path = directory / FILE
+    try:
+        text = _read(path, os.O_NOFOLLOW)
+        for _ in range(_PATIENCE):  # where there are no hard links, its maker may be about to write it
+            if text:
+                break
+            time.sleep(_PAUSE)
+            text = _read(path, os.O_NOFOLLOW)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        why = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        raise UsageError(
+            f"cannot use the study's key {path}: {why}. Give the key with --key FILE, or use another directory"
+        ) from None
+    return parse_key(text.decode("utf-8", "replace"), str(path))
+
+
+def keep_key(directory: Path, key: StudyKey) -> StudyKey:
+    """Leave ``key`` in ``directory``, which is made if need be (mode 0700), unless it holds one already.
+
+    Returns the key that is there then: of several processes that do this at once, all get the first one's.
+    """
+    if (found := kept_key(directory)) is not None:
+        return found
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make {directory} to keep the study's key in: {error.strerror}; give a key with --key FILE "
+            "(aiohpo keygen FILE)"
+        ) from None
+    complete = directory / f".{FILE}.{secrets.token_hex(8)}"
+    write_key(complete, key)
+    try:
+        os.link(complete, directory / FILE)  # only the first of several processes succeeds
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        try:
+            write_key(directory / FILE, key)
+        except UsageError:
+            if not (directory / FILE).exists():
+                raise
+    finally:
+        complete.unlink(missing_ok=True)
+    # Not what was written but what is there counts: only that has been asked whose it is.
+    found = kept_key(directory)
+    if found is None:
+        raise UsageError(f"the study's key vanished from {directory}; start again, or give one with --key FILE")
+    return found
+
+
+def settle_key(given: StudyKey | None, places: Sequence[Path]) -> StudyKey | None:
+    """The key of those who share the directories ``places``; each of these holds it afterwards.
+
+    That is ``given``, else the first that is kept in one of the places, else a new one; None without any place.
+    Raises ``UsageError`` where two keys contradict each other.
+    """
+    key = given
+    if key is None:
+        key = next((kept for place in places if (kept := kept_key(place)) is not None), None)
+    if key is None and places:
+        key = keep_key(places[0], StudyKey.generate())
+    if key is None:
+        return None
+    for place in places:
+        try:
+            kept = keep_key(place, key)
+        except UsageError:
+            if given is None:
+                raise
+            continue  # a key was given, so that none is needed where none can be kept or the one there is no good
+        if kept != key:
+            raise UsageError(
+                f"{place / FILE} holds the key {kept.fingerprint}, but {key.fingerprint} "
+                f"{'was given' if given is not None else 'is kept in ' + str(places[0])}: use one of them. To change "
+                "the key of a directory, replace that file while no worker runs; checkpoints of the old key are not "
+                "read any more"
+            )
+    return key
+
+
 def find_key(given: StudyKey | str | Path | None, environment: Mapping[str, str] = os.environ) -> StudyKey | None:
-    """The key to use: ``given`` (a key, its text or a file), else that of ``AIOHPO_KEY`` (text or a file)."""
+    """The key that the user chose: ``given`` (a key or its file), else that of the file named by ``AIOHPO_KEY``."""
     if isinstance(given, StudyKey):
         return given
     where = "key="
     if given is None:
-        given, where = environment.get(ENVIRONMENT) or None, ENVIRONMENT
-    if given is None:
+        given, where = environment.get(ENVIRONMENT), ENVIRONMENT
+    if not given:
         return None
-    if is_key_text(given):
-        return parse_key(str(given), where)
+    check_no_key_text(given, where)
     return read_key(Path(given).expanduser())
+
+
+def check_no_key_text(given: object, where: str) -> None:
+    """Raise ``UsageError`` that names ``where`` if this is a key itself and not the name of its file."""
+    if is_key_text(given):
+        raise UsageError(
+            f"{where} holds a key itself where the name of its file belongs. The environment is passed on to every "
+            "program that is started, the objective's too, and programs are copied and logged: write the key to a "
+            "file that only you can read (mode 0600) and give the name of that"
+        )
 
 
 def is_key_text(given: object) -> bool:
     """Whether this is a key itself and not the name of a file."""
     return isinstance(given, str) and _MARK in given
+
+
+def without_key(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment for a program that is none of the search's own: it does not tell where the key is."""
+    return {name: value for name, value in environment.items() if name != ENVIRONMENT}

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from .effects import Connect, Disconnect, Effect, Notice, Send
@@ -44,7 +43,7 @@ def _said(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text[:_MOST_SAID])
 
 
-def observer_transport(name: str, worker: str, key: StudyKey | str | Path | None = None) -> Transport:
+def observer_transport(name: str, worker: str, key: StudyKey | None = None) -> Transport:
     """Make the transport of an observer, which listens to nobody but must not be mistaken for somebody else.
 
     Peers tell each other apart by address. That of an observer is never dialled, but two of them on two machines
@@ -120,8 +119,8 @@ class Observer:
             where = ", ".join(asked[:3]) + (f" and {len(asked) - 3} more" if len(asked) > 3 else "")
             raise UsageError(
                 f"no answer from {where or 'anybody: nobody left an address'}{self._why()}. Is a worker running there, "
-                "listening at that address and not at loopback only? Does the study have a key (--key FILE, or "
-                "AIOHPO_KEY)? Does a firewall let the port through?"
+                "listening at that address and not at loopback only? Is it the study's key that was given (--key)? "
+                "Does a firewall let the port through?"
             )
         return self._answer.result()
 

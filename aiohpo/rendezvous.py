@@ -1,18 +1,27 @@
 """Meeting by directory: each worker drops its address in a file, and reads the others'.
 
-``file:///shared/run`` as an address to join by means: whoever left an address in that directory. Files of
-workers that died stay behind; greeting them is harmless and bounded by the newest :data:`MOST` files.
+``file:///shared/run`` as an address to join by means: the workers that left an address in that directory; for a
+run directory, in its ``peers``. Files of workers that died stay behind; greeting them is harmless and bounded by the
+newest :data:`MOST` files. Other users may be able to write to the directory, so what lies in it is read with care, and
+the user's own cards come first.
 """
 
 from __future__ import annotations
 
+import heapq
 import os
+import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from .interfaces import UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 MOST = 64
+_LONGEST = 255  # characters of an address
 
 
 def directory_of(address: str) -> Path | None:
@@ -26,6 +35,16 @@ def directory_of(address: str) -> Path | None:
     return path
 
 
+def cards_of(directory: Path) -> Path:
+    """Where the workers that meet in ``directory`` leave their addresses."""
+    return directory / "peers" if (directory / "study.json").exists() else directory
+
+
+def keeps_key(directory: Path) -> Path:
+    """Where the workers that meet in ``directory`` keep their key: in the run directory, if it is the peers of one."""
+    return directory.parent if directory.name == "peers" else directory
+
+
 class Rendezvous:
     """One worker's card in a directory of addresses."""
 
@@ -36,7 +55,7 @@ class Rendezvous:
     def announce(self, address: str) -> None:
         """Leave this worker's address for others."""
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             temporary = self._card.with_suffix(".new")
             temporary.write_text(address)
             os.replace(temporary, self._card)
@@ -45,14 +64,24 @@ class Rendezvous:
 
     def others(self) -> list[str]:
         """The addresses that others left, newest first."""
-        cards: list[tuple[float, str]] = []
-        for card in self.directory.glob("*.address"):
-            try:
-                if card != self._card:
-                    cards.append((card.stat().st_mtime, card.read_text().strip()))
-            except (OSError, ValueError):
-                continue  # it vanished while we looked (its worker left), or is no card at all
-        return [address for _, address in sorted(cards, reverse=True)[:MOST] if address]
+        newest = heapq.nlargest(MOST, self._dated())
+        return [address for *_, path in newest if (address := _read_card(path))]
+
+    def _dated(self) -> Iterator[tuple[bool, float, str]]:
+        """(whether it is this user's, when it was written, path) of each card but the own one."""
+        try:
+            with os.scandir(self.directory) as entries:
+                for entry in entries:
+                    if not entry.name.endswith(".address") or entry.name == self._card.name:
+                        continue
+                    try:
+                        found = entry.stat(follow_symlinks=False)
+                    except OSError:
+                        continue  # it vanished while we looked: its worker left
+                    if stat.S_ISREG(found.st_mode):
+                        yield found.st_uid == os.geteuid(), found.st_mtime, entry.path
+        except OSError:
+            return  # there is no such directory (yet)
 
     def withdraw(self) -> None:
         """Take this worker's address away again."""
@@ -60,3 +89,20 @@ class Rendezvous:
             self._card.unlink()
         except OSError:
             pass  # the directory is gone: so is the address
+
+
+def _read_card(path: str) -> str | None:
+    """The address on a card; None if it is no card after all. Opening must not wait, nor reading take for ever."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        text = os.read(descriptor, _LONGEST + 2).decode("ascii").strip()
+    except (OSError, ValueError):
+        return None
+    finally:
+        os.close(descriptor)
+    return text if text.isprintable() and len(text) <= _LONGEST else None

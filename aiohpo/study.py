@@ -41,6 +41,9 @@ class Study(Assembly):
     targets        {name: (n,)} what ``trial.predictions`` of that name should have been, for ensembles; trials can
                    give them too (``trial.targets``)
     callbacks      called with each trial's record when it ended, in the process that evaluated it
+    key            the file of the study's key (see "aiohpo keygen"), or the key. Without it: the file that AIOHPO_KEY
+                   names, else study.key in the directory, which is made there; a study in memory needs none. Whoever
+                   has the key can join the search, which includes running code in it
     """
 
     _manual: Manual | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -177,20 +178,35 @@ class KeyFile(click.ParamType[Path]):
     name = "file"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        from ..keys import ENVIRONMENT, is_key_text
+        from ..keys import is_key_text
 
         if is_key_text(value):
             self.fail(
                 "this is a key itself, which every user of this machine can now read in the list of processes; "
-                f"make a new one, and give the name of its file (or put it into {ENVIRONMENT})",
+                "make a new one, and give the name of its file",
                 param,
                 ctx,
             )
-        return Path(value)
+        return Path(value).expanduser()
+
+
+def _key_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> Path | None:
+    """Fall back to the environment, and take the variable out of it: what evaluates the objective must not see it."""
+    from ..keys import ENVIRONMENT, check_no_key_text
+
+    named = os.environ.pop(ENVIRONMENT, "")
+    if value is not None or not named:
+        return value
+    check_no_key_text(named, ENVIRONMENT)
+    return Path(named).expanduser()
 
 
 key_option = click.option(
-    "--key", type=KeyFile(), metavar="FILE", help="The study's key, from 'aiohpo keygen'; else AIOHPO_KEY, if set."
+    "--key",
+    type=KeyFile(),
+    callback=_key_file,
+    metavar="FILE",
+    help="The study's key; else the file that AIOHPO_KEY names, else study.key in the run directory.",
 )
 
 

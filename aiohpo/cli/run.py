@@ -122,12 +122,9 @@ def run(
     where it stopped, also after a crash. --trials counts all trials of the run directory.
     """
     from ..cores import cores
-    from ..directory import RunDirectory
-    from ..keys import find_key
     from ..recipes import parts
     from .target import configure, default_directory, load_study
 
-    find_key(key)  # what is wrong with it is said once, here
     typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler, "ensemble": ensemble}
     searcher, scheduler = parts(algorithm, searcher, scheduler)
     study = load_study(target)
@@ -137,7 +134,7 @@ def run(
     if study.directory is None:
         study.directory = default_directory(target)
         click.echo(f"no directory was given: using {study.directory}", err=True)
-    RunDirectory(study.directory, study.definition())
+    study.settle_key(key)  # what is wrong with it is said once, here; the workers find it in the directory
     limits = {"trials": trials, "time": time, "target": target_value, "trial-timeout": trial_timeout}
     chosen = [f"--{name}={value}" for name, value in typed.items() if value is not None]
     options = Options(

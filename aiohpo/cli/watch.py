@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from ..interfaces import UsageError
 from .common import DONE, command, key_option
@@ -23,6 +24,7 @@ aiohpo watch runs/train --json --interval 10 | jq .study.ended
 @click.argument("target", metavar="DIR|ADDR")
 @click.option("--join", multiple=True, metavar="ADDR", help="More addresses to ask, should the first not answer.")
 @key_option
+@click.option("--insecure", is_flag=True, help="The workers at ADDR were started with --insecure: there is no key.")
 @click.option("--transport", default="zmq", show_default=True, metavar="T", help="How the peers at ADDR talk.")
 @click.option("--once", is_flag=True, help="Print how it stands, and end.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document per line and interval.")
@@ -32,10 +34,13 @@ aiohpo watch runs/train --json --interval 10 | jq .study.ended
     metavar="S",
     help=f"Seconds between updates; {_LIVE_INTERVAL:g}, or {_PLAIN_INTERVAL:g} for lines of text that go to a file.",
 )
+@click.pass_context
 def watch(
+    ctx: click.Context,
     target: str,
     join: tuple[str, ...],
     key: Path | None,
+    insecure: bool,
     transport: str,
     once: bool,
     json_: bool,
@@ -45,7 +50,8 @@ def watch(
 
     DIR is a run directory; ADDR the address of any worker (tcp://host:port), or file:///dir where workers left
     theirs. By address it joins as a silent observer: it records nothing, counts as no worker, and disturbs nobody when
-    it goes. Ends with Ctrl-C, or when no worker is left.
+    it goes. An address needs the study's key (--key), which a directory holds. Ends with Ctrl-C, or when no worker is
+    left.
     """
     import sys
 
@@ -63,9 +69,12 @@ def watch(
     if interval is None:
         interval = _PLAIN_INTERVAL if isinstance(show, watching.Lines) else _LIVE_INTERVAL
     if _is_address(target):
-        opened = watching.mesh([target, *join], transport, key, show.say, once)
-    elif join or key is not None:
-        raise click.UsageError(f"--join and --key go with an address; {target!r} is a directory, which is just read")
+        found = watching.key_for([target, *join], transport, key, insecure)
+        opened = watching.mesh([target, *join], transport, found, show.say, once)
+    elif join or insecure or ctx.get_parameter_source("key") is ParameterSource.COMMANDLINE:
+        raise click.UsageError(
+            f"--join, --key and --insecure go with an address; {target!r} is a directory, which is just read"
+        )
     else:
         opened = watching.directory(Path(target))
     watching.run(opened, show, interval, once)

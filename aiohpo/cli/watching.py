@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from ..interfaces import UsageError
 from ..watch import Snapshot, Source, Tally
 from .common import check_directory
 from .dashboard import as_line, draw, printable
 
 if TYPE_CHECKING:
     from ..events import Seen
+    from ..keys import StudyKey
     from ..view import View
 
 _DESERTED_FOR = 3.0  # seconds without any worker after which there is nothing more to see
@@ -71,16 +73,38 @@ async def directory(path: Path) -> AsyncIterator[Source]:
     yield Directory(path)
 
 
+def key_for(addresses: Sequence[str], transport: str, file: Path | None, insecure: bool) -> StudyKey | None:
+    """The key of the mesh at ``addresses``; None if it has none. Raises ``UsageError`` where it is missing."""
+    from ..keys import find_key, kept_key
+    from ..reach import takes_key
+    from ..rendezvous import directory_of, keeps_key
+
+    if insecure and file is not None:
+        raise click.UsageError("--insecure means that there is no key: leave out one of --insecure and --key")
+    if file is not None:
+        return find_key(file)
+    if insecure or not takes_key(transport):
+        return None
+    for address in addresses:
+        if (place := directory_of(address)) is not None and (key := kept_key(keeps_key(place))) is not None:
+            return key
+    raise UsageError(
+        f"{addresses[0]} belongs to a study that has a key: give it with --key FILE (AIOHPO_KEY). It is the key file "
+        "of its first worker, study.key in the run directory there or what --key named; copy it here first. If those "
+        "workers were started with --insecure, say --insecure"
+    )
+
+
 @asynccontextmanager
 async def mesh(
-    addresses: Sequence[str], transport: str, key: Path | None, say: Callable[[str], None], once: bool
+    addresses: Sequence[str], transport: str, key: StudyKey | None, say: Callable[[str], None], once: bool
 ) -> AsyncIterator[Source]:
     """Join a mesh as an observer; with ``once``, wait until all is here."""
     from ..observer import Observer, observer_id, observer_transport
-    from ..rendezvous import Rendezvous, directory_of
+    from ..rendezvous import Rendezvous, cards_of, directory_of
 
     worker = observer_id()
-    cards = [Rendezvous(directory, worker) for a in addresses if (directory := directory_of(a)) is not None]
+    cards = [Rendezvous(cards_of(directory), worker) for a in addresses if (directory := directory_of(a)) is not None]
     plain = [address for address in addresses if directory_of(address) is None]
     carrier = observer_transport(transport, worker, key)
     observer = Observer(carrier, worker, lambda: [*plain, *(a for card in cards for a in card.others())], notice=say)

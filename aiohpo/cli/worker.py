@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ..slurm import WORD as SLURM
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search_options
 
 if TYPE_CHECKING:
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from ..result import Result
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_LOOPBACK = ("tcp://127.", "tcp://localhost:", "tcp://[::1]:", "ipc:")
 
 
 @command(
@@ -24,11 +29,11 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
     example="""
 # as often as you like; they meet in the run directory:
 aiohpo worker train.py --dir runs/train --trials 100
-# without a common directory, by address:
+# without a common directory, by address; the first makes the key runs/train/study.key, which the second finds there:
 aiohpo worker train.py --bind tcp://127.0.0.1:5555 --trials 100
 aiohpo worker train.py --join tcp://127.0.0.1:5555 --trials 100
-# on several machines, with a key from 'aiohpo keygen study.key':
-aiohpo worker train.py --bind tcp://0.0.0.0:5555 --key study.key --trials 100
+# on several machines: the first says which key file to copy to the others
+aiohpo worker train.py --bind tcp://0.0.0.0:5555 --trials 100
 aiohpo worker train.py --bind tcp://0.0.0.0:5555 --key study.key --join tcp://node1:5555 --trials 100
 """,
 )
@@ -43,7 +48,7 @@ aiohpo worker train.py --bind tcp://0.0.0.0:5555 --key study.key --join tcp://no
     help="A living peer, file:///dir where peers left addresses, or slurm: all tasks of the job. Repeatable.",
 )
 @key_option
-@click.option("--insecure", is_flag=True, help="Listen to other machines without a key.")
+@click.option("--insecure", is_flag=True, help="Use no key: whoever reaches the port can join, and run code here.")
 @click.option("--dir", "directory", type=click.Path(path_type=Path), metavar="D", help="Run directory (journal).")
 @search_options
 @click.option("--rank", type=click.IntRange(min=0), metavar="I", help="Place among --size workers launched together.")
@@ -75,7 +80,8 @@ def worker(
 
     Ctrl-C (or SIGTERM) makes it leave in good order: what it reported is kept and its running trial is released
     for others. A second one ends it at once. With a run directory it meets the workers that use the same
-    directory by itself.
+    directory by itself, and they share the key that is kept there. A worker that joins from elsewhere needs a copy
+    of that file (--key). Whoever has it can join the search, which includes running code in it.
     """
     if (rank is None) != (size is None):
         raise click.UsageError("--rank and --size go together")
@@ -84,14 +90,24 @@ def worker(
     import asyncio
 
     from ..embed import Worker
+    from ..keys import FILE, StudyKey, keep_key, kept_key
+    from ..reach import takes_key
     from ..recipes import parts
-    from .target import configure, load_study
+    from .target import configure, default_directory, load_study
 
     searcher, scheduler = parts(algorithm, searcher, scheduler)
     study = load_study(target)
     configure(study, directory=directory, searcher=searcher, scheduler=scheduler, ensemble=ensemble, seed=seed)
+    first = not join
     if study.directory is not None and not any(address.startswith("file:") for address in join):
         join = (*join, (study.directory / "peers").absolute().as_uri())
+    place = study.directory
+    keyed = not insecure and takes_key(transport)
+    if keyed and place is None and key is None and study.key is None and not any(map(_is_place, join)):
+        # A search that keeps nothing still needs a key that others can get at.
+        place = default_directory(target)
+        study.key = keep_key(place, StudyKey.generate()) if first else kept_key(place)
+    key_file = key or (place / FILE if place is not None else study.key)
     peer = Worker(
         study,
         transport=transport,
@@ -111,13 +127,37 @@ def worker(
         _say(text)
     peer.peer.parts.notice = _say
     peer.peer.parts.output = _print
-    result = asyncio.run(_serve(peer, quiet))
+    invite = None
+    if first and keyed and isinstance(key_file, str | Path):
+        limits = {"trials": trials, "time": time, "target": target_value, "trial-timeout": trial_timeout}
+        chosen = {"searcher": searcher, "scheduler": scheduler, "ensemble": ensemble, "seed": seed}
+        invite = partial(_invitation, target, Path(key_file), {**limits, **chosen})
+    result = asyncio.run(_serve(peer, quiet, invite))
     if result.interrupted:
         return INTERRUPTED
     return DONE if result.best is not None else UNSUCCESSFUL
 
 
-async def _serve(peer: Worker, quiet: bool) -> Result:
+def _is_place(address: str) -> bool:
+    """Whether an address to join by is where workers meet, which is where their key is kept."""
+    return address == SLURM or address.startswith("file:")
+
+
+def _invitation(target: str, key: Path, given: Mapping[str, object], address: str) -> str:
+    """The command of a further worker, to be typed again elsewhere."""
+    here = address.startswith(_LOOPBACK)
+    words = ["aiohpo", "worker", target]
+    for name, value in given.items():
+        words += [] if value is None else [f"--{name}", str(value)]
+    if not here:
+        words += ["--bind", "tcp://0.0.0.0:0"]
+    words += ["--join", address, "--key", str(key)]
+    if here:
+        return f"for one more worker on this machine: {shlex.join(words)}"
+    return f"for one more worker on another machine, copy {target} and {key} to it first, then: {shlex.join(words)}"
+
+
+async def _serve(peer: Worker, quiet: bool, invite: Callable[[str], str] | None) -> Result:
     from asyncio import get_running_loop
 
     loop = get_running_loop()
@@ -132,6 +172,8 @@ async def _serve(peer: Worker, quiet: bool) -> Result:
             loop.add_signal_handler(number, stop)
         if not quiet:
             _say(f"worker {peer.id} (pid {os.getpid()}) listens on {peer.address}")
+            if invite is not None:
+                _say(invite(peer.address))
         result = await peer.wait()
     if not quiet:
         here = sum(trial.worker == peer.id for trial in result.trials)

@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..keys import without_key
+
 # Seconds between looks at a process where the platform has no pidfd to wait on.
 _POLL = 0.02
 
@@ -52,6 +54,7 @@ class ProcessGroup:
         if append_lifeline:
             command = [*command, str(line)]
         try:
+            options["env"] = without_key(options.get("env", os.environ))
             self._process = subprocess.Popen(command, start_new_session=True, pass_fds=(*pass_fds, line), **options)
             self.pid = self._process.pid
             _tie(line, self.pid)

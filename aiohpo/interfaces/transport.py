@@ -79,6 +79,14 @@ class LaunchedTransport(Transport, Protocol):
         """How many endpoints were launched."""
         ...
 
+    def share(self, secret: bytes | None) -> bytes:
+        """Hand rank 0's ``secret``, the study's key, to all endpoints of the launch, and return it.
+
+        Called once for each endpoint, on every rank: rank 0 gives it, the others give None. Rank 0 waits for nobody;
+        the others wait for rank 0, a bounded time, and raise ``UsageError`` if nothing comes, or if it is empty,
+        with which rank 0 says that it has none."""
+        ...
+
     def peers(self) -> Sequence[str]:
         """Addresses to greet at the start: not the own one, and enough that all endpoints together become one
         mesh, though some are dead; in a large launch far fewer than all."""

@@ -36,6 +36,7 @@ from aiohpo.interfaces import UsageError
 
 from .mpi_link import Link
 from .mpi_process import TAG, world
+from .mpi_secret import hand_out, receive
 
 if TYPE_CHECKING:
     from aiohpo.interfaces import OnFrame
@@ -115,6 +116,15 @@ class MPITransport:
             steps = [1 << k for k in range((self.size - 1).bit_length())]
             ranks = {(self.rank + sign * step) % self.size for step in steps for sign in (1, -1)}
         return [f"mpi://{rank}" for rank in sorted(ranks - {self.rank})]
+
+    def share(self, secret: bytes | None) -> bytes:
+        """Hand rank 0's secret to all ranks: see :mod:`aiohpo_transports.mpi_secret`."""
+        if (self.rank == 0) != (secret is not None):
+            raise ValueError("rank 0 gives a secret and the others give None")
+        if secret is None:
+            return receive(self._mpi, self._comm)
+        hand_out(self._mpi, self._comm, secret)
+        return secret
 
     # -------------------------------------------------------------------------------- opening and closing
     async def start(self, on_frame: OnFrame) -> None:

@@ -31,7 +31,10 @@ back-off of minutes.
 
 Refusals
 --------
-With a key every connection is encrypted and both ends prove that they have it: see :mod:`.zeromq_security`. A peer
+With a key every connection is encrypted and both ends prove that they have it: see :mod:`.zeromq_security`. An
+endpoint without a key that was not told to be insecure has a door that nobody can open: it may only connect, to what
+has no key either, which is what an observer of an insecure mesh needs; loopback is no exception, as every user of the
+machine can connect to it. A peer
 whose handshake fails is tried again after 0.2 s, doubling to 30 s. ZeroMQ itself would either come back ten times a
 second or, where it thinks that the protocol was violated, never.
 """
@@ -48,15 +51,16 @@ from typing import TYPE_CHECKING
 import zmq
 
 from aiohpo.interfaces import UsageError
-from aiohpo.keys import StudyKey, find_key
+from aiohpo.keys import find_key
 
 from .zeromq_addresses import check_address, check_advertised, check_bind, host_of, is_local, listen, public_address
 from .zeromq_pieces import PIECE, Assembler, BadPiece, cut
 from .zeromq_ports import Port, Ports, Socket
-from .zeromq_security import CLIENT_EVENTS, SERVER_EVENTS, ZAP_ENDPOINT, Curve, Visitors, read_event, why_failed
+from .zeromq_security import CLIENT_EVENTS, SERVER_EVENTS, ZAP_ENDPOINT, Visitors, curves, read_event, why_failed
 
 if TYPE_CHECKING:
     from aiohpo.interfaces import OnFrame
+    from aiohpo.keys import StudyKey
 
 LINGER = 500  # ms that closing waits for what was sent to leave
 _ENVELOPE = 64  # bytes that encryption adds to a message, and more
@@ -72,8 +76,9 @@ class ZeroMQTransport:
             any free port on the loopback interface.
         advertise: the address that others are told, where it differs (NAT, containers); a port ``*`` is the one
             bound to. By default, for a bind to all interfaces, that of the default route.
-        key: the study's key, or the file that holds it; None: neither encryption nor authentication.
-        insecure: bind to what is not loopback although there is no key.
+        key: the study's key, or the file that holds it; None: nobody can connect to this endpoint, and it connects
+            to others without encryption or authentication.
+        insecure: let anybody connect, without a key.
         outbox: messages that may wait for one peer.
         max_frame: the longest frame, in bytes.
     """
@@ -98,17 +103,9 @@ class ZeroMQTransport:
         check_bind(self._bind)
         if advertise is not None:
             check_advertised(advertise)
-        if key is not None:
-            key = find_key(key)
-        if key is None and not insecure and not is_local(self._bind):
-            raise UsageError(
-                f"{self._bind} can be reached from other machines, and without a key anybody there could read and "
-                "change the search: make a key with 'aiohpo keygen study.key' and give it to all workers with "
-                "--key study.key (or AIOHPO_KEY), or bind to tcp://127.0.0.1:*, or pass --insecure (insecure=True) "
-                "in a network where you trust everybody"
-            )
-        self._curve = Curve(key.secret) if isinstance(key, StudyKey) else None
-        self._visitors = Visitors(key.fingerprint if isinstance(key, StudyKey) else None)
+        found = None if key is None else find_key(key)
+        self._curve, self._guard = curves(bind, found, insecure)
+        self._visitors = Visitors(None if found is None else found.fingerprint)
         self._address = ""
         self._on_frame: OnFrame | None = None
         self._loop: asyncio.AbstractEventLoop
@@ -142,7 +139,7 @@ class ZeroMQTransport:
         self._ports = Ports()
         self._on_frame = on_frame
         try:
-            if self._curve is not None:  # before anybody can knock
+            if self._guard is not None:  # before anybody can knock
                 zap = self._ports.socket(zmq.REP)
                 zap.set(zmq.LINGER, 0)
                 zap.bind(ZAP_ENDPOINT)
@@ -180,8 +177,9 @@ class ZeroMQTransport:
             (zmq.HEARTBEAT_TTL, 6000),
         ):
             socket.set(option, value)
-        if self._curve is not None:
-            self._curve.secure(socket, server=kind == zmq.ROUTER)
+        curve = self._guard if kind == zmq.ROUTER else self._curve
+        if curve is not None:
+            curve.secure(socket, server=kind == zmq.ROUTER)
         return socket
 
     @property
@@ -199,9 +197,9 @@ class ZeroMQTransport:
 
     # ---------------------------------------------------------------------------------------- admission
     def _on_knock(self, port: Port, request: list[bytes]) -> None:
-        assert self._curve is not None
+        assert self._guard is not None
         try:
-            port.socket.send_multipart(self._curve.answer(request), zmq.NOBLOCK)
+            port.socket.send_multipart(self._guard.answer(request), zmq.NOBLOCK)
         except zmq.Again:
             pass  # whoever wanted to know is gone
         self._ports.look_again(port)

@@ -24,7 +24,10 @@ from collections.abc import Callable
 import zmq
 from zmq.utils import z85
 
-from .zeromq_addresses import HERE, plain_host
+from aiohpo.interfaces import UsageError
+from aiohpo.keys import StudyKey
+
+from .zeromq_addresses import HERE, is_local, plain_host
 
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 MOST_NOTICES = 50
@@ -101,6 +104,29 @@ class Curve:
         return "<Curve>"
 
 
+def curves(bind: str | None, key: StudyKey | None, insecure: bool) -> tuple[Curve | None, Curve | None]:
+    """What an endpoint connects with, and what it asks of those who connect to it; None is nothing.
+
+    Without a key, and unless it is insecure, it connects in the clear and nobody gets in: it asks for a key that
+    nobody else has. Raises ``UsageError`` if it was told where to listen all the same.
+    """
+    if key is not None:
+        if insecure:
+            raise UsageError("insecure means that there is no key: leave out one of insecure and key")
+        curve = Curve(key.secret)
+        return curve, curve
+    if insecure:
+        return None, None
+    if bind is not None:
+        where = "this machine" if is_local(bind) else "other machines"
+        raise UsageError(
+            f"{bind} can be reached by everybody on {where}, who without a key could join the search and run code in "
+            "it: make a key with 'aiohpo keygen study.key' and give it to all workers with --key study.key (key=, "
+            "AIOHPO_KEY), or pass --insecure (insecure=True) where you trust everybody"
+        )
+    return None, Curve(StudyKey.generate().secret)
+
+
 class Visitors:
     """Remembers who connected and was refused, and says so: one line per host and reason.
 
@@ -145,17 +171,17 @@ class Visitors:
             text = (
                 "it has no key and this worker has one; give all workers the same key, or none"
                 if self._key
-                else "it wants a key and this worker has none; give it the study's with --key FILE or AIOHPO_KEY"
+                else "it wants a key and this worker has none; give it the study's with --key FILE"
             )
         elif why is Why.KEY:
-            text = f"it has another key than this worker ({self._key}); give all workers the same key"
+            text = f"it has another key than this worker ({self._key}); give all workers the same key (--key FILE)"
         elif self._key:
             text = (
                 f"it closes the connection; most likely it has another key than this worker ({self._key}), or none; "
-                "give all workers the same key"
+                "give all workers the same key (--key FILE)"
             )
         else:
-            text = "it closes the connection; most likely it wants a key (--key FILE or AIOHPO_KEY)"
+            text = "it closes the connection; most likely it wants a key (--key FILE)"
         self._note(host, why, since, now, f"cannot join {address}: {text}")
 
     def _note(self, host: str, why: Why, since: float, now: float, text: str) -> None:
