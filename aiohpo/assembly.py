@@ -232,9 +232,9 @@ class Assembly:
         own = [] if self.directory is None else [self.directory]
         if given is None and elsewhere and not any(kept_key(place) for place in (*meeting, *own)):
             raise UsageError(
-                f"{elsewhere[0]} belongs to a study that has a key: copy the key file of its first worker to this "
-                "machine (there it is study.key in the run directory, or what --key named) and give it with --key FILE "
-                "(key=, AIOHPO_KEY); --insecure (insecure=True) if those workers were started with that"
+                f"joining {elsewhere[0]} takes its study's key: copy the key file of the first worker to this machine "
+                "(there it is study.key in the run directory, or what --key named) and give it with --key FILE (key=, "
+                "AIOHPO_KEY); --insecure (insecure=True) if those workers were started with that"
             )
         self._open()  # a directory of another study is refused before a key is left in it
         found = settle_key(given, [*meeting, *own])

@@ -127,7 +127,10 @@ class Comm:
             if self.world.dead - self.acknowledged:
                 raise MPIError(World.ERR_PROC_FAILED)
             return None
-        envelope = mine.popleft()
+        envelope = next((one for one in mine if one.tag == tag and source in (World.ANY_SOURCE, one.source)), None)
+        if envelope is None:
+            return None
+        mine.remove(envelope)
         status.source, status.size = envelope.source, len(envelope.data)
         return envelope
 

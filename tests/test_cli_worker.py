@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from aiohpo.cli import invoke
+from aiohpo.cli.worker import _invitation
 from aiohpo.evaluate.reimport import MAIN
 from aiohpo.inspect import open_run
+from aiohpo.keys import StudyKey, keep_key
 
 STUDY = """
 import aiohpo
@@ -81,3 +85,50 @@ def test_wrong_addresses_and_transports_are_clear_errors(
     err = capsys.readouterr().err
     assert said in err
     assert err.count("\n") == 1
+
+
+# ------------------------------------------------------------------------------------------------------- keys
+def test_the_first_worker_makes_a_key_and_says_how_to_join(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a directory it leaves only the key, in runs/NAME, and prints the command of a further worker."""
+    Path("train.py").write_text(STUDY.format(limit=2))
+    assert invoke(["worker", "train.py", "--trials", "3", "--searcher", "random"]) == 0
+    line = capsys.readouterr().err.splitlines()[1]
+    command = (
+        r"aiohpo worker train.py --trials 3 --searcher random --join tcp://127\.0\.0\.1:\d+ --key runs/train/study.key"
+    )
+    assert re.fullmatch(f"aiohpo: for one more worker on this machine: {command}", line)
+    assert [path.name for path in Path("runs/train").iterdir()] == ["study.key"]
+    assert stat.S_IMODE(Path("runs/train").stat().st_mode) == 0o700
+
+
+def test_the_command_for_another_machine() -> None:
+    """It names what to copy, and listens where others can reach it."""
+    said = _invitation("a b.py", Path("study.key"), {"trials": None, "seed": 1}, "tcp://10.0.0.5:5555")
+    assert said.startswith("for one more worker on another machine, copy a b.py and study.key to it first, then: ")
+    assert said.endswith(
+        "aiohpo worker 'a b.py' --seed 1 --bind tcp://0.0.0.0:0 --join tcp://10.0.0.5:5555 --key study.key"
+    )
+
+
+def test_joining_by_address_takes_a_key(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without one the refusal says where it is, and nothing is made; there may be one where the first left it."""
+    Path("train.py").write_text(STUDY.format(limit=2))
+    join = ["worker", "train.py", "--join", "tcp://127.0.0.1:1", "--time", "0.2", "--quiet"]
+    assert invoke(join) == 2
+    said = capsys.readouterr().err
+    assert "copy the key file of the first worker to this machine" in said
+    assert said.count("\n") == 1
+    assert not Path("runs").exists()
+    keep_key(Path("runs/train"), StudyKey.generate())
+    assert invoke(join) != 2  # there was nobody, and hardly any time
+    assert capsys.readouterr().err == ""
+
+
+def test_insecure_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """It makes no key, with a warning; beside a key it is an error."""
+    Path("train.py").write_text(STUDY.format(limit=2))
+    assert invoke(["worker", "train.py", "--trials", "3", "--insecure"]) == 0
+    assert "whoever reaches this worker's port can join" in capsys.readouterr().err.splitlines()[0]
+    assert not Path("runs").exists()
+    assert invoke(["worker", "train.py", "--trials", "3", "--insecure", "--key", "k"]) == 2
+    assert "leave one of them out" in capsys.readouterr().err

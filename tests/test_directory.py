@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 
 import pytest
 from histories import SPACE, batch_of, events_of, split
@@ -161,3 +162,19 @@ def test_what_is_no_event_does_not_spoil_a_file(tmp_path):
     log, view, _ = load(tmp_path)
     assert log.vector() == {"ann": 3}
     assert view.n_ended == 1
+
+
+def test_a_new_directory_is_its_owners(tmp_path):
+    """It is made for its owner only; one that others may write to is used, and said."""
+    before = os.umask(0)
+    try:
+        made = RunDirectory(tmp_path / "a" / "b", definition())
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o700
+    assert made.concerns == []
+    for mode, who in ((0o777, "every user"), (0o775, "its group")):
+        made.path.chmod(mode)
+        (concern,) = RunDirectory(made.path, definition()).concerns
+        assert concern.startswith(f"{who} may write to {made.path} (mode 0{mode:o})")
+        assert concern.endswith(f"chmod 700 {made.path}")

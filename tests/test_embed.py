@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from aiohpo import Float, Space, Study, UsageError, Worker
+from aiohpo.keys import NO_KEY, StudyKey, keep_key, kept_key, write_key
+from aiohpo_transports.inproc import InprocTransport
 
 SPACE = Space(x=Float(0.0, 1.0))
 
@@ -152,3 +154,70 @@ async def test_a_place_that_cannot_be_met_in_closes_everything(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot leave an address"):
         await bounded(Worker(study(), join=[f"file://{tmp_path}/file"], trials=1).__aenter__())
+
+
+# ------------------------------------------------------------------------------------------------------- keys
+def key_of(worker):
+    return worker.study._key
+
+
+def test_a_directory_keeps_the_key_of_its_workers(tmp_path):
+    """The first worker of a run directory makes its key, the next ones have it; so has who meets them there."""
+    one, two = (Worker(study(directory=tmp_path / "r"), transport="zmq") for _ in range(2))
+    assert key_of(one) == key_of(two) == kept_key(tmp_path / "r")
+    for place in ("r", "r/peers"):
+        assert key_of(Worker(study(), transport="zmq", join=[f"file://{tmp_path}/{place}"])) == key_of(one)
+    meet = [f"file://{tmp_path}/meet"]
+    three, four = (Worker(study(directory=tmp_path / name), transport="zmq", join=meet) for name in ("a", "b"))
+    assert key_of(three) == key_of(four) == kept_key(tmp_path / "meet") == kept_key(tmp_path / "b")
+    assert key_of(three) != key_of(one)
+
+
+def test_a_given_key_is_the_studys(tmp_path, monkeypatch):
+    """A key of the worker, of the study or of the environment's file is that of the whole study, in this order."""
+    keys = {name: StudyKey.generate() for name in ("worker", "study", "environment")}
+    for name, key in keys.items():
+        write_key(tmp_path / name, key)
+    monkeypatch.setenv("AIOHPO_KEY", str(tmp_path / "environment"))
+    assert key_of(Worker(study(), transport="zmq")) == keys["environment"]
+    assert study()._key == keys["environment"]
+    assert key_of(Worker(study(key=tmp_path / "study"), transport="zmq")) == keys["study"]
+    given = Worker(study(key=tmp_path / "study"), transport="zmq", key=str(tmp_path / "worker"))
+    assert key_of(given) == keys["worker"]
+    with pytest.raises(UsageError, match="key must be the name of a key file"):
+        study(key=7)
+
+
+def test_a_study_in_memory_needs_no_key(tmp_path):
+    """Workers of one process have one in common that is never written down."""
+    meet = [f"file://{tmp_path}"]
+    assert key_of(Worker(study(), join=meet)) == key_of(Worker(study())) == study()._key
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_socket_without_a_key_is_refused(tmp_path):
+    """Who listens needs a key, and who joins the others'; the error says where it comes from, and makes nothing."""
+    with pytest.raises(UsageError, match=r"no key and no directory to keep one in: key='study.key'"):
+        Worker(study(), transport="zmq")
+    with pytest.raises(UsageError, match=r"joining tcp://127.0.0.1:5555 takes .* copy the key file .* --key FILE"):
+        Worker(study(directory=tmp_path / "r"), transport="zmq", join=["tcp://127.0.0.1:5555"])
+    assert list(tmp_path.iterdir()) == []
+    keep_key(tmp_path / "r", StudyKey.generate())
+    Worker(study(directory=tmp_path / "r"), transport="zmq", join=["tcp://127.0.0.1:5555"])
+    with pytest.raises(UsageError, match="to the transport itself and to the study"):
+        Worker(study(), transport=InprocTransport(), key=StudyKey.generate())
+
+
+def test_insecure_is_said(tmp_path, monkeypatch):
+    """Without a key everything is open, with a warning; a key beside it is a contradiction."""
+    worker = Worker(study(directory=tmp_path / "r"), transport="zmq", insecure=True)
+    assert key_of(worker) == NO_KEY
+    assert kept_key(tmp_path / "r") is None
+    assert "encrypted" not in repr(worker.peer.parts.transport)
+    assert "whoever reaches this worker's port can join" in worker.study.notices[0]
+    for options in ({"key": StudyKey.generate()}, {}):
+        with pytest.raises(UsageError, match="means that there is no key, and one was given"):
+            Worker(study(key=None if options else tmp_path / "k"), transport="zmq", insecure=True, **options)
+    monkeypatch.setenv("AIOHPO_KEY", "k")
+    with pytest.raises(UsageError, match="means that there is no key, and one was given"):
+        Worker(study(), transport="zmq", insecure=True)

@@ -14,6 +14,7 @@ from aiohpo.blobs import BlobStore
 from aiohpo.effects import Effect, Fetched, Send, Serve, Store
 from aiohpo.fetch import CHUNK_BYTES, PATIENCE, Fetches
 from aiohpo.frames import Chunk, Want
+from aiohpo.keys import StudyKey
 
 DATA = bytes(range(256)) * 2000  # eight chunks
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -119,11 +120,11 @@ async def test_a_blob_crosses_real_sockets(tmp_path: Path) -> None:
     def study(name: str) -> Study:
         return Study(wait, Space(x=Float(0, 1)), searcher="random", directory=tmp_path / name)
 
-    data = DATA * 2
+    data, key = DATA * 2, StudyKey.generate()
     async with asyncio.timeout(30):
-        async with Worker(study("one"), transport="zmq", time=20) as one:
+        async with Worker(study("one"), transport="zmq", key=key, time=20) as one:
             digest = BlobStore(tmp_path / "one" / "blobs").put(data)
-            async with Worker(study("two"), transport="zmq", join=[one.address], time=20) as two:
+            async with Worker(study("two"), transport="zmq", key=key, join=[one.address], time=20) as two:
                 while not two.peer.state.gossip.caught_up:
                     await asyncio.sleep(0.01)
                 assert await two.peer.exchange.fetch(digest, one.id)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,19 @@ import pytest
 from aiohpo.cli import invoke
 from aiohpo.cli.run import Options
 from aiohpo.interfaces import UsageError
-from aiohpo.keys import StudyKey, find_key, is_key_text, parse_key, read_key, write_key
+from aiohpo.keys import (
+    FILE,
+    StudyKey,
+    find_key,
+    is_key_text,
+    keep_key,
+    kept_key,
+    parse_key,
+    read_key,
+    settle_key,
+    without_key,
+    write_key,
+)
 
 KEY = StudyKey(bytes(range(32)))
 
@@ -114,20 +128,152 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 def test_where_a_key_comes_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is given comes before the environment; both may be a file or the key itself, with its comments."""
-    other = StudyKey(bytes(32))
+    """What is given comes before the environment; both name a file."""
     write_key(tmp_path / "k", KEY)
+    write_key(tmp_path / "other", StudyKey(bytes(32)))
     path = str(tmp_path / "k")
     assert find_key(None, {}) is None
     assert find_key(None, {"AIOHPO_KEY": ""}) is None
     assert find_key(None, {"AIOHPO_KEY": path}) == KEY
-    assert find_key(None, {"AIOHPO_KEY": (tmp_path / "k").read_text()}) == KEY
-    for given in (KEY, KEY.text, path, tmp_path / "k"):
-        assert find_key(given, {"AIOHPO_KEY": other.text}) == KEY
+    for given in (KEY, path, tmp_path / "k"):
+        assert find_key(given, {"AIOHPO_KEY": str(tmp_path / "other")}) == KEY
     monkeypatch.setenv("HOME", str(tmp_path))
     assert find_key("~/k", {}) == KEY
+
+
+def test_a_key_itself_is_no_name_of_a_file() -> None:
+    """A key in place of its file's name, also in the environment, is refused with the reason, and not repeated."""
+    for given, environment, where in ((None, {"AIOHPO_KEY": KEY.text}, "AIOHPO_KEY"), (KEY.text, {}, "key=")):
+        with pytest.raises(UsageError, match=rf"{where} holds a key itself .* passed on to every program") as error:
+            find_key(given, environment)
+        assert KEY.text not in str(error.value)
     assert is_key_text(KEY.text)
-    assert not is_key_text(path)
+    assert not is_key_text("study.key")
+
+
+def test_the_environment_of_other_programs() -> None:
+    """What is started for the user gets the environment without the name of the key's file."""
+    assert without_key({"AIOHPO_KEY": "k", "PATH": "/bin"}) == {"PATH": "/bin"}
+
+
+def test_a_key_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key counts only if it is its reader's own, or root's, whatever its mode."""
+    write_key(tmp_path / FILE, KEY)
+    owner = os.stat(tmp_path / FILE).st_uid
+    monkeypatch.setattr(os, "geteuid", lambda: owner + 7)
+    if owner == 0:
+        assert read_key(tmp_path / FILE) == KEY
+        os.chown(tmp_path / FILE, owner + 1, -1)
+    for read in (lambda: read_key(tmp_path / FILE), lambda: kept_key(tmp_path), lambda: keep_key(tmp_path, KEY)):
+        with pytest.raises(UsageError, match=r"study.key belongs to another user \(uid \d+\), so it is not used"):
+            read()
+
+
+# -------------------------------------------------------------------------------------------- in directories
+def test_the_first_process_makes_the_key_of_a_directory(tmp_path: Path) -> None:
+    """The directory is made for its owner only, and holds one private file; who comes later gets that key."""
+    place = tmp_path / "runs" / "r"
+    before = os.umask(0)
+    try:
+        made = settle_key(None, [place])
+    finally:
+        os.umask(before)
+    assert made is not None
+    assert (mode(place), mode(place / FILE)) == (0o700, 0o600)
+    assert [path.name for path in place.iterdir()] == [FILE]
+    assert settle_key(None, [place]) == kept_key(place) == keep_key(place, KEY) == made
+
+
+def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
+    """However many processes make the key of a directory at the same time, all get the same one."""
+    program = (
+        "import sys, pathlib; from aiohpo.keys import settle_key; sys.stdin.read(); "
+        "print(settle_key(None, [pathlib.Path(sys.argv[1])]).fingerprint)"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(tmp_path / "r")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(4)
+    ]
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.close()  # they wait for this
+        process.stdin = None
+    found = {process.communicate(timeout=60)[0] for process in started}
+    assert len(found) == 1
+    assert [path.name for path in (tmp_path / "r").iterdir()] == [FILE]
+
+
+def test_where_there_are_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The key is made all the same, by one process only; an empty file is waited for, a bounded time."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert keep_key(tmp_path, KEY) == KEY == kept_key(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+    slept: list[float] = []
+
+    def write(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            (tmp_path / FILE).write_text(KEY.text)
+
+    monkeypatch.setattr("time.sleep", write)
+    (tmp_path / FILE).write_text("")
+    assert kept_key(tmp_path) == KEY
+    (tmp_path / FILE).write_text("")
+    slept += [0.0, 0.0]
+    with pytest.raises(UsageError, match="no key in"):
+        kept_key(tmp_path)
+    assert sum(slept) < 5
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "fifo", "directory", "open to others"])
+def test_what_others_may_have_put_there_is_not_used(tmp_path: Path, kind: str) -> None:
+    """A link, a pipe, a directory or a file that others can write in the key's place is a clear error at once."""
+    write_key(tmp_path / "elsewhere", KEY)
+    place = tmp_path / "r"
+    place.mkdir()
+    path = place / FILE
+    if kind.endswith("link"):
+        path.symlink_to(tmp_path / ("elsewhere" if kind == "link" else "nowhere"))
+    elif kind == "fifo":
+        os.mkfifo(path, 0o600)
+    elif kind == "directory":
+        path.mkdir()
+    else:
+        write_key(path, KEY)
+        path.chmod(0o606)
+    for use in (lambda: kept_key(place), lambda: keep_key(place, KEY), lambda: settle_key(None, [place])):
+        with pytest.raises(UsageError, match=r"study.key.* (symbolic link|not a regular file|open to others)"):
+            use()
+    assert settle_key(KEY, [place]) == KEY  # whoever was given one needs none of this
+
+
+def test_a_given_key_is_kept_for_those_who_come_later(tmp_path: Path) -> None:
+    """It is left in each place that has none; a place with another one is an error that tells both apart."""
+    one, two, other = tmp_path / "one", tmp_path / "two", StudyKey(bytes(32))
+    assert settle_key(KEY, [one]) == KEY == kept_key(one)
+    assert settle_key(None, [two, one]) == KEY == kept_key(two)
+    with pytest.raises(UsageError, match=rf"holds the key {KEY.fingerprint}, but {other.fingerprint} was given"):
+        settle_key(other, [one])
+    three = tmp_path / "three"
+    keep_key(three, other)
+    with pytest.raises(UsageError, match=rf"{other.fingerprint}, but {KEY.fingerprint} is kept in .*one"):
+        settle_key(None, [one, three])
+    assert settle_key(None, []) is None
+    assert settle_key(KEY, []) == KEY
+
+
+def test_a_place_where_no_key_can_be_kept(tmp_path: Path) -> None:
+    """Where none can be made the error says what to do, and a key that was given does without."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match=r"cannot make .*r to keep the study's key in: .*--key FILE"):
+        settle_key(None, [tmp_path / "file" / "r"])
+    assert settle_key(KEY, [tmp_path / "file" / "r"]) == KEY
 
 
 # ---------------------------------------------------------------------------------------------- the commands
@@ -152,6 +298,23 @@ def test_key_on_the_command_line_is_refused(tmp_path: Path, capsys: pytest.Captu
         assert invoke([name, "train.py", "--key", KEY.text]) == 2
         said = capsys.readouterr().err
         assert "make a new one" in said
+        assert KEY.text not in said
+
+
+def test_the_environment_names_a_file_and_is_cleared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The commands take AIOHPO_KEY out of their environment before they run anything of the user's; a key in it is
+    refused, and not repeated."""
+    (tmp_path / "train.py").write_text("import os; raise SystemExit('sees ' + os.environ.get('AIOHPO_KEY', 'nothing'))")
+    for name in ("worker", "run"):
+        monkeypatch.setenv("AIOHPO_KEY", str(tmp_path / "k"))
+        assert invoke([name, str(tmp_path / "train.py")]) == 2
+        assert "sees nothing" in capsys.readouterr().err
+        monkeypatch.setenv("AIOHPO_KEY", KEY.text)
+        assert invoke([name, str(tmp_path / "train.py")]) == 2
+        said = capsys.readouterr().err
+        assert "AIOHPO_KEY holds a key itself" in said
         assert KEY.text not in said
 
 

@@ -29,6 +29,7 @@ from aiohpo.frames import (
 )
 from aiohpo.gossip import Gossip, Pace
 from aiohpo.interfaces import Identity, UsageError
+from aiohpo.keys import StudyKey
 from aiohpo.limits import Limits
 from aiohpo.log import Log
 from aiohpo.membership import Patience, State
@@ -466,7 +467,7 @@ def test_an_observer_transport_advertises_its_own_name() -> None:
     assert transport._advertise == f"tcp://{worker}:*"  # type: ignore[attr-defined]
     assert observer_transport("inproc", worker) is not None
     with pytest.raises(UsageError, match="'inproc' takes no key"):
-        observer_transport("inproc", worker, "a key")
+        observer_transport("inproc", worker, StudyKey.generate())
 
 
 def test_nothing_is_proposed_by_an_observer() -> None:

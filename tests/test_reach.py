@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aiohpo.interfaces import UsageError
-from aiohpo.keys import StudyKey, write_key
-from aiohpo.reach import make_transport
+from aiohpo.keys import StudyKey
+from aiohpo.reach import make_transport, takes_key
 from aiohpo_transports.inproc import InprocTransport
 
 KEY = StudyKey(bytes(range(32)))
@@ -20,20 +19,18 @@ def keyed(spec: str, **options: Any) -> bool:
     return "encrypted" in repr(make_transport(spec, worker="w", **options))
 
 
-def test_key_given(tmp_path: Path) -> None:
-    """A key is passed on as an object, its text or its file, and also as an option in the name."""
-    write_key(tmp_path / "k", KEY)
-    for key in (KEY, KEY.text, str(tmp_path / "k"), tmp_path / "k"):
-        assert keyed("zmq", key=key)
-    assert keyed(f"zmq:key={tmp_path / 'k'}")
+def test_doors_that_take_a_key() -> None:
+    """A transport that takes a key gets it, and is known to need one; there is no second way to give it."""
+    assert takes_key("zmq")
+    assert takes_key("zmq:outbox=7")
+    assert not takes_key("inproc")
+    assert not takes_key(InprocTransport())
+    assert keyed("zmq", key=KEY)
     assert not keyed("zmq")
-
-
-def test_key_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment's key is used where a transport takes one and none was given, and ignored elsewhere."""
-    monkeypatch.setenv("AIOHPO_KEY", KEY.text)
-    assert keyed("zmq")
-    assert isinstance(make_transport("inproc", worker="w"), InprocTransport)
+    with pytest.raises(UsageError, match="has no option 'key'"):
+        make_transport("zmq:key=k", worker="w", key=KEY)
+    with pytest.raises(UsageError, match="leave out one of insecure and key"):
+        make_transport("zmq:insecure=true", worker="w", key=KEY)
 
 
 @pytest.mark.parametrize("option", [{"key": KEY}, {"advertise": "tcp://h:1"}, {"insecure": True}])

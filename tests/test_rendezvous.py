@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
 
 from aiohpo.interfaces import UsageError
-from aiohpo.rendezvous import MOST, Rendezvous, directory_of
+from aiohpo.rendezvous import MOST, Rendezvous, cards_of, directory_of, keeps_key
 
 
 def test_directory_addresses():
@@ -65,3 +66,49 @@ def test_an_unusable_directory_is_a_usage_error(tmp_path):
     with pytest.raises(UsageError, match="cannot leave an address in"):
         Rendezvous(tmp_path / "file", "me").announce("inproc://x")
     assert Rendezvous(tmp_path / "nowhere", "me").others() == []
+
+
+def test_a_run_directory_is_met_in_its_peers(tmp_path):
+    """The run directory and its peers mean the same place and the same key; any other directory is its own."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "study.json").write_text("{}")
+    assert cards_of(tmp_path / "run") == cards_of(tmp_path / "run" / "peers") == tmp_path / "run" / "peers"
+    assert keeps_key(tmp_path / "run") == keeps_key(tmp_path / "run" / "peers") == tmp_path / "run"
+    assert cards_of(tmp_path / "meet") == keeps_key(tmp_path / "meet") == tmp_path / "meet"
+
+
+def test_what_others_put_there_does_no_harm(tmp_path):
+    """A pipe, a device, a directory, a long or unprintable text is passed over at once."""
+    os.mkfifo(tmp_path / "a.address")
+    (tmp_path / "b.address").symlink_to("/dev/zero")
+    (tmp_path / "c.address").mkdir()
+    (tmp_path / "d.address").write_text("tcp://" + "x" * 5000)
+    (tmp_path / "e.address").write_text("tcp://\x1b[2Jhost:1")
+    (tmp_path / "f.address").write_text("inproc://f")
+    assert Rendezvous(tmp_path, "me").others() == ["inproc://f"]
+
+
+def test_the_own_cards_come_first(tmp_path, monkeypatch):
+    """Newer cards of other users do not crowd out one's own."""
+    for name, age in (("mine", 1), ("theirs", 2)):
+        (tmp_path / f"{name}.address").write_text(f"inproc://{name}")
+        os.utime(tmp_path / f"{name}.address", (age, age))
+    scandir = os.scandir
+
+    def owned(path):
+        found = list(scandir(path))
+        me = os.geteuid()
+
+        class Entry:
+            def __init__(self, entry):
+                self.name, self.path, self.entry = entry.name, entry.path, entry
+
+            def stat(self, *, follow_symlinks):
+                status = list(self.entry.stat(follow_symlinks=follow_symlinks))
+                status[4] = me if self.name.startswith("mine") else me + 1
+                return os.stat_result(status)
+
+        return contextlib.nullcontext([Entry(entry) for entry in found])
+
+    monkeypatch.setattr(os, "scandir", owned)
+    assert Rendezvous(tmp_path, "me").others() == ["inproc://mine", "inproc://theirs"]

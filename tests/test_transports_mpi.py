@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 
 import pytest
 from fake_mpi import World
 
+from aiohpo import Float, Space, Study, Worker
 from aiohpo.interfaces import LaunchedTransport, UsageError
+from aiohpo.keys import kept_key
 from aiohpo.testing import check_transport, run
-from aiohpo_transports import mpi, mpi_link, mpi_process
+from aiohpo_transports import mpi, mpi_link, mpi_process, mpi_secret
 from aiohpo_transports.mpi import MPITransport
 
 Frames = list[tuple[str, bytes]]
@@ -127,6 +130,51 @@ def test_one_endpoint_per_rank_at_a_time(make: Make) -> None:
         await second.aclose()
 
     run(scenario, seed=0)
+
+
+def test_rank_0_hands_out_a_secret(make: Make, world: World) -> None:
+    """Rank 0 waits for nobody, also not for the dead; the others get what it gave, one for each endpoint in turn."""
+    world.dead.add(3)
+    assert make(0).share(b"first") == b"first"
+    assert make(0).share(b"second") == b"second"
+    for rank in (1, 2):
+        assert [make(rank).share(None) for _ in range(2)] == [b"first", b"second"]
+    with pytest.raises(ValueError, match="rank 0 gives a secret"):
+        make(1).share(b"mine")
+    with pytest.raises(ValueError, match="rank 0 gives a secret"):
+        make(0).share(None)
+
+
+def test_a_secret_that_does_not_come(make: Make, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rank does not wait for ever, not for a rank 0 that could not start, and not for a dead one."""
+    monkeypatch.setattr(mpi_secret.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(mpi_secret.time, "monotonic", count(0, 10).__next__)
+    with pytest.raises(UsageError, match="rank 0 has not handed out the study's key within 120 s"):
+        make(1).share(None)
+    make(0).share(b"")
+    with pytest.raises(UsageError, match="rank 0 could not start"):
+        make(1).share(None)
+    world.dead.add(0)
+    with pytest.raises(UsageError, match="rank 0 died"):
+        make(1).share(None)
+
+
+def test_all_ranks_of_a_study_have_the_key_of_rank_0(
+    make: Make, world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Workers of a launch that share no directory agree on a key; one that rank 0 cannot read stops them all."""
+
+    def worker(rank: int, **options: object) -> Worker:
+        monkeypatch.setattr(mpi, "world", lambda: (world, world.comm(rank)))
+        study = Study(lambda trial: 0.0, Space(x=Float(0, 1)), searcher="random", directory=tmp_path / str(rank))
+        return Worker(study, transport="mpi", trials=1, **options)  # type: ignore[arg-type]  # the tests' own options
+
+    keys = {worker(rank).study._key for rank in range(4)}
+    assert keys == {kept_key(tmp_path / "0")}
+    with pytest.raises(UsageError, match="cannot read the key file nowhere"):
+        worker(0, key="nowhere")
+    with pytest.raises(UsageError, match="rank 0 could not start"):
+        worker(1, key="nowhere")
 
 
 # ----------------------------------------------------------------------------------------------- bad ranks

@@ -27,8 +27,8 @@ Frames = list[tuple[str, bytes]]
 
 @asynccontextmanager
 async def endpoint(heard: Frames | None = None, **options: object) -> AsyncIterator[ZeroMQTransport]:
-    """Open an endpoint that writes down what it hears, and close it."""
-    transport = ZeroMQTransport(**options)  # type: ignore[arg-type]  # the tests' own options
+    """Open an endpoint without a key that writes down what it hears, and close it."""
+    transport = ZeroMQTransport(**{"insecure": True, **options})  # type: ignore[arg-type]  # the tests' own options
     await transport.start(lambda peer, frame: None if heard is None else heard.append((peer, frame)))
     try:
         yield transport
@@ -55,13 +55,13 @@ async def linked(publisher: ZeroMQTransport, subscriber: ZeroMQTransport, heard:
 # ----------------------------------------------------------------------------------------------- conformance
 async def test_conforms_over_tcp() -> None:
     """It keeps the promises of a transport between free loopback ports."""
-    await check_transport(ZeroMQTransport, quiet=0.1)
+    await check_transport(lambda: ZeroMQTransport(insecure=True), quiet=0.1)
 
 
 async def test_conforms_over_ipc(tmp_path: Path) -> None:
     """It keeps them between Unix sockets."""
     paths = iter(range(100))
-    await check_transport(lambda: ZeroMQTransport(bind=f"ipc://{tmp_path}/{next(paths)}"), quiet=0.1)
+    await check_transport(lambda: ZeroMQTransport(insecure=True, bind=f"ipc://{tmp_path}/{next(paths)}"), quiet=0.1)
 
 
 async def test_conforms_over_ipv6() -> None:
@@ -70,7 +70,7 @@ async def test_conforms_over_ipv6() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as error:
         pytest.skip(f"no IPv6 loopback: {error}")
-    await check_transport(lambda: ZeroMQTransport(bind="tcp://[::1]:*"), quiet=0.1)
+    await check_transport(lambda: ZeroMQTransport(insecure=True, bind="tcp://[::1]:*"), quiet=0.1)
 
 
 # ----------------------------------------------------------------------------------------------------- faults
@@ -94,7 +94,7 @@ import asyncio, sys
 from aiohpo_transports.zeromq import ZeroMQTransport
 
 async def main():
-    transport = ZeroMQTransport(bind=sys.argv[1])
+    transport = ZeroMQTransport(bind=sys.argv[1], insecure=True)
     await transport.start(lambda peer, frame: transport.send(peer, frame))
     print(transport.address, flush=True)
     if len(sys.argv) > 2:
@@ -150,7 +150,7 @@ from aiohpo_transports.zeromq import ZeroMQTransport
 
 async def main():
     heard = asyncio.Event()
-    a, b = ZeroMQTransport(), ZeroMQTransport()
+    a, b = ZeroMQTransport(insecure=True), ZeroMQTransport(insecure=True)
     await a.start(lambda peer, frame: heard.set())
     await b.start(lambda peer, frame: None)
     b.connect(a.address)
@@ -258,7 +258,7 @@ async def test_receiver_that_raises_hears_on() -> None:
             raise ValueError(frame)
         heard.append(frame)
 
-    a = ZeroMQTransport()
+    a = ZeroMQTransport(insecure=True)
     await a.start(on_frame)
     async with endpoint() as b:
         b.connect(a.address)
@@ -301,7 +301,7 @@ async def test_disconnect_from_within_the_receiver() -> None:
     """A receiver may disconnect or close in reaction to a frame."""
     heard: list[bytes] = []
     async with endpoint() as a:
-        b = ZeroMQTransport()
+        b = ZeroMQTransport(insecure=True)
 
         def on_frame(peer: str, frame: bytes) -> None:
             heard.append(frame)
@@ -336,7 +336,7 @@ async def test_address_in_use(tmp_path: Path) -> None:
     for bind, remedy in (("tcp://127.0.0.1:*", "another port"), (f"ipc://{tmp_path}/s", "another path")):
         async with endpoint(bind=bind) as a:
             with pytest.raises(UsageError, match=f"is in use; bind to {remedy}"):
-                await ZeroMQTransport(bind=a.address).start(lambda peer, frame: None)
+                await ZeroMQTransport(bind=a.address, insecure=True).start(lambda peer, frame: None)
     async with endpoint(bind=f"ipc://{tmp_path}/s"):  # a path that was left behind is free
         pass
 
@@ -351,19 +351,12 @@ async def test_impossible_binds(bind: str, reason: str) -> None:
         await ZeroMQTransport(bind=bind, insecure=True).start(lambda peer, frame: None)
 
 
-@pytest.mark.parametrize("bind", ["tcp://0.0.0.0:*", "tcp://*:5555", "tcp://[::]:*", "tcp://node7:5555"])
-def test_insecure_binds_are_refused(bind: str) -> None:
-    """What other machines can reach is refused unless one insists."""
-    with pytest.raises(UsageError, match=r"aiohpo keygen .* --key .* --insecure"):
-        ZeroMQTransport(bind=bind)
-
-
 @pytest.mark.parametrize(
     ("options", "address"),
     [
         ({}, r"tcp://127\.0\.0\.1:\d+"),
         ({"bind": "tcp://localhost:0"}, r"tcp://127\.0\.0\.1:\d+"),
-        ({"bind": "tcp://0.0.0.0:*", "insecure": True}, r"tcp://(?!0\.)[\d.]+:\d+"),
+        ({"bind": "tcp://0.0.0.0:*"}, r"tcp://(?!0\.)[\d.]+:\d+"),
         ({"advertise": "tcp://node7.example.org:*"}, r"tcp://node7\.example\.org:\d+"),
         ({"advertise": "tcp://node7.example.org:80"}, r"tcp://node7\.example\.org:80"),
     ],
@@ -406,7 +399,7 @@ async def test_peer_that_cannot_be_reached() -> None:
 async def test_many_endpoints_in_a_mesh() -> None:
     """Sixteen endpoints, each connected to every other, hear each other within seconds."""
     heard: list[Frames] = [[] for _ in range(16)]
-    mesh = [ZeroMQTransport() for _ in heard]
+    mesh = [ZeroMQTransport(insecure=True) for _ in heard]
     try:
         for transport, frames in zip(mesh, heard, strict=True):
             await transport.start(lambda peer, frame, frames=frames: frames.append((peer, frame)))  # type: ignore[misc]

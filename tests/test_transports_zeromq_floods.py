@@ -32,7 +32,7 @@ from aiohpo_transports.zeromq import ZeroMQTransport
 
 async def main():
     key = StudyKey(bytes(range(32))) if sys.argv[2] == "key" else None
-    transport = ZeroMQTransport(key=key)
+    transport = ZeroMQTransport(key=key, insecure=key is None)
     await transport.start(lambda peer, frame: transport.send(peer, b"%d" % len(frame)))
     print(transport.address, flush=True)
     transport.connect(sys.argv[1])
@@ -144,7 +144,7 @@ async def until(what: Callable[[], bool], *, seconds: float = 20.0, do: Callable
 async def test_peer_that_never_reads(key: StudyKey | None) -> None:
     """A peer that is stopped costs at most 64 MiB, however long the frames; then they are dropped and counted."""
     answers: list[bytes] = []
-    a = ZeroMQTransport(key=key)
+    a = ZeroMQTransport(key=key, insecure=key is None)
     await a.start(lambda peer, frame: answers.append(frame))
     try:
         how = "key" if key else "none"
@@ -180,7 +180,7 @@ async def test_floods(flood: str, key: StudyKey | None) -> None:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))
     told: list[str] = []
     heard = {"flood": 0, "largest": 0}
-    a, b = ZeroMQTransport(key=key), ZeroMQTransport(key=key)
+    a, b = (ZeroMQTransport(key=key, insecure=key is None) for _ in range(2))
     a.report_to(told.append)
     arrived = asyncio.Event()
 

@@ -15,6 +15,7 @@ import pytest
 import zmq
 from zmq.utils import z85
 
+from aiohpo.interfaces import UsageError
 from aiohpo.keys import StudyKey, write_key
 from aiohpo.testing import check_transport
 from aiohpo_transports.zeromq import ZeroMQTransport
@@ -26,8 +27,8 @@ OURS, OTHERS = StudyKey(bytes(range(32))), StudyKey(bytes(range(1, 33)))
 class Endpoint:
     """An endpoint, what it heard and what it told people."""
 
-    def __init__(self, **options: object) -> None:
-        self.transport = ZeroMQTransport(**options)  # type: ignore[arg-type]  # the tests' own options
+    def __init__(self, key: StudyKey | str | None = None, **options: object) -> None:
+        self.transport = ZeroMQTransport(key=key, **{"insecure": key is None, **options})  # type: ignore[arg-type]  # the tests' own options
         self.heard: list[tuple[str, bytes]] = []
         self.told: list[str] = []
         self.transport.report_to(self.told.append)
@@ -40,7 +41,7 @@ class Endpoint:
 @asynccontextmanager
 async def endpoints(*options: dict[str, object]) -> AsyncIterator[list[Endpoint]]:
     """Open one endpoint per set of options, and close them."""
-    opened = [Endpoint(**o) for o in options]
+    opened = [Endpoint(**o) for o in options]  # type: ignore[arg-type]  # the tests' own options
     try:
         for e in opened:
             await e.transport.start(lambda peer, frame, e=e: e.heard.append((peer, frame)))  # type: ignore[misc]
@@ -96,6 +97,44 @@ async def test_open_to_the_network_with_a_key(bind: str) -> None:
         assert "[::]" not in a.address
         b.transport.connect(a.address)
         await hears(a, b, b"welcome")
+
+
+# ------------------------------------------------------------------------------------------- without a key
+@pytest.mark.parametrize(
+    ("bind", "who"),
+    [
+        ("tcp://0.0.0.0:*", "other machines"),
+        ("tcp://*:5555", "other machines"),
+        ("tcp://[::]:*", "other machines"),
+        ("tcp://node7:5555", "other machines"),
+        ("tcp://127.0.0.1:*", "this machine"),
+        ("tcp://[::1]:5555", "this machine"),
+        ("ipc:///tmp/socket", "this machine"),
+    ],
+)
+def test_listening_without_a_key_is_refused(bind: str, who: str) -> None:
+    """Where to listen is refused without a key, on loopback too, unless one insists."""
+    with pytest.raises(UsageError, match=rf"everybody on {who}.*aiohpo keygen .* --key .* --insecure"):
+        ZeroMQTransport(bind=bind)
+    ZeroMQTransport(bind=bind, insecure=True)
+    with pytest.raises(UsageError, match="leave out one of insecure and key"):
+        ZeroMQTransport(bind=bind, key=OURS, insecure=True)
+
+
+async def test_an_endpoint_without_a_key_lets_nobody_in() -> None:
+    """One that has no key and was not told to be insecure hears those that it connects to, and has no open door."""
+    open_mesh, shut, stranger, keyed = {}, {"insecure": False}, {}, {"key": OTHERS}
+    async with endpoints(open_mesh, shut, stranger, keyed) as (a, x, s, k):  # type: ignore[arg-type]
+        for visitor in (s, k):
+            visitor.transport.connect(x.address)
+            visitor.transport.send(x.address, b"let me in")
+        x.transport.connect(a.address)
+        await hears(a, x, b"welcome")
+        x.transport.send(a.address, b"thanks")
+        await until(lambda: (x.address, b"thanks") in a.heard)
+        for visitor in (s, k):
+            await until(lambda visitor=visitor: bool(visitor.told))  # type: ignore[misc]
+        assert {peer for peer, _ in x.heard} == {a.address}
 
 
 # ------------------------------------------------------------------------------------------------- refusals
@@ -224,7 +263,7 @@ def test_handshakes_that_ran_out_of_time_are_not_refusals() -> None:
         visitors.refused_by("tcp://h:5", "h", Why.UNCLEAR, 100 + k, 100 + k)
     assert told == [
         "cannot join tcp://h:5: it closes the connection; most likely it has another key than this worker (12345678), "
-        "or none; give all workers the same key"
+        "or none; give all workers the same key (--key FILE)"
     ]
 
 

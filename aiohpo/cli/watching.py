@@ -89,9 +89,9 @@ def key_for(addresses: Sequence[str], transport: str, file: Path | None, insecur
         if (place := directory_of(address)) is not None and (key := kept_key(keeps_key(place))) is not None:
             return key
     raise UsageError(
-        f"{addresses[0]} belongs to a study that has a key: give it with --key FILE (AIOHPO_KEY). It is the key file "
-        "of its first worker, study.key in the run directory there or what --key named; copy it here first. If those "
-        "workers were started with --insecure, say --insecure"
+        f"watching {addresses[0]} takes its study's key: copy the key file of the first worker to this machine (there "
+        "it is study.key in the run directory, or what --key named) and give it with --key FILE (AIOHPO_KEY); "
+        "--insecure if those workers were started with that"
     )
 
 

@@ -118,7 +118,13 @@ async def late_joiner(trials: int) -> None:
             before = veteran.peer.state.ended_here
             await asyncio.sleep(1.0)
             rate = veteran.peer.state.ended_here - before
-            joiner = Worker(make_study(0.05, root / "joiner"), transport="zmq", join=[veteran.address], time=120)
+            joiner = Worker(
+                make_study(0.05, root / "joiner"),
+                transport="zmq",
+                key=root / "veteran" / "study.key",
+                join=[veteran.address],
+                time=120,
+            )
             before, began = veteran.peer.state.ended_here, time.perf_counter()
             async with joiner:
                 while joiner.peer.view.n_observed < trials and time.perf_counter() - began < 60:

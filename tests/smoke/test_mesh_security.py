@@ -52,9 +52,10 @@ class Process:
 
     @property
     def lines(self) -> list[str]:
-        """What it said but for its greeting and its goodbye."""
+        """What it said but for its greeting, how to join it, and its goodbye."""
         lines = self.log.read_text().splitlines()
-        return [line for line in lines if not re.match(r"aiohpo: (worker \w+ \(pid|done:|stopped:)", line)]
+        usual = r"aiohpo: (worker \w+ \(pid|for one more|insecure:|done:|stopped:)"
+        return [line for line in lines if not re.match(usual, line)]
 
     async def address(self) -> str:
         """Wait until it listens."""
@@ -99,7 +100,7 @@ async def test_intruders_change_nothing(tmp_path: Path, kind: str) -> None:
     (tmp_path / "study.py").write_text(STUDY.format(high=1))
     (tmp_path / "other.py").write_text(STUDY.format(high=2))
     mesh_key, their_key, mesh_says, they_say = INTRUDERS[kind]
-    with_key = ["--key", mesh_key] if mesh_key else []
+    with_key = ["--key", mesh_key] if mesh_key else ["--insecure"]
     first = await Process(tmp_path, "first", "study.py", "--trials", "60", *with_key).start()
     everybody = [first]
     async with ending(everybody):
@@ -111,7 +112,7 @@ async def test_intruders_change_nothing(tmp_path: Path, kind: str) -> None:
             "intruder",
             "other.py" if kind == "another study" else "study.py",
             *("--join", address, "--time", "3"),
-            *(["--key", their_key] if their_key else []),
+            *(["--key", their_key] if their_key else ["--insecure"]),
             program=("-c", OTHER_FORMAT) if kind == "another format" else ("-m", "aiohpo"),
         )
         everybody.append(await intruder.start())
@@ -190,6 +191,7 @@ async def behind(wire: Wire, key: StudyKey | None, *join: str) -> aiohpo.Worker:
         advertise=wire.address,
         join=join,
         key=key,
+        insecure=key is None,
         trials=20,
     )
 

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from processes import STUDY, call, finish, shown, start, statuses
 
+from aiohpo.keys import StudyKey, write_key
+
 pytestmark = pytest.mark.smoke
 
 FAILING = STUDY.replace('return (trial["x"] - 0.3) ** 2', 'raise RuntimeError("out of luck")')
@@ -110,8 +112,9 @@ def test_workers_meet_by_address_without_a_directory(tmp_path: Path) -> None:
     """Two workers in memory, joined by address, share one budget and agree on the result."""
     (tmp_path / "train.py").write_text(STUDY.format(seconds=0.1))
     address = f"ipc://{tmp_path / 'first'}"
-    first = start(tmp_path, "worker", "train.py", "--bind", address, "--trials", "30")
-    second = start(tmp_path, "worker", "train.py", "--join", address, "--trials", "30")
+    write_key(tmp_path / "k", StudyKey.generate())
+    first = start(tmp_path, "worker", "train.py", "--bind", address, "--key", "k", "--trials", "30")
+    second = start(tmp_path, "worker", "train.py", "--join", address, "--key", "k", "--trials", "30")
     lines = []
     for process in (first, second):
         code, _, err = finish(process)
