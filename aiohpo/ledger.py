@@ -235,7 +235,10 @@ class Ledger:
     def assignment(self, segment: Segment, max_steps: int | None) -> Assignment:
         """What the evaluator needs to run ``segment``."""
         view, row = self.view, segment.row
-        checkpoint = view.checkpoint(row)
+        checkpoint, end = view.checkpoint(row), segment.to_step or max_steps
+        if checkpoint is not None and end is not None and checkpoint[0] >= end > view.step(row):
+            # Its worker died when that step was saved and not yet reported: the step is done again.
+            checkpoint = view.checkpoint_before(row, end)
         return Assignment(
             trial=trial_name(segment.trial),
             number=view.number(row),
@@ -245,6 +248,7 @@ class Ledger:
             to_step=segment.to_step,
             max_steps=max_steps,
             checkpoint=checkpoint[1] if checkpoint else None,
+            reported=view.last_reported(row),
         )
 
     # ------------------------------------------------------------------------------------------ internals

@@ -8,6 +8,7 @@ or failed have a record of their own beside.
 
 from __future__ import annotations
 
+import math
 from array import array
 from collections.abc import Iterator
 
@@ -112,6 +113,25 @@ class View(Folded):
             if step is None or at == step:
                 return at, digest, size, worker
         return None
+
+    def checkpoint_before(self, row: int, step: int) -> tuple[int, str, int, str] | None:
+        """The newest checkpoint of an earlier step than ``step``; see :meth:`checkpoint`."""
+        earlier = (at for at, _ in self._checkpoints(row) if at < step)
+        return self.checkpoint(row, at) if (at := next(earlier, None)) is not None else None
+
+    def last_reported(self, row: int) -> float | None:
+        """The metric as a trial last reported it; if it never did, as the one had whose checkpoint it began with."""
+        until: float = math.inf
+        while True:
+            details = self._details.get(row)
+            if details is None:
+                return None
+            if steps := [step for step in details.curve if step <= until]:
+                return self._report_value[details.curve[max(steps)]]
+            parent = None if details.parent is None else self.row(details.parent.trial)
+            if details.parent is None or parent is None or self.stamp(parent) >= self.stamp(row):
+                return None
+            until, row = details.parent.step, parent
 
     def _checkpoints(self, row: int) -> list[tuple[int, tuple[int, str, int, str]]]:
         """Those of which use can be made, newest first."""

@@ -298,7 +298,7 @@ class PeerWorker:
         digest, parts = assignment.checkpoint, self.parts
         if digest is None:
             return assignment
-        saved = self.view.checkpoint(segment.row)
+        saved = self.view.checkpoint(segment.row, assignment.start)
         fault: str | None = "is lost: nobody has it"
         if await self.exchange.fetch(digest, saved[3] if saved else None):
             secret = parts.objective.secret

@@ -67,7 +67,7 @@ def stop_at(step: int, decision: Decision = Decision.STOP) -> Callable[[int], De
 
 def assignment(number: int = 1, /, **options: Any) -> Assignment:
     """An assignment whose configuration is what is not one of its own fields."""
-    fields = {"attempt", "start", "to_step", "max_steps", "checkpoint"}
+    fields = {"attempt", "start", "to_step", "max_steps", "checkpoint", "reported"}
     config = {name: value for name, value in options.items() if name not in fields}
     return Assignment(
         f"w.{number}", number, config, **{name: value for name, value in options.items() if name in fields}

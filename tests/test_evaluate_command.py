@@ -225,6 +225,19 @@ async def test_a_decision_terminates_the_program(run: Run, decision: Decision, k
     assert len(channel.reports) == 2
 
 
+@pytest.mark.parametrize("line", ['{"loss": 0.5}', '{"step": 3, "loss": 0.5}'])
+async def test_a_value_printed_after_the_pause_counts_for_its_step(run: Run, line: str) -> None:
+    """A program may print its metric after another one of the same step, or when SIGTERM reaches it."""
+    channel = Recorder()
+    program = f"""
+        signal.signal(signal.SIGTERM, lambda *_: (print('{line}', flush=True), sys.exit()))
+        print('{{"step": 3, "auc": 1}}')
+        signal.pause()
+        """
+    assert (await run(program, channel, to_step=3, max_steps=9)).kind == "paused"
+    assert channel.reports == [(3, {"auc": 1.0}), (3, {"loss": 0.5})]
+
+
 async def test_a_program_that_ignores_it_is_killed(run: Run) -> None:
     """After the grace period."""
     channel = Recorder(stop_at(1))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from evaluate_objectives import Recorder, assignment, behave, stop_at
 
 from aiohpo.evaluate import Objective, Trial
 from aiohpo.evaluate.segment import MAX_DETAIL, MAX_ERROR, failed, run_segment
+from aiohpo.evaluate.trial import TrialEnded
 from aiohpo.interfaces import Decision, Outcome
 
 
@@ -37,6 +38,85 @@ def test_being_told_to_end_decides_over_what_is_returned(decision: Decision, kin
     for ending in (lambda t: t.report(1), lambda t: 5.0, lambda t: None, lambda t: float("nan")):
         channel = Recorder(stop_at(1, decision))
         assert run(lambda trial, ending=ending: (trial.report(2), ending(trial))[1], channel) == Outcome(kind)
+
+
+@pytest.mark.parametrize("ending", ["returns", "reports", "both"])
+def test_a_value_given_after_the_loop_counts_for_the_step_of_the_pause(ending: str) -> None:
+    """A report after the loop is one of the last step, and so is a returned value if that step has no report yet."""
+
+    def objective(trial: Trial) -> float | None:
+        for _ in trial.steps():
+            pass
+        if ending != "returns":
+            trial.report(0.25)
+        return 0.25 if ending == "returns" else 9.0 if ending == "both" else None
+
+    channel = Recorder()
+    assert run(objective, channel, to_step=3, max_steps=9) == Outcome("paused")
+    assert channel.reports == [(3, {"loss": 0.25})]
+
+
+def test_a_pause_between_two_reports_is_compared_by_the_earlier_one() -> None:
+    """The last value of this segment counts, or else that of earlier segments; of other metrics what was returned."""
+
+    def objective(trial: Trial) -> dict[str, float] | None:
+        for step in trial.steps():
+            if step % 5 == 0:
+                trial.report(1 / step)
+        return {"aux": 3.0} if trial.start == 10 else None
+
+    for start, reported, expected in ((0, None, {"loss": 0.2}), (9, 0.2, {"loss": 0.1}), (10, 0.7, {"loss": 0.7})):
+        channel, to_step = Recorder(), 9 if start == 0 else 13
+        if start == 10:
+            expected = {**expected, "aux": 3.0}
+        ended = run(objective, channel, start=start, to_step=to_step, max_steps=27, reported=reported)
+        assert ended == Outcome("paused")
+        assert channel.reports[-1] == (to_step, expected)
+
+
+def test_a_trial_that_reported_before_finishes_without_another_report() -> None:
+    """What earlier segments reported is the value of a trial whose last segment reported nothing."""
+    assert run(lambda trial: None, start=9, reported=0.5) == Outcome("finished", {"loss": 0.5})
+    assert run(lambda trial: 0.25, start=9, reported=0.5) == Outcome("finished", {"loss": 0.25})
+
+
+@pytest.mark.parametrize(("reported", "says"), [({}, "reported nothing so far"), ({"auc": 1.0}, "only auc")])
+def test_a_pause_without_any_value_is_a_failure_with_a_remedy(reported: dict[str, float], says: str) -> None:
+    """The error names the step, the metric and what to do, as nobody could compare such a trial."""
+
+    def objective(trial: Trial) -> None:
+        for _ in trial.steps():
+            if reported:
+                trial.report(reported)
+
+    outcome = run(objective, to_step=3, max_steps=9)
+    assert outcome.kind == "failed"
+    for words in ("step 3", "'loss'", says, "trial.report(loss=...)", "r_min"):
+        assert words in (outcome.error or "")
+
+
+def test_a_pause_is_no_excuse_for_a_value_that_is_none() -> None:
+    """A returned NaN that would count for the step fails the trial, as a reported one does."""
+
+    def objective(trial: Trial) -> float:
+        return float("nan") * sum(trial.steps())
+
+    assert run(objective, to_step=3, max_steps=9).kind == "failed"
+
+
+def test_a_pause_that_is_called_off_in_the_end_is_no_pause() -> None:
+    """Where the answer to the value that counts is STOP, or nobody hears it any more, that is how it ends."""
+
+    def objective(trial: Trial) -> float:
+        return float(sum(trial.steps()))
+
+    assert run(objective, Recorder(stop_at(3)), to_step=3, max_steps=9) == Outcome("stopped")
+
+    class Deaf(Recorder):
+        def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
+            raise TrialEnded
+
+    assert run(objective, Deaf(), to_step=3, max_steps=9) == Outcome("paused")
 
 
 def test_an_error_after_the_end_is_still_an_error() -> None:

@@ -173,6 +173,38 @@ async def test_a_trial_that_hangs_times_out():
     assert "timed out after 0.05 s" in result.trials[0].error
 
 
+@pytest.mark.parametrize("scheduler", ["asha:r_min=6", "hyperband:r_min=6", "sha:r_min=6", "pbt:interval=6", "median"])
+async def test_objectives_that_report_now_and_then_are_compared_by_their_last_report(scheduler):
+    """A rung or a change of hyperparameters between two reports neither fails a trial nor stops it for good."""
+
+    async def train(trial):
+        done = trial.restore() or 0
+        for step in trial.steps():
+            done += 1
+            if step % 5 == 0:
+                trial.report(trial["x"] ** 2 + 1 / done)
+            trial.save(done)
+
+    result = await study(train, max_steps=27, scheduler=scheduler).arun(trials=12)
+    assert "failed" not in result.counts
+    assert result.counts["finished"]
+    assert all(6 not in t.curve or t.curve[6] == t.curve[5] for t in result.trials)
+    assert all(t.curve for t in result.trials)
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "sha", "pbt"])
+async def test_a_search_that_pauses_needs_the_metric(scheduler):
+    """Where nothing but other metrics is reported, the trials fail and say so, instead of pausing for ever."""
+
+    async def train(trial):
+        for _ in trial.steps():
+            trial.report(accuracy=0.5)
+
+    result = await study(train, max_steps=27, scheduler=scheduler).arun(trials=6)
+    assert statuses(result) == {"failed": 6}
+    assert all("no 'loss' to compare" in t.error for t in result.trials)
+
+
 async def test_callbacks_hear_of_every_ended_trial():
     """Callbacks are called with each record in the process that evaluated it; one that raises ends the run."""
     heard = []

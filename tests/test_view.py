@@ -334,6 +334,32 @@ def test_checkpoints_from_before_a_restart_are_of_no_use():
         assert view.checkpoint(0) == (2, digest, 5, "bob")
 
 
+def test_the_value_that_a_pause_is_compared_by_is_the_last_report():
+    """A trial's own last report counts, else the last one before the checkpoint of the trial that it began with."""
+    values, digest = (0.5, 1, 0, None), "ab" * 32
+    history: History = [
+        ("ann", 1, Proposed(1, 0.0, values)),
+        ("ann", 2, Reported(2, 1, 0, 5, 0.5)),
+        ("ann", 3, Reported(3, 1, 0, 10, 0.1)),
+        ("bob", 1, Proposed(9, 0.0, values, parent=Parent(("ann", 1), 9, digest, 5, "ann"))),
+        ("cid", 1, Proposed(10, 0.0, values, parent=Parent(("bob", 1), 9, digest, 5, "ann"))),
+        ("cid", 2, Proposed(11, 0.0, values, parent=Parent(("cid", 2), 9, digest, 5, "cid"))),
+        ("cid", 3, Proposed(12, 0.0, values)),
+    ]
+    view = view_of(history)
+    assert [view.last_reported(row) for row in range(5)] == [0.1, 0.5, 0.5, None, None]
+    view.apply("bob", 2, Reported(20, 1, 0, 12, 0.7))
+    assert [view.last_reported(row) for row in range(3)] == [0.1, 0.7, 0.5]
+
+
+def test_an_earlier_checkpoint_can_be_had():
+    """Of those before a step the newest is found, or none."""
+    view = view_of([("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None)))])
+    for step in (1, 3):
+        view.apply("ann", 1 + step, Saved(1 + step, 1, 0, step, f"{step:064x}", 5))
+    assert [(view.checkpoint_before(0, step) or (None,))[0] for step in (1, 3, 9)] == [None, 1, 3]
+
+
 def test_a_child_begins_with_its_parents_checkpoint():
     """An inherited checkpoint is the child's own first one, and says where the trial comes from."""
     parent = Parent(("ann", 1), 4, "cd" * 32, 7, "ann")

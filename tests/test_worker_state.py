@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiohpo.effects import Abort, Notice, Persist, Publish, Send
-from aiohpo.events import Batch, Claimed, Ended, Goal, Lost, Proposed, encode_event
+from aiohpo.events import Batch, Claimed, Ended, Goal, Lost, Proposed, Reported, Saved, encode_event
 from aiohpo.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
 from aiohpo.log import Log
 from aiohpo.trial import MOST_LOSSES, Status
@@ -221,6 +221,18 @@ def test_a_trial_that_takes_worker_after_worker_with_it_is_given_up():
         assert state.quiet() != taken
         if taken:
             tell(state, "bob", Claimed(t + 1, 0.0, 1, attempt + 1))
+
+
+@pytest.mark.parametrize(("reported", "start"), [(True, 3), (False, 2)])
+def test_a_step_that_was_saved_but_not_reported_is_done_again(reported, start):
+    """Whoever takes over a trial at the rung where it was to pause begins before the step that lacks its report."""
+    ann = worker()
+    events = [Proposed(2, 0.0, (0.5,), to_step=3), Reported(3, 1, 0, 2, 0.5), Saved(4, 1, 0, 2, "ab" * 32, 1)]
+    events += [Saved(5, 1, 0, 3, "cd" * 32, 1), *([Reported(6, 1, 0, 3, 0.25)] if reported else []), Lost(7, 1, 0)]
+    tell(ann, "bob", *events)
+    assignment = ann.assignment(ann.claim(0.0, ann.takeover(1.0), to_step=3), 9)
+    assert assignment.start == start
+    assert assignment.reported == (0.25 if reported else 0.5)
 
 
 def test_recovered_events_are_taken_and_passed_on():

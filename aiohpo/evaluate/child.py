@@ -103,8 +103,7 @@ def _serve(wire: BlockingWire, objective: Objective, blobs: str) -> None:
     process = os.getpid()
     link = PipeLink(wire)
     while True:
-        trial, number, config, attempt, start, to_step, max_steps, saved = wire.receive()
-        assignment = Assignment(trial, number, config, attempt, start, to_step, max_steps, saved)
+        assignment = Assignment(*wire.receive())
         link._closed = False
         segment = Trial(assignment, link, store, objective)
         outcome = _run(objective, segment, runner)

@@ -219,11 +219,11 @@ class _Run:
             numbers |= {name: values[name] for name in (metric, "step") if name in values}
         if metric not in numbers and ("step" not in numbers or len(numbers) == 1):
             self._log(line + "\n")
-        elif self._trial.failure is None and not self._trial.ended:
+        elif self._trial.failure is None:
             self._take(numbers)
 
     def _take(self, numbers: dict[str, Any]) -> None:
-        trial = self._trial
+        trial, ended = self._trial, self._trial.ended
         step = numbers.pop("step", None)
         if step is None:
             self._final = numbers
@@ -240,7 +240,7 @@ class _Run:
                 self.done.set_exception(error)
             self.group.kill()
             return
-        if trial.failure is not None or trial.ended:
+        if (trial.failure is not None or trial.ended) and not ended:  # else it was told already
             self.group.kill(signal.SIGTERM)
             self._killer = self._loop.call_later(self._grace, self.group.kill)
 
@@ -253,7 +253,10 @@ class _Run:
             return
         trial = self._trial
         if returncode == 0 or trial.failure is not None or trial.decision is not Decision.CONTINUE:
-            self.done.set_result(conclude(trial, self._final))
+            try:
+                self.done.set_result(conclude(trial, self._final))
+            except Exception as error:  # a fault of the worker's, as above
+                self.done.set_exception(error)
         else:
             detail = self._err.tail.strip() or self._out.tail.strip()
             self.done.set_result(failed(f"{self._name} {describe_exit(returncode)}", detail))

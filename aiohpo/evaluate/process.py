@@ -15,6 +15,7 @@ import os
 import socket
 import subprocess
 import sys
+from dataclasses import fields
 from typing import Any
 
 from ..cores import threads_for
@@ -99,8 +100,7 @@ class _Child:
         done: asyncio.Future[Outcome] = self._loop.create_future()
         self._done = done
         self._output.begin(bounded(channel.log))
-        a = assignment
-        self._wire.send([a.trial, a.number, a.config, a.attempt, a.start, a.to_step, a.max_steps, a.checkpoint])
+        self._wire.send([getattr(assignment, field.name) for field in fields(Assignment)])
         try:
             return await done
         finally:

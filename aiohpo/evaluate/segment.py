@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 import os
 import traceback
-from typing import Any, Literal
+from collections.abc import Collection
+from typing import Any
 
-from ..interfaces import Decision, Outcome, UsageError
+from ..interfaces import Decision, Outcome, UsageError, listing
 from .metrics import as_metrics
 from .objective import Objective
 from .trial import Trial, TrialEnded
@@ -15,7 +16,6 @@ from .trial import Trial, TrialEnded
 MAX_ERROR = 2_000
 MAX_DETAIL = 8_000
 _HERE = os.path.dirname(os.path.abspath(__file__))
-_ENDINGS: dict[Decision, Literal["paused", "stopped"]] = {Decision.PAUSE: "paused", Decision.STOP: "stopped"}
 
 
 def failed(error: str, detail: str | None = None) -> Outcome:
@@ -57,11 +57,19 @@ def _trace(error: BaseException) -> str:
 
 
 def conclude(trial: Trial, returned: Any) -> Outcome:
-    """Say how a segment ended whose objective returned. Never raises."""
+    """Say how a segment ended whose objective returned, and what a paused trial is compared by.
+
+    A returned value counts for the last step, unless the objective reported that one; without either it is the last
+    report before. A trial that has never reported its metric fails: it could not be compared with any other. Raises
+    nothing but what the link raises.
+    """
     if trial.failure is not None:
         return failed(trial.failure)
-    if trial.decision is not Decision.CONTINUE:
-        return Outcome(_ENDINGS[trial.decision])
+    if trial.decision is Decision.STOP:
+        return Outcome("stopped")
+    pauses = trial.decision is Decision.PAUSE
+    if pauses and trial.reported_at == trial.step:
+        return Outcome("paused")
     if inspect.iscoroutine(returned):
         returned.close()
         return failed("the objective returned a coroutine: declare it with async def")
@@ -72,16 +80,31 @@ def conclude(trial: Trial, returned: Any) -> Outcome:
         return failed(str(error))
     except Exception as error:
         return failure_of(error)
-    if metric in metrics:
+    if metric not in metrics:
+        if trial.reported is None:
+            return failed(_without(metric, trial, returned, trial.reported_names | metrics.keys()))
+        # Said twice or only once, the value that counts is the last.
+        metrics = {metric: trial.reported, **metrics}
+    if not pauses:
         return Outcome("finished", metrics)
-    if trial.reported is None:
-        what = "None" if returned is None else "a dict without it"
-        return failed(
-            f"the objective returned {what} and never reported {metric!r}: return a number, a dict with "
-            f"{metric!r}, or call trial.report({metric}=...)"
+    return Outcome("paused" if trial.report_pause(metrics) else "stopped")
+
+
+def _without(metric: str, trial: Trial, returned: Any, others: Collection[str]) -> str:
+    """The error of a trial that paused or came to its end and never had a value of the metric."""
+    but = f"only {listing(sorted(others))}" if others else "nothing"
+    if trial.decision is Decision.PAUSE:
+        return (
+            f"paused at step {trial.step} to be compared with others, but has no {metric!r} to compare: the objective "
+            f"reported {but} so far. Call trial.report({metric}=...) at every step, or return the value when the loop "
+            "over trial.steps() ends; if it is reported less often, let the scheduler compare later (its option "
+            "r_min or interval)"
         )
-    # Said twice or only once, the value that counts is the last.
-    return Outcome("finished", {metric: trial.reported, **metrics})
+    what = "None" if returned is None else "a dict without it"
+    return (
+        f"the objective returned {what} and never reported {metric!r}{f' but {but}' if others else ''}: return a "
+        f"number, a dict with {metric!r}, or call trial.report({metric}=...)"
+    )
 
 
 def run_segment(objective: Objective, trial: Trial) -> Outcome:

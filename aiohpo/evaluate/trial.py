@@ -5,9 +5,12 @@ says goes through a :class:`Link`, which is synchronous whatever lies behind it 
 another thread, a pipe), so one objective runs unchanged on every evaluator.
 
 How a segment ends early: after a report the scheduler may say PAUSE or STOP. An objective that loops over
-:meth:`Trial.steps` finds its loop over and runs on to its end, so that it can save or clean up. One that does
-not sees :class:`TrialEnded` from its next report; it is a ``BaseException``, so an ``except Exception``
-around the training loop does not swallow it.
+:meth:`Trial.steps` finds its loop over and runs on to its end, so that it can report, save or clean up. One that
+does not sees :class:`TrialEnded` when it reports a later step; it is a ``BaseException``, so an ``except
+Exception`` around the training loop does not swallow it.
+
+What a paused trial is compared by is its metric at the step where it paused: as reported in the loop, after the
+loop, or returned; else as it was last reported before. :mod:`aiohpo.evaluate.segment` sees to that.
 """
 
 from __future__ import annotations
@@ -81,6 +84,8 @@ class Trial:
         "decision",
         "failure",
         "reported",
+        "reported_at",
+        "reported_names",
         "step",
     )
 
@@ -97,7 +102,9 @@ class Trial:
         self.step = assignment.start
         self.decision = Decision.CONTINUE
         self.failure: str | None = None
-        self.reported: float | None = None
+        self.reported = assignment.reported
+        self.reported_at: int | None = None  # the step of the last report of the objective metric in this segment
+        self.reported_names: set[str] = set()
 
     # ------------------------------------------------------------------------------------------ reading
     @property
@@ -171,10 +178,10 @@ class Trial:
 
         The step is the current one inside and after :meth:`steps`; elsewhere each report is a step of its
         own, unless ``step`` says which. Raises UsageError for what is no number or no step, and
-        :class:`TrialEnded` once the trial is over. An objective metric that is NaN or infinite ends the trial
-        as failed.
+        :class:`TrialEnded` for a later step than the one at which the trial was told to end. An objective metric
+        that is NaN or infinite ends the trial as failed.
         """
-        if self.decision is not Decision.CONTINUE and not self._stepping:
+        if self.decision is not Decision.CONTINUE and not self._stepping and not self._is_about_last_step(step):
             raise TrialEnded
         metric = self._objective.metric
         values = as_mapping(metrics) if metrics else {}
@@ -190,13 +197,25 @@ class Trial:
         if metric in values:
             if not math.isfinite(values[metric]):
                 self.fail(f"reported {metric}={values[metric]} at step {at}: the search needs a finite number")
-            self.reported = values[metric]
+            self.reported, self.reported_at = values[metric], at
+        self.reported_names.update(values)
         decision = self._link.report(at, values)
         self.step = at
-        if decision is not Decision.CONTINUE:
+        if decision is Decision.STOP or (decision is Decision.PAUSE and self.decision is Decision.CONTINUE):
             self.decision = decision
         elif not self._stepping:
             self._pause_at(self._assignment.to_step, self.max_steps)
+
+    def _is_about_last_step(self, step: Any) -> bool:
+        """Whether a report adds to the step at which the trial was told to end, rather than beginning another."""
+        return self._stepping is False if step is None else bool(step == self.step)
+
+    def report_pause(self, metrics: Mapping[str, float]) -> bool:
+        """Report what is to count for the step at which the trial pauses; say whether it still may pause there."""
+        try:
+            return self._link.report(self.step, metrics) is not Decision.STOP
+        except TrialEnded:
+            return True  # the segment was cancelled meanwhile
 
     def _step_of(self, step: int | None) -> int:
         if step is None:

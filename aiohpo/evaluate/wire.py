@@ -2,7 +2,7 @@
 
 A segment is, from the child's side::
 
-    <- [trial, number, config, attempt, start, to_step, max_steps, checkpoint]
+    <- the fields of an Assignment, in their order
     -> [REPORT, step, metrics]            <- decision
     -> [SAVE, step, digest, size]         -> [PREDICTIONS, digests]
     -> [END, kind, metrics, error, detail]

@@ -18,6 +18,8 @@ class Assignment:
     to_step     pause after this step; None: run to the end
     max_steps   the study's ``max_steps``; None if it has none
     checkpoint  digest of the blob to restore from; None: nothing was saved
+    reported    the objective metric as last reported in earlier segments, or by the trial whose checkpoint this one
+                began with; None: never
     """
 
     trial: str
@@ -28,6 +30,7 @@ class Assignment:
     to_step: int | None = None
     max_steps: int | None = None
     checkpoint: str | None = None
+    reported: float | None = None
 
 
 class Channel(Protocol):
