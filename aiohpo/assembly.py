@@ -59,6 +59,7 @@ class Assembly:
         directory: str | Path | None = None,
         seed: int = 0,
         keep: int = 10,
+        max_failures: int = 10,
         dump: Callable[[Any], bytes] | None = None,
         load: Callable[[bytes], Any] | None = None,
         ensemble: Any = None,
@@ -87,6 +88,7 @@ class Assembly:
         self.directory = Path(directory) if directory is not None else None
         self.seed = seed
         self.keep = whole("keep", keep, 0)
+        self.max_failures = whole("max_failures", max_failures, 0)
         if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks := tuple(callbacks))):
             raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
         self.callbacks = tuple(callbacks)
@@ -178,6 +180,7 @@ class Assembly:
                 join=join,
                 expects_peers=bool(join) or (identity is not None and (identity.size or 1) > 1),
                 limits=limits,
+                max_failures=self.max_failures,
                 identity=identity,
                 timing=timing or Timing(),
                 callbacks=self.callbacks,

@@ -176,7 +176,7 @@ class Worker:
     @property
     def result(self) -> Result:
         """What this worker knows now."""
-        return Result(self.peer.view, interrupted=self.peer.stopped)
+        return Result(self.peer.view, interrupted=self.peer.stopped, given_up=self.peer.state.given_up)
 
     @property
     def best(self) -> TrialRecord | None:

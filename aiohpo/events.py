@@ -9,6 +9,9 @@ Encoding
 An event is a msgpack array ``[kind, lamport, field, …]``. A trial is named by the event that proposed it, ``[worker,
 number]``; in the log of its own proposer just by the number.
 
+A field is added at the end of its class, with a default that means what its absence meant: older readers skip it,
+newer ones supply it.
+
 The codec is msgspec's: the classes below are the schema. Decoding checks every field against them, allocates
 nothing for a length that the input does not back, and raises :class:`Malformed` for whatever is wrong. (Checking
 by hand in Python was written first; it took 3.3 µs an event, msgspec takes 0.12.)
@@ -109,7 +112,8 @@ class Proposed(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     """A new trial. ``values`` is the native row of its configuration (``Space.pack``).
 
     ``source``: OWN, the proposer runs it at once; QUEUED, anyone may claim it; EXTERNAL, a past result that
-    was added and does not count against the budget. ``bracket`` is the scheduler's.
+    was added and does not count against the budget. ``bracket`` is the scheduler's. ``retry_of``: the failed trial
+    whose configuration this one tries again, and whose place in the budget it may take (only where QUEUED).
     """
 
     lamport: Count
@@ -119,6 +123,7 @@ class Proposed(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     to_step: Count | None = None
     bracket: Count = 0
     parent: Parent | None = None
+    retry_of: tuple[Name, Number] | None = None
 
 
 class Claimed(msgspec.Struct, frozen=True, array_like=True, tag=5):
@@ -198,10 +203,12 @@ class Lost(msgspec.Struct, frozen=True, array_like=True, tag=10):
 
 
 class Over(msgspec.Struct, frozen=True, array_like=True, tag=11):
-    """The search is over for all workers that had started by then: time is up, or the target is reached."""
+    """The search is over for all workers that had started by then: time is up, the target is reached, or, where
+    ``failures`` is not 0, so many trials failed and none succeeded."""
 
     lamport: Count
     reason: Text
+    failures: Count = 0
 
 
 Event = Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost | Over

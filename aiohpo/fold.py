@@ -49,6 +49,9 @@ class Folded(Observed):
         self.mode = mode
         self.workers: dict[str, WorkerInfo] = {}
         self.over: Stamp = (0, "")
+        self.last_over: Over | None = None
+        self.succeeded = False  # whether a segment of any trial of the budget ended well; never becomes False again
+        self.n_retried = 0  # failed trials that are tried again, so that they do not count against the budget
         self.goal: tuple[Stamp, int | None] | None = None
         self.waiting: set[int] = set()  # queued or lost: anybody may begin them or go on
         self.paused: set[int] = set()
@@ -95,7 +98,8 @@ class Folded(Observed):
         elif isinstance(event, Left):
             worker.left = event
         elif isinstance(event, Over):
-            self.over = max(self.over, (event.lamport, origin))
+            if (event.lamport, origin) > self.over:
+                self.over, self.last_over = (event.lamport, origin), event
         elif isinstance(event, Goal):
             stamp = (event.lamport, origin)
             if self.goal is None or stamp > self.goal[0]:
@@ -129,8 +133,22 @@ class Folded(Observed):
             if event.parent is not None:
                 parent = event.parent
                 details.checkpoints[parent.step] = (-1, parent.digest, parent.size, parent.worker)
+        if event.retry_of is not None and event.source == QUEUED:
+            self._detail(row).retry_of = event.retry_of
+            self._retry(event.retry_of)
         self._touched.append(row)
         return row
+
+    def _retry(self, trial: TrialId) -> None:
+        """Take a trial out of the budget, if it failed: another one takes its place."""
+        if trial in self._retried:
+            return
+        self._retried.add(trial)
+        row = self.row(trial)
+        if row is not None:
+            self._touched.append(row)
+            self._done = self._cache = None
+            self.n_retried += self.is_retried(row) and row not in self._external
 
     def _about_trial(self, trial: TrialId, stamp: Stamp, event: TrialEvent) -> int | None:
         row = self.row(trial)
@@ -168,6 +186,7 @@ class Folded(Observed):
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         self.n_results += 1
+        self.succeeded |= event.how in ("finished", "stopped", "paused") and row not in self._external
         details = self._details.get(row)
         simple = (
             event.how == "finished"
@@ -294,6 +313,8 @@ class Folded(Observed):
             self.n_external += by
             return
         self.counts[status] += by
+        if status == Status.FAILED and self._retried and self.id(row) in self._retried:
+            self.n_retried += by
         if status == _RUNNING:
             (self.running.add if by > 0 else self.running.discard)(row)
         elif status == Status.PAUSED:

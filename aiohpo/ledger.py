@@ -101,6 +101,12 @@ class Ledger:
         """Propose a configuration that any worker may take."""
         return self.me, self._record(lambda t: Proposed(t, wall, values, QUEUED))
 
+    def retry(self, wall: float, row: int) -> TrialId:
+        """Queue the configuration of a failed trial again; the failed one leaves the budget."""
+        values = self.view.space.pack(self.view.config(row))
+        seq = self._record(lambda t: Proposed(t, wall, values, QUEUED, retry_of=self.view.id(row)))
+        return self.me, seq
+
     def add_past(self, wall: float, values: tuple[float | int | None, ...], value: float | None) -> None:
         """Add the result of a trial that ran elsewhere; it does not count against the budget."""
         seq = self._record(lambda t: Proposed(t, wall, values, EXTERNAL))
@@ -168,10 +174,20 @@ class Ledger:
         how: Ending = "cancelled" if row in view.beyond_line() else "released"
         self.end(now, segment, how, step=step, seconds=seconds)
 
-    def call_off(self, reason: str) -> None:
-        """Tell every worker that the search is over."""
+    def call_off(self, reason: str, failures: int = 0) -> None:
+        """Tell every worker that the search is over; after so many ``failures``, if that is why."""
         if not self.called_off:
-            self._record(lambda t: Over(t, reason))
+            self._record(lambda t: Over(t, reason, failures))
+
+    def failures(self) -> int:
+        """How many trials failed since this worker began; 0 as soon as any trial of the study succeeded."""
+        return 0 if self.view.succeeded else self.view.failures_since(self._began)
+
+    @property
+    def given_up(self) -> str | None:
+        """Why the search was called off since this worker began, if it was because all trials failed."""
+        over = self.view.last_over
+        return over.reason if self.called_off and over is not None and over.failures else None
 
     @property
     def called_off(self) -> bool:

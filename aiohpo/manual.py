@@ -1,4 +1,4 @@
-"""Driving a search by hand: ask, tell, add, enqueue.
+"""Driving a search by hand: ask, tell, add, enqueue, retry.
 
 The study itself is a small worker then: it has a log and a journal of its own, but no transport and no
 evaluator. What it records reaches the others through the run directory, or when a run in this process starts.
@@ -115,6 +115,18 @@ class Manual:
         trial = self.state.enqueue(time.time(), self.view.space.pack(config))
         self._persist()
         return trial_name(trial)
+
+    def retry(self, row: int) -> str:
+        """Queue the configuration of a failed trial again; see :mod:`aiohpo.retrying` for which may be."""
+        trial = self.state.retry(time.time(), row)
+        self._persist()
+        return trial_name(trial)
+
+    def leave(self) -> None:
+        """Record that nothing more will come, and close."""
+        self.state.left(time.time(), "done")
+        self._persist()
+        self.close()
 
     def add(self, config: Config, value: float | None) -> None:
         """Add the result of a past trial."""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .columns import Columns, canonical
+from .events import TrialId
 from .interfaces import Observations
 from .seen import SeenRows
 from .space import Space
@@ -81,6 +82,7 @@ class Observed(Columns):
         self._report_attempt = array("i")
         self._report_value = array("d")
         self._seen = SeenRows()
+        self._retried: set[TrialId] = set()
         self._cache: Observations | None = None
         self._curves: ReportedCurves | None = None
         self._done: _Done | None = None  # the finished part of the observations, and its rows
@@ -107,8 +109,13 @@ class Observed(Columns):
         status = np.array(self._status, dtype=np.int8)
         value = np.array(self._value)
         done = self._sorted(np.flatnonzero((status == _FINISHED) & np.isfinite(value)))
-        failed = self._sorted(np.flatnonzero(status == Status.FAILED))
+        rows = np.flatnonzero(status == Status.FAILED).tolist()
+        failed = self._sorted(np.array([row for row in rows if not self.is_retried(row)], dtype=np.int64))
         return done, self._encode(done), self.sign * value[done], self._encode(failed)
+
+    def is_retried(self, row: int) -> bool:
+        """Whether a trial failed and is tried again as another one, so that it counts no more."""
+        return self._status[row] == Status.FAILED and self.id(row) in self._retried
 
     def _done_with(self, before: _Done) -> _Done:
         rows, X, y, failed = before

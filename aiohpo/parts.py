@@ -36,7 +36,8 @@ class Parts:
     journal, ``expects_peers`` says that others were started with this one or should be there already, ``output``
     takes what the user's code prints, ``wall`` tells the time of day, ``keep`` is the number of best complete trials
     whose last checkpoint stays, ``targets`` are digests of what predictions should have been, by prefixed name,
-    ``tell_ensemble`` hears of each new ensemble that ``ensemble`` builds.
+    ``max_failures`` trials may fail before one succeeds (0: any number), ``tell_ensemble`` hears of each new ensemble
+    that ``ensemble`` builds.
     """
 
     objective: Objective
@@ -58,6 +59,7 @@ class Parts:
     join: Sequence[str] = ()
     expects_peers: bool = False
     limits: Limits = field(default_factory=Limits)
+    max_failures: int = 0
     identity: Identity | None = None
     timing: Timing = field(default_factory=Timing)
     callbacks: Sequence[Callable[[TrialRecord], Any]] = ()

@@ -148,7 +148,9 @@ def _last_line(console: Console, study: Study, result: Result) -> None:
     best, text = result.best, "no successful trial"
     if best is not None:
         text = f"best {result.metric} {value_in_words(best, result.max_steps)} (trial {best.number})"
-    verb = "stopped" if result.interrupted else "done"
+    if result.given_up:
+        console.print(f"given up: {result.given_up} (for more: Study(max_failures=…))", highlight=False, markup=False)
+    verb = "stopped" if result.interrupted or result.given_up else "done"
     console.print(f"{verb}: {text}; {result._summary()}", highlight=False)
     if result.interrupted:
         where = f"in {study.directory}" if study.directory else "in this process (no directory was given)"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .events import Left, Parent, Started
+from .events import Left, Parent, Started, TrialId
 from .interfaces import Config
 from .trial import Facts, Stamp
 
@@ -25,6 +25,7 @@ class Details:
     checkpoints: dict[int, tuple[int, str, int, str]] = field(default_factory=dict)
     bracket: int = 0
     parent: Parent | None = None
+    retry_of: TrialId | None = None
     predictions: dict[str, tuple[Stamp, str]] = field(default_factory=dict)  # the newest of each name
     error: str | None = None
     detail: str | None = None
@@ -33,7 +34,8 @@ class Details:
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
     """One trial as people see it. ``value`` has the metric's own sign; ``seconds`` are those of all its segments so
-    far, None before one has ended. ``parent`` is (trial, step) of the checkpoint with which it began."""
+    far, None before one has ended. ``parent`` is (trial, step) of the checkpoint with which it began, ``retry_of`` the
+    failed trial whose configuration it tries again."""
 
     id: str
     number: int
@@ -54,6 +56,7 @@ class TrialRecord:
     bracket: int = 0
     parent: tuple[str, int] | None = None
     targets: dict[str, str] = field(default_factory=dict)
+    retry_of: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form (``show --json``); JSON has no NaN, so a number that is none becomes null."""

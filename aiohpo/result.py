@@ -20,13 +20,17 @@ class Result:
     """The trials of a study and the best of them; a snapshot that later events do not change.
 
     ``best`` is the best complete trial; while there is none, the best of those that got farthest, whose ``status``
-    is not ``finished`` then. ``ensemble`` is what ``Study(ensemble=…)`` made of the models that were trained.
+    is not ``finished`` then. ``given_up`` says why the search stopped before its end, if all its trials failed
+    (``Study(max_failures=…)``). ``ensemble`` is what ``Study(ensemble=…)`` made of the models that were trained.
     """
 
-    def __init__(self, view: View, *, interrupted: bool = False, ensemble: Ensemble | None = None) -> None:
+    def __init__(
+        self, view: View, *, interrupted: bool = False, given_up: str | None = None, ensemble: Ensemble | None = None
+    ) -> None:
         self.metric = view.metric
         self.mode = view.mode
         self.interrupted = interrupted
+        self.given_up = given_up
         self.ensemble = ensemble
         self.trials: list[TrialRecord] = list(view.records())
         self.max_steps = view.max_steps
@@ -60,7 +64,8 @@ class Result:
 
     def __repr__(self) -> str:
         best = f"best {self.metric} {value_in_words(self.best, self.max_steps)}" if self.best else "no result"
-        return f"<Result {best}, {self._summary()}{', interrupted' if self.interrupted else ''}>"
+        ended = f", given up: {self.given_up}" if self.given_up else ", interrupted" if self.interrupted else ""
+        return f"<Result {best}, {self._summary()}{ended}>"
 
 
 def flat(trial: TrialRecord) -> dict[str, Any]:

@@ -34,6 +34,8 @@ class Study(Assembly):
     seed           the same seed gives every worker of a rank the same draws
     keep           of that many best complete trials the last checkpoint stays; others are deleted once no scheduler
                    can need them
+    max_failures   the search stops when so many trials failed since it was started and none has ever succeeded: the
+                   mistake is in the objective then; 0: it never stops for that
     dump, load     how ``trial.save`` makes bytes of a checkpoint and ``trial.restore`` reads them
     ensemble       what keeps an ensemble of the models while the search runs: "greedy", "topk", "gradient" or an
                    instance; objectives call ``trial.predictions(valid=…)``
@@ -123,7 +125,9 @@ class Study(Assembly):
                 self._absorb(peer)
         made = next((p.ensembling.state for p in peers if p.ensembling is not None and p.ensembling.state), None)
         ensemble = None if made is None else made.ensemble
-        return Result(self._view, interrupted=any(peer.stopped for peer in peers), ensemble=ensemble)
+        given_up = next((why for peer in peers if (why := peer.state.given_up) is not None), None)
+        interrupted = any(peer.stopped for peer in peers)
+        return Result(self._view, interrupted=interrupted, given_up=given_up, ensemble=ensemble)
 
     def stop(self) -> None:
         """End a running search in good order; :meth:`arun` then returns what was found."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .events import EXTERNAL, TARGETS, parse_trial, trial_name
+from .events import EXTERNAL, TARGETS, TrialId, parse_trial, trial_name
 from .fold import Folded, Mode
 from .interfaces import Config, Inherit, TrialState, TrialStatus
 from .records import Details, TrialRecord
@@ -36,9 +36,9 @@ class View(Folded):
 
     @property
     def n_counted(self) -> int:
-        """Trials that count against the budget: everything but queued, lost, withdrawn and added ones."""
+        """Trials that count against the budget: everything but queued, lost, withdrawn, added and retried ones."""
         c = self.counts
-        return sum(c) - c[Status.QUEUED] - c[Status.LOST] - c[Status.CANCELLED]
+        return sum(c) - c[Status.QUEUED] - c[Status.LOST] - c[Status.CANCELLED] - self.n_retried
 
     @property
     def has_room(self) -> bool:
@@ -48,7 +48,7 @@ class View(Folded):
 
     @property
     def n_trials(self) -> int:
-        return self.n_counted + self.n_external
+        return self.n_counted + self.n_retried + self.n_external
 
     @property
     def n_observed(self) -> int:
@@ -59,7 +59,21 @@ class View(Folded):
     def n_ended(self) -> int:
         """Trials of the budget that have ended for good."""
         c = self.counts
-        return c[Status.FINISHED] + c[Status.STOPPED] + c[Status.FAILED]
+        return c[Status.FINISHED] + c[Status.STOPPED] + c[Status.FAILED] - self.n_retried
+
+    def failures_since(self, lamport: int) -> int:
+        """How many trials of the budget failed after this time; scans all trials."""
+        count = 0
+        for row, status in enumerate(self._status):
+            if status == Status.FAILED and row not in self._external and not self.is_retried(row):
+                facts = self._facts(row)
+                count += facts.result is not None and facts.result[0][0] > lamport
+        return count
+
+    def retry_of(self, row: int) -> TrialId | None:
+        """The failed trial that this one tries again, if it does."""
+        details = self._details.get(row)
+        return None if details is None else details.retry_of
 
     @property
     def best_loss(self) -> float | None:
@@ -101,11 +115,11 @@ class View(Folded):
         return info.started.host if info and info.started else None
 
     def has(self, values: tuple[float | int | None, ...], source: int) -> bool:
-        """Whether just this configuration was queued (or added) before; scans all trials."""
+        """Whether just this configuration was queued (retries apart) or added before; scans all trials."""
         d = self.space.dim
         row = array("d", [_NAN if v is None else v for v in values]).tobytes()
         among = self._external if source == EXTERNAL else self._queued
-        return any(self._rows[r * d : r * d + d].tobytes() == row for r in among)
+        return any(self._rows[r * d : r * d + d].tobytes() == row and self.retry_of(r) is None for r in among)
 
     def checkpoint(self, row: int, step: int | None = None) -> tuple[int, str, int, str] | None:
         """(step, digest, size, worker that saved it) of the newest checkpoint, or of that of ``step``."""
@@ -151,23 +165,21 @@ class View(Folded):
 
     def trial(self, id: str) -> TrialState:
         """One trial as schedulers see it. Raises ``KeyError``."""
-        try:
-            row = self.row(parse_trial(id))
-        except ValueError:
-            row = None
-        if row is None:
-            raise KeyError(f"no trial {id!r}")
-        return self.state(row, id)
+        return self.state(self.row_of(id), id)
 
     def config_of(self, trial: str) -> Config:
         """The configuration of the trial of this name. Raises ``KeyError``."""
+        return self.config(self.row_of(trial))
+
+    def row_of(self, trial: str) -> int:
+        """The row of the trial of this name. Raises ``KeyError``."""
         try:
             row = self.row(parse_trial(trial))
         except ValueError:
             row = None
         if row is None:
             raise KeyError(f"no trial {trial!r}")
-        return self.config(row)
+        return row
 
     def state(self, row: int, id: str | None = None) -> TrialState:
         """The trial in ``row`` as schedulers see it."""
@@ -175,6 +187,8 @@ class View(Folded):
         status, value = self.status(row), self._value[row]
         if status is Status.LOST and self.losses(row) > MOST_LOSSES:
             status = Status.FAILED  # nobody will go on with it
+        elif self.is_retried(row):
+            status = Status.CANCELLED  # another one has taken its place
         parent = None if details is None else details.parent
         return TrialState(
             id=id or trial_name(self.id(row)),
@@ -240,6 +254,10 @@ class View(Folded):
             counted = (status != Status.QUEUED) & (status != Status.LOST) & (status != Status.CANCELLED)
             if self._external:
                 counted[list(self._external)] = False
+            if self.n_retried:
+                counted[
+                    [row for trial in self._retried if (row := self.row(trial)) is not None and self.is_retried(row)]
+                ] = False
             order = self._sorted(np.flatnonzero(counted))
             self._line = self.version, goal, set(order[goal:].tolist())
         return self._line[2]
@@ -279,6 +297,7 @@ class View(Folded):
             curve=curve,
             bracket=details.bracket,
             parent=None if details.parent is None else (trial_name(details.parent.trial), details.parent.step),
+            retry_of=None if details.retry_of is None else trial_name(details.retry_of),
         )
 
     def records(self) -> Iterator[TrialRecord]:

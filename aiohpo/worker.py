@@ -376,15 +376,18 @@ class PeerWorker:
                     self._tell(self.view.record(row))
         if not self._ending and self._target_reached():
             self._call_off("the target is reached")
+        most = self.parts.max_failures
+        if not self._ending and most and (failures := self.state.failures()) >= most:
+            self._call_off(f"{failures} trials failed and none succeeded", failures)
 
     def _on_call_off(self, reason: str) -> None:
         if not self._ending:
             self._cancel()
 
-    def _call_off(self, reason: str) -> None:
+    def _call_off(self, reason: str, failures: int = 0) -> None:
         """End the search everywhere: the others hear of it as of any event."""
         if self.exchange.failure is None:
-            self.state.call_off(reason)
+            self.state.call_off(reason, failures)
             self.exchange.carry_out()
         self._cancel()
 

@@ -230,7 +230,8 @@ class WorkerState(Ledger):
         if self.segments:
             self._check_line()
         if self.called_off:
-            self._out.append(CallOff("the search was called off"))
+            over = self.view.last_over
+            self._out.append(CallOff(over.reason if over is not None else "the search was called off"))
         started = self.view.workers[origin].started
         if started is None or started.journal != self._shared_journal:
             # Nobody else writes it to this worker's directory.

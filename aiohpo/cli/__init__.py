@@ -27,6 +27,7 @@ from .keygen import keygen
 from .plot import plot
 from .plugins import new_plugin, plugins
 from .replay import replay
+from .retry import retry
 from .run import run
 from .show import best, show
 from .watch import watch
@@ -43,7 +44,7 @@ def cli() -> None:
     """Masterless, asynchronous hyperparameter optimisation: every worker is a peer."""
 
 
-for _command in (run, worker, best, show, watch, plot, replay, ensemble, export, plugins, new_plugin, keygen):
+for _command in (run, worker, best, show, watch, plot, retry, replay, ensemble, export, plugins, new_plugin, keygen):
     cli.add_command(_command)
 
 

@@ -158,6 +158,12 @@ def search_options(function: F) -> F:
         ),
         click.option("--trial-timeout", type=Duration(), metavar="T", help="Fail a trial that takes longer."),
         click.option(
+            "--max-failures",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Stop when N trials failed and none succeeded; 0: never. If neither this nor the study says, 10.",
+        ),
+        click.option(
             "--algorithm",
             metavar="A",
             help=f"A searcher and a scheduler at once: {', '.join(RECIPES)}. --searcher and --scheduler override it.",

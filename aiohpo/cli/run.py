@@ -7,6 +7,7 @@ search: kill it, and the workers go on; kill a worker, and the others finish.
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import time as _time
@@ -106,6 +107,7 @@ def run(
     time: float | None,
     target_value: float | None,
     trial_timeout: float | None,
+    max_failures: int | None,
     algorithm: str | None,
     searcher: str | None,
     scheduler: str | None,
@@ -128,14 +130,28 @@ def run(
     typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler, "ensemble": ensemble}
     searcher, scheduler = parts(algorithm, searcher, scheduler)
     study = load_study(target)
-    configure(study, directory=directory, searcher=searcher, scheduler=scheduler, ensemble=ensemble, seed=seed)
+    configure(
+        study,
+        directory=directory,
+        searcher=searcher,
+        scheduler=scheduler,
+        ensemble=ensemble,
+        seed=seed,
+        max_failures=max_failures,
+    )
     if algorithm is not None:
         click.echo(f"{algorithm}: searcher {searcher}, scheduler {scheduler}", err=True)
     if study.directory is None:
         study.directory = default_directory(target)
         click.echo(f"no directory was given: using {study.directory}", err=True)
     study.settle_key(key)  # what is wrong with it is said once, here; the workers find it in the directory
-    limits = {"trials": trials, "time": time, "target": target_value, "trial-timeout": trial_timeout}
+    limits = {
+        "trials": trials,
+        "time": time,
+        "target": target_value,
+        "trial-timeout": trial_timeout,
+        "max-failures": max_failures,
+    }
     chosen = [f"--{name}={value}" for name, value in typed.items() if value is not None]
     options = Options(
         target,
@@ -174,12 +190,18 @@ def _already(run: Run, study: Study, trials: int | None, target: float | None) -
     if trials is not None and run.n_done >= trials and not _to_promote(run, study):
         return (
             f"{run.path} has {run.n_done} trials already, and its budget of {trials} is met: nothing to do "
-            f"(for more: --trials {2 * trials})"
+            f"(for more: --trials {2 * trials}{_failed_ones(run)})"
         )
     best = None if view.best is None else view.record(view.best, 0).value
     if target is not None and best is not None and view.sign * (best - target) <= 0:
         return f"{run.path} has reached {view.metric} {best:.6g} already, and --target {target:g} is met: nothing to do"
     return None
+
+
+def _failed_ones(run: Run) -> str:
+    """What can be done about failed trials, if there are any."""
+    failed = any(record.status == "failed" for record in run.records())
+    return f"; to try failed ones again: aiohpo retry {shlex.quote(str(run.path))}" if failed else ""
 
 
 def _to_promote(run: Run, study: Study) -> bool:
@@ -218,6 +240,7 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
     )
     follower = Follower(directory)
     follower.poll()
+    called_off = follower.view.over
     codes: list[int] = []
     with _signals(launcher) as stopping:
         launcher.start()
@@ -254,13 +277,17 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
         logs = directory / "output"
         click.echo(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
         click.echo("nothing that was reported is lost; the same command goes on", err=True)
+    follower.poll()
+    last = follower.view.last_over if follower.view.over > called_off else None
+    given_up = last.reason if last is not None and last.failures else None
     code = summarise(
         directory,
         options.target,
         json_,
         before=before,
         seconds=_time.time() - began,
-        again=None if over else again,
+        again=None if over and given_up is None else again,
+        given_up=given_up,
         chosen=options.chosen,
     )
     return code if over else UNSUCCESSFUL

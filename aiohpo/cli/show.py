@@ -122,10 +122,12 @@ def nothing_yet(run: Run) -> str:
 
 
 def count(records: list[TrialRecord]) -> dict[str, int]:
-    """How many trials have each status."""
+    """How many trials have each status; failed ones that are tried again are counted apart."""
     counts: dict[str, int] = {}
+    retried = {record.retry_of for record in records}
     for record in records:
-        counts[record.status] = counts.get(record.status, 0) + 1
+        status = "retried" if record.status == "failed" and record.id in retried else record.status
+        counts[status] = counts.get(status, 0) + 1
     return counts
 
 

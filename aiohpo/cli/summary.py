@@ -34,17 +34,20 @@ def summarise(
     before: int,
     seconds: float = 0.0,
     again: str | None = None,
+    given_up: str | None = None,
     chosen: Sequence[str] = (),
 ) -> int:
     """Print what was found and what to try next; return the exit code.
 
     ``before`` trials were there when this run began, ``seconds`` ago. ``again`` is the command that goes on, if
-    the search is not over; ``chosen`` are options that going on needs as well.
+    the search is not over; ``given_up`` says why it stopped early, if all its trials failed; ``chosen`` are options
+    that going on needs as well.
     """
     run = open_directory(directory)
     best = best_of(run.view)
     counts = count(list(run.records()))
     plot = _draw(run)
+    done = DONE if best is not None and given_up is None else UNSUCCESSFUL
     if json_:
         print_json(
             {
@@ -57,11 +60,18 @@ def summarise(
                 "seconds": seconds,
                 "plot": None if plot is None else str(plot),
                 "ensemble": _ensemble(directory) or None,
+                "given_up": given_up,
             }
         )
-        return DONE if best is not None else UNSUCCESSFUL
-    if best is None:
+        return done
+    if best is None or given_up is not None:
         click.echo(nothing_yet(run), err=True)
+        if given_up is not None:
+            click.echo(f"the search stopped early: {given_up} (--max-failures N allows more)", err=True)
+        if counts.get("failed"):
+            retry = f"aiohpo retry {shlex.quote(str(directory))}"
+            click.echo(f"to go on: mend the cause, then '{retry}', then '{again or 'aiohpo run …'}'", err=True)
+            click.echo("(failed trials that are not retried count towards --trials)", err=True)
         return UNSUCCESSFUL
     new = run.n_done - before
     took = f" ({new} of them now, in {describe_seconds(seconds)})" if before else f" in {describe_seconds(seconds)}"

@@ -67,6 +67,7 @@ def configure(
     scheduler: str | None,
     ensemble: str | None = None,
     seed: int | None,
+    max_failures: int | None = None,
 ) -> None:
     """Let what was given on the command line override what the file says.
 
@@ -83,6 +84,8 @@ def configure(
         study.ensemble = ensemble
     if seed is not None:
         study.seed = seed
+    if max_failures is not None:
+        study.max_failures = max_failures
     me = Identity("check", 0, 1)
     _try("searchers", study.searcher, lambda made: made.setup(study.space, study.seed, me))
     _try("schedulers", study.scheduler, lambda made: made.setup(study.max_steps, study.seed, me))

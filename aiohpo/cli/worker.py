@@ -67,6 +67,7 @@ def worker(
     time: float | None,
     target_value: float | None,
     trial_timeout: float | None,
+    max_failures: int | None,
     algorithm: str | None,
     searcher: str | None,
     scheduler: str | None,
@@ -97,7 +98,15 @@ def worker(
 
     searcher, scheduler = parts(algorithm, searcher, scheduler)
     study = load_study(target)
-    configure(study, directory=directory, searcher=searcher, scheduler=scheduler, ensemble=ensemble, seed=seed)
+    configure(
+        study,
+        directory=directory,
+        searcher=searcher,
+        scheduler=scheduler,
+        ensemble=ensemble,
+        seed=seed,
+        max_failures=max_failures,
+    )
     first = not join
     if study.directory is not None and not any(address.startswith("file:") for address in join):
         join = (*join, (study.directory / "peers").absolute().as_uri())
@@ -130,12 +139,13 @@ def worker(
     invite = None
     if first and keyed and isinstance(key_file, str | Path):
         limits = {"trials": trials, "time": time, "target": target_value, "trial-timeout": trial_timeout}
+        limits["max-failures"] = max_failures
         chosen = {"searcher": searcher, "scheduler": scheduler, "ensemble": ensemble, "seed": seed}
         invite = partial(_invitation, target, Path(key_file), {**limits, **chosen})
     result = asyncio.run(_serve(peer, quiet, invite))
     if result.interrupted:
         return INTERRUPTED
-    return DONE if result.best is not None else UNSUCCESSFUL
+    return DONE if result.best is not None and not result.given_up else UNSUCCESSFUL
 
 
 def _is_place(address: str) -> bool:

@@ -85,8 +85,9 @@ class TrialState:
     """One trial at one moment, as schedulers see it.
 
     id           its name; what ``Resume`` and ``Inherit`` take
-    status       "lost": its worker died and somebody will go on with it; "cancelled": its proposal was withdrawn
-                 (the budget had been filled by earlier ones), so it never counts
+    status       "lost": its worker died and somebody will go on with it; "cancelled": it does not count, as its
+                 proposal was withdrawn (the budget had been filled by earlier ones), or as it failed and is tried
+                 again as another trial
     order        its proposal's place in the canonical order; no two trials share one
     bracket      what ``NewTrial`` said
     to_step      where the latest segment pauses; None: it runs to its end

@@ -1,0 +1,49 @@
+"""``aiohpo retry``: failed trials are tried again, and leave the budget."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import click
+
+from .common import DONE, as_json, command, open_directory, print_json, run_directory
+
+
+@command("retry", example="aiohpo retry runs/digits\naiohpo retry runs/digits 3 17\naiohpo run digits.py")
+@run_directory
+@click.argument("trials", metavar="[TRIAL]...", nargs=-1)
+@as_json
+def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
+    """Try failed trials of DIR again: those named by number or id, or all.
+
+    Each becomes a new trial with the same configuration, which the next 'aiohpo run' (or worker) begins with; the
+    failed one stays on record and leaves the budget. Mend what made them fail first.
+    """
+    from ..directory import RunDirectory, read_study
+    from ..manual import Manual
+    from ..parts import new_worker_id
+    from ..retrying import choose_failed
+
+    run = open_directory(directory)
+    rows = choose_failed(run.view, trials, str(directory))
+    opened = RunDirectory(directory, read_study(directory))
+    worker = new_worker_id()
+    manual = Manual(worker, run.view, run.log, 0, opened.journal(worker), opened.id)
+    try:
+        retries = [run.view.record(run.view.row_of(manual.retry(row))) for row in rows]
+    finally:
+        manual.leave()
+    failed = [run.view.number(row) for row in rows]
+    if json_:
+        found = [
+            {"id": new.id, "number": new.number, "retry_of": new.retry_of, "config": new.config} for new in retries
+        ]
+        print_json({"directory": str(directory), "retried": found})
+        return DONE
+    for number, new in zip(failed, retries, strict=True):
+        click.echo(f"trial {number} is tried again as trial {new.number}")
+    if any(worker["status"] == "alive" for worker in run.as_workers()):
+        click.echo("workers that are running now do not hear of this; the next ones do", err=True)
+    click.echo(f"next: the command that began the search, such as: aiohpo run FILE --dir {shlex.quote(str(directory))}")
+    return DONE
