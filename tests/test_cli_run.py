@@ -85,7 +85,9 @@ def test_a_met_budget_without_a_success_exits_with_1(capsys: pytest.CaptureFixtu
     """The last error is shown."""
     make_run(Path("runs/train"), ["boom"], goal=1)
     assert invoke(["run", "train.py", "--trials", "1"]) == 1
-    assert "the last error: boom" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "to try failed ones again: aiohpo retry runs/train" in err
+    assert "the last error: boom" in err
 
 
 CLIMB = """

@@ -50,6 +50,25 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, capsys: pytest.Cap
     assert "to go on: aiohpo run train.py" in err
 
 
+def test_a_search_that_was_given_up_says_why_and_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The last error, where to see all, and the commands; the exit code is 1."""
+    directory = make_run(tmp_path / "r", ["boom"] * 3)
+    again = "aiohpo run train.py"
+    assert summarise(directory, "train.py", False, before=0, again=again, given_up="3 trials failed") == 1
+    err = capsys.readouterr().err
+    for words in (
+        "the last error: boom",
+        "--failed",
+        "3 trials failed",
+        "--max-failures N",
+        f"retry {directory}",
+        again,
+    ):
+        assert words in err
+
+
 def test_paused_trials_count_and_the_best_of_them_is_a_result(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

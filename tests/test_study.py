@@ -205,6 +205,42 @@ async def test_a_search_that_pauses_needs_the_metric(scheduler):
     assert all("no 'loss' to compare" in t.error for t in result.trials)
 
 
+async def test_a_search_in_which_everything_fails_is_given_up_and_goes_on_once_mended(tmp_path):
+    """It stops after max_failures and says so; once mended, the rest of the budget runs in the same directory."""
+
+    async def broken(trial):
+        raise ValueError("no data")
+
+    first = study(broken, directory=tmp_path / "r", max_failures=4)
+    result = await first.arun(trials=20)
+    assert statuses(result) == {"failed": 4}
+    assert result.given_up == "4 trials failed and none succeeded"
+    assert repr(result) == "<Result no result, 4 failed, given up: 4 trials failed and none succeeded>"
+    again = await first.arun(trials=20)  # not mended: so many more, not none
+    assert statuses(again) == {"failed": 8}
+    assert again.given_up is not None
+    mended = await study(directory=tmp_path / "r").arun(trials=20)
+    assert statuses(mended) == {"failed": 8, "finished": 12}
+    assert mended.given_up is None
+
+
+async def test_failures_after_a_success_end_no_search():
+    """However many, and if max_failures is 0, without one, too."""
+
+    async def seldom(trial):
+        if trial.number != 1:
+            raise ValueError("bad luck")
+        return 0.5
+
+    result = await study(seldom, max_failures=2).arun(trials=12)
+    assert (statuses(result), result.given_up) == ({"failed": 11, "finished": 1}, None)
+
+    async def never(trial):
+        raise ValueError("bad luck")
+
+    assert statuses(await study(never, max_failures=0).arun(trials=25)) == {"failed": 25}
+
+
 async def test_callbacks_hear_of_every_ended_trial():
     """Callbacks are called with each record in the process that evaluated it; one that raises ends the run."""
     heard = []

@@ -24,6 +24,7 @@ from aiohpo.events import (
     Goal,
     Left,
     Lost,
+    Over,
     Parent,
     Predicted,
     Proposed,
@@ -62,7 +63,7 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
         clocks[origin] += rng.randint(1, 3)
         t, seq = clocks[origin], len(logs[origin]) + 1
         event: Event
-        kind = rng.choice("ppcrrseeeeelgx") if trials else "p"
+        kind = rng.choice("ppcrrseeeeelgxyo") if trials else "p"
         trial, attempt, step = rng.choice(trials or [("", 1)]), rng.choice([0, 0, 0, 1, 2]), rng.randint(0, 3)
         value = rng.choice([None, 0.25, rng.random()])
         extra = rng.choice([None, {"aux": rng.random()}])
@@ -88,6 +89,11 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
                 )
             case "l":
                 event = Lost(t, trial, attempt)
+            case "y":
+                event = Proposed(t, float(t), row(rng), QUEUED, retry_of=trial)
+                trials.append((origin, seq))
+            case "o":
+                event = Over(t, "enough", rng.randint(0, 2))
             case "g":
                 event = Goal(t, rng.randint(1, 4))
             case _:
@@ -120,6 +126,9 @@ def state(view: View) -> dict[str, object]:
         "counts": (view.counts, view.n_external, view.n_trials, view.n_observed, view.n_counted, view.n_ended),
         "best": None if view.best is None else view.id(view.best),
         "goal": view.goal,
+        "over": (view.over, view.last_over, view.succeeded),
+        "retries": (view.n_retried, sorted((view.id(r), view.retry_of(r) or ()) for r in range(view.n_rows))),
+        "failures": [view.failures_since(t) for t in range(0, 60, 5)],
         "X": obs.X.tobytes(),
         "y": obs.y.tobytes(),
         "failed": obs.failed.tobytes(),
@@ -258,6 +267,51 @@ def test_lost_queued_withdrawn_and_added_trials_do_not_count():
     assert [r.status for r in view.records()] == ["running", "lost", "finished"]
     assert sorted(view.waiting) == [1, 2]
     assert view.observations().X.shape == (1, 4)
+
+
+def test_a_retried_trial_leaves_the_budget_and_its_retry_takes_the_place():
+    """The failed one is still shown, but counts no more, informs no searcher, and is withdrawn for schedulers."""
+    values = (0.5, 1, 0, None)
+    retry = ("bob", 1, Proposed(9, 0.0, values, QUEUED, retry_of=("ann", 1)))
+    history: History = [
+        ("ann", 1, Proposed(1, 0.0, values)),
+        ("ann", 2, Ended(2, 1, 0, "failed", 0, error="boom")),
+        ("ann", 3, Goal(3, 1)),
+        ("ann", 4, Proposed(4, 0.0, (0.25, 1, 0, None))),
+        ("ann", 5, Ended(5, 4, 0, "failed", 0, error="boom")),
+    ]
+    for order in ([*history, retry], [retry, *history]):
+        view = view_of(order)
+        first, other, again = (view.row(trial) for trial in (("ann", 1), ("ann", 4), ("bob", 1)))
+        assert (view.n_counted, view.n_ended, view.n_retried, view.failures_since(0)) == (1, 1, 1, 1)
+        assert view.beyond_line() == set()  # the second one has moved into the budget
+        assert [r.status for r in view.records()] == ["failed", "failed"]
+        assert view.state(first).status == "cancelled"
+        assert view.observations().failed.shape == (1, 4)
+        assert (view.retry_of(again), view.retry_of(first)) == (("ann", 1), None)
+        assert "ann-1" in view.changed(0)[0]
+        assert not view.has(values, QUEUED)
+        assert view.seen(SPACE.encode_native(np.array([[0.5, 1, 0, np.nan]]))).all()
+        view.apply("bob", 2, Claimed(10, 0.0, 1, 0))
+        view.apply("bob", 3, Ended(11, 1, 0, "finished", 0, 0.5))
+        assert view.record(again).retry_of == "ann-1"
+        assert view.beyond_line() == {again}
+        assert other is not None
+
+
+def test_only_failed_trials_leave_the_budget():
+    """A late result of the trial that is retried makes it count again; nothing is lost."""
+    values = (0.5, 1, 0, None)
+    view = view_of(
+        [
+            ("ann", 1, Proposed(1, 0.0, values)),
+            ("ann", 2, Ended(8, 1, 0, "failed", 0, error="boom")),
+            ("bob", 1, Proposed(9, 0.0, values, QUEUED, retry_of=("ann", 1))),
+        ]
+    )
+    assert (view.n_counted, view.n_retried, view.succeeded) == (0, 1, False)
+    view.apply("cid", 1, Ended(5, ("ann", 1), 0, "finished", 0, 0.5))
+    assert (view.n_counted, view.n_retried, view.succeeded) == (1, 0, True)
 
 
 def test_seen_covers_everything_ever_proposed():

@@ -41,6 +41,24 @@ class Learner(Draws):
         self.adopted.append(state)
 
 
+async def broken(trial):
+    await asyncio.sleep(1.0)
+    raise ValueError("no data")
+
+
+def test_a_swarm_whose_first_trials_all_fail_stops_together():
+    """Whoever sees the last of so many failures says so in the log, and nobody goes on."""
+
+    async def main(*peers):
+        await asyncio.gather(*(peer.run() for peer in peers))
+        await asyncio.sleep(5.0)
+        assert all(peer.view.failures_since(0) in range(10, 13) for peer in peers)
+        assert {peer.state.given_up for peer in peers} == {"10 trials failed and none succeeded"}
+        assert not peers[0].view.running
+
+    play(main, n=3, function=broken, limits=Limits(trials=1000))
+
+
 async def second(trial):
     await asyncio.sleep(1.0)
     return trial["x"]

@@ -22,6 +22,7 @@ from aiohpo.interfaces import Identity, Resume
 from aiohpo.limits import Limits
 from aiohpo.log import Log
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
+from aiohpo.trial import Status
 from aiohpo.view import View
 from aiohpo.worker import PeerWorker
 
@@ -95,6 +96,7 @@ class Scenario:
     fails: float
     steps: int | None
     scheduler: str
+    retries: list[tuple[float, int]]  # when somebody retries all failed trials that it knows of
 
     @classmethod
     def draw(cls, seed: int) -> Scenario:
@@ -127,6 +129,7 @@ class Scenario:
             fails=rng.choice([0.0, 0.1]),
             steps=(steps := 9 if seed >= SCHEDULED else rng.choice([None, None, 4, 9, 9])),
             scheduler=rng.choice(SCHEDULERS) if steps == 9 else "fifo",
+            retries=[(rng.uniform(0.0, span), rng.randrange(workers)) for _ in range(rng.choice([0, 1, 3]))],
         )
 
 
@@ -147,6 +150,7 @@ class Swarm:
     crashed: list[PeerWorker] = field(default_factory=list)
     starts: int = 0
     evaluations: int = 0
+    retried: int = 0
 
     async def start(self, slot: int, join: list[str], journal_id: str | None = None) -> None:
         """Start a worker in ``slot``, from what is in its directory."""
@@ -186,6 +190,19 @@ class Swarm:
         await asyncio.wait([task])
         task.exception()  # it was meant to fail
         self.crashed.append(peer)
+
+    def retry(self, slot: int) -> None:
+        """Try again what has failed as far as the worker in ``slot`` knows, if it is still at work."""
+        peer = self.alive.get(slot)
+        if peer is None or self.tasks[slot].done() or peer._ending:
+            return
+        view = peer.view
+        known = {view.retry_of(row) for row in range(view.n_rows)}
+        for row in range(view.n_rows):
+            if view.status(row) is Status.FAILED and view.id(row) not in known:
+                peer.state.retry(0.0, row)
+                self.retried += 1
+        peer.exchange.carry_out()
 
     def addresses(self) -> list[str]:
         return [peer.parts.transport.address for peer in self.alive.values()]
@@ -277,10 +294,13 @@ async def _faults(swarm: Swarm, begun: float) -> None:
         events += [(t + s.restart_after, "restart", slot) for t, slot in s.crashes]
     if s.partition is not None:
         events += [(s.partition[0], "partition", 0), (s.partition[1], "heal", 0)]
+    events += [(t, "retry", slot) for t, slot in s.retries]
     for when, what, slot in sorted(events):
         await asyncio.sleep(max(0.0, begun + when - loop.time()))
         if what == "crash" and len(swarm.alive) > 1:
             await swarm.crash(slot)
+        elif what == "retry":
+            swarm.retry(slot)
         elif what == "restart" and slot not in swarm.alive:
             await swarm.start(slot, swarm.addresses()[:2])
         elif what == "partition":
@@ -322,9 +342,12 @@ def check(swarm: Swarm) -> None:
     records = list(first.view.records())
     assert not swarm.broken, swarm.broken[0]
     assert not first.view.running, f"still running: {[r.id for r in records if r.status == 'running']}"
-    ended = [r for r in records if r.status in ("finished", "failed", "stopped", "paused")]
+    retried = {r.retry_of for r in records} if first.view.n_retried else set()
+    ended = [r for r in records if r.status in ("finished", "failed", "stopped", "paused") and r.id not in retried]
+    assert len(ended) == first.view.n_counted - len(first.view.beyond_line())
+    unheard = first.view.counts[Status.QUEUED] > 0 and bool(s.crashes or s.partition)  # by anybody still at work
     surplus = [r for r in records if r.status == "surplus"]
-    if s.scheduler.startswith("pbt"):
+    if s.scheduler.startswith("pbt") or unheard:
         assert len(ended) <= s.trials
     else:
         assert len(ended) == s.trials, f"{len(ended)} trials of {s.trials}"
