@@ -17,7 +17,7 @@ from .common import DONE, as_json, command, open_directory, print_json, run_dire
 def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     """Try failed trials of DIR again: those named by number or id, or all.
 
-    Each becomes a new trial with the same configuration, which the next 'aiohpo run' (or worker) begins with; the
+    Each becomes a new trial with the same configuration, which the next "aiohpo run" (or worker) takes up; the
     failed one stays on record and leaves the budget. Mend what made them fail first.
     """
     from ..directory import RunDirectory, read_study

@@ -129,7 +129,7 @@ class Scenario:
             fails=rng.choice([0.0, 0.1]),
             steps=(steps := 9 if seed >= SCHEDULED else rng.choice([None, None, 4, 9, 9])),
             scheduler=rng.choice(SCHEDULERS) if steps == 9 else "fifo",
-            retries=[(rng.uniform(0.0, span), rng.randrange(workers)) for _ in range(rng.choice([0, 1, 3]))],
+            retries=[(rng.uniform(0.2, 1.0) * span, rng.randrange(workers)) for _ in range(rng.choice([0, 3, 6]))],
         )
 
 
@@ -251,6 +251,8 @@ async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
             swarm.broken.append(f"{trial.id} starts after step {trial.start} with a checkpoint of step {done}")
         for step in trial.steps():
             await asyncio.sleep(rng.expovariate(s.steps / s.mean_seconds))
+            if rng.random() < s.fails / s.steps:
+                raise RuntimeError("this configuration does not train")
             trial.report(trial["x"] ** 2 + trial["depth"] / step)
             trial.save(bytes([step]) + bytes(rng.choice([10, 200_000])))
         return float(trial["x"] ** 2 + trial["depth"])
@@ -342,8 +344,8 @@ def check(swarm: Swarm) -> None:
     records = list(first.view.records())
     assert not swarm.broken, swarm.broken[0]
     assert not first.view.running, f"still running: {[r.id for r in records if r.status == 'running']}"
-    retried = {r.retry_of for r in records} if first.view.n_retried else set()
-    ended = [r for r in records if r.status in ("finished", "failed", "stopped", "paused") and r.id not in retried]
+    done = [r for r in records if r.status in ("finished", "failed", "stopped", "paused")]
+    ended = [r for r in done if not first.view.is_retried(first.view.row_of(r.id))]
     assert len(ended) == first.view.n_counted - len(first.view.beyond_line())
     unheard = first.view.counts[Status.QUEUED] > 0 and bool(s.crashes or s.partition)  # by anybody still at work
     surplus = [r for r in records if r.status == "surplus"]
