@@ -194,7 +194,7 @@ class Swarm:
     def retry(self, slot: int) -> None:
         """Try again what has failed as far as the worker in ``slot`` knows, if it is still at work."""
         peer = self.alive.get(slot)
-        if peer is None or self.tasks[slot].done() or peer._ending:
+        if peer is None or peer._ending or peer._task is None or peer._task.done():
             return
         view = peer.view
         known = {view.retry_of(row) for row in range(view.n_rows)}
@@ -251,7 +251,7 @@ async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
             swarm.broken.append(f"{trial.id} starts after step {trial.start} with a checkpoint of step {done}")
         for step in trial.steps():
             await asyncio.sleep(rng.expovariate(s.steps / s.mean_seconds))
-            if rng.random() < s.fails / s.steps:
+            if s.fails and rng.random() < s.fails / s.steps:
                 raise RuntimeError("this configuration does not train")
             trial.report(trial["x"] ** 2 + trial["depth"] / step)
             trial.save(bytes([step]) + bytes(rng.choice([10, 200_000])))
