@@ -292,6 +292,18 @@ async def test_megabytes_of_output_are_bounded(run: Run) -> None:
     assert 1_000_000 < len(channel.text) < 1_200_000
 
 
+async def test_lines_of_stdout_and_stderr_are_whole(run: Run) -> None:
+    """A line of one does not land in a line of the other; a result may lack its end of line."""
+    channel = Recorder()
+    program = """
+        for text, stream in (("half ", sys.stderr), ("out\\n", sys.stdout), ("\\r50%\\r100%", sys.stderr)):
+            print(text, end="", file=stream, flush=True)
+        print(json.dumps({"loss": 1}), end="")
+    """
+    assert await run(program, channel) == Outcome("finished", {"loss": 1.0})
+    assert sorted(channel.text.splitlines()) == ["100%", "out"]
+
+
 async def test_a_fault_of_the_workers_is_not_the_programs(run: Run) -> None:
     """What the channel raises surfaces from run()."""
 

@@ -45,7 +45,6 @@ from .trial import Trial, TrialEnded
 # {{name}} is a literal {name}; braces around anything that is no name, such as JSON, are left alone.
 _PLACEHOLDER = re.compile(r"\{(\{[^{}\s\"':,]+\})\}|\{([^{}\s\"':,]+)\}")
 _INPUTS = ("arguments", "json")
-_MAX_LINE = 1 << 20
 # Seconds for a killed program to be gone, before the next one starts or the evaluator is closed.
 _DIE = 5.0
 
@@ -173,7 +172,6 @@ class _Run:
         self._grace = grace
         self._log: Sink = bounded(channel.log)
         self._final: dict[str, Any] | None = None
-        self._line = ""
         self._killer: asyncio.TimerHandle | None = None
 
     def start(self, words: list[str], stdin: Any, directory: str | None, environment: Mapping[str, str]) -> None:
@@ -203,11 +201,7 @@ class _Run:
         self._err.begin(self._log)
 
     def _on_text(self, text: str) -> None:
-        *lines, self._line = (self._line + text).split("\n")
-        if len(self._line) > _MAX_LINE:
-            lines.append(self._line)
-            self._line = ""
-        for line in lines:
+        for line in text.removesuffix("\n").split("\n"):
             self._on_line(line)
 
     def _on_line(self, line: str) -> None:
@@ -247,8 +241,8 @@ class _Run:
     def _on_exit(self, returncode: int) -> None:
         self._out.drain()
         self._err.drain()
-        if self._line:
-            self._on_line(self._line)
+        self._out.end()  # its last line may have no end
+        self._err.end()
         if self.done.done():
             return
         trial = self._trial

@@ -48,7 +48,7 @@ class Channel(Protocol):
         ...
 
     def log(self, text: str) -> None:
-        """Something the user's code printed (stdout or stderr), a whole chunk, bounded by the evaluator."""
+        """One or several whole lines that the user's code printed (stdout or stderr), bounded by the evaluator."""
         ...
 
 
