@@ -22,6 +22,7 @@ from evaluate_objectives import (
 
 from aiohpo.evaluate import Objective, Trial, TrialEnded
 from aiohpo.evaluate import coroutine as module
+from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.interfaces import Evaluator, Outcome, UsageError
@@ -214,3 +215,34 @@ async def test_concurrent_evaluators_do_not_mix() -> None:
     evaluators = [await started(async_double) for _ in range(4)]
     outcomes = await asyncio.gather(*(e.run(assignment(x=i), Recorder()) for i, e in enumerate(evaluators)))
     assert [outcome.metrics["loss"] for outcome in outcomes] == [0.0, 2.0, 4.0, 6.0]
+
+
+async def test_what_it_prints_is_logged_while_output_is_captured() -> None:
+    """Trials at a time do not mix, their threads' lines are theirs, and cleaning up may print as well."""
+    both = asyncio.Barrier(2)
+
+    async def objective(trial: Trial) -> float:
+        print("x is", trial["x"])
+        await both.wait()
+        await asyncio.to_thread(print, "from a thread")
+        try:
+            await asyncio.sleep(3600 if trial["x"] else 0)
+        finally:
+            print("the end", end="")
+        return 1.0
+
+    channels = [Recorder(), Recorder()]
+    evaluators = [await started(objective) for _ in channels]
+    with captured():
+        runs = [
+            asyncio.ensure_future(evaluator.run(assignment(x=x), channel))
+            for x, (evaluator, channel) in enumerate(zip(evaluators, channels, strict=True))
+        ]
+        await asyncio.wait_for(runs[0], 10)
+        while "thread" not in channels[1].text:
+            channels[1].heard.clear()
+            await asyncio.wait_for(channels[1].heard.wait(), 10)
+        runs[1].cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await runs[1]
+    assert [channel.text for channel in channels] == [f"x is {x}\nfrom a thread\nthe end\n" for x in (0, 1)]

@@ -86,3 +86,21 @@ def test_a_closed_loop_ends_the_trial() -> None:
     thread.start()
     thread.join(5)
     assert isinstance(raised[0], TrialEnded)
+
+
+async def test_what_was_printed_is_passed_on_without_waiting() -> None:
+    """From the loop's thread at once, from others by the loop; with the loop closed it is lost, and no error."""
+    channel = Recorder()
+    link = LoopLink(channel, asyncio.get_running_loop())
+    link.log("here\n")
+    assert channel.text == "here\n"
+    thread = threading.Thread(target=link.log, args=("there\n",))
+    thread.start()
+    thread.join()
+    assert channel.text == "here\n"
+    await asyncio.wait_for(channel.heard.wait(), 10)
+    await asyncio.sleep(0)
+    assert channel.text == "here\nthere\n"
+    closed = asyncio.new_event_loop()
+    closed.close()
+    await asyncio.to_thread(LoopLink(channel, closed).log, "late\n")

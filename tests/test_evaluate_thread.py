@@ -13,6 +13,7 @@ from evaluate_objectives import SECRET, Alarm, Recorder, assignment, async_doubl
 
 from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective, Trial
+from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.interfaces import Decision, Evaluator, Outcome, UsageError
@@ -196,3 +197,64 @@ async def test_cancelling_at_any_moment_leaves_it_usable() -> None:
         assert (await evaluator.run(assignment(x=x), Recorder())).metrics == {"loss": float(x)}
     await evaluator.aclose()
     assert until(lambda: not [t for t in threading.enumerate() if t.name == "aiohpo-objective"])
+
+
+async def test_what_it_prints_is_logged_while_output_is_captured() -> None:
+    """Whole lines, before the outcome is there; each segment's on its own channel, and nothing without captured()."""
+
+    def objective(trial: Trial) -> float:
+        print("x is", trial["x"])
+        print("no end", end="")
+        return 1.0
+
+    evaluator, channels = await started(objective), [Recorder(), Recorder(), Recorder()]
+    with captured():
+        for x, channel in enumerate(channels[:2]):
+            await evaluator.run(assignment(x=x), channel)
+    await evaluator.run(assignment(x=2), channels[2])
+    await evaluator.aclose()
+    assert [channel.text for channel in channels] == ["x is 0\nno end\n", "x is 1\nno end\n", ""]
+
+
+async def test_a_flood_from_a_thread_is_bounded() -> None:
+    """The rest of a segment's is dropped before it reaches the loop."""
+
+    def objective(trial: Trial) -> float:
+        for _ in range(30):
+            print("spam spam\n" * 10_000)
+        return 1.0
+
+    evaluator, channel = await started(objective), Recorder()
+    with captured():
+        await evaluator.run(assignment(), channel)
+    await evaluator.aclose()
+    assert 1_000_000 < len(channel.text) < 1_200_000
+    assert "dropped" in channel.logged[-1]
+
+
+async def test_a_thread_that_is_left_behind_prints_to_nobody() -> None:
+    """What it wrote before it was given up is logged, also a line without an end."""
+    began, go_on, printed = threading.Event(), threading.Event(), threading.Event()
+
+    def objective(trial: Trial) -> float:
+        print("begun")
+        print("then", end="")
+        began.set()
+        try:
+            go_on.wait(10)
+        finally:
+            print("late")
+            printed.set()
+        return 1.0
+
+    evaluator, channel = await started(objective), Recorder()
+    with captured():
+        run = asyncio.ensure_future(evaluator.run(assignment(), channel))
+        await asyncio.to_thread(began.wait, 10)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+        go_on.set()
+        assert await asyncio.to_thread(printed.wait, 10)
+    await asyncio.sleep(0)
+    assert channel.text == "begun\nthen\n"

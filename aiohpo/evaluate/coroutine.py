@@ -11,8 +11,10 @@ import asyncio
 from typing import Any
 
 from ..interfaces import Assignment, Channel, Outcome, UsageError
+from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective
+from .output import Lines, bounded
 from .segment import conclude, failed, failure_of
 from .trial import Trial, TrialEnded
 
@@ -49,7 +51,9 @@ class CoroutineEvaluator:
         # The task answers through a future of ours: awaiting the task itself would let an objective that
         # swallows CancelledError swallow the worker's own cancellation with it.
         done: asyncio.Future[Outcome] = loop.create_future()
-        task = loop.create_task(_drive(self._objective, trial, done))
+        printed = Lines(bounded(link.log))
+        with printing_to(printed.write):  # a task keeps the context that it was made in
+            task = loop.create_task(_drive(self._objective, trial, done))
         try:
             return await done
         except asyncio.CancelledError:
@@ -57,6 +61,8 @@ class CoroutineEvaluator:
             task.cancel()
             await asyncio.wait({task}, timeout=GRACE)
             raise
+        finally:
+            printed.close()
 
     async def aclose(self) -> None:
         self._objective = None

@@ -68,3 +68,13 @@ class LoopLink:
 
     def predictions(self, digests: Mapping[str, str]) -> None:
         self._call(self._channel.predictions, digests)
+
+    def log(self, text: str) -> None:
+        """Pass on what was printed, without waiting and without an error: printing has none."""
+        if threading.get_ident() == self._thread:
+            self._channel.log(text)
+            return
+        try:
+            self._loop.call_soon_threadsafe(self._channel.log, text)
+        except RuntimeError:
+            pass  # the loop is closed

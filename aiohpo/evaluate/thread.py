@@ -15,8 +15,10 @@ import threading
 from typing import Any
 
 from ..interfaces import Assignment, Channel, Outcome, UsageError
+from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective
+from .output import Lines, bounded
 from .segment import run_segment
 from .trial import Trial, TrialEnded
 
@@ -24,12 +26,13 @@ from .trial import Trial, TrialEnded
 class _Job:
     """One segment on its way through the thread."""
 
-    __slots__ = ("done", "loop", "objective", "trial")
+    __slots__ = ("done", "loop", "objective", "printed", "trial")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, objective: Objective, trial: Trial) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, objective: Objective, trial: Trial, printed: Lines) -> None:
         self.loop = loop
         self.objective = objective
         self.trial = trial
+        self.printed = printed
         self.done: asyncio.Future[Outcome] = loop.create_future()
 
     def end(self, outcome: Outcome) -> None:
@@ -63,7 +66,9 @@ class _Runner:
             try:
                 if not self._enter():
                     return
-                outcome = run_segment(job.objective, job.trial)
+                with printing_to(job.printed.write):
+                    outcome = run_segment(job.objective, job.trial)
+                job.printed.close()
                 if not self._leave():
                     # If TrialEnded has not arrived yet it does so here, since loops look for it at every turn.
                     # (Taking it back, with NULL, makes CPython 3.11 look for it for ever after.)
@@ -123,11 +128,13 @@ class ThreadEvaluator:
         if self._runner is None:
             self._runner = _Runner()
         link = LoopLink(channel, loop)
-        job = _Job(loop, self._objective, Trial(assignment, link, self._blobs, self._objective))
+        trial = Trial(assignment, link, self._blobs, self._objective)
+        job = _Job(loop, self._objective, trial, Lines(bounded(link.log)))
         self._runner.jobs.put(job)
         try:
             return await job.done
         except asyncio.CancelledError:
+            job.printed.close()
             link.close()
             self._runner.abandon()
             self._runner = None
