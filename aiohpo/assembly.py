@@ -28,6 +28,7 @@ from .keys import StudyKey, find_key, kept_key, process_key, settle_key
 from .limits import Limits, whole
 from .log import Log
 from .parts import Parts, new_worker_id
+from .printed import Sink, both
 from .reach import make_transport
 from .records import TrialRecord
 from .registry import create
@@ -117,9 +118,11 @@ class Assembly:
         join: Sequence[str] = (),
         identity: Identity | None = None,
         timing: Timing | None = None,
+        output: Sink | None = None,
     ) -> PeerWorker:
         """Put one worker together; :class:`aiohpo.Worker` and :meth:`arun` use it. A ``transport`` that needs to know
-        more than the worker's id is an instance."""
+        more than the worker's id is an instance. ``output`` takes what trials print, which also goes to the run
+        directory's ``output/``."""
         from .worker_state import Timing
 
         worker_id = identity.worker if identity else new_worker_id()
@@ -144,12 +147,15 @@ class Assembly:
                 copy_log(self._replica[0], log, view)
             blobs = BlobStore(self._scratch_directory() / "blobs")
 
+        def notice(text: str) -> None:
+            (peer.parts.notice or self.notices.append)(text)
+
         def recover(worker: str) -> list[Batch]:
             path = directory.path / "journal" / f"{worker}.log" if directory else None
             try:
                 return list(read_journal(path, [])) if path is not None and path.exists() else []
             except UsageError as error:  # one unreadable file of the dead must not end the living
-                self.notices.append(str(error))
+                notice(str(error))
                 return []
 
         def is_gone(worker: str) -> bool:
@@ -158,7 +164,10 @@ class Assembly:
             path = directory.path / "journal" / f"{worker}.log"
             return path.exists() and writer_is_gone(path)
 
-        return PeerWorker(
+        if directory is not None:
+            file = directory.output(worker_id if rank is None else str(rank), notice)
+            output = file.write if output is None else both(file.write, output)
+        peer = PeerWorker(
             Parts(
                 # Only here: a study that is merely put together, or imported again in a child process, needs no key.
                 objective=replace(self._task(), secret=self._key.derive("checkpoints")),
@@ -190,9 +199,11 @@ class Assembly:
                 ensemble_metric=self.ensemble_metric,
                 tell_ensemble=directory.tell_ensemble if directory is not None else None,
                 notice=self.notices.append,
+                output=output,
             ),
             worker_id,
         )
+        return peer
 
     @property
     def hash(self) -> str:

@@ -5,7 +5,7 @@ study.json        what is searched: space, metric, mode, and the directory's ide
 journal/*.log     one append-only file per worker process
 blobs/            checkpoints and predictions, content-addressed
 peers/            addresses of running workers, for those who join by directory
-output/           what users' code printed
+output/           what trials and workers printed, a file for each worker
 ensemble.json     how the ensemble does that is kept while the search runs (derived, like plot.png)
 """
 
@@ -15,7 +15,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from .events import Batch, Malformed, Seen
 from .interfaces import UsageError
 from .journal import Damage, Journal, cut_torn_end, read_journal, writer_is_gone
 from .log import Log
+from .printed import OutputFile
 from .standing import ensemble_in_words
 from .view import View
 
@@ -104,6 +105,10 @@ class RunDirectory:
     def journal(self, worker: str) -> Journal:
         """The journal that ``worker`` appends to."""
         return Journal(self.path / "journal" / f"{worker}.log")
+
+    def output(self, worker: str, notice: Callable[[str], None]) -> OutputFile:
+        """The file for what the trials of ``worker``, a rank or an id, print."""
+        return OutputFile(self.path / "output" / f"worker-{worker}.log", notice)
 
     def load(self, log: Log, view: View) -> Loaded:
         """Read all journals into ``log`` and ``view``; cut off torn ends of files whose writer is gone."""

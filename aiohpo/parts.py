@@ -12,6 +12,7 @@ from .events import Batch
 from .interfaces import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
 from .limits import Limits
 from .log import Log
+from .printed import Sink
 from .records import TrialRecord
 from .view import View
 from .worker_state import Timing
@@ -34,7 +35,7 @@ class Parts:
 
     ``gone`` are workers certainly dead, ``is_gone`` tells for sure where it can, ``recover`` reads a dead one's
     journal, ``expects_peers`` says that others were started with this one or should be there already, ``output``
-    takes what the user's code prints, ``wall`` tells the time of day, ``keep`` is the number of best complete trials
+    takes what trials print, ``wall`` tells the time of day, ``keep`` is the number of best complete trials
     whose last checkpoint stays, ``targets`` are digests of what predictions should have been, by prefixed name,
     ``max_failures`` trials may fail before one succeeds (0: any number), ``tell_ensemble`` hears of each new ensemble
     that ``ensemble`` builds.
@@ -64,7 +65,7 @@ class Parts:
     timing: Timing = field(default_factory=Timing)
     callbacks: Sequence[Callable[[TrialRecord], Any]] = ()
     notice: Callable[[str], None] | None = None
-    output: Callable[[str], None] | None = None
+    output: Sink | None = None
     wall: Callable[[], float] = time.time
     keep: int = 10
     targets: Mapping[str, str] = field(default_factory=dict)

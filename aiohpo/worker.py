@@ -72,8 +72,9 @@ class _Channel:
         self._worker.exchange.carry_out()
 
     def log(self, text: str) -> None:
-        if self._worker.parts.output is not None:
-            self._worker.parts.output(text)
+        worker, segment = self._worker, self.segment
+        if worker.parts.output is not None:
+            worker.parts.output(trial_name(segment.trial), worker.view.number(segment.row), text)
 
 
 class PeerWorker:

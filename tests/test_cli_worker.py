@@ -132,3 +132,32 @@ def test_insecure_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert not Path("runs").exists()
     assert invoke(["worker", "train.py", "--trials", "3", "--insecure", "--key", "k"]) == 2
     assert "leave one of them out" in capsys.readouterr().err
+
+
+TALK = """
+import aiohpo
+
+{kind} objective(trial):
+    print("x is", trial["x"])
+    return trial["x"]
+
+study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Int(0, 1)), searcher="grid", evaluator="{evaluator}")
+"""
+
+
+@pytest.mark.parametrize(("kind", "evaluator"), [("async def", "coroutine"), ("def", "thread")])
+def test_what_trials_print_says_which_trial(kind: str, evaluator: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes to stderr and to output/ in the directory; with --quiet only there, and without one to stderr."""
+    Path("train.py").write_text(TALK.format(kind=kind, evaluator=evaluator))
+    args = ["worker", "train.py", "--transport", "inproc"]
+    assert invoke([*args, "--dir", "r", "--rank", "0", "--size", "1"]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("aiohpo: ")]
+    trials = {trial.number: trial for trial in open_run(Path("r")).records()}
+    assert said == [f"[{n} {trials[n].id}] x is {trials[n].config['x']}" for n in (0, 1)]
+    assert Path("r/output/worker-0.log").read_text().splitlines() == said
+    assert invoke([*args, "--dir", "q", "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+    (kept,) = Path("q/output").iterdir()
+    assert kept.read_text().count("x is") == 2
+    assert invoke([*args, "--quiet"]) == 0
+    assert capsys.readouterr().err.count("x is") == 2

@@ -6,9 +6,11 @@ import asyncio
 import io
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
+from evaluate_objectives import behave
 
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
@@ -286,6 +288,24 @@ async def test_a_trial_that_was_given_up_often_does_not_keep_a_finite_search_fro
 
     result = await asyncio.wait_for(study(value, space, searcher="grid", directory=tmp_path / "run").arun(), 20)
     assert statuses(result) == {"finished": 2}
+
+
+@pytest.mark.parametrize("evaluator", ["process", "thread"])
+async def test_arun_keeps_what_processes_print_and_leaves_stdout_alone(evaluator, tmp_path, capsys):
+    """In somebody's application a process' lines go to the directory and a thread's where all else goes."""
+    stdout = sys.stdout
+    s = study(behave, Space(do=Categorical(["print"])), evaluator=evaluator, directory=tmp_path / "run")
+    result = await s.arun(trials=1)
+    assert sys.stdout is stdout
+    files = {file.name: file.read_text() for file in (tmp_path / "run" / "output").iterdir()}
+    tag = f"[0 {result.trials[0].id}]"
+    lines = f"hello from {result.trials[0].id}\n", "and stderr\n"
+    if evaluator == "process":
+        assert files == {"worker-0.log": "".join(f"{tag} {line}" for line in lines)}
+        assert capsys.readouterr() == ("", "")
+    else:
+        assert files == {}
+        assert capsys.readouterr() == lines
 
 
 async def test_what_breaks_a_worker_is_raised():

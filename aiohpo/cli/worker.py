@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..printed import both, tagged, write_plainly
 from ..slurm import WORD as SLURM
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search_options
 
@@ -91,6 +92,7 @@ def worker(
     import asyncio
 
     from ..embed import Worker
+    from ..evaluate.capture import captured
     from ..keys import FILE, StudyKey, keep_key, kept_key
     from ..reach import takes_key
     from ..recipes import parts
@@ -134,15 +136,28 @@ def worker(
     )
     for text in dict.fromkeys(study.notices):
         _say(text)
-    peer.peer.parts.notice = _say
-    peer.peer.parts.output = _print
+    own = peer.peer.parts
+    own.notice = _say
+    if own.output is None:
+        own.output = _print
+    elif not quiet:
+        own.output = both(own.output, _print)
     invite = None
     if first and keyed and isinstance(key_file, str | Path):
-        limits = {"trials": trials, "time": time, "target": target_value, "trial-timeout": trial_timeout}
-        limits["max-failures"] = max_failures
-        chosen = {"searcher": searcher, "scheduler": scheduler, "ensemble": ensemble, "seed": seed}
-        invite = partial(_invitation, target, Path(key_file), {**limits, **chosen})
-    result = asyncio.run(_serve(peer, quiet, invite))
+        given = {
+            "trials": trials,
+            "time": time,
+            "target": target_value,
+            "trial-timeout": trial_timeout,
+            "max-failures": max_failures,
+            "searcher": searcher,
+            "scheduler": scheduler,
+            "ensemble": ensemble,
+            "seed": seed,
+        }
+        invite = partial(_invitation, target, Path(key_file), given)
+    with captured():
+        result = asyncio.run(_serve(peer, quiet, invite))
     if result.interrupted:
         return INTERRUPTED
     return DONE if result.best is not None and not result.given_up else UNSUCCESSFUL
@@ -195,10 +210,6 @@ def _say(text: str) -> None:
     click.echo(f"aiohpo: {' '.join(text.split())}", err=True)
 
 
-def _print(text: str) -> None:
-    """Pass on what the user's code printed."""
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except OSError:
-        pass  # a full disk or a closed terminal must not end the search
+def _print(trial: str, number: int, text: str) -> None:
+    """Pass on what a trial printed."""
+    write_plainly(tagged(text, number, trial), sys.stderr)

@@ -1,0 +1,79 @@
+"""What trials print, on its way to people: every line says which trial wrote it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+# Takes whole lines that a trial printed: its id, its number as far as is known now, and the text.
+Sink = Callable[[str, int, str], None]
+
+# Colours and the like say nothing in a log; other control characters could do anything to a terminal.
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
+_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def tagged(text: str, number: int, trial: str = "") -> str:
+    """Return the lines of ``text``, each behind the trial's number, or number and id: ``[17] loss 0.3``."""
+    tag = f"[{number} {trial}]" if trial else f"[{number}]"
+    return "".join(f"{tag} {_printable(line)}\n" for line in text.removesuffix("\n").split("\n"))
+
+
+def _printable(line: str) -> str:
+    return _CONTROLS.sub("\ufffd", _ESCAPES.sub("", line))
+
+
+def both(first: Sink, second: Sink) -> Sink:
+    """Return a sink that passes on to two."""
+
+    def take(trial: str, number: int, text: str) -> None:
+        first(trial, number, text)
+        second(trial, number, text)
+
+    return take
+
+
+def write_plainly(text: str, stream: TextIO | None) -> None:
+    """Write to ``stream`` what it can show of ``text``. That it is closed or full must not end the search."""
+    if stream is not None:  # as under pythonw
+        encoding = getattr(stream, "encoding", None) or "utf-8"
+        try:
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            stream.flush()
+        except (OSError, ValueError):
+            pass
+
+
+class OutputFile:
+    """Appends what trials print to ``path``; several processes may. ``notice`` hears, once, of what goes wrong.
+
+    Nothing is raised: a full disk must not end the search for what was printed. The id stands beside the number,
+    which is only final once all the others' earlier proposals are known.
+    """
+
+    def __init__(self, path: Path, notice: Callable[[str], None]) -> None:
+        self.path = path
+        self._notice = notice
+        self._told = False
+
+    def write(self, trial: str, number: int, text: str) -> None:
+        """Append lines in one go, so that no other process' come in between."""
+        data = tagged(text, number, trial).encode()
+        try:
+            # Opened each time: this is rare, and nothing has to be closed, on whatever way the search ends.
+            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            try:
+                while data:
+                    data = data[os.write(file, data) :]
+            finally:
+                os.close(file)
+        except OSError as error:
+            if not self._told:
+                self._told = True
+                self._notice(f"cannot keep what trials print in {self.path}: {error.strerror or error}")
+
+    def __repr__(self) -> str:
+        return f"<OutputFile {self.path}>"

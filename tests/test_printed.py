@@ -1,0 +1,74 @@
+"""What trials print, on its way to people."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import pytest
+
+from aiohpo.printed import OutputFile, both, tagged, write_plainly
+
+
+def test_every_line_says_which_trial_wrote_it() -> None:
+    """The number, and the id where that is asked for; empty lines stay."""
+    assert tagged("a\n\nb\n", 17) == "[17] a\n[17] \n[17] b\n"
+    assert tagged("a\n", 17, "5c3e1f0a2b4d-3") == "[17 5c3e1f0a2b4d-3] a\n"
+
+
+def test_what_would_change_the_terminal_is_left_out() -> None:
+    """Colours, titles and cursor moves go without a trace, other control characters leave a mark, tabs stay."""
+    line = "\x1b[1;31mred\x1b[0m \x1b]0;title\x07\x1b[2Jend\t\x00\x07\x9b\u202e\udcff[/]"
+    assert tagged(line, 0) == "[0] red end\t" + "\ufffd" * 5 + "[/]\n"
+    tagged("\x1b[31", 0).encode()
+
+
+def test_both_sinks_hear_it() -> None:
+    """In order."""
+    heard: list[object] = []
+    both(lambda *words: heard.append((1, *words)), lambda *words: heard.append((2, *words)))("w-1", 3, "x\n")
+    assert heard == [(1, "w-1", 3, "x\n"), (2, "w-1", 3, "x\n")]
+
+
+def test_a_stream_gets_what_it_can_show() -> None:
+    """An encoding without the characters, a closed stream and none at all are no error."""
+    ascii_only = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    write_plainly("é\n", ascii_only)
+    assert ascii_only.buffer.getvalue() == b"\\xe9\n"  # type: ignore[attr-defined]
+    closed = io.StringIO()
+    closed.close()
+    write_plainly("x\n", closed)
+    write_plainly("x\n", None)
+
+
+def test_a_file_is_appended_to(tmp_path: Path) -> None:
+    """By several writers, each chunk in one piece; what was there stays."""
+    path = tmp_path / "worker-0.log"
+    path.write_text("before\n")
+    files = [OutputFile(path, pytest.fail) for _ in range(2)]
+    files[0].write("a-1", 0, "one\ntwo\n")
+    files[1].write("b-1", 1, "é\n")
+    assert path.read_text("utf-8") == "before\n[0 a-1] one\n[0 a-1] two\n[1 b-1] é\n"
+
+
+def test_a_file_that_cannot_be_written_is_told_about_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A missing folder or a full disk costs what was printed and nothing else; it goes on when there is room again."""
+    said: list[str] = []
+    file = OutputFile(tmp_path / "gone" / "worker-0.log", said.append)
+    file.write("a-1", 0, "x\n")
+    file.write("a-1", 0, "x\n")
+    assert said == [f"cannot keep what trials print in {file.path}: No such file or directory"]
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    said.clear()
+    file = OutputFile(tmp_path / "worker-0.log", said.append)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        file.write("a-1", 0, "lost\n")
+    file.write("a-1", 0, "kept\n")
+    assert len(said) == 1
+    assert "No space left" in said[0]
+    assert file.path.read_text() == "[0 a-1] kept\n"
