@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .interfaces import Config, UsageError
 from .records import TrialRecord
-from .standing import best_of, value_in_words
+from .standing import best_of, last_error_in_words, value_in_words
 from .view import View
 
 if TYPE_CHECKING:
@@ -48,7 +48,8 @@ class Result:
     def best_config(self) -> Config:
         """The best configuration. Raises ``UsageError`` if no trial has a value."""
         if self.best is None:
-            raise UsageError(f"no trial has a {self.metric} yet ({self._summary()})")
+            why = last_error_in_words(self.trials, "the errors in result.trials")
+            raise UsageError(f"no trial has a {self.metric} yet ({self._summary()}){why}")
         return self.best.config
 
     def to_dataframe(self) -> pandas.DataFrame:

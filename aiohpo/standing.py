@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .trial import FINAL, Status
@@ -55,6 +55,12 @@ def after(record: TrialRecord, max_steps: int | None) -> str:
     if whole or not step:
         return ""
     return f" after {step} steps" if max_steps is None else f" after {step} of {max_steps} steps"
+
+
+def last_error_in_words(records: Iterable[TrialRecord], where: str) -> str:
+    """``; the last error: ValueError: … (see all: WHERE)``; empty if no trial has an error."""
+    errors = [record.error for record in records if record.error]
+    return f"; the last error: {errors[-1]} (see all: {where})" if errors else ""
 
 
 def ensemble_in_words(state: Mapping[str, Any]) -> str:

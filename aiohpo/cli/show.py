@@ -11,7 +11,7 @@ import click
 
 from ..activity import spans
 from ..interfaces import UsageError
-from ..standing import best_in_words, best_of, value_in_words
+from ..standing import best_in_words, best_of, last_error_in_words, value_in_words
 from .common import DONE, UNSUCCESSFUL, as_json, command, describe_seconds, open_directory, print_json, run_directory
 
 if TYPE_CHECKING:
@@ -115,10 +115,7 @@ def nothing_yet(run: Run) -> str:
     """Why there is no best trial."""
     records = list(run.records())
     text = f"no successful trial in {directory_name(run)}: {in_words(count(records))}"
-    errors = [record.error for record in records if record.error]
-    if errors:
-        text += f"; the last error: {errors[-1]} (see all: aiohpo show {directory_name(run)} --failed)"
-    return text
+    return text + last_error_in_words(records, f"aiohpo show {directory_name(run)} --failed")
 
 
 def count(records: list[TrialRecord]) -> dict[str, int]:
