@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 import time
-from collections.abc import Coroutine, Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from .evaluate.capture import captured
+from .evaluate.output import Lines
 from .events import Fresh, Seen, decode_batch
+from .printed import Sink, tagged, write_plainly
 from .rungs import Rungs
-from .standing import best_in_words, climb_in_words, n_done, value_in_words
+from .standing import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,16 +26,22 @@ if TYPE_CHECKING:
     from .log import Log
     from .result import Result
     from .study import Study
+    from .view import View
 
 _REFRESH = 0.2
 
 
-def run_with_progress(study: Study, search: Coroutine[Any, Any, Result], *, trials: int | None, show: bool) -> Result:
-    """Run ``search`` to its end, showing how it goes; the first Ctrl-C stops it, the second ends it hard."""
+Search = Callable[[Sink], Coroutine[Any, Any, "Result"]]
+
+
+def run_with_progress(study: Study, search: Search, *, trials: int | None, show: bool) -> Result:
+    """Run ``search`` to its end, showing how it goes; the first Ctrl-C stops it, the second ends it hard.
+
+    ``search`` is given what takes the lines that trials print."""
     return asyncio.run(_run(study, search, trials, show))
 
 
-async def _run(study: Study, search: Coroutine[Any, Any, Result], trials: int | None, show: bool) -> Result:
+async def _run(study: Study, search: Search, trials: int | None, show: bool) -> Result:
     loop = asyncio.get_running_loop()
     handles_signal = threading.current_thread() is threading.main_thread()
 
@@ -42,41 +54,119 @@ async def _run(study: Study, search: Coroutine[Any, Any, Result], trials: int | 
             loop.add_signal_handler(signal.SIGINT, on_interrupt)
         except NotImplementedError:  # Windows: KeyboardInterrupt cancels the search instead
             handles_signal = False
-    task = asyncio.create_task(search)
     try:
-        if show:
-            await _watch(study, task, trials)
-        return await task
+        return await _watch(study, search, trials, show)
     finally:
         if handles_signal:
             loop.remove_signal_handler(signal.SIGINT)
 
 
-async def _watch(study: Study, task: asyncio.Task[Result], trials: int | None) -> None:
+async def _watch(study: Study, search: Search, trials: int | None, show: bool) -> Result:
     from rich.console import Console
 
-    console = Console(stderr=True)
+    # The stream as it is now: later sys.stderr is a stand-in, whose text comes back here.
+    console = Console(file=sys.stderr)
+    screen = show and console.is_interactive and sys.stderr is not None and sys.stderr.isatty()
+    with Bar(console, trials, redirect=False) if screen else nullcontext() as bar:
+        printed = _Printed(study, sys.stdout, bar)
+        with captured(printed.others):
+            task = asyncio.create_task(search(printed.take))
+            try:
+                await _look(study, task, trials, printed, bar, console if show else None)
+            finally:
+                printed.close()
+    result = await task
+    _last_line(console, study, result, show)
+    return result
+
+
+async def _look(
+    study: Study,
+    task: asyncio.Task[Result],
+    trials: int | None,
+    printed: _Printed,
+    bar: Bar | None,
+    console: Console | None,
+) -> None:
+    """Show how it goes until ``task`` is done. ``console`` is for notices."""
     began = time.monotonic()
     said, counts, rungs = 0, dict[str, int](), Rungs(study.max_steps)
-    with Bar(console, trials) as bar:
-        while not task.done():
-            await asyncio.wait([task], timeout=_REFRESH)
+    while not task.done():
+        await asyncio.wait([task], timeout=_REFRESH)
+        workers = study.workers
+        printed.look()
+        if console is not None:
             for text in study.notices[said:]:
-                bar.say(text)
+                say(console, text)
             said = len(study.notices)
-            workers = study.workers
-            if workers:
-                view = workers[0].view
-                if study.max_steps is not None:
-                    rungs.take(_news(workers[0].parts.log, counts))
-                done = n_done(view, rungs)
-                elapsed = max(time.monotonic() - began, 1e-9)
-                busy = sum(worker.busy_seconds for worker in workers) / (elapsed * len(workers))
-                ensemble = workers[0].ensembling and workers[0].ensembling.state
-                climb = climb_in_words(view, rungs, str(ensemble or ""))
-                bar.update(done, trials, best_in_words(view), done / elapsed, f"{min(busy, 1.0):.0%} busy", climb)
-    if not task.cancelled() and task.exception() is None:
-        _last_line(console, study, task.result())
+        if workers and bar is not None:
+            view = workers[0].view
+            if study.max_steps is not None:
+                rungs.take(_news(workers[0].parts.log, counts))
+            done = n_done(view, rungs)
+            elapsed = max(time.monotonic() - began, 1e-9)
+            busy = sum(worker.busy_seconds for worker in workers) / (elapsed * len(workers))
+            ensemble = workers[0].ensembling and workers[0].ensembling.state
+            climb = climb_in_words(view, rungs, str(ensemble or ""))
+            bar.update(done, trials, best_in_words(view), done / elapsed, f"{min(busy, 1.0):.0%} busy", climb)
+
+
+class _Printed:
+    """Shows what trials print: above the bar, or on stdout if there is no bar or stdout goes elsewhere."""
+
+    def __init__(self, study: Study, stdout: TextIO | None, bar: Bar | None) -> None:
+        self._study = study
+        self._stdout = stdout
+        self._above = bar if bar is not None and stdout is not None and stdout.isatty() else None
+        self._view: View | None = None
+        self._waiting = deque[list[tuple[str, int, str]]]([[], []])
+        self._soon: asyncio.Handle | None = None
+        self._others = None if bar is None else Lines(bar.print)
+
+    @property
+    def others(self) -> Callable[[str], None] | None:
+        """Takes what is printed to the terminal and is no trial's; None where nothing would be torn."""
+        return None if self._others is None else self._others.write
+
+    def take(self, trial: str, number: int, text: str) -> None:
+        """Show lines of a trial. With several workers that waits for two looks: the number that one of them gives to a
+        trial is final only when it has heard of the others' earlier ones."""
+        workers = self._study.workers
+        self._view = workers[0].view if workers else self._view
+        self._waiting[-1].append((trial, number, text))
+        if len(workers) < 2 and self._above is None:
+            self._show_all()
+        elif len(workers) < 2 and self._soon is None:
+            # Above a bar each print takes 2 ms: what comes in one turn of the loop is shown together.
+            self._soon = asyncio.get_running_loop().call_soon(self._show_all)
+
+    def look(self) -> None:
+        """Show what has waited long enough."""
+        self._show(self._waiting.popleft())
+        self._waiting.append([])
+
+    def close(self) -> None:
+        """Show what is left."""
+        self._show_all()
+        if self._others is not None:
+            self._others.close()
+
+    def _show_all(self) -> None:
+        self._soon = None
+        for lines in self._waiting:
+            self._show(lines)
+            lines.clear()
+
+    def _show(self, waiting: list[tuple[str, int, str]]) -> None:
+        lines = ""
+        for trial, number, text in waiting:
+            origin, _, n = trial.rpartition("-")
+            row = None if self._view is None else self._view.row((origin, int(n)))
+            lines += tagged(text, number if row is None or self._view is None else self._view.number(row))
+        if lines and self._above is not None:
+            self._above.print(lines)
+        elif lines:
+            write_plainly(lines, self._stdout)
 
 
 def _news(log: Log, counts: dict[str, int]) -> Iterator[Seen]:
@@ -90,7 +180,8 @@ class Bar:
     """A bar that is redrawn, for terminals, with a line below where there is more to say: every live display of
     aiohpo looks like this."""
 
-    def __init__(self, console: Console, total: int | None) -> None:
+    def __init__(self, console: Console, total: int | None, *, redirect: bool = True) -> None:
+        """``redirect`` replaces ``sys.stdout`` and ``sys.stderr`` by streams that print above the bar."""
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         self._progress = _with_line_below()(
@@ -103,6 +194,8 @@ class Bar:
             TimeElapsedColumn(),
             console=console,
             transient=True,
+            redirect_stdout=redirect,
+            redirect_stderr=redirect,
         )
         self._task = self._progress.add_task("search", total=total, rate="", best="starting", busy="")
 
@@ -124,7 +217,20 @@ class Bar:
 
     def say(self, text: str) -> None:
         """Print a line above."""
-        self._progress.console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        say(self._progress.console, text)
+
+    def print(self, lines: str) -> None:
+        """Print whole lines above as they are, with the colours that they may have."""
+        from rich.text import Text
+
+        console = self._progress.console
+        lines = lines.encode(console.encoding, "backslashreplace").decode(console.encoding)
+        console.print(Text.from_ansi(lines.removesuffix("\n")), highlight=False, soft_wrap=True)
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line of aiohpo's own."""
+    console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
 
 
 @cache
@@ -144,14 +250,22 @@ def _with_line_below() -> Any:
     return WithLineBelow
 
 
-def _last_line(console: Console, study: Study, result: Result) -> None:
+def _last_line(console: Console, study: Study, result: Result, show: bool) -> None:
+    """Say what was found; that there was nothing but failures also to those who want to see no progress."""
     best, text = result.best, "no successful trial"
+    where = f"aiohpo show {study.directory} --failed" if study.directory else "the errors in result.trials"
+    why = last_error_in_words(result.trials, where) if best is None else ""
+    if not (show or why):
+        return
     if best is not None:
         text = f"best {result.metric} {value_in_words(best, result.max_steps)} (trial {best.number})"
     if result.given_up:
         console.print(f"given up: {result.given_up} (for more: Study(max_failures=…))", highlight=False, markup=False)
+        why = ""  # that was it
     verb = "stopped" if result.interrupted or result.given_up else "done"
-    console.print(f"{verb}: {text}; {result._summary()}", highlight=False)
+    console.print(f"{verb}: {text}; {result._summary()}{why}", highlight=False, markup=False, soft_wrap=True)
     if result.interrupted:
         where = f"in {study.directory}" if study.directory else "in this process (no directory was given)"
-        console.print(f"nothing that was reported is lost; run it again to go on {where}", highlight=False)
+        console.print(
+            f"nothing that was reported is lost; run it again to go on {where}", highlight=False, markup=False
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from .interfaces import Config, Identity, UsageError
 from .limits import make_limits, whole
 from .manual import AskedTrial, Manual
 from .parts import new_worker_id
+from .printed import Sink
 from .records import TrialRecord
 from .result import Result
 from .worker import PeerWorker
@@ -69,6 +70,9 @@ class Study(Assembly):
 
         ``workers`` peers evaluate at a time. Ctrl-C ends the search in good order: what was reported is kept,
         what was running is released, and running again goes on. Inside an event loop use :meth:`arun`.
+
+        What trials print, warn or log appears above the progress bar, or on stdout where there is none, as
+        ``[17] text`` with the trial's number; with a directory it is in ``output/`` too.
         """
         self._not_in_child()
         try:
@@ -79,7 +83,9 @@ class Study(Assembly):
             raise UsageError("Study.run() inside a running event loop: use 'await study.arun(...)' there")
         from .progress import run_with_progress
 
-        search = self.arun(trials, workers=workers, time=time, target=target, trial_timeout=trial_timeout)
+        def search(output: Sink) -> Coroutine[Any, Any, Result]:
+            return self._search(trials, workers, time, target, trial_timeout, output)
+
         return run_with_progress(self, search, trials=trials, show=progress)
 
     async def arun(
@@ -94,7 +100,20 @@ class Study(Assembly):
         """Like :meth:`run`, inside a running event loop and without touching signals or the terminal.
 
         Cancelling it ends the search in good order; :meth:`stop` does too and returns the result so far.
+        What trials print in processes of their own goes to ``output/`` in the directory, if there is one; what they
+        print in this process goes where your application's own output goes.
         """
+        return await self._search(trials, workers, time, target, trial_timeout, None)
+
+    async def _search(
+        self,
+        trials: int | None,
+        workers: int,
+        time: float | None,
+        target: float | None,
+        trial_timeout: float | None,
+        output: Sink | None,
+    ) -> Result:
         self._not_in_child()
         if self._workers:
             raise UsageError("this study is running already; wait for it or stop() it")
@@ -108,6 +127,7 @@ class Study(Assembly):
                     limits=limits,
                     join=[address] if address else [],
                     identity=Identity(new_worker_id(), rank, workers),
+                    output=output,
                 )
                 await peer.start()
                 peers.append(peer)
