@@ -11,6 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from .interfaces import UsageError
 from .parameters import Constant, Float, Int
 from .result import flat
+from .words import spreadsheet_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,11 +34,16 @@ def table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
 
 
 def write_csv(run: Run, file: IO[str]) -> None:
-    """One line per trial, empty where a trial has no such entry (and where a choice is None)."""
+    """One line per trial, empty where a trial has no such entry (and where a choice is None).
+
+    Text is written for spreadsheets and terminals, see :func:`aiohpo.words.spreadsheet_cell`; JSON has it as it is.
+    """
     columns, rows = table(run)
-    writer = csv.DictWriter(file, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(map(spreadsheet_cell, columns))
+    for row in rows:
+        cells = (row.get(name) for name in columns)
+        writer.writerow([spreadsheet_cell(cell) if isinstance(cell, str) else cell for cell in cells])
 
 
 def write_json(run: Run, file: IO[str]) -> None:

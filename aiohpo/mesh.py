@@ -21,6 +21,7 @@ from .frames import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pon
 from .gossip import Gossip
 from .membership import Membership, Patience, State
 from .overlay import floods_reach_all, neighbours
+from .words import printable
 
 _MOST_STRANGERS = 4096
 _MOST_NOTICES = 50  # of refusals
@@ -213,9 +214,7 @@ class Mesh:
         return [Send(peer, self._hello(hello.greeted, reply=False)), table] if hello.reply else [table]
 
     def _on_refused(self, peer: str, reason: str) -> list[Effect]:
-        # A stranger's words: they must not control the terminal that shows them.
-        said = "".join(c if c.isprintable() else " " for c in reason[:_MOST_SAID])
-        return self._refuse(peer, f"{peer} refused us, saying: {said}")
+        return self._refuse(peer, f"{peer} refused us, saying: {printable(reason, _MOST_SAID)}")
 
     def _refuse(self, peer: str, text: str) -> list[Effect]:
         """Have nothing more to do with ``peer`` until it says a hello that fits; say so once, and to people not more

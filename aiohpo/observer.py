@@ -25,6 +25,7 @@ from .registry import load, options_of
 from .space import Space
 from .view import View
 from .watch import Health
+from .words import printable
 from .worker_state import Timing, WorkerState
 
 ANSWER_WITHIN = 10.0
@@ -36,11 +37,6 @@ _NO_STUDY = bytes(4)
 def observer_id() -> str:
     """A name for an observer; people who see it somewhere know what it is."""
     return f"watch-{new_worker_id()}"
-
-
-def _said(text: str) -> str:
-    """A stranger's words, which must not control the terminal that shows them."""
-    return "".join(c if c.isprintable() else " " for c in text[:_MOST_SAID])
 
 
 def observer_transport(name: str, worker: str, key: StudyKey | None = None) -> Transport:
@@ -135,7 +131,7 @@ class Observer:
             if study["mode"] not in ("min", "max"):
                 raise ValueError(f"its mode is {study['mode']!r}")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UsageError(f"{peer} answered with what is no study: {_said(str(error))}") from None
+            raise UsageError(f"{peer} answered with what is no study: {printable(str(error), _MOST_SAID)}") from None
         self.state = WorkerState(
             me=self.worker,
             view=view,
@@ -242,7 +238,7 @@ class Observer:
         elif isinstance(frame, Definition) and not self._answer.done():
             self._answer.set_result((peer, frame))
         elif isinstance(frame, Refused):
-            self._last_notice = f"{peer} refused us: {_said(frame.reason)}"
+            self._last_notice = f"{peer} refused us: {printable(frame.reason, _MOST_SAID)}"
 
     def _on_timer(self) -> None:
         self._timer = None

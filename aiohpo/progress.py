@@ -19,6 +19,7 @@ from .events import Fresh, Seen, decode_batch
 from .printed import Sink, tagged, write_plainly
 from .rungs import Rungs
 from .standing import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words
+from .words import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -185,10 +186,10 @@ class Bar:
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
         self._progress = _with_line_below()(
-            SpinnerColumn(),
+            SpinnerColumn("line" if console.options.ascii_only else "dots"),
             MofNCompleteColumn(),
             BarColumn(bar_width=24),
-            TextColumn("[bold]{task.fields[best]}[/]"),
+            TextColumn("{task.fields[best]}", style="bold", markup=False),
             TextColumn("{task.fields[rate]}"),
             TextColumn("{task.fields[busy]}"),
             TimeElapsedColumn(),
@@ -208,11 +209,9 @@ class Bar:
 
     def update(self, done: int, total: int | None, best: str, rate: float, busy: str, below: str) -> None:
         """``best`` is text, ``busy`` markup; ``below`` is text, which may be empty."""
-        from rich.markup import escape
-
-        self._progress.below = below
+        self._progress.below = printable(below)
         self._progress.update(
-            self._task, completed=done, total=total, best=escape(best), rate=f"{rate:.3g}/s", busy=busy
+            self._task, completed=done, total=total, best=printable(best), rate=f"{rate:.3g}/s", busy=busy
         )
 
     def say(self, text: str) -> None:
@@ -230,7 +229,9 @@ class Bar:
 
 def say(console: Console, text: str) -> None:
     """Print a line of aiohpo's own."""
-    console.print(text, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    from rich.text import Text
+
+    console.print(Text(printable(text, lines=True), "yellow"), soft_wrap=True)
 
 
 @cache
@@ -252,20 +253,20 @@ def _with_line_below() -> Any:
 
 def _last_line(console: Console, study: Study, result: Result, show: bool) -> None:
     """Say what was found; that there was nothing but failures also to those who want to see no progress."""
+    from rich.text import Text
+
     best, text = result.best, "no successful trial"
     where = f"aiohpo show {study.directory} --failed" if study.directory else "the errors in result.trials"
     why = last_error_in_words(result.trials, where) if best is None else ""
     if not (show or why):
         return
     if best is not None:
-        text = f"best {result.metric} {value_in_words(best, result.max_steps)} (trial {best.number})"
+        text = f"best {printable(result.metric)} {value_in_words(best, result.max_steps)} (trial {best.number})"
     if result.given_up:
-        console.print(f"given up: {result.given_up} (for more: Study(max_failures=…))", highlight=False, markup=False)
+        console.print(Text(printable(f"given up: {result.given_up} (for more: Study(max_failures=…))")))
         why = ""  # that was it
     verb = "stopped" if result.interrupted or result.given_up else "done"
-    console.print(f"{verb}: {text}; {result._summary()}{why}", highlight=False, markup=False, soft_wrap=True)
+    console.print(Text(f"{verb}: {text}; {result._summary()}{why}"), soft_wrap=True)
     if result.interrupted:
         where = f"in {study.directory}" if study.directory else "in this process (no directory was given)"
-        console.print(
-            f"nothing that was reported is lost; run it again to go on {where}", highlight=False, markup=False
-        )
+        console.print(Text(printable(f"nothing that was reported is lost; run it again to go on {where}")))

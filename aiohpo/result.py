@@ -9,6 +9,7 @@ from .interfaces import Config, UsageError
 from .records import TrialRecord
 from .standing import best_of, last_error_in_words, value_in_words
 from .view import View
+from .words import printable
 
 if TYPE_CHECKING:
     import pandas
@@ -49,7 +50,7 @@ class Result:
         """The best configuration. Raises ``UsageError`` if no trial has a value."""
         if self.best is None:
             why = last_error_in_words(self.trials, "the errors in result.trials")
-            raise UsageError(f"no trial has a {self.metric} yet ({self._summary()}){why}")
+            raise UsageError(f"no trial has a {printable(self.metric)} yet ({self._summary()}){why}")
         return self.best.config
 
     def to_dataframe(self) -> pandas.DataFrame:
@@ -64,9 +65,10 @@ class Result:
         return ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "no trials"
 
     def __repr__(self) -> str:
-        best = f"best {self.metric} {value_in_words(self.best, self.max_steps)}" if self.best else "no result"
+        metric = printable(self.metric)
+        best = f"best {metric} {value_in_words(self.best, self.max_steps)}" if self.best else "no result"
         ended = f", given up: {self.given_up}" if self.given_up else ", interrupted" if self.interrupted else ""
-        return f"<Result {best}, {self._summary()}{ended}>"
+        return f"<Result {best}, {self._summary()}{printable(ended)}>"
 
 
 def flat(trial: TrialRecord) -> dict[str, Any]:

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .trial import FINAL, Status
+from .words import printable
 
 if TYPE_CHECKING:
     from .records import TrialRecord
     from .rungs import Rungs
     from .view import View
+
+_WIDEST = 60  # characters of a metric's name
 
 
 def n_done(view: View, rungs: Rungs | None = None) -> int:
@@ -38,7 +41,7 @@ def best_of(view: View, number: int | None = None) -> TrialRecord | None:
 def best_in_words(view: View, digits: int = 5) -> str:
     """``best loss 0.0312``; ``best accuracy 0.91 after 9 of 27 steps`` while no trial is complete."""
     record = best_of(view, 0)
-    return f"best {view.metric} {value_in_words(record, view.max_steps, digits)}"
+    return f"best {printable(view.metric, _WIDEST)} {value_in_words(record, view.max_steps, digits)}"
 
 
 def value_in_words(record: TrialRecord | None, max_steps: int | None, digits: int = 6) -> str:
@@ -60,10 +63,10 @@ def after(record: TrialRecord, max_steps: int | None) -> str:
 def last_error_in_words(records: Iterable[TrialRecord], where: str) -> str:
     """``; the last error: ValueError: … (see all: WHERE)``; empty if no trial has an error."""
     errors = [record.error for record in records if record.error]
-    return f"; the last error: {errors[-1]} (see all: {where})" if errors else ""
+    return f"; the last error: {printable(errors[-1])} (see all: {where})" if errors else ""
 
 
 def ensemble_in_words(state: Mapping[str, Any]) -> str:
     """One line about :meth:`aiohpo.ensembling.EnsembleState.as_dict`."""
-    metric, score, single = state["metric"], state["score"], state["single"]
-    return f"ensemble of {state['size']}: {metric} {score:.5g} (best single {single:.5g})"
+    size, metric = (printable(str(state[name]), _WIDEST) for name in ("size", "metric"))
+    return f"ensemble of {size}: {metric} {state['score']:.5g} (best single {state['single']:.5g})"

@@ -30,6 +30,7 @@ from .replay import replay
 from .retry import retry
 from .run import run
 from .show import best, show
+from .terminal import prepare, say
 from .watch import watch
 from .worker import worker
 
@@ -52,6 +53,7 @@ def main(args: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     if "_AIOHPO_COMPLETE" in os.environ:  # a shell asks for completions
         cli.main(prog_name="aiohpo")
+    prepare()
     sys.exit(invoke(sys.argv[1:] if args is None else args))
 
 
@@ -67,7 +69,7 @@ def invoke(args: Sequence[str]) -> int:
     except click.exceptions.Exit as end:  # after --help and --version
         return end.exit_code
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        say(error.ctx.get_help() if error.ctx else "", err=True)
         return BAD_INPUT
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "aiohpo"
@@ -85,7 +87,7 @@ def invoke(args: Sequence[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         if settings.debug:
             traceback.print_exc()
-        click.echo("aiohpo: interrupted", err=True)
+        say("aiohpo: interrupted", err=True)
         return INTERRUPTED
     except BrokenPipeError:
         # The reader of our output went away (| head): that is its good right, and Python would complain once
@@ -101,8 +103,7 @@ def invoke(args: Sequence[str]) -> int:
 
 def _complain(text: str) -> None:
     try:
-        click.echo(f"aiohpo: {' '.join(text.split())}", err=True)
-        sys.stderr.flush()
+        say(f"aiohpo: {' '.join(text.split())}", err=True)
     except OSError:
         # stderr is a file on a full disk, or a closed terminal. The exit code must still be ours and not the one
         # of Python's own complaint when it flushes stderr at exit.

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shlex
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,9 +80,14 @@ as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
 run_directory = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
 
 
-def print_json(value: Any) -> None:
-    """Print one JSON document to stdout."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+def print_json(value: Any, *, indent: int | None = 2) -> None:
+    """Print one JSON document to stdout; exact, in escapes where the stream cannot encode it."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(value, indent=indent, default=str)
+    print(text, flush=True)
 
 
 # ------------------------------------------------------------------------------------------------ values

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from ..standing import value_in_words
 from ..watch import HERE, Health, Snapshot, WorkerNow, sparkline
+from ..words import printable
 from .common import describe_seconds
-from .show import brief, in_words
+from .show import configuration, in_words
 
 _STYLES = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim", "unknown": "cyan"}
 _BAR = 24
 _FIRST_SHOWN = ("suspect", "alive", "unknown", "dead", "left")
 _ROOMY = 110  # columns from which on names are written out
+_WIDEST = 60  # characters of what the study says of itself
 _NOTICES = 3  # the latest lines that are shown below
 _QUIET = 5.0  # seconds without a word from anybody that are worth a word
 
@@ -31,11 +31,6 @@ def in_bytes(count: float) -> str:
             return f"{count:.3g} {unit}"
         count /= 1000
     return f"{count:.3g} GB"
-
-
-def printable(text: str) -> str:
-    """What strangers say, in one line and without what would control the terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def as_line(now: Snapshot) -> str:
@@ -74,7 +69,12 @@ def draw(now: Snapshot, width: int, height: int | None, notices: Sequence[str] =
 
 
 def _metric(now: Snapshot) -> str:
-    return printable(str(now.study.get("metric", "value")))
+    return _told(now, "metric", "value")
+
+
+def _told(now: Snapshot, name: str, otherwise: str = "–") -> str:
+    """What the study says of itself, which anybody may have written."""
+    return printable(str(now.study.get(name, otherwise)), _WIDEST)
 
 
 def _worth(now: Snapshot, digits: int = 6) -> str:
@@ -82,60 +82,57 @@ def _worth(now: Snapshot, digits: int = 6) -> str:
 
 
 def _head(now: Snapshot, width: int) -> list[RenderableType]:
-    study = now.study
-    aim = "maximise" if study.get("mode") == "max" else "minimise"
+    aim = "maximise" if now.study.get("mode") == "max" else "minimise"
     clock = time.strftime("%H:%M:%S", time.localtime(now.time))
-    lines: list[RenderableType] = [
-        _line(
-            f"[bold]{escape(now.name)}[/]  {aim} {escape(_metric(now))}, {escape(str(study.get('searcher')))}, "
-            f"{escape(str(study.get('scheduler')))}  [dim]{clock}[/]"
-        ),
-        _line(_progress(now)),
-    ]
+    searcher, scheduler = _told(now, "searcher"), _told(now, "scheduler")
     busy = "" if now.utilisation is None else f", {now.utilisation:.0%} busy"
     states = now.states()
-    who = ", ".join(f"[{_STYLES[name]}]{states[name]} {name}[/]" for name in _STYLES if name in states)
-    lines.append(_line(f"{in_words(dict(now.counts))}; workers: {who or 'none'}{busy}"))
+    who = [(f"{states[name]} {name}", _STYLES[name]) for name in _STYLES if name in states]
+    lines: list[RenderableType] = [
+        _line((printable(now.name), "bold"), f"  {aim} {_metric(now)}, {searcher}, {scheduler}  ", (clock, "dim")),
+        _progress(now),
+        _line(f"{in_words(dict(now.counts))}; workers: ", *(_listed(who) or ["none"]), busy),
+    ]
     if now.best is None:
         lines.append(_line("no result yet"))
     else:
-        config = escape(_config(now.best.config))
-        lines.append(_line(f"best {escape(_metric(now))} [bold]{_worth(now)}[/] (trial {now.best.number})  {config}"))
+        config = configuration(now.best.config)
+        worth = (_worth(now), "bold")
+        lines.append(_line(f"best {_metric(now)} ", worth, f" (trial {now.best.number})  {config}"))
     if now.climb:
-        lines.append(_line(f"[cyan]{now.climb}[/]"))
+        lines.append(_line((printable(now.climb), "cyan")))
     if now.curve:
         text = f"{now.curve[0][1]:.4g} → {now.curve[-1][1]:.4g} in {describe_seconds(now.elapsed)}"
         bars = sparkline(now.curve, now.elapsed, max(min(width - len(text) - 3, 100), 8))
-        lines.append(_line(f"[cyan]{bars}[/]  {text}"))
+        lines.append(_line((bars, "cyan"), f"  {text}"))
     return lines
 
 
-def _progress(now: Snapshot) -> str:
+def _progress(now: Snapshot) -> Text:
     rate = f"{now.rate:.3g}/s" if now.rate >= 0.1 or now.rate == 0 else f"{now.rate * 60:.3g}/min"
     if now.total is None:
-        return f"[bold]{now.done}[/] trials  {rate}"
+        return _line((str(now.done), "bold"), f" trials  {rate}")
     part = min(now.done / now.total, 1.0) if now.total else 1.0
     done = round(part * _BAR)
     left = now.remaining
     rest = f", {describe_seconds(left)} left" if left and now.done else ""
-    return (
-        f"[bold]{now.done}[/] of {now.total} trials  [green]{'━' * done}[/][dim]{'━' * (_BAR - done)}[/] {part:.0%}  "
-        f"{rate}{rest}"
-    )
+    bar = ("━" * done, "green"), ("━" * (_BAR - done), "dim")
+    return _line((str(now.done), "bold"), f" of {now.total} trials  ", *bar, f" {part:.0%}  {rate}{rest}")
 
 
 def _health(health: Health) -> Text:
     delay = "–" if health.round_trip is None else describe_seconds(health.round_trip)
-    text = (
+    text = Text(
         f"mesh: {health.links} links, round trip {delay}, {health.repairs} repairs, {health.duplicates} duplicates, "
         f"{health.frames_in} frames ({in_bytes(health.bytes_in)}) in, "
-        f"{health.frames_out} ({in_bytes(health.bytes_out)}) out"
+        f"{health.frames_out} ({in_bytes(health.bytes_out)}) out",
+        overflow="fold",
     )
     if health.dropped:
-        text += f", [yellow]{health.dropped} dropped[/]"
+        text.append(", ").append(f"{health.dropped} dropped", "yellow")
     if health.silent > _QUIET:
-        text += f", [red]nothing heard for {describe_seconds(health.silent)}[/]"
-    return Text.from_markup(text, overflow="fold")
+        text.append(", ").append(f"nothing heard for {describe_seconds(health.silent)}", "red")
+    return text
 
 
 def _fitting(workers: Sequence[WorkerNow], room: int) -> tuple[list[WorkerNow], list[WorkerNow]]:
@@ -163,24 +160,24 @@ def _table(now: Snapshot, workers: Sequence[WorkerNow], width: int) -> Table:
         table.add_row(
             worker.id if roomy else worker.id[:6],
             *(["" if worker.rank is None else str(worker.rank)] if ranked else []),
-            escape(printable(worker.host or "")),
+            Text(printable(worker.host or "")),
             str(worker.pid or ""),
-            f"[{style}]{worker.status}[/]",
+            Text(worker.status, style),
             str(worker.trials),
             "" if worker.utilisation is None else f"{worker.utilisation:.0%}",
             "" if running is None else str(running.number),
             "" if worker.seconds is None else describe_seconds(worker.seconds),
-            "" if running is None else escape(_config(running.config)),
+            Text("" if running is None else configuration(running.config)),
             style=None if worker.status in HERE else "dim",
         )
     return table
 
 
-def _config(config: Mapping[str, Any]) -> str:
-    return printable(", ".join(f"{name}={brief(value)}" for name, value in config.items()))
+def _listed(parts: Sequence[tuple[str, str]]) -> list[str | tuple[str, str]]:
+    """Styled parts with commas between them."""
+    return [piece for part in parts for piece in (", ", part)][1:]
 
 
-def _line(markup: str) -> Text:
-    line = Text.from_markup(printable(markup), overflow="ellipsis")
-    line.no_wrap = True
-    return line
+def _line(*parts: str | tuple[str, str]) -> Text:
+    """One line of parts, each plain or with a style. None of them is markup, whatever is in it."""
+    return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")

@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-import click
-
 from ..activity import Activity
 from ..rungs import Rungs
 from ..standing import best_in_words, climb_in_words, n_done
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..events import Seen
@@ -163,7 +162,7 @@ class Plain:
             self.say(progress.as_text())
 
     def say(self, text: str) -> None:
-        click.echo(text, err=True)
+        say(text, err=True)
 
 
 def display() -> Display:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..interfaces import UsageError
+from ..words import printable
 from .common import as_json, command, open_directory, print_json, run_directory
-from .show import brief
+from .show import configuration
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..assessment import Assessment
@@ -76,13 +78,13 @@ def ensemble(
     if save is not None:
         found.ensemble.save(save)
     for problem in found.problems:
-        click.echo(f"left out: {problem}", err=True)
+        say(f"left out: {problem}", err=True)
     if json_:
         print_json(as_dict(found, save))
     else:
-        click.echo(in_words(run, found))
+        say(in_words(run, found))
         if save is not None:
-            click.echo(f"saved: {save} (read it with aiohpo.load_ensemble)")
+            say(f"saved: {save} (read it with aiohpo.load_ensemble)")
 
 
 def make_builder(method: str, size: int | None = None) -> Any:
@@ -124,33 +126,34 @@ def in_words(run: Run, found: Assessment) -> str:
     """Members, a table of metrics beside the best single model's, and what the uncertainty is worth."""
     made, numbers = found.ensemble, {r.id: r.number for r in run.records()}
     lines = [
-        f"{len(made.members)} of {len(found.library.names)} models, chosen by {made.builder} for {made.metric}",
+        f"{len(made.members)} of {len(found.library.names)} models, chosen by {printable(made.builder)} for "
+        f"{printable(made.metric)}",
         "",
     ]
     members = [["weight", "trial", "calibrator", "configuration"]]
     for weight, member, calibrator in sorted(
         zip(made.weights.tolist(), made.members, made.calibrators, strict=True), key=lambda m: -m[0]
     ):
-        config = ", ".join(f"{name}={brief(value)}" for name, value in (member.config or {}).items())
-        config = config if len(config) <= _WIDEST else config[: _WIDEST - 1] + "…"
+        config = printable(configuration(member.config or {}), _WIDEST)
         kind = "" if calibrator is None else type(calibrator).__name__.lower()
         members.append([f"{weight:.3f}", str(numbers.get(str(member.trial), "")), kind, config])
     lines += _aligned(members)
     names = [found.valid.name, *(rows.name for rows in found.others)]
-    table = [["", *(f"{who}, {name}" for name in names for who in ("best single", "ensemble"))]]
+    table = [["", *(f"{who}, {printable(name)}" for name in names for who in ("best single", "ensemble"))]]
     for metric, both in found.table().items():
         cells = [both[who].get(name) for name in names for who in ("single", "ensemble")]
-        table.append([metric, *("" if value is None else f"{value:.4f}" for value in cells)])
+        table.append([printable(metric), *("" if value is None else f"{value:.4f}" for value in cells)])
     lines += ["", *_aligned(table, numbers=True)]
     for rows, values in found.uncertainty().items():
         lines += [
             "",
-            f"uncertainty, {rows}: {values['epistemic_share']:.0%} of it epistemic; AUROC for errors "
+            f"uncertainty, {printable(rows)}: {values['epistemic_share']:.0%} of it epistemic; AUROC for errors "
             f"{values['auroc_total']:.3f}, of the epistemic part alone {values['auroc_epistemic']:.3f}",
         ]
         if "accuracy" in values:
             lines.append(
-                f"accuracy, {rows}: {values['accuracy']:.4f}; of the most certain half {values['accuracy_half']:.4f}"
+                f"accuracy, {printable(rows)}: {values['accuracy']:.4f}; of the most certain half "
+                f"{values['accuracy_half']:.4f}"
             )
     return "\n".join(lines)
 

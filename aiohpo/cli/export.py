@@ -10,6 +10,7 @@ import click
 
 from ..interfaces import UsageError
 from .common import command, open_directory, run_directory
+from .terminal import say
 
 
 @command(
@@ -33,7 +34,7 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
             raise click.UsageError(f"an Optuna storage is no file: leave out {str(file)!r}")
         study, added, known = formats.to_optuna(open_directory(directory), to, name)
         there = f" ({known} were there already)" if known else ""
-        click.echo(f"added {added} trials to the Optuna study {study!r}{there}", err=True)
+        say(f"added {added} trials to the Optuna study {study!r}{there}", err=True)
         return
     if to not in formats.FORMATS:
         raise click.UsageError(f"there is no format {to!r}; there are: {', '.join(formats.FORMATS)}, optuna://URL")
@@ -49,7 +50,7 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
     else:
         text = io.StringIO()
         (formats.write_csv if to == "csv" else formats.write_json)(run, text)
-        data = text.getvalue().encode()
+        data = text.getvalue().encode(errors="backslashreplace")
     if file is None:
         sys.stdout.buffer.write(data)
         return
@@ -57,4 +58,4 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
         file.write_bytes(data)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from None
-    click.echo(f"wrote {sum(1 for _ in run.records())} trials to {file}", err=True)
+    say(f"wrote {sum(1 for _ in run.records())} trials to {file}", err=True)

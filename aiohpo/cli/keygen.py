@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from .common import as_json, command, print_json
+from .terminal import say
 
 
 @command(
@@ -35,4 +36,4 @@ def keygen(file: Path, force: bool, json_: bool) -> None:
     if json_:
         print_json({"file": str(file), "fingerprint": key.fingerprint})
     else:
-        click.echo(f"{file}: a new study key, with the fingerprint {key.fingerprint}")
+        say(f"{file}: a new study key, with the fingerprint {key.fingerprint}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from ..lineage import Lineage
+from ..words import printable
 from .common import print_json
+from .show import brief, configuration
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..inspect import Run
@@ -25,13 +26,14 @@ def show_lineage(run: Run, json_: bool) -> None:
     line = [] if best is None else [record.id for record in lineage.line(best)]
     for root in lineage.roots:
         for text in _tree(run, lineage, root, line):
-            click.echo(text)
+            say(text)
     if not lineage.inherited:
-        click.echo(f"no trial of {run.path} inherited from another one")
+        say(f"no trial of {run.path} inherited from another one")
     elif best is not None:
-        click.echo(f"\nschedule of trial {best.number}, {run.view.metric} {best.value:.6g} (above: *, its ancestors +)")
+        worth = f"{printable(run.view.metric)} {best.value:.6g}"
+        say(f"\nschedule of trial {best.number}, {worth} (above: *, its ancestors +)")
         for stretch in lineage.schedule(best):
-            click.echo(f"  steps {stretch.first}-{stretch.last}: {_config(run, stretch.config)}")
+            say(f"  steps {stretch.first}-{stretch.last}: {_config(run, stretch.config)}")
 
 
 def leader(run: Run) -> TrialRecord | None:
@@ -60,13 +62,15 @@ def _what(run: Run, lineage: Lineage, record: TrialRecord) -> str:
     if lineage.parent(record) is None:
         return _config(run, record.config)
     changes = lineage.changes(record)
-    return ", ".join(f"{name} {_brief(old)} → {_brief(new)}" for name, (old, new) in changes.items()) or "unchanged"
+    return (
+        ", ".join(f"{printable(name)} {_brief(old)} → {_brief(new)}" for name, (old, new) in changes.items())
+        or "unchanged"
+    )
 
 
 def _config(run: Run, config: dict[str, Any]) -> str:
-    shown = {name: value for name, value in config.items() if name not in run.view.space.constants}
-    return ", ".join(f"{name}={_brief(value)}" for name, value in shown.items())
+    return configuration({name: value for name, value in config.items() if name not in run.view.space.constants})
 
 
 def _brief(value: Any) -> str:
-    return "–" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
+    return "–" if value is None else brief(value)

@@ -9,6 +9,7 @@ import click
 from ..interfaces import UsageError
 from ..plots import KINDS, save
 from .common import as_json, command, open_directory, print_json, run_directory
+from .terminal import say
 
 
 @command("plot", example="aiohpo plot runs/digits\naiohpo plot runs/digits --kind parallel --out digits.svg")
@@ -39,4 +40,4 @@ def plot(directory: Path, kind: str, out: Path | None, json_: bool) -> None:
     if json_:
         print_json({"plot": str(path), "kind": kind})
     else:
-        click.echo(str(path))
+        say(str(path))

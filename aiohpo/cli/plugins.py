@@ -13,6 +13,7 @@ import click
 
 from ..interfaces import UsageError
 from .common import as_json, command, print_json
+from .terminal import say
 
 # What the core gives a plugin itself; not options that a user sets.
 _GIVEN = {"transports": ("worker", "bind", "advertise", "key", "insecure")}
@@ -41,19 +42,19 @@ def plugins(kind: str | None, json_: bool) -> None:
         print_json({**found, "recipes": recipes} if recipes else found)
         return
     for k, entries in found.items():
-        click.echo(f"{k}:" if entries else f"{k}: none installed")
+        say(f"{k}:" if entries else f"{k}: none installed")
         for entry in entries:
-            click.echo(f"  {entry['name']:<14} {entry['summary']}  [{entry['distribution']}]")
+            say(f"  {entry['name']:<14} {entry['summary']}  [{entry['distribution']}]")
             if entry["error"]:
-                click.echo(f"  {'':<14}   cannot be imported: {entry['error']}")
+                say(f"  {'':<14}   cannot be imported: {entry['error']}")
             options = ", ".join(f"{option['name']}={option['default']}" for option in entry["options"])
             for line in textwrap.wrap(options, 80):
-                click.echo(f"  {'':<14}   {line}")
+                say(f"  {'':<14}   {line}")
     if recipes:
-        click.echo("recipes:")
+        say("recipes:")
     for recipe in recipes:
-        click.echo(f"  {recipe['name']:<14} {recipe['summary']}")
-        click.echo(f"  {'':<14}   --searcher {recipe['searcher']} --scheduler {recipe['scheduler']}")
+        say(f"  {recipe['name']:<14} {recipe['summary']}")
+        say(f"  {'':<14}   --searcher {recipe['searcher']} --scheduler {recipe['scheduler']}")
 
 
 def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:
@@ -110,8 +111,8 @@ def new_plugin(name: str, kind: str, into: Path, json_: bool) -> None:
         print_json({"directory": str(root), "files": [str(file) for file in files]})
         return
     for file in files:
-        click.echo(str(file))
-    click.echo(
+        say(str(file))
+    say(
         "next:\n"
         f"  pip install -e '{root}[test]'\n"
         f"  pytest {root}\n"

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from ..interfaces import UsageError
+from ..words import printable
 from .common import DONE, UNSUCCESSFUL, as_json, command, open_directory, print_json, run_directory
+from .terminal import say
 
 
 @command("replay", example="aiohpo replay runs/pbt_schedule examples/pbt_schedule.py")
@@ -42,7 +44,7 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
         )
     best = leader(run)
     if best is None:
-        click.echo(nothing_yet(run), err=True)
+        say(nothing_yet(run), err=True)
         return UNSUCCESSFUL
     schedule = [stretch.as_dict() for stretch in Lineage(run.records()).schedule(best)]
     path = directory / "schedule.json"
@@ -56,7 +58,7 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
     study.scheduler = load("schedulers", "replay")(path)
     study.searcher = "random"  # is never asked
     result = study.run()
-    metric, trained = study.metric, [trial for trial in result.trials if trial.status == "finished"]
+    metric, trained = printable(study.metric), [trial for trial in result.trials if trial.status == "finished"]
     failed = [trial for trial in result.trials if trial.error]
     if json_:
         print_json(
@@ -69,8 +71,11 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
             }
         )
     elif trained:
-        click.echo(f"{metric} {trained[-1].value:.6g} after {trained[-1].step} steps in {len(schedule)} stretches")
-        click.echo(f"the search had {metric} {best.value:.6g} in trial {best.number}; its schedule: {path}")
+        say(f"{metric} {trained[-1].value:.6g} after {trained[-1].step} steps in {len(schedule)} stretches")
+        say(f"the search had {metric} {best.value:.6g} in trial {best.number}; its schedule: {path}")
     else:
-        click.echo(f"the training failed: {failed[-1].error if failed else 'it never came to its end'}", err=True)
+        say(
+            f"the training failed: {printable(failed[-1].error or '') if failed else 'it never came to its end'}",
+            err=True,
+        )
     return DONE if trained else UNSUCCESSFUL

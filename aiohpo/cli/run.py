@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..words import printable
 from .common import (
     BAD_INPUT,
     DONE,
@@ -30,6 +31,7 @@ from .common import (
     search_options,
 )
 from .summary import interrupted, summarise
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..inspect import Run
@@ -140,10 +142,10 @@ def run(
         max_failures=max_failures,
     )
     if algorithm is not None:
-        click.echo(f"{algorithm}: searcher {searcher}, scheduler {scheduler}", err=True)
+        say(f"{algorithm}: searcher {searcher}, scheduler {scheduler}", err=True)
     if study.directory is None:
         study.directory = default_directory(target)
-        click.echo(f"no directory was given: using {study.directory}", err=True)
+        say(f"no directory was given: using {study.directory}", err=True)
     study.settle_key(key)  # what is wrong with it is said once, here; the workers find it in the directory
     limits = {
         "trials": trials,
@@ -166,11 +168,11 @@ def run(
     )
     before = open_directory(study.directory)
     for damage in before.loaded.damage:
-        click.echo(f"damaged: {damage}", err=True)
+        say(f"damaged: {damage}", err=True)
     goal = before.view.goal[1] if before.view.goal else None
     done = _already(before, study, trials or goal, target_value)
     if done:
-        click.echo(done, err=True)
+        say(done, err=True)
         return summarise(study.directory, target, json_, before=before.n_done, chosen=chosen)
     if trials is None and goal is not None:
         click.echo(f"no --trials was given: the budget is still the {goal} of an earlier run", err=True)
@@ -180,7 +182,7 @@ def run(
             err=True,
         )
     if before.n_done:
-        click.echo(f"{study.directory} has {before.n_done} trials already: going on from there", err=True)
+        say(f"{study.directory} has {before.n_done} trials already: going on from there", err=True)
     return _search(study, options, trials or goal, before.n_done, json_, ctx.obj.again())
 
 
@@ -194,7 +196,8 @@ def _already(run: Run, study: Study, trials: int | None, target: float | None) -
         )
     best = None if view.best is None else view.record(view.best, 0).value
     if target is not None and best is not None and view.sign * (best - target) <= 0:
-        return f"{run.path} has reached {view.metric} {best:.6g} already, and --target {target:g} is met: nothing to do"
+        reached = f"{printable(view.metric)} {best:.6g}"
+        return f"{run.path} has reached {reached} already, and --target {target:g} is met: nothing to do"
     return None
 
 
@@ -275,7 +278,7 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
         if told.reasons and all(code == BAD_INPUT for code in codes):
             return BAD_INPUT
         logs = directory / "output"
-        click.echo(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
+        say(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
         click.echo("nothing that was reported is lost; the same command goes on", err=True)
     follower.poll()
     last = follower.view.last_over if follower.view.over > called_off else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,15 +12,19 @@ import click
 from ..activity import spans
 from ..interfaces import UsageError
 from ..standing import best_in_words, best_of, last_error_in_words, value_in_words
+from ..words import printable
 from .common import DONE, UNSUCCESSFUL, as_json, command, describe_seconds, open_directory, print_json, run_directory
+from .terminal import plain_console, say
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.table import Table
 
     from ..events import TrialId
     from ..inspect import Run
     from ..records import TrialRecord
+
+# Characters in a table; --failed and --json have all.
+_WIDEST_NAME, _WIDEST_VALUE, _WIDEST_ERROR = 40, 60, 300
 
 
 @command("best", example="aiohpo best runs/digits\naiohpo best runs/digits --json")
@@ -37,9 +41,9 @@ def best(directory: Path, json_: bool) -> int:
     if json_:
         print_json(None if found is None else found.as_dict())
     elif found is None:
-        click.echo(nothing_yet(run), err=True)
+        say(nothing_yet(run), err=True)
     else:
-        click.echo(describe_best(run, found))
+        say(describe_best(run, found))
     return DONE if found is not None else UNSUCCESSFUL
 
 
@@ -75,12 +79,13 @@ def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, js
         print_json(shown)
         return 0
     records = list(run.records())
-    console = _console()
-    console.print(_headline(run, records), highlight=False, markup=False)
+    # Piped output is for grep and for files: never wrap a row there.
+    console = plain_console(None if sys.stdout.isatty() else 10_000)
+    say(_headline(run, records))
     for damage in run.loaded.damage:
-        console.print(f"damaged: {damage}", style="yellow", highlight=False, markup=False)
+        console.print(printable(f"damaged: {damage}"), style="yellow", soft_wrap=True)
     if failed:
-        _print_failures(console, [r for r in records if r.status == "failed"], limit)
+        _print_failures([r for r in records if r.status == "failed"], limit)
         return 0
     console.print(_workers(run))
     if records:
@@ -89,7 +94,7 @@ def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, js
         console.print(_trials(run, rows))
         if len(rows) < len(records):
             which = "the latest" if sort == "number" else "the first"
-            click.echo(f"{which} {len(rows)} of {len(records)} trials; all: --limit 0, or --json")
+            say(f"{which} {len(rows)} of {len(records)} trials; all: --limit 0, or --json")
     return 0
 
 
@@ -97,18 +102,19 @@ def describe_best(run: Run, record: TrialRecord) -> str:
     """The best trial in words: its value, and one line per parameter."""
     took = "" if not record.seconds else f" in {describe_seconds(record.seconds)}"
     worth = value_in_words(record, run.view.max_steps)
-    lines = [f"best {run.view.metric} {worth} (trial {record.number} of {directory_name(run)}{took})"]
-    width = max((len(name) for name in record.config), default=0)
-    lines += [f"  {name:<{width}}  {value!r}" for name, value in record.config.items()]
+    lines = [f"best {printable(run.view.metric)} {worth} (trial {record.number} of {directory_name(run)}{took})"]
+    shown = {printable(name): printable(repr(value)) for name, value in record.config.items()}
+    width = max(map(len, shown), default=0)
+    lines += [f"  {name:<{width}}  {value}" for name, value in shown.items()]
     others = {name: value for name, value in record.metrics.items() if name != run.view.metric}
     if others:
-        lines.append("also reported: " + ", ".join(f"{name} {value:.6g}" for name, value in others.items()))
+        lines.append("also reported: " + ", ".join(f"{printable(name)} {value:.6g}" for name, value in others.items()))
     return "\n".join(lines)
 
 
 def directory_name(run: Run) -> str:
     """The directory as people write it."""
-    return str(run.path)
+    return printable(str(run.path))
 
 
 def nothing_yet(run: Run) -> str:
@@ -134,14 +140,15 @@ def in_words(counts: dict[str, int]) -> str:
 
 
 def _headline(run: Run, records: list[TrialRecord]) -> str:
-    study, view = run.study, run.view
+    view = run.view
+    told = {name: printable(str(run.study.get(name))) for name in ("searcher", "scheduler", "seed")}
     goal = "" if view.goal is None or view.goal[1] is None else f" of {view.goal[1]}"
     aim = "minimise" if view.mode == "min" else "maximise"
     best = "" if view.leader() is None else f"\n{best_in_words(view, 6)}"
     climb = str(run.rungs())
     return (
-        f"{directory_name(run)}: {aim} {view.metric} over {len(view.space)} parameters, "
-        f"searcher {study['searcher']}, scheduler {study['scheduler']}, seed {study['seed']}\n"
+        f"{directory_name(run)}: {aim} {printable(view.metric)} over {len(view.space)} parameters, "
+        f"searcher {told['searcher']}, scheduler {told['scheduler']}, seed {told['seed']}\n"
         f"{run.n_done}{goal} trials done ({in_words(count(records))}){best}{climb and chr(10)}{climb}"
     )
 
@@ -160,7 +167,7 @@ def _workers(run: Run) -> Table:
         table.add_row(
             name,
             rank,
-            worker["host"] or "",
+            printable(worker["host"] or ""),
             str(worker["pid"] or ""),
             worker["status"],
             str(len(trials.get(name, ()))),
@@ -170,7 +177,9 @@ def _workers(run: Run) -> Table:
 
 
 def _trials(run: Run, records: list[TrialRecord]) -> Table:
-    table = _table("number", "status", run.view.metric, "configuration", "step", "time", "worker")
+    table = _table(
+        "number", "status", printable(run.view.metric, _WIDEST_NAME), "configuration", "step", "time", "worker"
+    )
     leader = best_of(run.view, 0)
     best = leader and leader.id
     for record in records:
@@ -179,7 +188,7 @@ def _trials(run: Run, records: list[TrialRecord]) -> Table:
             str(record.number),
             record.status,
             f"{value} *" if record.id == best else value,
-            ", ".join(f"{name}={brief(v)}" for name, v in record.config.items()) if not record.error else record.error,
+            printable(record.error, _WIDEST_ERROR) if record.error else configuration(record.config),
             str(record.step or ""),
             "" if record.seconds is None else describe_seconds(record.seconds),
             record.worker[:6],
@@ -188,21 +197,26 @@ def _trials(run: Run, records: list[TrialRecord]) -> Table:
     return table
 
 
+def configuration(config: Mapping[str, Any]) -> str:
+    """A configuration in one line: ``lr=0.01, optimizer=adam``."""
+    return ", ".join(f"{printable(name, _WIDEST_NAME)}={brief(value)}" for name, value in config.items())
+
+
 def brief(value: Any) -> str:
     """A parameter's value in few characters."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value), _WIDEST_VALUE)
 
 
-def _print_failures(console: Console, failures: list[TrialRecord], limit: int) -> None:
+def _print_failures(failures: list[TrialRecord], limit: int) -> None:
     if not failures:
-        click.echo("no trial has failed")
+        say("no trial has failed")
     for record in failures[-limit:] if limit else failures:
-        click.echo(f"\ntrial {record.number} ({record.id}): {record.error or 'failed'}")
-        click.echo("  " + ", ".join(f"{name}={value!r}" for name, value in record.config.items()))
+        say(f"\ntrial {record.number} ({record.id}): {printable(record.error or 'failed')}")
+        say("  " + ", ".join(f"{printable(name)}={printable(repr(v))}" for name, v in record.config.items()))
         if record.detail:
-            click.echo("\n".join(f"  | {line}" for line in record.detail.rstrip().splitlines()))
+            say("\n".join(f"  | {line}" for line in printable(record.detail.rstrip(), lines=True).split("\n")))
     if limit and len(failures) > limit:
-        click.echo(f"\nthe latest {limit} of {len(failures)} failed trials; all: --limit 0")
+        say(f"\nthe latest {limit} of {len(failures)} failed trials; all: --limit 0")
 
 
 def _order(run: Run, sort: str) -> Callable[[TrialRecord], float]:
@@ -222,10 +236,3 @@ def _table(*columns: str) -> Table:
         text = name in ("worker", "status", "configuration", "host")
         table.add_column(name, justify="left" if text else "right", overflow="fold", no_wrap=name != "configuration")
     return table
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    # Piped output is for grep and for files: never wrap a row there.
-    return Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=10_000)

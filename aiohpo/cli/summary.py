@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-
 from ..standing import best_in_words, best_of
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json
 from .show import count, describe_best, in_words, nothing_yet
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..inspect import Run
@@ -21,8 +20,8 @@ def interrupted(directory: Path, again: str) -> int:
     """Say what there is after a Ctrl-C, and how to go on; return the exit code."""
     run = open_directory(directory)
     best = "" if run.view.leader() is None else f", {best_in_words(run.view, 6)}"
-    click.echo(f"stopped after {run.n_done} trials{best}; nothing that was reported is lost", err=True)
-    click.echo(f"to go on: {again}", err=True)
+    say(f"stopped after {run.n_done} trials{best}; nothing that was reported is lost", err=True)
+    say(f"to go on: {again}", err=True)
     return INTERRUPTED
 
 
@@ -65,30 +64,30 @@ def summarise(
         )
         return done
     if best is None or given_up is not None:
-        click.echo(nothing_yet(run), err=True)
+        say(nothing_yet(run), err=True)
         if given_up is not None:
-            click.echo(f"the search stopped early: {given_up} (--max-failures N allows more)", err=True)
+            say(f"the search stopped early: {printable(given_up)} (--max-failures N allows more)", err=True)
         if counts.get("failed"):
             retry = f"aiohpo retry {shlex.quote(str(directory))}"
-            click.echo(f"to go on: mend the cause, then '{retry}', then '{again or 'aiohpo run …'}'", err=True)
-            click.echo("(failed trials that are not retried count towards --trials)", err=True)
+            say(f"to go on: mend the cause, then '{retry}', then '{again or 'aiohpo run …'}'", err=True)
+            say("(failed trials that are not retried count towards --trials)", err=True)
         return UNSUCCESSFUL
     new = run.n_done - before
     took = f" ({new} of them now, in {describe_seconds(seconds)})" if before else f" in {describe_seconds(seconds)}"
-    click.echo(f"{run.n_done} trials{took if new else ''}: {in_words(counts)}")
+    say(f"{run.n_done} trials{took if new else ''}: {in_words(counts)}")
     climb = str(run.rungs())
     if climb:
-        click.echo(climb)
-    click.echo(describe_best(run, best))
+        say(climb)
+    say(describe_best(run, best))
     ensemble = _ensemble(directory)
     if ensemble:
-        click.echo(ensemble)
+        say(ensemble)
     if plot is not None:
-        click.echo(f"plot: {plot}")
+        say(f"plot: {plot}")
     where, stem = shlex.quote(str(directory)), directory.name
     options = "".join(f" {shlex.quote(word)}" for word in chosen)
     more = f"aiohpo run {shlex.quote(target)}{options} --dir {where} --trials {2 * run.n_done}"
-    click.echo(
+    say(
         "next:\n"
         f"  aiohpo show {where} --sort value\n"
         f"  aiohpo plot {where} --kind parallel\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import platform
 import signal
 import sys
@@ -14,12 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-import click
-
 from ..interfaces import UsageError
 from ..watch import Snapshot, Source, Tally
-from .common import check_directory
-from .dashboard import as_line, draw, printable
+from .common import check_directory, print_json
+from .dashboard import as_line, draw
+from .terminal import plain_console, say
 
 if TYPE_CHECKING:
     from ..events import Seen
@@ -195,44 +193,38 @@ class _Plain:
         return None
 
     def say(self, text: str) -> None:
-        click.echo(f"aiohpo: {printable(' '.join(text.split()))}", err=True)
+        say(f"aiohpo: {' '.join(text.split())}", err=True)
 
 
 class JsonLines(_Plain):
     """One document per line, for programs."""
 
     def update(self, snapshot: Snapshot) -> None:
-        click.echo(json.dumps(snapshot.as_dict(), ensure_ascii=False, default=str))
-        sys.stdout.flush()
+        print_json(snapshot.as_dict(), indent=None)
 
 
 class Lines(_Plain):
     """One line of text per look, for logs."""
 
     def update(self, snapshot: Snapshot) -> None:
-
-        click.echo(as_line(snapshot))
-        sys.stdout.flush()
+        say(as_line(snapshot))
 
 
 class Page(_Plain):
     """Everything once, one screen wide and as long as it takes."""
 
     def update(self, snapshot: Snapshot) -> None:
-        from rich.console import Console
-
-        console = Console() if sys.stdout.isatty() else Console(width=160)
-        console.print(draw(snapshot, console.width, None), highlight=False)
+        console = plain_console(None if sys.stdout.isatty() else 160)
+        console.print(draw(snapshot, console.width, None))
 
 
 class Screen:
     """A screen of its own that is drawn again and again; what was last seen stays when it is closed."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.live import Live
 
-        self._console = Console()
+        self._console = plain_console()
         self._live = Live(console=self._console, screen=True, auto_refresh=False)
         self._last: Snapshot | None = None
         self._said: list[str] = []
@@ -248,7 +240,7 @@ class Screen:
         self._live.stop()
         if self._last is not None:
             width, height = self._console.size
-            self._console.print(draw(self._last, width, height, self._said), highlight=False)
+            self._console.print(draw(self._last, width, height, self._said))
 
     def update(self, snapshot: Snapshot) -> None:
 
@@ -258,5 +250,5 @@ class Screen:
 
     def say(self, text: str) -> None:
         if not self._live.is_started:
-            click.echo(f"aiohpo: {printable(' '.join(text.split()))}", err=True)
+            say(f"aiohpo: {' '.join(text.split())}", err=True)
         self._said.append(" ".join(text.split()))

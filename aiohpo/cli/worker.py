@@ -16,6 +16,7 @@ import click
 from ..printed import both, tagged, write_plainly
 from ..slurm import WORD as SLURM
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search_options
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..embed import Worker
@@ -207,7 +208,7 @@ async def _serve(peer: Worker, quiet: bool, invite: Callable[[str], str] | None)
 
 
 def _say(text: str) -> None:
-    click.echo(f"aiohpo: {' '.join(text.split())}", err=True)
+    say(f"aiohpo: {' '.join(text.split())}", err=True)
 
 
 def _print(trial: str, number: int, text: str) -> None:
