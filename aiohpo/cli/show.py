@@ -103,9 +103,9 @@ def describe_best(run: Run, record: TrialRecord) -> str:
     took = "" if not record.seconds else f" in {describe_seconds(record.seconds)}"
     worth = value_in_words(record, run.view.max_steps)
     lines = [f"best {printable(run.view.metric)} {worth} (trial {record.number} of {directory_name(run)}{took})"]
-    shown = {printable(name): printable(repr(value)) for name, value in record.config.items()}
-    width = max(map(len, shown), default=0)
-    lines += [f"  {name:<{width}}  {value}" for name, value in shown.items()]
+    shown = [(printable(name), printable(repr(value))) for name, value in record.config.items()]
+    width = min(max((len(name) for name, _ in shown), default=0), _WIDEST_NAME)
+    lines += [f"  {name:<{width}}  {value}" for name, value in shown]
     others = {name: value for name, value in record.metrics.items() if name != run.view.metric}
     if others:
         lines.append("also reported: " + ", ".join(f"{printable(name)} {value:.6g}" for name, value in others.items()))

@@ -7,13 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..directory import read_ensemble
+from ..interfaces import UsageError
 from ..standing import best_in_words, best_of
+from ..words import printable
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json
 from .show import count, describe_best, in_words, nothing_yet
 from .terminal import say
 
 if TYPE_CHECKING:
     from ..inspect import Run
+
+_WIDEST = 200  # characters of why there is no picture
 
 
 def interrupted(directory: Path, again: str) -> int:
@@ -46,6 +51,7 @@ def summarise(
     best = best_of(run.view)
     counts = count(list(run.records()))
     plot = _draw(run)
+    ensemble = read_ensemble(directory)
     done = DONE if best is not None and given_up is None else UNSUCCESSFUL
     if json_:
         print_json(
@@ -58,7 +64,7 @@ def summarise(
                 "counts": counts,
                 "seconds": seconds,
                 "plot": None if plot is None else str(plot),
-                "ensemble": _ensemble(directory) or None,
+                "ensemble": ensemble or None,
                 "given_up": given_up,
             }
         )
@@ -79,7 +85,6 @@ def summarise(
     if climb:
         say(climb)
     say(describe_best(run, best))
-    ensemble = _ensemble(directory)
     if ensemble:
         say(ensemble)
     if plot is not None:
@@ -99,7 +104,7 @@ def summarise(
 
 
 def _draw(run: Run) -> Path | None:
-    """Save the overview beside the journal; None where it cannot be drawn."""
+    """Save the overview beside the journal; None, and a line that says why, where it cannot be drawn."""
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None or run.view.leader() is None:
@@ -109,12 +114,9 @@ def _draw(run: Run) -> Path | None:
     path = run.path / "plot.png"
     try:
         save(run, "overview", path)
-    except OSError:
-        return None  # a full disk: the result matters more than its picture
+    except Exception as error:  # whatever it is: the result matters more than its picture
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        kind = "" if isinstance(error, OSError | UsageError) else f"{type(error).__name__}: "
+        say(f"the picture {path} could not be drawn: {printable(kind + reason, _WIDEST)}", err=True)
+        return None
     return path
-
-
-def _ensemble(directory: Path) -> str:
-    from ..directory import read_ensemble
-
-    return read_ensemble(directory)

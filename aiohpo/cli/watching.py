@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+import click
+
 from ..interfaces import UsageError
 from ..watch import Snapshot, Source, Tally
 from .common import check_directory, print_json

@@ -16,6 +16,9 @@ the title says how many trials lie outside.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from ..inspect import Run
 
-# Each kind is a module with draw(figure, run, records), imported when it is wanted: the command line lists the
+# Each kind is a module with draw(figure, run, records, metric), imported when it is wanted: the command line lists the
 # kinds without numpy or matplotlib.
 KINDS = {
     "overview": ".overview",
@@ -50,8 +53,12 @@ def draw(run: Run, kind: str) -> Figure:
         raise UsageError("plots need matplotlib: pip install 'aiohpo[plot]'") from None
     if kind not in KINDS:
         raise UsageError(f"there is no plot of kind {kind!r}; there are: {', '.join(KINDS)}")
-    figure = Figure(figsize=(9, 5), layout="constrained")
-    import_module(KINDS[kind], __package__).draw(figure, run, list(run.records()))
+    from .units import metric_of
+
+    with _own_style():
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        metric, records = metric_of(run, list(run.records()))
+        import_module(KINDS[kind], __package__).draw(figure, run, records, metric)
     return figure
 
 
@@ -64,4 +71,15 @@ def save(run: Run, kind: str, path: Path) -> None:
         raise UsageError(
             f"cannot write a picture to {str(path)!r}: its suffix must be one of {', '.join(sorted(known))}"
         )
-    figure.savefig(path, dpi=120)
+    with _own_style():
+        figure.savefig(path, dpi=120)
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """The user's style but for what would take names for TeX; no warnings about glyphs that the font does not have."""
+    import matplotlib
+
+    with warnings.catch_warnings(), matplotlib.rc_context({"text.usetex": False, "text.parse_math": True}):
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        yield

@@ -17,17 +17,18 @@ if TYPE_CHECKING:
 
     from ..inspect import Run
     from ..records import TrialRecord
+    from .units import Quantity
 
 _ENDS = {"paused": (".", None), "stopped": ("x", ORANGE), "failed": ("x", RED)}
 _CLEAR = 40  # so many curves can be told apart; of more, each is fainter
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """One picture of its own."""
-    draw_on(figure.subplots(), run, records)
+    draw_on(figure.subplots(), run, records, metric)
 
 
-def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """Draw on ``axes``. Raises ``UsageError`` if no trial reported anything on its way."""
     from matplotlib.collections import LineCollection
     from matplotlib.ticker import NullFormatter, NullLocator
@@ -73,7 +74,7 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
     ended = sum(is_complete(run, r) for r in shown)
     axes.set_title(f"{len(shown)} curves, {ended} of complete trials{outside}", loc="left")
     axes.set_xlabel("step")
-    axes.set_ylabel(run.view.metric)
+    axes.set_ylabel(metric.label)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
     axes.grid(alpha=0.25)
 

@@ -15,6 +15,7 @@ import numpy as np
 from ..ensembles import mix
 from ..scoring import reliability
 from ..uncertainty import error_auroc, errors
+from ..words import plot_text
 from .style import BLUE, GREEN, GREY, ORANGE, RED
 
 if TYPE_CHECKING:
@@ -24,12 +25,13 @@ if TYPE_CHECKING:
     from ..assessment import Assessment, Rows
     from ..inspect import Run
     from ..records import TrialRecord
+    from .units import Quantity
 
 _COLOURS = (BLUE, ORANGE, GREEN, RED)
 _MOST_BARS = 20
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """One picture of its own. Raises ``UsageError`` if there are no predictions."""
     from ..assessment import assess
     from ..registry import create
@@ -39,8 +41,8 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
     figure.set_size_inches(10, 8)
     axes = figure.subplots(2, 2)
     figure.suptitle(
-        f"{run.path}: {len(found.ensemble.members)} of {len(found.library.names)} models, chosen by "
-        f"{found.ensemble.builder} for {found.metric.name}"
+        f"{plot_text(str(run.path))}: {len(found.ensemble.members)} of {len(found.library.names)} models, chosen by "
+        f"{plot_text(found.ensemble.builder)} for {plot_text(found.metric.name)}"
     )
     _sizes(axes[0, 0], found)
     _weights(axes[0, 1], found, {r.id: r.number for r in records})
@@ -64,11 +66,11 @@ def _sizes(axes: Axes, found: Assessment) -> None:
         for size in range(1, len(order) + 1):
             weights = made.weights[order[:size]]
             values.append(found.metric(rows.y, mix(each[:size], weights / weights.sum(), made.task)))
-        axes.plot(np.arange(1, len(order) + 1), values, ".-", color=colour, label=f"ensemble, {rows.name}")
+        axes.plot(np.arange(1, len(order) + 1), values, ".-", color=colour, label=f"ensemble, {plot_text(rows.name)}")
         single = found.metric(rows.y, rows.single)
-        axes.axhline(single, color=colour, ls="--", lw=1, label=f"best single model, {rows.name}")
+        axes.axhline(single, color=colour, ls="--", lw=1, label=f"best single model, {plot_text(rows.name)}")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="members, the heaviest first", ylabel=found.metric.name)
+    axes.set(xlabel="members, the heaviest first", ylabel=plot_text(found.metric.name))
     axes.legend(fontsize="small")
 
 
@@ -103,7 +105,7 @@ def _reliability(axes: Axes, found: Assessment, rows: Rows) -> None:
         axes.plot(confidence, hits, color=colour, lw=1, label=f"{name}, ece {error:.3f}")
         axes.scatter(confidence, hits, s=10 + 120 * share, color=colour, alpha=0.7)
     low = 1.0 / rows.mixture.shape[1]
-    axes.set(xlabel=f"confidence, {rows.name}", ylabel="share of hits", xlim=(low, 1.02), ylim=(0, 1.02))
+    axes.set(xlabel=f"confidence, {plot_text(rows.name)}", ylabel="share of hits", xlim=(low, 1.02), ylim=(0, 1.02))
     axes.legend(fontsize="small", loc="lower right")
 
 
@@ -115,7 +117,7 @@ def _sure_and_right(axes: Axes, found: Assessment, rows: Rows) -> None:
     title = (
         f"AUROC for errors: total {error_auroc(u.total, wrong):.3f}, epistemic {error_auroc(u.epistemic, wrong):.3f}"
     )
-    axes.set(xlabel=f"total uncertainty in nats, {rows.name}", ylabel="rows")
+    axes.set(xlabel=f"total uncertainty in nats, {plot_text(rows.name)}", ylabel="rows")
     axes.set_title(title, fontsize="small")
     axes.legend(fontsize="small")
 
@@ -131,7 +133,7 @@ def _coverage(axes: Axes, found: Assessment, rows: Rows) -> None:
             continue
         needed = np.sort(2 * ndtr(np.abs(rows.y - predictions[:, 0]) / np.sqrt(predictions[:, 1])) - 1)
         axes.plot(needed, np.arange(1, len(needed) + 1) / len(needed), color=colour, label=name)
-    axes.set(xlabel=f"share that an interval should hold, {rows.name}", ylabel="share that it holds")
+    axes.set(xlabel=f"share that an interval should hold, {plot_text(rows.name)}", ylabel="share that it holds")
     if axes.get_legend_handles_labels()[0]:
         axes.legend(fontsize="small")
 
@@ -142,6 +144,6 @@ def _spread(axes: Axes, found: Assessment, rows: Rows) -> None:
     parts = [np.sqrt(u.epistemic), np.sqrt(u.total)]
     axes.hist(parts, 25, color=[GREEN, BLUE], label=["epistemic", "total"])
     title = f"AUROC for the larger half of errors: total {error_auroc(u.total, wrong):.3f}"
-    axes.set(xlabel=f"uncertainty as a standard deviation, {rows.name}", ylabel="rows")
+    axes.set(xlabel=f"uncertainty as a standard deviation, {plot_text(rows.name)}", ylabel="rows")
     axes.set_title(f"{title}, epistemic {error_auroc(u.epistemic, wrong):.3f}", fontsize="small")
     axes.legend(fontsize="small")

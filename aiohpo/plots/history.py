@@ -15,14 +15,15 @@ if TYPE_CHECKING:
 
     from ..inspect import Run
     from ..records import TrialRecord
+    from .units import Quantity
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """One picture of its own."""
-    draw_on(figure.subplots(), run, records)
+    draw_on(figure.subplots(), run, records, metric)
 
 
-def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """Draw on ``axes``: dots are complete trials; the best so far is the best of these."""
     done, partial, remark = judged(run, records)
     failures = [r for r in records if r.status == "failed"]
@@ -44,8 +45,8 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord]) -> None:
         axes.plot([], [], "|", color=RED, label=f"failed ({len(failed)})")
     shown = np.append(y, [r.value for r in partial])
     outside = cut(axes, shown, run.view.sign)
-    axes.set_title(f"{run.view.metric}: {best[-1]:.6g} after {len(ended)} trials{outside}{remark}", loc="left")
+    axes.set_title(f"{metric.text}: {metric.words(best[-1])} after {len(ended)} trials{outside}{remark}", loc="left")
     axes.set_xlabel("trials")
-    axes.set_ylabel(run.view.metric)
+    axes.set_ylabel(metric.label)
     axes.legend(loc="best", framealpha=0.85, edgecolor="none")
     axes.grid(alpha=0.25)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..activity import spans
 from . import curves, history, timeline
 from .style import is_complete
 
@@ -18,16 +17,17 @@ if TYPE_CHECKING:
 
     from ..inspect import Run
     from ..records import TrialRecord
+    from .units import Quantity
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """Both pictures; the upper one alone where nobody ran anything here, as in a study driven by hand."""
     partial = [r for r in records if r.curve and r.status in ("paused", "stopped") and not is_complete(run, r)]
     above = curves.draw_on if len(partial) > len(records) / 2 else history.draw_on
-    if not spans(run.log):
-        above(figure.subplots(), run, records)
+    if not timeline.drawable(run):
+        above(figure.subplots(), run, records, metric)
         return
     figure.set_size_inches(9, 7.5)
     top, bottom = figure.subplots(2, 1, height_ratios=(3, 2))
-    above(top, run, records)
+    above(top, run, records, metric)
     timeline.draw_on(bottom, run)

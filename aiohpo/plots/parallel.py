@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..parameters import Float, Int
-from .style import BLUE, GREY, ORANGE, by_progress, choices, edge_of, is_complete, judged, short
+from ..words import plot_text
+from .style import BLUE, GREY, ORANGE, by_progress, choices, edge_of, is_complete, judged, labelled, middle_of, short
+from .units import Quantity
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,19 +21,21 @@ if TYPE_CHECKING:
     from ..records import TrialRecord
 
 _BEST_PART = 0.1
+_INCH, _WIDEST = 0.7, 60.0  # of one axis, of the picture
 _INACTIVE = -0.12  # where a line passes a parameter that it does not have
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """The metric stands last. Where trials were given up, it is that of their last step, and shades say how far each
     of them got; elsewhere the best tenth is blue."""
     from matplotlib.collections import LineCollection
 
+    names = list(run.view.space.names)
+    figure.set_size_inches(max(9.0, min(_INCH * (len(names) + 1), _WIDEST)), 5)
     axes = figure.subplots()
     sign = run.view.sign
     complete, partial, _ = judged(run, records)
     done = sorted([*complete, *partial], key=lambda r: sign * r.value, reverse=True)  # the best are drawn last, on top
-    names = list(run.view.space.names)
     axis = {name: _Axis(run.view.space[name]) for name in names}
     heights = [[axis[n].height(r.config[n]) if n in r.config else _INACTIVE for n in names] for r in done]
     loss = sign * np.array([r.value for r in done], dtype=float)
@@ -62,9 +66,9 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
     axes.plot(*paths[first].T, color=ORANGE, lw=2.4)
     ticks = [(i, *tick) for i, name in enumerate(names) for tick in axis[name].ticks()]
     beyond = "" if worst == loss.max() else " or worse"
-    ticks.append((len(names), 1.0 if worst > best else 0.5, f"{sign * best:.4g}"))
+    ticks.append((len(names), 1.0 if worst > best else 0.5, metric.words(sign * best, 4)))
     if worst > best:
-        ticks.append((len(names), 0.0, f"{sign * worst:.4g}{beyond}"))
+        ticks.append((len(names), 0.0, f"{metric.words(sign * worst, 4)}{beyond}"))
     ticks += [(i, _INACTIVE, "inactive") for i in range(len(names)) if (lines[:, i] < 0).any()]
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
     for i, height, text in ticks:
@@ -72,7 +76,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
     for position in x:
         axes.axvline(float(position), color="black", lw=0.6)
     many = len(names) > 6
-    axes.set_xticks(x, [*names, run.view.metric], rotation=30 * many, ha="right" if many else "center")
+    axes.set_xticks(x, [*map(plot_text, names), metric.text], rotation=30 * many, ha="right" if many else "center")
     axes.set_yticks([])
     axes.set_xlim(-0.2, len(names) + 0.6)
     axes.set_ylim(_INACTIVE - 0.05, 1.05)
@@ -97,11 +101,11 @@ class _Axis:
         if self._low == self._high:
             return 0.5
         if self._log:
-            return math.log(value / self._low) / math.log(self._high / self._low)
+            return (math.log(value) - math.log(self._low)) / (math.log(self._high) - math.log(self._low))
         return float((value - self._low) / (self._high - self._low))
 
     def ticks(self) -> list[tuple[float, str]]:
         if not isinstance(self._parameter, Float | Int):
-            return [(self.height(choice), short(choice)) for choice in self._choices[:12]]
-        middle = math.sqrt(self._low * self._high) if self._log else (self._low + self._high) / 2
+            return [(self.height(choice), short(choice)) for choice in labelled(self._choices)]
+        middle = middle_of(self._parameter)
         return [(self.height(v), f"{v:.3g}") for v in (self._low, middle, self._high)]

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from ..inspect import Run
     from ..records import TrialRecord
+    from .units import Quantity
 
 _MOST_STOPS = 12  # trials that are stopped anywhere do not meet at rungs
 _SPREAD = 0.16
+_WIDEST = 100.0  # inches
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """One column for each first rung. Raises ``UsageError`` if no trial was ever paused or stopped at one."""
     rungs = run.rungs()
     steps = rungs.steps or _stops(run, records)
@@ -37,7 +39,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
             f"(see: aiohpo plot {run.path} --kind curves)"
         )
     columns = _columns(rungs, steps, [r for r in records if r.curve or r.value is not None or r.status == "failed"])
-    figure.set_size_inches(max(9.0, 1.0 + 3.0 * len(columns)), 6)
+    figure.set_size_inches(min(max(9.0, 1.0 + 3.0 * len(columns)), _WIDEST), 6)
     grid: Any = figure.subplots(2, len(columns), squeeze=False, sharex=True, sharey="row", height_ratios=(1, 3))
     leader = run.view.leader()
     best = None if leader is None else run.view.record(leader, 0).id
@@ -53,9 +55,9 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
         axes.set_xlabel("step")
     outside = cut(grid[1][0], np.array(shown), run.view.sign) if shown else ""
     grid[0][0].set_ylabel("trials")
-    grid[1][0].set_ylabel(run.view.metric)
+    grid[1][0].set_ylabel(metric.label)
     words = f"; {rungs.promoted} promotions, {rungs.moved[1]} to another worker" if rungs.steps else ""
-    figure.suptitle(f"{run.view.metric} at each rung{words}{outside}", x=0.01, ha="left")
+    figure.suptitle(f"{metric.text} at each rung{words}{outside}", x=0.01, ha="left")
     _legend(figure)
 
 

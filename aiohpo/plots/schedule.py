@@ -7,7 +7,7 @@ trained itself, with a thin connection to where it began.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from ..interfaces import UsageError
 from ..lineage import Lineage
 from ..parameters import Float, Int
 from ..standing import value_in_words
-from .style import BLUE, GREY, ORANGE, choices, cut, short
+from .style import BLUE, GREY, ORANGE, choices, cut, labelled, short
+from .units import Quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ _INCH = 1.7  # height of a panel
 _MAGNITUDES = 30  # a line whose values differ by more than this factor needs a logarithmic axis
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """Draw the best trial's schedule. Raises ``UsageError`` if no trial has a value."""
     row = run.view.leader()
     if row is None:
@@ -44,7 +45,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
         1 + len(names), 1, sharex=True, squeeze=False, height_ratios=[1.4, *[1.0] * len(names)]
     )
     axes = panels[:, 0]
-    _values(axes[0], run, lineage, best, records)
+    _values(axes[0], run, lineage, best, records, metric)
     for panel, name in zip(axes[1:], names, strict=True):
         _parameter(panel, run.view.space[name], name, lineage, best, records)
     axes[-1].set_xlabel("step")
@@ -52,8 +53,8 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
     how = f"a line of {stretches} trials" if stretches > 1 else "one configuration all the way"
     left = len(_changed(run, lineage, best)) - len(names) if stretches > 1 else 0
     more = f"; {left} more parameters changed" if left > 0 else ""
-    value = value_in_words(best, run.view.max_steps)
-    axes[0].set_title(f"trial {best.number}, {run.view.metric} {value}: {how}{more}", loc="left")
+    value = value_in_words(run.view.record(row), run.view.max_steps)
+    axes[0].set_title(f"trial {best.number}, {metric.text} {value}: {how}{more}", loc="left")
 
 
 def _changed(run: Run, lineage: Lineage, best: TrialRecord) -> list[str]:
@@ -67,7 +68,9 @@ def _shown(run: Run, lineage: Lineage, best: TrialRecord) -> list[str]:
     return names[:_MOST_PANELS]
 
 
-def _values(axes: Axes, run: Run, lineage: Lineage, best: TrialRecord, records: Sequence[TrialRecord]) -> None:
+def _values(
+    axes: Axes, run: Run, lineage: Lineage, best: TrialRecord, records: Sequence[TrialRecord], metric: Quantity
+) -> None:
     others = [dict(record.curve) for record in records]
     for curve in others:
         axes.plot(sorted(curve), [curve[step] for step in sorted(curve)], color=GREY, lw=0.6, alpha=0.5)
@@ -84,14 +87,15 @@ def _values(axes: Axes, run: Run, lineage: Lineage, best: TrialRecord, records: 
             axes.set_yscale("log")
         else:
             cut(axes, everything, run.view.sign, np.array(values))
-    axes.set_ylabel(run.view.metric)
+    axes.set_ylabel(metric.label)
     axes.grid(alpha=0.25)
 
 
 def _parameter(
     axes: Axes, parameter: Parameter, name: str, lineage: Lineage, best: TrialRecord, records: Sequence[TrialRecord]
 ) -> None:
-    height = _height(parameter)
+    shown_as = Quantity.of_parameter(name, parameter) if isinstance(parameter, Float | Int) else Quantity(name)
+    height = shown_as.drawn if isinstance(parameter, Float | Int) else parameter.native
     for record in records:
         if name in record.config:
             first, last = lineage.began(record), max(record.step, lineage.began(record))
@@ -108,16 +112,11 @@ def _parameter(
         y += [at, at]
     axes.plot(x, y, color=ORANGE, lw=2, marker="." if len(x) == 2 else None)
     if isinstance(parameter, Float | Int):
-        if parameter.log:
+        if parameter.log and not shown_as.logarithm:
             axes.set_yscale("log")
     else:
         names = choices(parameter)
-        axes.set_yticks(range(len(names)), [short(choice) for choice in names], fontsize=7)
+        axes.set_yticks([parameter.native(c) for c in labelled(names)], [short(c) for c in labelled(names)], fontsize=7)
         axes.set_ylim(-0.5, len(names) - 0.5)
-    axes.set_ylabel(name)
+    axes.set_ylabel(shown_as.label)
     axes.grid(alpha=0.25)
-
-
-def _height(parameter: Parameter) -> Callable[[Any], float]:
-    """Where a value stands on the axis: itself if it is a number, else the index of the choice."""
-    return float if isinstance(parameter, Float | Int) else parameter.native

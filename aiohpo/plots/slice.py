@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..parameters import Float, Int
-from .style import by_progress, choices, cut, is_complete, judged, short
+from .style import by_progress, choices, cut, is_complete, judged, labelled, middle_of, short
+from .units import Quantity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from ..records import TrialRecord
 
 _MOST_SLICES = 24
+_LEVEL = 4  # so many choices can be named side by side
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """One small picture for each parameter. Where trials were given up, the metric is that of their last step and
     shades say how far each of them got; elsewhere they say how late it was tried."""
     complete, partial, _ = judged(run, records)
@@ -40,43 +42,53 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
         axes.set_visible(False)
     for axes, name in zip(grid.flat, names, strict=False):
         parameter = run.view.space[name]
-        _scale(axes, parameter)
+        shown_as = _scale(axes, parameter, name)
         for word, shade, group in groups:
-            at, y = _places(parameter, name, group)
+            at, y = _places(parameter, shown_as, group)
             shown = {"color": shade, "label": f"{word} ({len(group)})"} if given_up else late
             having = {**shown, "c": [r.number for r in group if name in r.config]} if "c" in shown else shown
             points = axes.scatter(at, y, s=14, **having)
-        axes.set_xlabel(name)
+        axes.set_xlabel(shown_as.label)
         axes.grid(alpha=0.25)
     for row in grid:
-        row[0].set_ylabel(run.view.metric)
+        row[0].set_ylabel(metric.label)
     if names and given_up:
         figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8)
     elif names:
         figure.colorbar(points, ax=grid, label="trial number")
-    figure.suptitle(f"{run.view.metric} against each parameter{outside}", x=0.01, ha="left")
+    left = len(run.view.space.names) - len(names)
+    which = f"the first {len(names)} parameters ({left} more are left out)" if left else "each parameter"
+    figure.suptitle(f"{metric.text} against {which}{outside}", x=0.01, ha="left")
 
 
-def _scale(axes: Axes, parameter: Parameter) -> None:
-    """Logarithmic where the parameter is; ticks that do not run into each other, whatever the range."""
+def _scale(axes: Axes, parameter: Parameter, name: str) -> Quantity:
+    """Logarithmic where the parameter is; ticks that do not run into each other, whatever the range.
+
+    Return the unit in which it is drawn."""
     from matplotlib.ticker import NullFormatter
 
     if not isinstance(parameter, Float | Int):
         known = choices(parameter)
-        axes.set_xticks(range(len(known)), [short(c) for c in known], fontsize=7)
-    elif parameter.log:
+        axes.set_xticks([parameter.native(c) for c in labelled(known)], [short(c) for c in labelled(known)], fontsize=7)
+        if len(known) > _LEVEL:
+            axes.tick_params(axis="x", rotation=45)
+        return Quantity(name)
+    shown_as = Quantity.of_parameter(name, parameter)
+    if parameter.log and not shown_as.logarithm:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
         if parameter.high < 1000 * parameter.low:  # too few powers of ten to be the only labels
-            at = [parameter.low, math.sqrt(parameter.low * parameter.high), parameter.high]
+            at = [parameter.low, middle_of(parameter), parameter.high]
             axes.set_xticks(at, [f"{value:.3g}" for value in at])
+    return shown_as
 
 
-def _places(parameter: Parameter, name: str, records: Sequence[TrialRecord]) -> tuple[list[float], list[Any]]:
+def _places(parameter: Parameter, shown_as: Quantity, records: Sequence[TrialRecord]) -> tuple[list[float], list[Any]]:
     """Where the trials that have a parameter stand; those of one choice are spread a little."""
+    name = shown_as.name
     having = [r for r in records if name in r.config]
     if isinstance(parameter, Float | Int):
-        return [r.config[name] for r in having], [r.value for r in having]
+        return [shown_as.drawn(r.config[name]) for r in having], [r.value for r in having]
     spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(having))
     at = [parameter.native(r.config[name]) + s for r, s in zip(having, spread, strict=True)]
     return at, [r.value for r in having]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -9,16 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..interfaces import UsageError
+from ..words import plot_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..inspect import Run
-    from ..parameters import Parameter
+    from ..parameters import Float, Int, Parameter
     from ..records import TrialRecord
 
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
+_MOST_LABELS = 12
 _LIGHTEST, _DARKEST = 0.3, 1.0  # the part of a sequential colour map that can be seen on white
 
 
@@ -103,6 +106,17 @@ def choices(parameter: Parameter) -> list[Any]:
     return list(parameter.choices)  # type: ignore[attr-defined]  # the other kinds were dealt with
 
 
+def labelled(choices: Sequence[Any]) -> Sequence[Any]:
+    """Those of an axis' choices that there is room to name."""
+    return choices[:: math.ceil(len(choices) / _MOST_LABELS)]
+
+
+def middle_of(parameter: Float | Int) -> float:
+    """The middle of a range, on the scale on which it is searched."""
+    low, high = parameter.low, parameter.high
+    return math.sqrt(low) * math.sqrt(high) if parameter.log else low / 2 + high / 2
+
+
 def short(choice: Any) -> str:
-    text = str(choice)
-    return text if len(text) <= 12 else text[:11] + "…"
+    """A choice as the label of a tick."""
+    return plot_text(str(choice), 12)

@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from ..events import TrialId
     from ..inspect import Run
     from ..records import TrialRecord
+    from .units import Quantity
 
 _MOST_WORKER_NAMES = 24
+_LATEST = 1e11  # seconds since the epoch, and of a segment: some 3,000 years
 _COLOURS: dict[str, Any] = {
     "finished": BLUE,
     "paused": GREEN,
@@ -35,14 +37,14 @@ _COLOURS: dict[str, Any] = {
 }
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord]) -> None:
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """One picture of its own."""
     draw_on(figure.subplots(), run)
 
 
 def draw_on(axes: Axes, run: Run) -> None:
     """Draw on ``axes``. Raises ``UsageError`` if nobody ran anything."""
-    found = spans(run.log)
+    found = drawable(run)
     if not found:
         raise UsageError(f"{run.path} has no trial that a worker ran")
     lives = _lives(run, found)
@@ -79,6 +81,11 @@ def draw_on(axes: Axes, run: Run) -> None:
     part = min(busy / alive, 1.0) if alive > 0 else 1.0
     axes.set_title(f"{len(rows)} workers, {part:.0%} of their time busy", loc="left")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+
+
+def drawable(run: Run) -> list[Span]:
+    """The segments, but for those whose times cannot be any: a peer may write what it likes."""
+    return [s for s in spans(run.log) if abs(s.began) < _LATEST and 0.0 <= (s.seconds or 0.0) < _LATEST]
 
 
 def _legend(run: Run) -> tuple[Callable[[Span], str], dict[str, Any]]:
@@ -125,7 +132,7 @@ def _lives(run: Run, found: Sequence[Span]) -> dict[str, tuple[float, float]]:
         last = max(span.began + (span.seconds or 0.0) for span in mine)
         left = run.view.workers[worker].left
         if left is not None:
-            last = max(last, left.time)
+            last = max(last, left.time) if left.time < _LATEST else last
         elif worker not in run.loaded.gone:
             last = max(last, now)
         lives[worker] = min(span.began for span in mine), last

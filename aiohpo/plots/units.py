@@ -1,0 +1,84 @@
+"""In which unit numbers are drawn, where they are too large or too small for matplotlib.
+
+An axis is computed with sums, differences and products of its limits. They overflow where values come near 1.8e308,
+the largest number in double precision, and vanish near 1e-308, the smallest. So extreme values are divided by a power
+of ten, which the axis' label names; a logarithmic axis that reaches so far shows the logarithm itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from ..parameters import Float, Int
+from ..words import plot_text
+
+if TYPE_CHECKING:
+    from ..inspect import Run
+    from ..records import TrialRecord
+
+_LARGE, _SMALL = 1e200, 1e-200  # matplotlib 3.11 warns from 1e300 (logarithmic) and 1e308 (linear) on
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """Something with a ``name`` that is drawn in units of 10**``exponent``, or as its logarithm."""
+
+    name: str
+    exponent: int = 0
+    logarithm: bool = False
+
+    @classmethod
+    def of(cls, name: str, values: Iterable[float]) -> Quantity:
+        """Choose the unit for ``values``: 1 but for extreme ones."""
+        largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+        ordinary = largest == 0 or _SMALL <= largest <= _LARGE
+        return cls(name, 0 if ordinary else math.floor(math.log10(largest)))
+
+    @classmethod
+    def of_parameter(cls, name: str, parameter: Float | Int) -> Quantity:
+        """Choose the unit for the range of a parameter."""
+        if parameter.log:
+            return cls(name, logarithm=parameter.low < _SMALL or parameter.high > _LARGE)
+        return cls.of(name, (parameter.low, parameter.high))
+
+    def drawn(self, value: float) -> float:
+        """Where ``value`` stands on the axis."""
+        if self.logarithm:
+            return math.log10(value)
+        return float(Decimal(value).scaleb(-self.exponent)) if self.exponent else float(value)
+
+    def words(self, drawn: float, digits: int = 6) -> str:
+        """The value that stands at ``drawn``, in ``digits`` digits."""
+        return f"{Decimal(drawn).scaleb(self.exponent):.{digits}g}" if self.exponent else f"{drawn:.{digits}g}"
+
+    @property
+    def text(self) -> str:
+        """The name alone."""
+        return plot_text(self.name)
+
+    @property
+    def label(self) -> str:
+        """The axis' label."""
+        if self.logarithm:
+            return f"log10 of {self.text}"
+        return f"{self.text} / 1e{self.exponent}" if self.exponent else self.text
+
+
+def metric_of(run: Run, records: Sequence[TrialRecord]) -> tuple[Quantity, list[TrialRecord]]:
+    """The metric and the trials with their values in its unit."""
+    values = [value for r in records for value in (r.value, *r.curve.values()) if value is not None]
+    metric = Quantity.of(run.view.metric, values)
+    if not metric.exponent:
+        return metric, list(records)
+    return metric, [
+        replace(
+            r,
+            value=None if r.value is None else metric.drawn(r.value),
+            curve={step: metric.drawn(value) for step, value in r.curve.items()},
+        )
+        for r in records
+    ]
