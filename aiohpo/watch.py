@@ -385,7 +385,7 @@ def sparkline(curve: Iterable[tuple[float, float]], elapsed: float, width: int) 
     values = [value for _, value in points]
     low, high = min(values), max(values)
     scale = math.log if low > 0 and high > 100 * low else float
-    bottom, span = scale(low), scale(high) - scale(low)
+    bottom, span = scale(low) / 2, scale(high) / 2 - scale(low) / 2  # halves: the difference of two may overflow
     elapsed = max(elapsed, points[-1][0], 1e-9)
     drawn, at = [], 0
     for i in range(width):
@@ -395,6 +395,6 @@ def sparkline(curve: Iterable[tuple[float, float]], elapsed: float, width: int) 
         if at == 0:
             drawn.append(" ")
         else:
-            part = (scale(points[at - 1][1]) - bottom) / span if span > 0 else 0.5
+            part = (scale(points[at - 1][1]) / 2 - bottom) / span if span > 0 else 0.5
             drawn.append(_BARS[min(int(part * len(_BARS)), len(_BARS) - 1)])
     return "".join(drawn)

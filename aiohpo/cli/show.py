@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Characters in a table; --failed and --json have all.
 _WIDEST_NAME, _WIDEST_VALUE, _WIDEST_ERROR = 40, 60, 300
+_NARROWEST = 14  # columns for a value and for a configuration, whose text wraps
 
 
 @command("best", example="aiohpo best runs/digits\naiohpo best runs/digits --json")
@@ -177,9 +178,9 @@ def _workers(run: Run) -> Table:
 
 
 def _trials(run: Run, records: list[TrialRecord]) -> Table:
-    table = _table(
-        "number", "status", printable(run.view.metric, _WIDEST_NAME), "configuration", "step", "time", "worker"
-    )
+    metric = printable(run.view.metric, _WIDEST_NAME)
+    columns = ("number", "status", metric, "configuration", "step", "time", "worker")
+    table = _table(*columns, wrapping=(metric, "configuration"))
     leader = best_of(run.view, 0)
     best = leader and leader.id
     for record in records:
@@ -227,12 +228,19 @@ def _order(run: Run, sort: str) -> Callable[[TrialRecord], float]:
     return lambda r: r.number
 
 
-def _table(*columns: str) -> Table:
+def _table(*columns: str, wrapping: Sequence[str] = ()) -> Table:
     from rich import box
     from rich.table import Table
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
         text = name in ("worker", "status", "configuration", "host")
-        table.add_column(name, justify="left" if text else "right", overflow="fold", no_wrap=name != "configuration")
+        wraps = name in wrapping
+        table.add_column(
+            name,
+            justify="left" if text else "right",
+            overflow="fold",
+            no_wrap=not wraps,
+            min_width=_NARROWEST if wraps else None,
+        )
     return table

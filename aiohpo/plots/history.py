@@ -45,7 +45,9 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quanti
         axes.plot([], [], "|", color=RED, label=f"failed ({len(failed)})")
     shown = np.append(y, [r.value for r in partial])
     outside = cut(axes, shown, run.view.sign)
-    axes.set_title(f"{metric.text}: {metric.words(best[-1])} after {len(ended)} trials{outside}{remark}", loc="left")
+    values = {r.id: r.value or 0.0 for r in run.records()}  # what is drawn may be rounded to its unit
+    reached = min((values[r.id] for r in done), key=lambda value: run.view.sign * value)
+    axes.set_title(f"{metric.text}: {reached:.6g} after {len(ended)} trials{outside}{remark}", loc="left")
     axes.set_xlabel("trials")
     axes.set_ylabel(metric.label)
     axes.legend(loc="best", framealpha=0.85, edgecolor="none")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..records import TrialRecord
 
 _BEST_PART = 0.1
+_LONGEST = 24  # characters of a name
 _INCH, _WIDEST = 0.7, 60.0  # of one axis, of the picture
 _INACTIVE = -0.12  # where a line passes a parameter that it does not have
 
@@ -75,8 +76,9 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
         axes.annotate(text, (i, height), xytext=(4, 0), textcoords="offset points", fontsize=7, va="center", bbox=box)
     for position in x:
         axes.axvline(float(position), color="black", lw=0.6)
-    many = len(names) > 6
-    axes.set_xticks(x, [*map(plot_text, names), metric.text], rotation=30 * many, ha="right" if many else "center")
+    shown = [plot_text(name, _LONGEST) for name in (*names, run.view.metric)]
+    many = len(names) > 6 or max(map(len, shown)) > _LONGEST / 2
+    axes.set_xticks(x, shown, rotation=30 * many, ha="right" if many else "center")
     axes.set_yticks([])
     axes.set_xlim(-0.2, len(names) + 0.6)
     axes.set_ylim(_INACTIVE - 0.05, 1.05)

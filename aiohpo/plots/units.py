@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _LARGE, _SMALL = 1e200, 1e-200  # matplotlib 3.11 warns from 1e300 (logarithmic) and 1e308 (linear) on
 
+_WIDEST = 30  # characters of a name beside or below an axis
+
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
@@ -53,7 +55,8 @@ class Quantity:
 
     def words(self, drawn: float, digits: int = 6) -> str:
         """The value that stands at ``drawn``, in ``digits`` digits."""
-        return f"{Decimal(drawn).scaleb(self.exponent):.{digits}g}" if self.exponent else f"{drawn:.{digits}g}"
+        exact = Decimal(drawn).scaleb(self.exponent) if self.exponent and drawn else drawn
+        return f"{exact:.{digits}g}"
 
     @property
     def text(self) -> str:
@@ -63,9 +66,10 @@ class Quantity:
     @property
     def label(self) -> str:
         """The axis' label."""
+        name = plot_text(self.name, _WIDEST)
         if self.logarithm:
-            return f"log10 of {self.text}"
-        return f"{self.text} / 1e{self.exponent}" if self.exponent else self.text
+            return f"log10 of {name}"
+        return f"{name} / 1e{self.exponent}" if self.exponent else name
 
 
 def metric_of(run: Run, records: Sequence[TrialRecord]) -> tuple[Quantity, list[TrialRecord]]:
