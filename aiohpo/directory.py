@@ -226,5 +226,5 @@ def read_ensemble(path: Path) -> str:
     try:
         state = json.loads((path / "ensemble.json").read_text())
         return ensemble_in_words(state)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return ""

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import aiohpo
 from aiohpo.directory import RunDirectory
 from aiohpo.effects import Persist
@@ -15,6 +17,9 @@ from aiohpo.log import Log
 from aiohpo.parts import new_worker_id
 from aiohpo.view import View
 
+# What names, choices and errors may hold: colours, a terminal's commands, lines, changes of direction, markup, an emoji
+# code, a formula for TeX, letters that few fonts and encodings have, NUL and half of a surrogate pair.
+HOSTILE = "\x1b[31mred\x1b[0m\x1b]52;c;Z\x07\r\n\u202eevil\u200b[/][bold] :smile: $\\frac{$ 漢字 \x9b2J\x00\ud800"
 BEGAN = 1_700_000_000.0  # seconds since the epoch
 SPACE = aiohpo.Space(
     lr=aiohpo.Float(1e-5, 1e-1, log=True),
@@ -64,6 +69,32 @@ def make_run(
             ledger.end(0.0, segment, "finished", step=0, seconds=0.5, value=outcome, extra={"size": 1.5})
     if left:
         ledger.left(BEGAN + len(outcomes), "done")
+    journal = directory.journal(worker)
+    journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
+    journal.close()
+    return path
+
+
+def make_named_run(
+    path: Path, space: aiohpo.Space, metric: str, values: Sequence[float | str], mode: str = "min"
+) -> Path:
+    """Make a run directory with trials of a space and a metric of any names, worth ``values`` (a text: its error) after
+    two reports, half of it and all."""
+    study = aiohpo.Study(None, space, metric=metric, mode=mode, max_steps=2, searcher="random", directory=path)
+    directory = RunDirectory(path, study.definition())
+    worker = new_worker_id()
+    ledger = Ledger(worker, View(space, metric, mode, 2), Log(), directory.id)
+    ledger.begin(BEGAN, "host", os.getpid(), None)
+    configs = space.decode(space.sample(np.random.default_rng(0), len(values)))
+    for i, (config, value) in enumerate(zip(configs, values, strict=True)):
+        segment = ledger.propose(BEGAN + i, space.pack(config))
+        if isinstance(value, str):
+            ledger.end(0.0, segment, "failed", step=0, seconds=0.5, error=value)
+            continue
+        for step, reported in enumerate((value / 2, value), 1):
+            ledger.report(segment, step, reported, {})
+        ledger.end(0.0, segment, "finished", step=2, seconds=0.5, value=value)
+    ledger.left(BEGAN + len(values), "done")
     journal = directory.journal(worker)
     journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
     journal.close()

@@ -92,8 +92,9 @@ def test_before_the_first_worker_it_says_so() -> None:
 
 def test_markup_in_names_is_text() -> None:
     """What users call things is never taken for a style."""
-    now = dataclasses.replace(busy(), name="runs/[red]x[/]", study={"metric": "[bold]", "mode": "max"})
-    assert any("runs/[red]x[/]  maximise [bold]" in line for line in drawn(now, 120, 24))
+    study = {"metric": "[bold]", "mode": "max", "searcher": ":smile:", "scheduler": "a]"}
+    now = dataclasses.replace(busy(), name="runs/[red]x[/]\\[", study=study)
+    assert any("runs/[red]x[/]\\[  maximise [bold], :smile:, a]" in line for line in drawn(now, 120, 24))
 
 
 def test_what_strangers_say_does_not_control_the_terminal() -> None:

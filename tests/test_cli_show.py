@@ -71,6 +71,14 @@ def test_show_prints_a_row_for_each_trial(tmp_path: Path, capsys: pytest.Capture
     assert sum("1 *" in line for line in lines) == 1
 
 
+def test_brackets_in_an_error_are_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the table as in the list of failures they are text and not markup."""
+    directory = str(make_run(tmp_path / "r", ["no such file: [/data/x.csv], dict[str, int] :smile:"]))
+    for options in ([], ["--failed"]):
+        assert invoke(["show", directory, *options]) == 0
+        assert "no such file: [/data/x.csv], dict[str, int] :smile:" in capsys.readouterr().out
+
+
 def test_show_sorts_and_limits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Sorted by value the best come first, a limit keeps those and says what was left out."""
     directory = str(make_run(tmp_path / "r", [5.0, 3.0, 4.0, "boom"]))

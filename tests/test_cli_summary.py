@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from run_directories import make_climb, make_run
 
 from aiohpo.cli.summary import interrupted, summarise
+from aiohpo.interfaces import UsageError
 
 
 def test_a_resumed_run_says_how_much_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +35,30 @@ def test_going_on_needs_what_was_chosen(tmp_path: Path, capsys: pytest.CaptureFi
     directory = make_run(tmp_path / "r", [3.0])
     summarise(directory, "train.py", False, before=0, seconds=1.0, chosen=["--algorithm=bohb", "--searcher=gp:a=b c"])
     assert f"train.py --algorithm=bohb '--searcher=gp:a=b c' --dir {directory} --trials 2 " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("json_", [False, True])
+def test_a_picture_that_fails_does_not_fail_the_run(
+    json_: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on stderr says that there is none, and why; the results and the exit code are as ever."""
+    directory = make_run(tmp_path / "r", [3.0])
+    errors = [
+        ValueError("bad\n\x1b[2J$" + 500 * "x"),
+        MemoryError(),
+        OSError(28, "No space left"),
+        UsageError("no luck"),
+    ]
+    for error, said in zip(
+        errors, [r"ValueError: bad \x1b[2J$xx", "MemoryError", ": No space left", ": no luck"], strict=True
+    ):
+        monkeypatch.setattr("aiohpo.plots.save", Mock(side_effect=error))
+        assert summarise(directory, "train.py", json_, before=0) == 0
+        out, err = capsys.readouterr()
+        assert err.count("\n") == 1
+        assert f"the picture {directory / 'plot.png'} could not be drawn: " in err
+        assert said in err
+        assert json.loads(out)["plot"] is None if json_ else "plot: " not in out
 
 
 def test_names_with_spaces_are_quoted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

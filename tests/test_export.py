@@ -10,11 +10,13 @@ from pathlib import Path
 import optuna
 import pandas
 import pytest
-from run_directories import config, make_run
+from run_directories import HOSTILE, config, make_named_run, make_run
 
+from aiohpo import Categorical, Float, Space
 from aiohpo.export import to_optuna, write_csv, write_json, write_parquet
 from aiohpo.inspect import open_run
 from aiohpo.interfaces import UsageError
+from aiohpo.words import printable
 
 OUTCOMES = [3.0, "boom", 1.0, 2.0, None]
 
@@ -30,6 +32,22 @@ def test_csv_has_a_line_per_trial_and_a_column_per_parameter(tmp_path: Path) -> 
     assert float(rows[2]["config.lr"]) == config(2)["lr"]
     assert rows[1]["config.momentum"] == ""
     assert rows[1]["error"] == "boom"
+
+
+def test_csv_is_safe_in_a_spreadsheet_and_a_terminal(tmp_path: Path) -> None:
+    """Formulas are text, nothing controls a terminal, a trial stays one line; negative numbers stay numbers."""
+    space = Space(
+        {"=x": Float(-2, -1), HOSTILE: Categorical(["=1+1"]), "c": Categorical([HOSTILE]), "n": Categorical(["-1"])}
+    )
+    out = io.StringIO()
+    write_csv(open_run(make_named_run(tmp_path / "r", space, "=m", [-3.0, "=HYPERLINK(1)\n=2"])), out)
+    assert out.getvalue().replace("\n", "").isprintable()
+    assert out.getvalue().count("\n") == 3
+    header, good, failed = csv.reader(io.StringIO(out.getvalue()))
+    row = dict(zip(header, good, strict=True))
+    assert (row["value"], row["config.n"], row[f"config.{printable(HOSTILE)}"]) == ("-3.0", "-1", "'=1+1")
+    assert -2 <= float(row["config.=x"]) <= -1
+    assert failed[header.index("error")] == "'=HYPERLINK(1) =2"
 
 
 def test_an_empty_run_exports_its_columns(tmp_path: Path) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from run_directories import make_climb, make_run
+from run_directories import HOSTILE, SPACE, config, make_climb, make_named_run, make_run
 
+from aiohpo import Categorical, Float, Int, Space
+from aiohpo.events import Proposed
 from aiohpo.inspect import open_run
 from aiohpo.interfaces import UsageError
-from aiohpo.plots import KINDS, draw, save
+from aiohpo.plots import KINDS, draw, save, timeline
 from aiohpo.plots.timeline import Clock
 
+LARGEST = sys.float_info.max
+VALUES = [1.0, 2.0, 0.5, 4.0, 3.0, 0.1, 7.0, 8.0]
 WITHOUT_STEPS = [kind for kind in KINDS if kind not in ("curves", "rungs", "schedule", "ensemble")]
 
 
@@ -23,6 +28,57 @@ def test_every_kind_draws_every_run(kind: str, mode: str, tmp_path: Path) -> Non
     run = open_run(make_run(tmp_path / "r", [3.0, "boom", 1.0, 2.0, 1e6, 1.5, 2.5, None], mode=mode, left=False))
     save(run, kind, tmp_path / "p.png")
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("kind", [*WITHOUT_STEPS, "curves", "schedule"])
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_any_name_can_be_drawn(kind: str, suffix: str, tmp_path: Path) -> None:
+    """Formulas, control characters, letters without a glyph and 300 characters are text, and no reason to warn."""
+    choices = [HOSTILE, "$a{$b$", "\\$", "$", "", None, 1.5, "W" * 5000]
+    space = Space({HOSTILE: Float(0, 1), "$\\frac{$": Int(0, 3), "n" * 300: Categorical(choices), "_x": Int(0, 1)})
+    save(open_run(make_named_run(tmp_path / "r", space, HOSTILE[:-1], VALUES)), kind, tmp_path / f"p.{suffix}")
+
+
+@pytest.mark.parametrize("kind", [*WITHOUT_STEPS, "curves", "schedule"])
+def test_any_numbers_can_be_drawn(kind: str, tmp_path: Path) -> None:
+    """The largest and the smallest there are, as results and as bounds of parameters."""
+    space = Space(
+        wide=Float(-1e308, 1e307), log=Float(5e-324, 1e308, log=True), tiny=Float(1e-320, 5e-320), one=Int(1, 1)
+    )
+    extremes = {"min": [LARGEST, -LARGEST, 5e-324, 0.0], "max": [5e-324, 1e-320, 1e-300]}
+    for mode, values in extremes.items():
+        run = open_run(make_named_run(tmp_path / mode, space, "loss", values, mode))
+        save(run, kind, tmp_path / "p.png")
+
+
+@pytest.mark.parametrize("kind", ["slice", "parallel", "schedule"])
+def test_many_parameters_and_many_choices_can_be_drawn(kind: str, tmp_path: Path) -> None:
+    """Twelve choices of an axis are named; slices say how many parameters they leave out."""
+    space = Space(
+        c=Categorical([f"choice {i}" for i in range(200)]), **{f"parameter_{i}": Float(0, 1) for i in range(59)}
+    )
+    figure = draw(open_run(make_named_run(tmp_path / "r", space, "loss", VALUES)), kind)
+    if kind == "slice":
+        assert len(figure.axes[0].get_xticks()) == 12
+        assert figure.get_suptitle() == "loss against the first 24 parameters (36 more are left out)"
+
+
+def test_impossible_times_are_left_out(tmp_path: Path) -> None:
+    """A peer whose clock says nonsense does not end the picture."""
+    run = open_run(make_run(tmp_path / "r", [3.0, 1.0]))
+    (worker,) = run.view.workers
+    for at in (float("nan"), 1e308, float("-inf")):
+        run.log.append_own(worker, run.log.count(worker) + 1, Proposed(99, at, SPACE.pack(config(0))))
+    assert len(timeline.drawable(run)) == 2
+    draw(run, "timeline")
+
+
+def test_a_style_that_typesets_text_with_tex_is_not_used(tmp_path: Path) -> None:
+    """Names are no TeX, and there may be none installed."""
+    import matplotlib
+
+    with matplotlib.rc_context({"text.usetex": True, "text.parse_math": False}):
+        save(open_run(make_run(tmp_path / "r", [3.0, 1.0])), "slice", tmp_path / "p.png")
 
 
 @pytest.mark.parametrize("kind", WITHOUT_STEPS)

@@ -31,6 +31,17 @@ def test_rungs_stand_in_a_line_below_the_bar() -> None:
     assert any("rungs 1:3 3:1, 1 promoted" in line and "3/20" not in line for line in lines)
 
 
+def test_what_strangers_wrote_is_text_in_the_bar_and_above_it() -> None:
+    """Markup, emoji codes and control characters are shown as what they are."""
+    out = io.StringIO()
+    with Bar(Console(file=out, force_terminal=True, width=200), 20) as bar:
+        bar.say("worker [/] :smile: \x1b]0;owned\x07")
+        bar.update(3, 20, "best [/]\x9b :x: 1", 1.5, "90% busy", "ensemble of [3]: \x1b]2;y")
+    assert r"worker [/] :smile: \x1b]0;owned\x07" in out.getvalue()
+    assert r"best [/]\x9b :x: 1" in out.getvalue()
+    assert r"ensemble of [3]: \x1b]2;y" in out.getvalue()
+
+
 def test_the_news_of_a_log_come_once(tmp_path: Path) -> None:
     """Whatever came since the last look, and nothing twice."""
     run = open_run(make_climb(tmp_path / "r", [1, 3, 9]))

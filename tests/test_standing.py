@@ -9,7 +9,7 @@ from run_directories import make_climb, make_run
 
 from aiohpo.events import Claimed
 from aiohpo.inspect import open_run
-from aiohpo.standing import best_in_words, best_of, n_done
+from aiohpo.standing import best_in_words, best_of, ensemble_in_words, n_done
 
 
 def test_the_best_complete_trial_is_best(tmp_path: Path) -> None:
@@ -24,6 +24,12 @@ def test_while_no_trial_is_complete_the_best_of_the_farthest_is(tmp_path: Path) 
     run = open_run(make_climb(tmp_path / "r", [3, 3, 1]))
     assert best_in_words(run.view) == "best accuracy 1.03 after 3 of 9 steps"
     assert best_of(run.view, 0).status == "paused"
+
+
+def test_what_a_run_directory_says_of_its_ensemble_is_printable() -> None:
+    """Its file may come from anybody."""
+    state = {"metric": "\x1b[2J", "size": "\n", "score": 0.5, "single": 0.25}
+    assert ensemble_in_words(state) == r"ensemble of  : \x1b[2J 0.5 (best single 0.25)"
 
 
 @pytest.mark.parametrize("outcomes", [[], ["boom"], [None]])

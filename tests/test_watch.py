@@ -301,6 +301,11 @@ def test_a_sparkline_draws_the_best_over_time(curve: list[tuple[float, float]], 
     assert sparkline(curve, 8.0, 8) == drawn
 
 
+def test_a_sparkline_draws_the_largest_numbers() -> None:
+    """Their difference overflows, their curve does not."""
+    assert sparkline([(0.0, 1.7e308), (1.0, -1.7e308)], 1.0, 2) == "█▁"
+
+
 def test_a_sparkline_of_no_width_is_empty() -> None:
     """However narrow the terminal, nothing breaks."""
     assert sparkline([(0.0, 1.0)], 1.0, 0) == ""
