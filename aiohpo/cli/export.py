@@ -26,7 +26,11 @@ aiohpo export runs/digits --to optuna://sqlite:///trials.db
 @click.option("--to", required=True, metavar="FORMAT", help="csv, parquet, json, or optuna://STORAGE-URL.")
 @click.option("--name", metavar="NAME", help="Name of the Optuna study; the directory's name if not given.")
 def export(directory: Path, file: Path | None, to: str, name: str | None) -> None:
-    """Write the trials in DIR to FILE (or stdout), or add them to an Optuna storage."""
+    """Write the trials in DIR to FILE (or stdout), or add them to an Optuna storage.
+
+    In CSV, text that a spreadsheet would take for a formula begins with an apostrophe, and control characters are
+    written as escapes; JSON and Parquet have every text as it is.
+    """
     from .. import export as formats
 
     if to.startswith(formats.OPTUNA):
