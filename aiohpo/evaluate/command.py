@@ -213,7 +213,7 @@ class _Run:
             numbers |= {name: values[name] for name in (metric, "step") if name in values}
         if metric not in numbers and ("step" not in numbers or len(numbers) == 1):
             self._log(line + "\n")
-        elif self._trial.failure is None:
+        elif self._trial.failure is None and not self.done.done():  # not while it is being closed
             self._take(numbers)
 
     def _take(self, numbers: dict[str, Any]) -> None:
