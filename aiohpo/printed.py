@@ -8,22 +8,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from .words import SIGNS, printable
+
 # Takes whole lines that a trial printed: its id, its number as far as is known now, and the text.
 Sink = Callable[[str, int, str], None]
 
-# Colours and the like say nothing in a log; other control characters could do anything to a terminal.
-_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])")
-_CONTROLS = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+# Cursor moves and titles, as progress bars and shells write them, say nothing in a line.
+_MOVES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\))")
 
 
 def tagged(text: str, number: int, trial: str = "") -> str:
     """Return the lines of ``text``, each behind the trial's number, or number and id: ``[17] loss 0.3``."""
     tag = f"[{number} {trial}]" if trial else f"[{number}]"
-    return "".join(f"{tag} {_printable(line)}\n" for line in text.removesuffix("\n").split("\n"))
-
-
-def _printable(line: str) -> str:
-    return _CONTROLS.sub("\ufffd", _ESCAPES.sub("", line))
+    lines = _MOVES.sub("", text.removesuffix("\n")).split("\n")
+    return "".join(f"{tag} {printable(line.expandtabs(4))}\n" for line in lines)
 
 
 def both(first: Sink, second: Sink) -> Sink:
@@ -41,7 +39,7 @@ def write_plainly(text: str, stream: TextIO | None) -> None:
     if stream is not None:  # as under pythonw
         encoding = getattr(stream, "encoding", None) or "utf-8"
         try:
-            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+            stream.write(text.encode(encoding, SIGNS).decode(encoding))
             stream.flush()
         except (OSError, ValueError):
             pass

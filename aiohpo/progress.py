@@ -19,7 +19,7 @@ from .events import Fresh, Seen, decode_batch
 from .printed import Sink, tagged, write_plainly
 from .rungs import Rungs
 from .standing import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words
-from .words import printable
+from .words import SIGNS, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -223,7 +223,7 @@ class Bar:
         from rich.text import Text
 
         console = self._progress.console
-        lines = lines.encode(console.encoding, "backslashreplace").decode(console.encoding)
+        lines = lines.encode(console.encoding, SIGNS).decode(console.encoding)
         console.print(Text.from_ansi(lines.removesuffix("\n")), highlight=False, soft_wrap=True)
 
 
@@ -263,10 +263,12 @@ def _last_line(console: Console, study: Study, result: Result, show: bool) -> No
     if best is not None:
         text = f"best {printable(result.metric)} {value_in_words(best, result.max_steps)} (trial {best.number})"
     if result.given_up:
-        console.print(Text(printable(f"given up: {result.given_up} (for more: Study(max_failures=…))")))
+        console.print(Text(printable(f"given up: {result.given_up} (for more: Study(max_failures=…))")), soft_wrap=True)
         why = ""  # that was it
     verb = "stopped" if result.interrupted or result.given_up else "done"
     console.print(Text(f"{verb}: {text}; {result._summary()}{why}"), soft_wrap=True)
     if result.interrupted:
         where = f"in {study.directory}" if study.directory else "in this process (no directory was given)"
-        console.print(Text(printable(f"nothing that was reported is lost; run it again to go on {where}")))
+        console.print(
+            Text(printable(f"nothing that was reported is lost; run it again to go on {where}")), soft_wrap=True
+        )

@@ -18,10 +18,11 @@ def test_every_line_says_which_trial_wrote_it() -> None:
 
 
 def test_what_would_change_the_terminal_is_left_out() -> None:
-    """Colours, titles and cursor moves go without a trace, other control characters leave a mark, tabs stay."""
+    """Colours, titles and cursor moves go without a trace, other control characters become visible."""
     line = "\x1b[1;31mred\x1b[0m \x1b]0;title\x07\x1b[2Jend\t\x00\x07\x9b\u202e\udcff[/]"
-    assert tagged(line, 0) == "[0] red end\t" + "\ufffd" * 5 + "[/]\n"
-    tagged("\x1b[31", 0).encode()
+    assert tagged(line, 0) == r"[0] red end \x00\x07\x9b\u202e\udcff[/]" + "\n"
+    assert tagged("\x1b]0;no end\nnext\x07\n", 0) == r"[0] \x1b]0;no end" + "\n" + r"[0] next\x07" + "\n"
+    assert tagged("\x1b[31", 0) == r"[0] \x1b[31" + "\n"
 
 
 def test_both_sinks_hear_it() -> None:
