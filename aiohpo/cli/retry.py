@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from .common import DONE, as_json, command, open_directory, print_json, run_directory
+from .terminal import say
 
 
 @command("retry", example="aiohpo retry runs/digits\naiohpo retry runs/digits 3 17\naiohpo run digits.py")
@@ -42,8 +43,8 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
         print_json({"directory": str(directory), "retried": found})
         return DONE
     for number, new in zip(failed, retries, strict=True):
-        click.echo(f"trial {number} is tried again as trial {new.number}")
+        say(f"trial {number} is tried again as trial {new.number}")
     if any(worker["status"] == "alive" for worker in run.as_workers()):
-        click.echo("workers that are running now do not hear of this; the next ones do", err=True)
-    click.echo(f"next: the command that began the search, such as: aiohpo run FILE --dir {shlex.quote(str(directory))}")
+        say("workers that are running now do not hear of this; the next ones do", err=True)
+    say(f"next: the command that began the search, such as: aiohpo run FILE --dir {shlex.quote(str(directory))}")
     return DONE

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..directory import read_ensemble
 from ..interfaces import UsageError
 from ..standing import best_in_words, best_of
 from ..words import printable
@@ -47,6 +46,8 @@ def summarise(
     the search is not over; ``given_up`` says why it stopped early, if all its trials failed; ``chosen`` are options
     that going on needs as well.
     """
+    from ..directory import read_ensemble
+
     run = open_directory(directory)
     best = best_of(run.view)
     counts = count(list(run.records()))
