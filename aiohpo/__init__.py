@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .ensembles import load_ensemble as load_ensemble
     from .evaluate import Trial as Trial
     from .interfaces import AiohpoError as AiohpoError
+    from .interfaces import Unavailable as Unavailable
     from .interfaces import UsageError as UsageError
     from .manual import AskedTrial as AskedTrial
     from .parameters import Categorical as Categorical
@@ -44,6 +45,7 @@ _WHERE = {
     "Study": "study",
     "Trial": "evaluate",
     "TrialRecord": "records",
+    "Unavailable": "interfaces",
     "UsageError": "interfaces",
     "Worker": "embed",
     "load_ensemble": "ensembles",
@@ -63,6 +65,7 @@ __all__ = [
     "Study",
     "Trial",
     "TrialRecord",
+    "Unavailable",
     "UsageError",
     "Worker",
     "__version__",

@@ -303,8 +303,8 @@ class Assembly:
         copy_log(peer.parts.log, self._replica[0], view)
 
     def _scratch_directory(self) -> Path:
-        if self._scratch is None:  # made when the first blob is written, removed with the study
-            self._scratch = Path(tempfile.gettempdir()) / f"aiohpo-{new_worker_id()}"
+        if self._scratch is None:  # removed with the study
+            self._scratch = Path(tempfile.mkdtemp(prefix="aiohpo-"))
             weakref.finalize(self, shutil.rmtree, self._scratch, ignore_errors=True)
         return self._scratch
 

@@ -31,7 +31,7 @@ class BlobStore:
         if path.exists():
             os.utime(path)  # it is wanted again: not to be deleted just now
         else:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            self._make_room(path)
             fd, name = tempfile.mkstemp(dir=path.parent)
             try:
                 with os.fdopen(fd, "wb") as file:
@@ -72,10 +72,14 @@ class BlobStore:
     def write_part(self, digest: str, offset: int, data: bytes) -> None:
         """Keep a part of a blob that arrives piece by piece."""
         path = self._partial(digest)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("r+b" if offset else "wb") as file:
-            file.seek(offset)
-            file.write(data)
+        self._make_room(path)
+        try:
+            with path.open("r+b" if offset else "wb") as file:
+                file.seek(offset)
+                file.write(data)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
     def finish(self, digest: str) -> bool:
         """Say whether all parts of a blob are right; if so it is in the store now. Reads it all: use a thread."""
@@ -94,6 +98,11 @@ class BlobStore:
     def _partial(self, digest: str) -> Path:
         # Workers that share a directory may fetch the same blob at the same time.
         return self.root / digest[:2] / f"{digest}.{os.getpid()}.part"
+
+    def _make_room(self, path: Path) -> None:
+        # The store itself may have been removed, to get space back; a run directory that was is not made again.
+        self.root.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
 
     def __contains__(self, digest: str) -> bool:
         return self.path(digest).is_file()

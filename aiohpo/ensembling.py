@@ -18,13 +18,14 @@ from typing import Any
 import numpy as np
 
 from .ensembles import Ensemble, Member
-from .interfaces import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, UsageError
+from .interfaces import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, Unavailable, UsageError
 from .library import Library, gather, task_of
 from .model import REST
 from .nominate import nominate
 from .records import TrialRecord
 from .scoring import Metric, get_metric
 from .standing import ensemble_in_words
+from .threads import in_thread
 from .view import View
 
 VALID = "valid"
@@ -185,11 +186,16 @@ class Ensembling:
             return False
         wanted = {named[VALID]: r.worker for r in records for named in (r.predictions, r.targets) if VALID in named}
         self._arrays = {digest: array for digest, array in self._arrays.items() if digest in wanted}
-        for digest, worker in wanted.items():
-            if digest not in self._arrays:
-                await self._fetch(digest, worker)
+        try:
+            for digest, worker in wanted.items():
+                if digest not in self._arrays:
+                    await self._fetch(digest, worker)
+        except Unavailable as error:
+            self._seen = -1  # the ensemble that there is stays, until these can be stored
+            self.problem = str(error)
+            return False
         order = {record.id: self._view.trial(record.id).order for record in records}
-        building = asyncio.get_running_loop().run_in_executor(None, self._build, records, order)
+        building = asyncio.ensure_future(in_thread(self._build, records, order))
         try:
             self.state = await asyncio.shield(building)
             self.problem = None

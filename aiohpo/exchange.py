@@ -29,8 +29,11 @@ from .effects import (
 )
 from .events import Batch
 from .frames import Chunk, Definition, encode_frame
-from .interfaces import AiohpoError, TellingTransport, UsageError
+from .interfaces import AiohpoError, TellingTransport, Unavailable, UsageError
+from .journal import JournalGone
 from .parts import Parts
+from .patience import in_words
+from .threads import in_thread
 from .worker_state import WorkerState
 
 _LEAVE_WITHIN = 2.0
@@ -61,6 +64,8 @@ class Exchange:
         self._on_abort = on_abort
         self._on_call_off = on_call_off
         self._on_failure = on_failure
+        self._waiting: list[Batch] = []  # for the journal, which could not take them
+        self._unwritten = self._unsynced = ""  # why
         self._fetching: dict[str, asyncio.Future[bool]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = float("inf")
@@ -121,7 +126,11 @@ class Exchange:
             except TimeoutError:
                 pass  # a peer that does not read must not keep us here
             if self.parts.journal is not None:
-                self.parts.journal.close()
+                try:
+                    self.parts.journal.close()
+                except Unavailable as error:
+                    if self.failure is None:
+                        self._tell(str(error))
 
     async def _flush(self) -> None:
         pause, end = 0.01, self._loop.time() + _LEAVE_WITHIN
@@ -131,19 +140,24 @@ class Exchange:
             pause = min(2 * pause, 0.2)
 
     async def fetch(self, digest: str, saved_by: str | None) -> bool:
-        """Get a blob from whoever has it; False if nobody does. Returns at once if it is here already."""
+        """Get a blob from whoever has it; False if nobody does. Returns at once if it is here already.
+
+        Raises :class:`~aiohpo.Unavailable` if it cannot be stored here.
+        """
         if digest in self.parts.blobs:
             return True
         waiting = self._fetching.get(digest)
         if waiting is None:
             waiting = self._fetching[digest] = self._loop.create_future()
+            # Whoever waits for it may have been cancelled; then its error is of no interest.
+            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
             self.state.fetch(self._loop.time(), digest, saved_by)
             self.carry_out()
         return await asyncio.shield(waiting)
 
     def _fetched(self, fetched: Fetched) -> None:
         if fetched.complete:
-            check = self._loop.run_in_executor(None, self.parts.blobs.finish, fetched.digest)
+            check = self._loop.create_task(in_thread(self.parts.blobs.finish, fetched.digest))
             check.add_done_callback(lambda done: self._verified(fetched.digest, done))
         else:
             self._answer(fetched.digest, False)
@@ -156,6 +170,15 @@ class Exchange:
         if ok:
             self._answer(digest, True)
 
+    def _store(self, store: Store) -> None:
+        try:
+            self.parts.blobs.write_part(store.digest, store.offset, store.data)
+        except OSError as error:
+            self.state.give_up_fetch(store.digest)
+            waiting = self._fetching.pop(store.digest, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(Unavailable(f"cannot write a checkpoint that a peer has: {in_words(error)}"))
+
     def _answer(self, digest: str, found: bool) -> None:
         waiting = self._fetching.pop(digest, None)
         if waiting is not None and not waiting.done():
@@ -165,8 +188,36 @@ class Exchange:
         """Make the journal durable once a second, in a thread; runs until cancelled."""
         while True:
             await asyncio.sleep(1.0)
-            if self.parts.journal is not None:
-                await self._loop.run_in_executor(None, self.parts.journal.sync)
+            await self.sync()
+
+    async def sync(self) -> None:
+        """Write what could not be written before, and make it durable; what is wrong is in ``unwritten`` afterwards."""
+        self.write()
+        if self.parts.journal is not None:
+            try:
+                await in_thread(self.parts.journal.sync)
+                self._unsynced = ""
+            except JournalGone as error:
+                self.fail(error)
+            except Unavailable as error:
+                self._unsynced = str(error)
+
+    @property
+    def unwritten(self) -> str:
+        """Why the journal does not hold all events; empty if it does."""
+        return self._unwritten or self._unsynced
+
+    def write(self) -> None:
+        """Write down what is to be written. What cannot be written waits: it is told to peers, who hold it as well,
+        and the worker begins nothing new meanwhile."""
+        if self._waiting and self.parts.journal is not None:
+            try:
+                self.parts.journal.append(_joined(self._waiting))
+            except Unavailable as error:
+                self._unwritten = str(error)
+            else:
+                self._waiting.clear()
+                self._unwritten = ""
 
     def fail(self, error: BaseException) -> None:
         """Note that this worker cannot go on: from now on nothing leaves it."""
@@ -216,9 +267,8 @@ class Exchange:
 
     def _do(self, effects: list[Effect]) -> None:
         parts, tag = self.parts, self.state.tag
-        batches = [e.batch for e in effects if type(e) is Persist]
-        if batches and parts.journal is not None:
-            parts.journal.append(_joined(batches))
+        self._waiting += [e.batch for e in effects if type(e) is Persist and parts.journal is not None]
+        self.write()
         for effect in effects:
             match effect:
                 case Persist():
@@ -244,8 +294,8 @@ class Exchange:
                     part = parts.blobs.read_part(digest, offset, most)
                     total, data = part if part is not None else (None, b"")
                     parts.transport.send(peer, encode_frame(tag, Chunk(digest, offset, total, data)))
-                case Store(digest, offset, data):
-                    parts.blobs.write_part(digest, offset, data)
+                case Store():
+                    self._store(effect)
                 case Fetched():
                     self._fetched(effect)
                 case Describe(peer):

@@ -24,7 +24,8 @@ from pathlib import Path
 
 from .events import Batch, Malformed, pack_batch, unpack_batch
 from .frames import MAX_FRAME
-from .interfaces import UsageError
+from .interfaces import Unavailable, UsageError
+from .patience import in_words
 
 MAGIC = b"\xa1\xd0J\x01"
 _HEAD = struct.Struct("<4sII")
@@ -54,25 +55,37 @@ def pack_record(batch: Batch) -> bytes:
     return _HEAD.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
 
 
+class JournalGone(Unavailable):
+    """Somebody has deleted or moved the file: what is written to it now would be found by nobody."""
+
+
 class Journal:
-    """The file that one worker process appends to. Raises ``UsageError`` where it cannot be written."""
+    """The file that one worker process appends to. Raises ``UsageError`` where it cannot be made."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._where = path.absolute()
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise _unwritable(path, error) from None
+            raise UsageError(_unwritable(path, error)) from None
         if not _lock(self._fd):
             os.close(self._fd)
             raise UsageError(f"{path} is being written by another process")
         self._size = os.fstat(self._fd).st_size
         self._dirty = False
         if self._size == 0:
-            self._write(HEADER)
+            try:
+                self._write(HEADER)
+            except Unavailable as error:
+                os.close(self._fd)
+                raise UsageError(str(error)) from None
 
     def append(self, batches: Iterable[Batch]) -> None:
-        """Write one record per batch. All of them are in the file when this returns, or none."""
+        """Write one record per batch. All of them are in the file when this returns, or none.
+
+        Raises :class:`~aiohpo.Unavailable` if they cannot be written now; they can be given again later.
+        """
         self._write(b"".join(map(pack_record, batches)))
 
     def _write(self, data: bytes) -> None:
@@ -87,18 +100,29 @@ class Journal:
                 os.ftruncate(self._fd, self._size)  # never leave half a record before later ones
             except OSError:
                 pass  # the reader cuts it off
-            raise _unwritable(self.path, error) from None
+            raise Unavailable(_unwritable(self.path, error)) from None
         self._size += len(data)
         self._dirty = True
 
     def sync(self) -> None:
-        """Make what was written outlive the machine. Slow (milliseconds): call it in a thread."""
+        """Make what was written outlive the machine. Slow (milliseconds): call it in a thread.
+
+        Raises :class:`JournalGone` if the file is not where it was, :class:`~aiohpo.Unavailable` if the disk fails.
+        """
+        if self._fd < 0:
+            return  # closed meanwhile
+        if os.fstat(self._fd).st_nlink == 0 or _missing(self._where):
+            raise JournalGone(
+                f"{self._where.parent.parent} was deleted or moved while the search ran, so the search stops; "
+                "if it was moved, the same command goes on with the new place (--dir)"
+            )
         if self._dirty:
             self._dirty = False
             try:
                 os.fsync(self._fd)
             except OSError as error:
-                raise _unwritable(self.path, error) from None
+                self._dirty = True
+                raise Unavailable(_unwritable(self.path, error)) from None
 
     def close(self) -> None:
         """Sync, release the lock and close. Idempotent."""
@@ -114,6 +138,16 @@ class Journal:
         return f"<Journal {self.path.name} {self._size} bytes>"
 
 
+def _missing(path: Path) -> bool:
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass  # a file server that does not answer just now says nothing about the file
+    return False
+
+
 def _lock(fd: int) -> bool:
     for _ in range(20):
         try:
@@ -127,11 +161,8 @@ def _lock(fd: int) -> bool:
     return False
 
 
-def _unwritable(path: Path, error: OSError) -> UsageError:
-    return UsageError(
-        f"cannot write {path}: {error.strerror or error}. Nothing that was written is lost; "
-        "make room (or make the directory writable) and run the same command again."
-    )
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"cannot write to {path.parent}: {in_words(error)}; make room, or make the directory writable"
 
 
 def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 
 from .interfaces import FittingSearcher
+from .threads import in_thread
 from .view import View
 
 _SHARE = 0.2
@@ -45,7 +46,7 @@ class ModelKeeper:
             if n == self._fitted:
                 continue
             began = loop.time()
-            state = await loop.run_in_executor(None, self._searcher.fit, self._view.observations())
+            state = await in_thread(self._searcher.fit, self._view.observations())
             self._searcher.adopt(state)
             self._fitted = n
             self._ready.set()

@@ -10,6 +10,7 @@ from typing import Any
 from .assembly import Assembly
 from .evaluate import ImportedInChild, in_child
 from .evaluate.metrics import as_finite, as_metrics
+from .evaluate.objective import started_by_multiprocessing
 from .events import EXTERNAL, QUEUED
 from .interfaces import Config, Identity, UsageError
 from .limits import make_limits, whole
@@ -267,6 +268,11 @@ class Study(Assembly):
     def _not_in_child(self) -> None:
         if in_child():
             raise ImportedInChild
+        if started_by_multiprocessing():
+            raise UsageError(
+                "a process that multiprocessing started imports this file and would begin a search of its own: "
+                'put study.run() under if __name__ == "__main__":'
+            )
 
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""

@@ -12,23 +12,26 @@ The same class runs under :class:`aiohpo.testing.SimLoop`, which is how swarms a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import numpy as np
 
+from .channel import SegmentChannel
 from .choose import Chooser
 from .effects import Abort
 from .ensembling import EnsembleState, Ensembling
 from .evaluate.checkpoint import find_fault
 from .events import trial_name
 from .exchange import Exchange
-from .interfaces import Assignment, Decision, FittingSearcher, Identity, Outcome
+from .interfaces import Assignment, FittingSearcher, Identity, Outcome, Unavailable
 from .ledger import Segment
 from .model import ModelKeeper
 from .parts import Parts, new_worker_id
+from .patience import PATIENCE, Patience
 from .records import TrialRecord
 from .retention import GRACE, Retention
+from .threads import in_thread
 from .trial import FINAL
 from .worker_state import WorkerState
 
@@ -36,45 +39,6 @@ _YIELD_AFTER = 0.001  # seconds of uninterrupted evaluation after which others o
 _CLOSE_WITHIN = 5.0
 _ACQUAINTED_WITHIN = 1.0
 _TIDY_EVERY = 5.0
-
-
-class _Channel:
-    """Carries a running trial's reports to the state. Implements :class:`aiohpo.interfaces.Channel`."""
-
-    __slots__ = ("_worker", "extra", "segment", "step", "value")
-
-    def __init__(self, worker: PeerWorker, segment: Segment, start: int) -> None:
-        self._worker = worker
-        self.segment = segment
-        self.step = start
-        self.value: float | None = None
-        self.extra: dict[str, float] = {}
-
-    def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
-        worker, segment = self._worker, self.segment
-        if step != self.step:
-            self.value, self.extra = None, {}
-        self.extra.update(metrics)  # several reports of one step are one
-        self.value = self.extra.pop(worker.view.metric, self.value)
-        self.step = max(self.step, step)
-        worker.state.report(segment, self.step, self.value, self.extra)
-        worker.exchange.carry_out()
-        if segment.doomed:
-            return Decision.STOP
-        return worker.parts.scheduler.on_report(worker.view, trial_name(segment.trial), self.step)
-
-    def save(self, step: int, digest: str, size: int) -> None:
-        self._worker.state.saved(self.segment, step, digest, size)
-        self._worker.exchange.carry_out()
-
-    def predictions(self, digests: Mapping[str, str]) -> None:
-        self._worker.state.predicted(self.segment, {**self._worker.parts.targets, **digests})
-        self._worker.exchange.carry_out()
-
-    def log(self, text: str) -> None:
-        worker, segment = self._worker, self.segment
-        if worker.parts.output is not None:
-            worker.parts.output(trial_name(segment.trial), worker.view.number(segment.row), text)
 
 
 class PeerWorker:
@@ -94,6 +58,7 @@ class PeerWorker:
         self._told: set[str] = set()  # ids of trials in that queue, ever
         self._ending = False
         self._task: asyncio.Task[None] | None = None
+        self._patience = Patience()
 
     @property
     def state(self) -> WorkerState:
@@ -158,6 +123,7 @@ class PeerWorker:
             if deadline is not None:
                 deadline.cancel()
         self._check_failure()
+        await self._until_written()
         if self.ensembling is not None and await self.ensembling.update():
             self._tell_ensemble(self.ensembling.state)
         if self.state.quiet():
@@ -198,6 +164,11 @@ class PeerWorker:
         if self.parts.tell_ensemble is not None and state is not None:
             self.parts.tell_ensemble(state.as_dict())
 
+    def tell(self, text: str) -> None:
+        """Say something to the user, in one line."""
+        if self.parts.notice is not None:
+            self.parts.notice(text)
+
     def _tell(self, record: TrialRecord) -> None:
         if self._finished is not None:
             self._told.add(record.id)
@@ -229,12 +200,9 @@ class PeerWorker:
         try:
             await self._get_acquainted()
             while not self._over():
-                segment = await self._chooser.next(self.busy_seconds / max(self.state.ended_here, 1))
-                if segment is None:
-                    if not self._over():
-                        await self._wait_for_change()
-                    continue
-                await self._run_segment(segment)
+                trouble = self.exchange.unwritten or await self._work()
+                if trouble:
+                    await self._suffer(trouble)
                 now = self._loop.time()
                 if now - breath > _YIELD_AFTER:
                     await asyncio.sleep(0)
@@ -243,10 +211,44 @@ class PeerWorker:
             if not self._ending:
                 raise
         except Exception as error:
-            self.exchange.fail(error)
+            if not isinstance(error, Unavailable):  # else nothing is wrong with this worker: it leaves in good order
+                self.exchange.fail(error)
             raise
         finally:
             self._release()
+
+    async def _work(self) -> str:
+        """Run the next segment, or wait a while if there is none; return what kept it from being run, if anything."""
+        try:
+            segment = await self._chooser.next(self.busy_seconds / max(self.state.ended_here, 1))
+            if segment is None:
+                if not self._over():
+                    await self._wait_for_change()
+                return ""
+            trouble = await self._run_segment(segment)
+        except Unavailable as error:
+            self._release()
+            return str(error)
+        if not trouble and self._patience.relieve():
+            self.tell("what was wrong has passed: going on")
+        return trouble
+
+    async def _suffer(self, trouble: str) -> None:
+        """Wait after a trouble that is nobody's fault, longer each time. Raises Unavailable in the end."""
+        end = self._loop.time() + self._patience.suffer(self._loop.time(), trouble)
+        if self._patience.first:
+            self.tell(f"{trouble}. No trial fails for it: trying again for up to {PATIENCE:.0f} s")
+        while not self._over() and (left := end - self._loop.time()) > 0:
+            await self._wait_for_change(left)
+
+    async def _until_written(self) -> None:
+        """Wait until everything is in the journal. Raises Unavailable if that takes too long."""
+        while self.exchange.unwritten:
+            pause = self._patience.suffer(self._loop.time(), self.exchange.unwritten)
+            if self.stopped:  # by Ctrl-C: no time for patience
+                raise self._patience.end(self._loop.time())
+            await asyncio.sleep(pause)
+            await self.exchange.sync()
 
     async def _keep_tidy(self) -> None:
         """Delete checkpoints that nobody needs any more; runs until cancelled."""
@@ -257,42 +259,47 @@ class PeerWorker:
     async def _tidy(self, grace: float) -> None:
         for due in self._retention.sweep(self._loop.time(), grace):
             for digest in due:
-                await self._loop.run_in_executor(None, self.parts.blobs.delete, digest, grace)
+                await in_thread(self.parts.blobs.delete, digest, grace)
             await asyncio.sleep(0)
 
     def _over(self) -> bool:
-        if self._ending or self.state.called_off or self._target_reached():
-            return True
-        return self.state.quiet() and not self._chooser.left()
+        called = self._ending or self.state.called_off or self._target_reached()
+        return called or (self.state.quiet() and not self._chooser.left())
 
     def _target_reached(self) -> bool:
         target, loss = self.parts.limits.target, self.view.best_loss
         return target is not None and loss is not None and loss <= self.view.sign * target
 
-    async def _run_segment(self, segment: Segment) -> None:
-        parts, loop = self.parts, self._loop
+    async def _run_segment(self, segment: Segment) -> str:
+        """Run a segment to its end; return what kept it from being run, if it was released for that."""
+        timeout = self.parts.limits.trial_timeout
         assignment = await self._with_checkpoint(self.state.assignment(segment, self.view.max_steps), segment)
-        channel = _Channel(self, segment, assignment.start)
-        timeout = parts.limits.trial_timeout
-        began = loop.time()
+        channel = SegmentChannel(self, segment, assignment.start)
         outcome: Outcome | None = None
+        began, seconds = self._loop.time(), 0.0
         if not segment.doomed:
             self.current = segment
             try:
-                if timeout is None:
-                    outcome = await parts.evaluator.run(assignment, channel)
-                else:
-                    async with asyncio.timeout(timeout):
-                        outcome = await parts.evaluator.run(assignment, channel)
+                async with channel.timer:
+                    channel.start_clock(timeout)
+                    outcome = await self.parts.evaluator.run(assignment, channel)
             except TimeoutError:
+                if not channel.timer.expired():
+                    raise
                 outcome = Outcome("failed", {}, f"timed out after {timeout:g} s (the trial timeout)")
             except asyncio.CancelledError:
                 if not self._only_aborted(segment):
                     raise
             finally:
                 self.current = None
-                self.busy_seconds += loop.time() - began
-        self._end_segment(segment, channel, outcome, loop.time() - began)
+                seconds = channel.seconds(self._loop.time() - began)
+                self.busy_seconds += seconds
+        trouble = ""
+        if outcome is not None and outcome.kind == "released":
+            trouble = outcome.error or "the evaluator could not run the trial"
+            outcome = None
+        self._end_segment(segment, channel, outcome, seconds)
+        return trouble
 
     async def _with_checkpoint(self, assignment: Assignment, segment: Segment) -> Assignment:
         """Make sure that the checkpoint to resume from is here and authentic; without it the trial starts over."""
@@ -302,12 +309,10 @@ class PeerWorker:
         saved = self.view.checkpoint(segment.row, assignment.start)
         fault: str | None = "is lost: nobody has it"
         if await self.exchange.fetch(digest, saved[3] if saved else None):
-            secret = parts.objective.secret
-            fault = await self._loop.run_in_executor(None, find_fault, parts.blobs, digest, secret)
+            fault = await in_thread(find_fault, parts.blobs, digest, parts.objective.secret)
         if fault is None:
             return assignment
-        if parts.notice is not None:
-            parts.notice(f"trial {assignment.number} starts over: its checkpoint of step {assignment.start} {fault}")
+        self.tell(f"trial {assignment.number} starts over: its checkpoint of step {assignment.start} {fault}")
         return replace(assignment, start=0, checkpoint=None)
 
     def _only_aborted(self, segment: Segment) -> bool:
@@ -318,7 +323,7 @@ class PeerWorker:
         task.uncancel()
         return True
 
-    def _end_segment(self, segment: Segment, channel: _Channel, outcome: Outcome | None, seconds: float) -> None:
+    def _end_segment(self, segment: Segment, channel: SegmentChannel, outcome: Outcome | None, seconds: float) -> None:
         state, now = self.state, self._loop.time()
         if outcome is None:
             state.yield_up(now, segment, step=channel.step, seconds=seconds)
@@ -350,11 +355,11 @@ class PeerWorker:
                 self.state.yield_up(self._loop.time(), segment, step=self.view.step(segment.row), seconds=0.0)
             self.exchange.carry_out()
 
-    async def _wait_for_change(self) -> None:
+    async def _wait_for_change(self, at_most: float = 0.5) -> None:
         """Until something arrives, at most half a second: what may be claimed also changes with time."""
         self._change.clear()
         try:
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(at_most):
                 await self._change.wait()
         except TimeoutError:
             pass

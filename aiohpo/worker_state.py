@@ -177,6 +177,10 @@ class WorkerState(Ledger):
         present.sort(key=lambda m: (m.worker != saved_by, m.worker))
         self._out += self.fetches.begin(now, digest, [m.address for m in present])
 
+    def give_up_fetch(self, digest: str) -> None:
+        """Ask nobody for a blob any longer: it cannot be stored here."""
+        self.fetches.open.pop(digest, None)
+
     def verified(self, now: float, digest: str, ok: bool) -> None:
         """Say whether a fetched blob's bytes match its name."""
         self._out += self.fetches.verified(now, digest, ok)

@@ -18,7 +18,8 @@ import tempfile
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -39,6 +40,8 @@ class Recorder:
     saves: list[tuple[int, str, int]] = field(default_factory=list)
     stored: dict[str, str] = field(default_factory=dict)
     logged: list[str] = field(default_factory=list)
+    noticed: list[str] = field(default_factory=list)
+    timed: bool = True
     heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
@@ -55,6 +58,17 @@ class Recorder:
     def log(self, text: str) -> None:
         self.logged.append(text)
         self.heard.set()
+
+    @contextmanager
+    def untimed(self) -> Iterator[None]:
+        self.timed = False
+        try:
+            yield
+        finally:
+            self.timed = True
+
+    def notice(self, text: str) -> None:
+        self.noticed.append(text)
 
     @property
     def text(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from run_directories import make_climb, make_run
 
 from aiohpo.cli import invoke
-from aiohpo.cli.run import Options, _already, _Notices
+from aiohpo.cli.run import Options, _already, _Notices, _vanished
 from aiohpo.cli.target import load_study
 from aiohpo.evaluate.reimport import MAIN
 from aiohpo.inspect import open_run
@@ -142,6 +143,28 @@ def test_what_several_workers_say_is_said_once() -> None:
     notices.of_workers([(0, "aiohpo: the disk is full"), (1, "aiohpo: the disk is full"), (1, "epoch 3")])
     assert said == ["the disk is full"]
     assert notices.reasons == 2
+
+
+def test_a_full_directory_is_said_for_workers_that_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the workers' own words have no place; a directory that is gone is said otherwise."""
+    said: list[str] = []
+    notices = _Notices(said.append)
+    (tmp_path / "study.json").touch()
+    notices.of_directory(tmp_path)
+    assert said == []
+
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    for _ in range(2):
+        notices.of_directory(tmp_path)
+    assert said == [f"cannot write to {tmp_path}: No space left on device. No trial fails for it: workers wait a while"]
+    assert not _vanished(tmp_path)
+    (tmp_path / "study.json").unlink()
+    assert _vanished(tmp_path)
+    notices.of_directory(tmp_path)
+    assert len(said) == 1
 
 
 def test_a_workers_end_is_said_as_far_as_it_matters() -> None:

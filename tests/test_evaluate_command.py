@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import sys
@@ -205,15 +206,71 @@ async def test_a_crash_names_the_signal(run: Run) -> None:
     assert outcome.detail == "last words"
 
 
-async def test_a_program_that_does_not_start_fails_its_trial(run: Run, tmp_path: Path) -> None:
-    """What start() cannot see, such as a bad interpreter or an argument too long, is a failed trial."""
-    script = tmp_path / "script"
-    script.write_text("#!/nowhere/interpreter\n")
-    script.chmod(0o755)
-    for command, options in (([str(script)], {}), (["true"], {"x": "y" * 3_000_000})):
+async def test_what_the_configuration_makes_impossible_fails_its_trial(run: Run) -> None:
+    """An argument that is too long and a program that the configuration names wrongly are the trial's own faults."""
+    for command, options in ((["true"], {"x": "y" * 3_000_000}), (["{program}"], {"program": "/nowhere/program"})):
         outcome = await run(command, **options)
         assert outcome.kind == "failed"
         assert "cannot run" in (outcome.error or "")
+
+
+async def test_a_program_that_cannot_be_started_releases_the_trial(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad interpreter, no process, no thread, no room in the temporary directory: no configuration is to blame."""
+    script = tmp_path / "script"
+    script.write_text("#!/nowhere/interpreter\n")
+    script.chmod(0o755)
+
+    def refuse(error: Exception) -> Callable[..., Any]:
+        def refused(*_: object, **__: object) -> Any:
+            raise error
+
+        return refused
+
+    outcome = await run([str(script)])
+    assert (outcome.kind, outcome.error) == ("released", f"cannot run {str(script)!r}: No such file or directory")
+    again = OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    for name, error in (
+        ("subprocess.Popen", again),
+        ("tempfile.mkdtemp", OSError(errno.ENOSPC, "No space left on device")),
+        ("asyncio.to_thread", RuntimeError("can't start new thread")),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(name, refuse(error))
+            outcome = await run(["true"])
+        assert outcome.kind == "released", name
+        assert str(error.args[-1]) in (outcome.error or "")
+
+
+async def test_a_checkpoint_that_cannot_be_stored_releases_the_trial(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program did its part; that the disk is full is not its fault."""
+
+    def full(self: BlobStore, data: bytes) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(BlobStore, "put", full)
+    program = (
+        "open(os.environ['AIOHPO_CHECKPOINT_DIR'] + '/w', 'w').close()\n"
+        "print(json.dumps({'step': 1, 'loss': 1}), flush=True); time.sleep(60)"
+    )
+    outcome = await run(program, Recorder(stop_at(1, Decision.PAUSE)), to_step=1, max_steps=2)
+    assert outcome.kind == "released"
+    assert "cannot write a checkpoint" in (outcome.error or "")
+
+
+async def test_a_file_of_the_command_that_changes_is_noticed_once(tmp_path: Path) -> None:
+    """A program is read from the disk by each trial, so the user hears that the search now mixes two versions."""
+    script = tmp_path / "train.py"
+    script.write_text("print('{\"loss\": 1}')\n")
+    evaluator, channel = CommandEvaluator([sys.executable, str(script)]), Recorder()
+    await evaluator.start(Objective(None), BlobStore(tmp_path / "blobs"))
+    for text in ("print('{\"loss\": 1}')", "print('{\"loss\": 2.5}')", "print('{\"loss\": 2.75}')"):
+        script.write_text(text + "\n")
+        await asyncio.wait_for(evaluator.run(assignment(), channel), 30)
+    await evaluator.aclose()
+    (notice,) = channel.noticed
+    assert "train.py has changed since the search began: trials now run the new version" in notice
 
 
 @pytest.mark.parametrize(("decision", "kind"), [(Decision.STOP, "stopped"), (Decision.PAUSE, "paused")])

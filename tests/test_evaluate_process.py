@@ -37,7 +37,7 @@ from aiohpo.evaluate import Objective
 from aiohpo.evaluate import process as module
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.process import ProcessEvaluator
-from aiohpo.interfaces import Decision, Evaluator, Outcome, UsageError
+from aiohpo.interfaces import Decision, Evaluator, Outcome, Unavailable, UsageError
 
 pytestmark = pytest.mark.smoke
 T = TypeVar("T")
@@ -316,15 +316,157 @@ async def test_async_objectives_behave_badly_as_well(start: Start) -> None:
 
 
 async def test_a_worker_that_cannot_start_processes_says_so(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No process, no descriptors: a failed trial with the reason, and the next may succeed again."""
+    """No process, no descriptors: the trial is released with the reason, and the next may succeed again."""
     evaluator = await start(behave)
     await within(evaluator.run(assignment(do="os exit"), Recorder()))
     with monkeypatch.context() as patch:
         patch.setattr(sys, "executable", "/nowhere/python")
         outcome = await within(evaluator.run(assignment(do="fine"), Recorder()))
-    assert outcome.kind == "failed"
-    assert "/nowhere/python" in (outcome.error or "")
+    assert outcome == Outcome("released", error="cannot start a process for the objective: No such file or directory")
     assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
+
+
+async def test_a_first_process_that_cannot_be_started_is_said(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to wait for yet: the search has not begun."""
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    with pytest.raises(Unavailable, match="cannot start a process for the objective: No such file"):
+        await start(behave)
+
+
+async def test_a_process_that_ends_before_the_objective_begins_costs_no_trial(start: Start) -> None:
+    """Killed with the assignment on its way, it has not run a line of the objective."""
+    evaluator = await start(behave)
+    child = evaluator._child
+    assert child is not None
+    os.kill(child.group.pid, signal.SIGSTOP)  # so that it cannot begin
+    run = asyncio.ensure_future(evaluator.run(assignment(do="fine"), Recorder()))
+    while child._begun is None:
+        await asyncio.sleep(0)
+    os.kill(child.group.pid, signal.SIGKILL)
+    outcome = await within(run)
+    assert outcome.kind == "released"
+    assert "before the objective began" in (outcome.error or "")
+    assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
+
+
+async def test_a_store_that_cannot_be_written_releases_the_trial_and_renews_the_process(
+    start: Start, tmp_path: Path
+) -> None:
+    """The child says that it is not the objective's fault; whatever it has run out of, the next one has not."""
+    evaluator = await start(stepping)
+    child = evaluator._child
+    (tmp_path / "blobs").write_text("not a directory")
+    outcome = await within(evaluator.run(assignment(max_steps=2), Recorder()))
+    assert outcome.kind == "released"
+    assert "cannot write a checkpoint to" in (outcome.error or "")
+    (tmp_path / "blobs").unlink()
+    assert (await within(evaluator.run(assignment(max_steps=2), Recorder()))).kind == "finished"
+    assert evaluator._child is not child
+
+
+def user_module(directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> Path:
+    """Write a module and import it here, as a user's program has."""
+    file = directory / f"{name}.py"
+    file.write_text(text)
+    monkeypatch.syspath_prepend(str(directory))
+    monkeypatch.setitem(sys.modules, name, None)
+    del sys.modules[name]  # until the test is over
+    __import__(name)
+    return file
+
+
+@pytest.mark.parametrize("edit", ["def objective(tri", "def objective(trial): return 9.0\n", None])
+async def test_an_edit_does_not_reach_a_search_that_runs(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, edit: str | None
+) -> None:
+    """Half an edit, a new version and a deleted file: new processes go on with what was read, and it is said once."""
+    helper = user_module(tmp_path, monkeypatch, "aiohpo_edited_helper", "VALUE = 1.0\n")
+    file = user_module(
+        tmp_path,
+        monkeypatch,
+        "aiohpo_edited",
+        "import os, aiohpo_edited_helper\n"
+        "def objective(trial):\n"
+        "    if trial['crash']: os._exit(1)\n"
+        "    return aiohpo_edited_helper.VALUE\n",
+    )
+    evaluator, channel = await start(sys.modules["aiohpo_edited"].objective), Recorder()
+    monkeypatch.setattr(module, "_LOOK", 0.0)
+    for path, text in ((file, edit), (helper, edit)):
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text)
+    for _ in range(2):
+        assert (await within(evaluator.run(assignment(crash=True), channel))).kind == "failed"
+        assert await within(evaluator.run(assignment(crash=False), channel)) == Outcome("finished", {"loss": 1.0})
+    assert sorted(notice.partition(" has changed since")[0].rpartition("/")[2] for notice in channel.noticed) == [
+        "aiohpo_edited.py",
+        "aiohpo_edited_helper.py",
+    ]
+
+
+async def test_an_import_that_fails_later_releases_the_trial(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could be imported when the worker began and cannot now is not the next trial's fault."""
+    lock = tmp_path / "lock"
+    user_module(
+        tmp_path,
+        monkeypatch,
+        "aiohpo_needs_a_device",
+        f"import os\nif os.path.exists({str(lock)!r}): raise RuntimeError('the device is in use')\n"
+        "def objective(trial): os._exit(1) if trial['crash'] else None; return 1.0\n",
+    )
+    evaluator = await start(sys.modules["aiohpo_needs_a_device"].objective)
+    await within(evaluator.run(assignment(crash=True), Recorder()))
+    lock.touch()
+    outcome = await within(evaluator.run(assignment(crash=False), Recorder()))
+    assert outcome.kind == "released"
+    assert "cannot import the objective any more: RuntimeError: the device is in use" in (outcome.error or "")
+    lock.unlink()
+    assert (await within(evaluator.run(assignment(crash=False), Recorder()))).kind == "finished"
+
+
+async def test_an_import_that_hangs_later_releases_the_trial(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker does not wait for ever for a process that never becomes ready."""
+    lock = tmp_path / "lock"
+    user_module(
+        tmp_path,
+        monkeypatch,
+        "aiohpo_may_hang",
+        f"import os, time\nif os.path.exists({str(lock)!r}): time.sleep(600)\ndef objective(trial): os._exit(1)\n",
+    )
+    evaluator = await start(sys.modules["aiohpo_may_hang"].objective)
+    await within(evaluator.run(assignment(), Recorder()))
+    lock.touch()
+    evaluator._start_within = 0.2
+    outcome = await within(evaluator.run(assignment(), Recorder()))
+    assert outcome.kind == "released"
+    assert "had not imported the objective" in (outcome.error or "")
+
+
+async def test_a_new_process_starts_off_the_clock(start: Start) -> None:
+    """The trial after a crash does not pay for it: its clock stands until the objective begins."""
+    evaluator = await start(behave)
+    await within(evaluator.run(assignment(do="os exit"), Recorder()))
+    channel, timed = Recorder(), []
+    ready = evaluator._ready
+
+    async def watched() -> Any:
+        timed.append(channel.timed)
+        return await ready()
+
+    evaluator._ready = watched  # type: ignore[method-assign]
+    run = asyncio.ensure_future(evaluator.run(assignment(do="sleep"), channel))
+    await within(channel.heard.wait())
+    while not channel.timed:
+        await asyncio.sleep(0)
+    run.cancel()
+    await asyncio.wait({run})
+    assert timed == [False]
 
 
 async def test_a_fault_of_the_workers_is_not_the_objectives(start: Start) -> None:

@@ -15,7 +15,7 @@ import evaluate_objectives
 import pytest
 
 from aiohpo.evaluate import Objective, Source, find, load
-from aiohpo.evaluate.reimport import MAIN, describe, rebuild
+from aiohpo.evaluate.reimport import MAIN, become_main, describe, rebuild
 from aiohpo.interfaces import UsageError
 
 
@@ -182,7 +182,7 @@ def test_a_script_may_have_any_name(tmp_path: Path) -> None:
 
 
 SCRIPT = """
-    import asyncio, dataclasses, pathlib, sys
+    import asyncio, contextlib, dataclasses, pathlib, sys
     import aiohpo
     from aiohpo.blobs import BlobStore
     from aiohpo.evaluate import Objective
@@ -203,6 +203,8 @@ SCRIPT = """
         def report(self, step, metrics): return Decision.CONTINUE
         def save(self, step, digest, size): self.digest = digest
         def log(self, text): print(text, end="")
+        def untimed(self): return contextlib.nullcontext()
+        def notice(self, text): print(text)
 
     async def main():
         evaluator, channel = ProcessEvaluator(), Channel()
@@ -259,3 +261,28 @@ def test_the_files_classes_can_be_pickled_though_it_imports_multiprocessing(tmp_
         "pickle.loads(pickle.dumps(o.function.__globals__['Network']()))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_changed_file_is_imported_as_it_was(tmp_path: Path) -> None:
+    """The text that the worker read wins over what the file has become, for the file itself and for what it imports."""
+    helper = write(tmp_path / "aiohpo_test_helper.py", "VALUE = 'new'\n")
+    file = write(tmp_path / "train.py", "def study(")
+    texts = {
+        str(file): b"from aiohpo_test_helper import VALUE\ndef study(trial): return VALUE\n",
+        str(helper): b"VALUE = 'old'\n",
+    }
+    before = list(sys.meta_path)
+    try:
+        made = rebuild(describe(Objective(len, source=Source(str(file)))), texts)
+    finally:
+        sys.meta_path[:] = before
+        sys.modules.pop("aiohpo_test_helper", None)
+    assert made.function is not None
+    assert made.function(None) == "old"
+
+
+def test_becoming_main_without_a_users_file_changes_nothing() -> None:
+    """A study that was imported by its module's name is found by it."""
+    main = sys.modules["__main__"]
+    become_main()
+    assert sys.modules["__main__"] is main

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,8 @@ from evaluate_objectives import SECRET, Alarm, Recorder, assignment, stop_at
 
 from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective, Trial, TrialEnded
-from aiohpo.interfaces import Assignment, Decision, UsageError
+from aiohpo.evaluate.segment import conclude, run_segment
+from aiohpo.interfaces import Assignment, Decision, Outcome, UsageError
 
 
 class Blobs(dict[str, bytes]):
@@ -249,10 +254,72 @@ def test_a_checkpoint_of_another_study_is_not_loaded() -> None:
     assert not alarm.rang()
 
 
-def test_a_missing_checkpoint_is_an_error(tmp_path: Path) -> None:
-    """A trial must not silently start over with the steps of another counted as done."""
-    with pytest.raises(UsageError, match="not in the blob store"):
-        make(blobs=BlobStore(tmp_path), checkpoint="ab" * 32, start=3).restore()
+def test_a_checkpoint_that_vanished_releases_the_trial(tmp_path: Path) -> None:
+    """A trial must not silently start over with the steps of another counted as done, nor fail for it."""
+    trial = make(blobs=BlobStore(tmp_path), checkpoint="ab" * 32, start=3)
+    with pytest.raises(TrialEnded):
+        trial.restore()
+    assert conclude(trial, 0.5) == Outcome("released", error=trial.trouble)
+    assert "vanished" in (trial.trouble or "")
+
+
+def broken(*_: object, **__: object) -> Any:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "a name")
+
+
+@pytest.mark.parametrize(
+    ("say", "what"),
+    [
+        (lambda trial: trial.save(b"1"), "cannot write a checkpoint to .*blobs: No space left on device"),
+        (lambda trial: trial.predictions(valid=[0.5]), "cannot write predictions to .*blobs: No space left on device"),
+    ],
+)
+def test_a_store_that_cannot_be_written_releases_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[[Trial], None], what: str
+) -> None:
+    """An objective that swallows everything does not turn a full disk into a failure or a success of its own."""
+    trial = make(blobs=BlobStore(tmp_path / "blobs"))
+    monkeypatch.setattr("tempfile.mkstemp", broken)
+
+    def objective(trial: Trial) -> float:
+        try:
+            say(trial)
+        except BaseException:
+            pass
+        with pytest.raises(TrialEnded):
+            trial.report(0.5)
+        raise OSError("its own")
+
+    outcome = run_segment(Objective(objective), trial)
+    assert outcome.kind == "released"
+    assert re.fullmatch(what, outcome.error or "")
+
+
+def test_a_checkpoint_that_cannot_be_unpacked_releases_the_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The temporary directory is as little the objective's fault as the run directory."""
+    (tmp_path / "w").write_text("1")
+    trial = make(blobs=BlobStore(tmp_path / "blobs"))
+    trial.save(tmp_path / "w")
+    monkeypatch.setattr("tempfile.mkdtemp", broken)
+    with pytest.raises(TrialEnded):
+        trial.restore()
+    assert "cannot unpack a checkpoint in" in (trial.trouble or "")
+
+
+class RaisesWhenLoaded:
+    def __reduce__(self) -> Any:
+        return broken, ()
+
+
+def test_what_the_objectives_own_classes_raise_stays_its_own(tmp_path: Path) -> None:
+    """An OSError from unpickling is the objective's, and so is one from its own files."""
+    trial = make(blobs=BlobStore(tmp_path / "blobs"))
+    trial.save(RaisesWhenLoaded())
+    with pytest.raises(OSError, match="No space left"):
+        trial.restore()
+    assert run_segment(Objective(broken), make()).kind == "failed"
 
 
 def test_a_restored_directory_lives_as_long_as_the_segment(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 
@@ -13,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiohpo.events import Batch
-from aiohpo.interfaces import UsageError
+from aiohpo.interfaces import Unavailable, UsageError
 from aiohpo.journal import (
     HEADER,
     Damage,
     Journal,
+    JournalGone,
     cut_torn_end,
     pack_record,
     read_journal,
@@ -183,7 +185,7 @@ def test_a_full_disk_leaves_the_journal_whole(tmp_path, monkeypatch, partial):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(UsageError, match=r"cannot write .*No space left on device.*make room"):
+    with pytest.raises(Unavailable, match=r"cannot write .*No space left on device.*make room"):
         journal.append(BATCHES[1:])
     monkeypatch.setattr(os, "write", real)
     assert path.read_bytes() == HEADER + RECORDS[0]
@@ -199,7 +201,7 @@ def test_a_short_write_is_completed(tmp_path, monkeypatch):
         os, "write", lambda fd, data: real(fd, data[: max(1, len(data) // 2)]) if len(data) > 40 else real(fd, data)
     )
     journal = Journal(tmp_path / "ann.log")
-    with pytest.raises(UsageError):
+    with pytest.raises(Unavailable):
         journal.append(BATCHES)  # half and a quarter are not all
     monkeypatch.setattr(os, "write", real)
     assert (tmp_path / "ann.log").read_bytes() == HEADER
@@ -212,16 +214,42 @@ def test_an_unwritable_place_is_a_usage_error(tmp_path):
         Journal(tmp_path / "nowhere" / "ann.log")
 
 
-def test_a_sync_that_fails_is_a_usage_error(tmp_path, monkeypatch):
-    """An error that the disk reports late is told like one at once."""
+def test_a_header_that_cannot_be_written_is_a_usage_error(tmp_path, monkeypatch):
+    """A disk that is full from the beginning is bad input: nothing has been searched yet."""
+
+    def full(fd: int, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(UsageError, match="No space left on device"):
+        Journal(tmp_path / "ann.log")
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_journal_whose_directory_is_gone_says_so(tmp_path, moved):
+    """What is written to a file that has no name any more would be found by nobody."""
+    (tmp_path / "run" / "journal").mkdir(parents=True)
+    journal = Journal(tmp_path / "run" / "journal" / "ann.log")
+    journal.sync()
+    if moved:
+        (tmp_path / "run").rename(tmp_path / "elsewhere")
+    else:
+        shutil.rmtree(tmp_path / "run")
+    with pytest.raises(JournalGone, match=r"run was deleted or moved while the search ran"):
+        journal.sync()
+
+
+def test_a_sync_that_fails_says_so_each_time(tmp_path, monkeypatch):
+    """An error that the disk reports late is told like one at once, and is not forgotten."""
     journal = Journal(tmp_path / "ann.log")
 
     def broken(fd: int) -> None:
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     monkeypatch.setattr(os, "fsync", broken)
-    with pytest.raises(UsageError, match="cannot write .*Input/output error"):  # noqa: RUF043
-        journal.sync()
+    for _ in range(2):
+        with pytest.raises(Unavailable, match=r"cannot write .*Input/output error"):
+            journal.sync()
     monkeypatch.undo()
     journal.close()
 

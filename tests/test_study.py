@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import multiprocessing
 import os
 import sys
 
@@ -15,7 +16,7 @@ from evaluate_objectives import behave
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
 from aiohpo.blobs import BlobStore
-from aiohpo.interfaces import UsageError
+from aiohpo.interfaces import Unavailable, UsageError
 from aiohpo.limits import Limits
 
 SPACE = Space(x=Float(-1.0, 1.0), k=Int(1, 4), c=Categorical(["a", "b"]))
@@ -344,8 +345,9 @@ async def test_an_objective_that_cannot_run_there_says_so(tmp_path):
         await s.arun(trials=3)
 
 
-async def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
-    """When the journal cannot be written the search ends with that message, and running again goes on."""
+async def test_a_disk_that_stays_full_is_one_clear_error(tmp_path, monkeypatch):
+    """When the journal cannot be written for long the search ends with that message, and running again goes on."""
+    monkeypatch.setattr("aiohpo.patience.PATIENCE", 0.1)
     s = study(directory=tmp_path / "run")
     real, left = os.write, [4]
 
@@ -357,7 +359,7 @@ async def test_a_full_disk_is_one_clear_error(tmp_path, monkeypatch):
         return real(fd, data)
 
     monkeypatch.setattr(os, "write", full)
-    with pytest.raises(UsageError, match=r"No space left on device.*run the same command again"):
+    with pytest.raises(Unavailable, match=r"No space left on device.*run the same command again"):
         await s.arun(trials=50, workers=2)
     monkeypatch.setattr(os, "write", real)
     result = await study(directory=tmp_path / "run").arun(trials=8)
@@ -604,3 +606,10 @@ def test_targets_are_kept_with_the_predictions(tmp_path):
     assert found == {"valid": ["cat"], "test": ["dog"]}
     with pytest.raises(UsageError, match="targets"):
         aiohpo.Study(train, SPACE, targets=[1, 2])
+
+
+def test_a_process_of_multiprocessing_does_not_begin_a_search(monkeypatch):
+    """A file without a guard around study.run(), imported again for a process pool, says what is missing."""
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(UsageError, match=r'study\.run\(\) under if __name__ == "__main__"'):
+        Study(lambda trial: 1.0, Space(x=Float(0.0, 1.0))).run(trials=1)

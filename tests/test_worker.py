@@ -7,17 +7,22 @@ import hashlib
 import pickle
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from draws import Draws
 from evaluate_objectives import Alarm
+from unavailable import FillingJournal, SometimesUnavailable
 
-from aiohpo import Float, Space, Study
+from aiohpo import Float, Space, Study, Unavailable
 from aiohpo.evaluate.checkpoint import encode
+from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.events import QUEUED, Batch, Ended, Lost, Parent, Proposed, Started, encode_event
 from aiohpo.interfaces import Identity
+from aiohpo.journal import JournalGone
 from aiohpo.limits import Limits
+from aiohpo.patience import PATIENCE
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.worker import PeerWorker
 
@@ -133,6 +138,222 @@ def test_a_trial_that_hangs_times_out():
         assert record.seconds == pytest.approx(3.0)
 
     play(main, n=1, function=hang, limits=Limits(trials=1, trial_timeout=3.0))
+
+
+class Preparing(CoroutineEvaluator):
+    """Takes five seconds, which are not the objective's, to get ready for each segment."""
+
+    async def run(self, assignment, channel):
+        with channel.untimed():
+            await asyncio.sleep(5.0)
+        channel.notice("prepared")
+        return await super().run(assignment, channel)
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(2.0, "finished"), (4.0, "failed")])
+def test_what_an_evaluator_prepares_is_not_the_trials_time(seconds, status):
+    """The clock of the trial timeout, and the trial's seconds, begin when the objective does."""
+
+    async def objective(trial):
+        await asyncio.sleep(seconds)
+        return 0.5
+
+    async def main(peer):
+        notices = []
+        peer.parts.notice = notices.append
+        await peer.run()
+        [record] = peer.view.records()
+        assert record.status == status
+        assert record.seconds == pytest.approx(min(seconds, 3.0))
+        assert notices == ["prepared"]
+
+    play(main, n=1, function=objective, evaluator=Preparing(), limits=Limits(trials=1, trial_timeout=3.0))
+
+
+def test_a_timeout_of_the_evaluators_own_is_not_the_trials():
+    """A TimeoutError that comes out of an evaluator is a fault and surfaces, although trials have a timeout."""
+
+    class Broken(CoroutineEvaluator):
+        async def run(self, assignment, channel):
+            raise TimeoutError("its own")
+
+    async def main(peer):
+        with pytest.raises(TimeoutError, match="its own"):
+            await peer.run()
+
+    play(main, n=1, evaluator=Broken(), limits=Limits(trials=1, trial_timeout=3.0))
+
+
+def make_unavailable(peer, *spans):
+    """Let a worker's evaluator be unavailable within ``spans``; return it and what the worker says."""
+    notices = []
+    peer.parts.notice = notices.append
+    peer.parts.evaluator = SometimesUnavailable(peer.parts.evaluator, spans)
+    return peer.parts.evaluator, notices
+
+
+def test_what_is_not_the_objectives_fault_costs_no_trial():
+    """A trouble that passes is waited for, said once when it begins and once when it is over, and nothing fails."""
+
+    async def main(peer):
+        evaluator, notices = make_unavailable(peer, (1.5, 8.0), (20.0, 21.5))
+        await peer.run()
+        assert counts(peer) == {"finished": 20}
+        assert evaluator.refused > 3
+        assert (
+            notices
+            == [
+                "there is no process to be had. No trial fails for it: trying again for up to 30 s",
+                "what was wrong has passed: going on",
+            ]
+            * 2
+        )
+        assert asyncio.get_running_loop().time() < 20 + 6.5 + 1.5 + 12
+
+    play(main, n=1, limits=Limits(trials=20))
+
+
+def test_trouble_that_does_not_pass_ends_the_worker_with_the_reason():
+    """The running trial is left for others, and the peers hear that this worker has left in good order."""
+
+    async def main(broken, *others):
+        make_unavailable(broken, (3.0, 1e9))
+        running = [asyncio.create_task(peer.run()) for peer in others]
+        with pytest.raises(Unavailable, match=r"there is no process to be had. This has lasted for 3\d s"):
+            await broken.run()
+        await broken.aclose()
+        await asyncio.gather(*running)
+        assert counts(others[0]) == {"finished": 100}
+        assert not [event for event in events(others[0]) if isinstance(event, Lost)]
+
+    play(main, n=3, limits=Limits(trials=100))
+
+
+def test_a_worker_in_trouble_does_not_outlast_the_search():
+    """When the others have met the budget, or time is up, it ends as they do, without an error."""
+
+    async def main(broken, *others):
+        make_unavailable(broken, (0.0, 1e9))
+        await asyncio.gather(*(peer.run() for peer in (broken, *others)))
+        assert counts(broken) == {"finished": 10}
+
+    play(main, n=3, limits=Limits(trials=10))
+
+    async def alone(broken):
+        make_unavailable(broken, (0.0, 1e9))
+        await broken.run()
+        assert asyncio.get_running_loop().time() == pytest.approx(5.0, abs=0.2)
+
+    play(alone, n=1, limits=Limits(seconds=5.0))
+
+
+def test_what_the_journal_cannot_take_waits_and_nothing_new_begins():
+    """A running trial goes on, its events are kept in memory and written as soon as there is room, in order."""
+
+    async def main(peer):
+        notices = []
+        journal, peer.parts.notice = FillingJournal([(2.5, 9.5)]), notices.append
+        peer.parts.journal = journal
+        await peer.run()
+        assert counts(peer) == {"finished": 6}
+        assert journal.refused > 3
+        for batch, following in pairwise(journal.batches):
+            assert following.first == batch.last + 1
+        assert journal.batches[-1].last == peer.parts.log.count(peer.id)
+        assert notices[0].startswith("cannot write to journal: No space left on device. No trial fails for it")
+        begun = [round(record.started) for record in peer.view.records()]
+        assert not [moment for moment in begun if 3 <= moment < 9]
+
+    play(main, n=1, limits=Limits(trials=6))
+
+
+def test_results_that_cannot_be_written_are_an_error_in_the_end():
+    """The last results count only once they are on disk: the worker waits, and says so if that is in vain."""
+
+    async def main(peer):
+        peer.parts.journal = FillingJournal([(3.5, 1e9)])
+        with pytest.raises(Unavailable, match="No space left on device"):
+            await peer.run()
+        assert PATIENCE < asyncio.get_running_loop().time() < 2 * PATIENCE
+
+    play(main, n=1, limits=Limits(trials=4))
+
+    async def room(peer):
+        peer.parts.journal = FillingJournal([(3.5, 12.0)])
+        await peer.run()
+        assert peer.parts.journal.batches[-1].last == peer.parts.log.count(peer.id)
+
+    play(room, n=1, limits=Limits(trials=4))
+
+
+def test_a_journal_that_is_gone_ends_the_worker_within_a_second():
+    """There is nothing to wait for when the run directory was deleted."""
+
+    class Gone(FillingJournal):
+        def sync(self):
+            raise JournalGone("run was deleted")
+
+    async def main(peer):
+        peer.parts.journal = Gone([])
+        with pytest.raises(Unavailable, match="run was deleted"):
+            await peer.run()
+        assert asyncio.get_running_loop().time() < 2.5
+
+    play(main, n=1, limits=Limits(trials=100))
+
+
+def test_a_checkpoint_that_cannot_be_stored_here_releases_the_trial():
+    """A full disk does not make a trial start over: it is resumed where, or when, there is room."""
+
+    async def stepwise(trial):
+        start = trial.restore() or b""
+        starts.append(len(start))
+        for step in trial.steps():
+            await asyncio.sleep(1.0)
+            trial.report(trial["x"])
+            trial.save(bytes(step))
+        return trial["x"]
+
+    starts = []
+
+    async def main():
+        notices = []
+        first, second = swarm(SimNetwork(seed=0), 2, stepwise, Limits(trials=1), max_steps=6)
+        first.parts.blobs, second.parts.blobs, second.parts.notice = MemoryBlobs(), FullBlobs(), notices.append
+        await first.start()
+        await second.start()
+        running = asyncio.create_task(first.run())
+        await asyncio.sleep(3.5)
+        first.stop()  # its trial is released, with a checkpoint that only it has
+        await running
+        await second.run()
+        assert second.parts.blobs.refused
+        assert counts(second) == {"finished": 1}
+        assert starts == [0, 3]
+        assert notices[0].startswith("cannot write a checkpoint that a peer has: No space left on device. No trial")
+        await asyncio.gather(first.aclose(), second.aclose())
+
+    run(main, seed=0, timeout=1000.0)
+
+
+class FullBlobs(MemoryBlobs):
+    """Takes nothing from peers for the first seconds after it is asked to."""
+
+    refused = 0
+    ends = None
+
+    def write_part(self, digest, offset, data):
+        now = asyncio.get_running_loop().time()
+        self.ends = self.ends or now + 4.0
+        if now < self.ends:
+            self.refused += 1
+            raise OSError(28, "No space left on device")
+        super().write_part(digest, offset, data)
+
+
+def events(peer):
+    """All events that a worker knows."""
+    return [seen.event for origin in peer.parts.log.origins for seen in peer.parts.log.events(origin)]
 
 
 def test_the_time_limit_ends_it_and_releases():

@@ -19,8 +19,8 @@ from typing import NoReturn, TextIO
 
 import click
 
-from ..interfaces import AiohpoError
-from .common import BAD_INPUT, CRASHED, DONE, INTERRUPTED, Group, Settings
+from ..interfaces import AiohpoError, Unavailable
+from .common import BAD_INPUT, CRASHED, DONE, INTERRUPTED, UNSUCCESSFUL, Group, Settings
 from .ensemble import ensemble
 from .export import export
 from .keygen import keygen
@@ -83,7 +83,7 @@ def invoke(args: Sequence[str]) -> int:
             traceback.print_exc()
         else:
             _complain(str(error))
-        return BAD_INPUT
+        return UNSUCCESSFUL if isinstance(error, Unavailable) else BAD_INPUT
     except (KeyboardInterrupt, click.Abort):
         if settings.debug:
             traceback.print_exc()

@@ -10,6 +10,7 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 import time as _time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..patience import in_words
 from ..words import printable
 from .common import (
     BAD_INPUT,
@@ -39,6 +41,8 @@ if TYPE_CHECKING:
     from ..study import Study
 
 _LOOK = 0.2
+_PROBE = 1 << 16  # bytes that a directory must take not to be called full
+_PROBE_AFTER = 2.0  # seconds without news after which it is asked whether it takes them
 _MOST_DEFAULT_WORKERS = 4
 
 
@@ -257,7 +261,7 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
             alive=options.workers,
         )
         with display() as shown:
-            told = _Notices(shown.say)
+            told, heard = _Notices(shown.say), _time.time()
             while launcher.alive:
                 _time.sleep(_LOOK)
                 ended = launcher.poll()
@@ -266,15 +270,27 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
                 for end in ended:
                     if end.code not in (DONE, UNSUCCESSFUL) and not stopping:
                         told.of_end(end, launcher.alive)
-                progress.look(launcher.alive, follower.poll())
+                news = follower.poll()
+                if news or _time.time() - heard > _PROBE_AFTER:
+                    if not news:
+                        told.of_directory(directory)
+                    heard = _time.time()
+                progress.look(launcher.alive, news)
                 progress.ensemble = read_ensemble(directory)
+                if _vanished(directory):
+                    told.once(f"{directory} was deleted or moved while the search runs: its workers stop")
                 if stopping:
                     told.once("stopping: running trials are released (Ctrl-C again to end at once)")
                 shown.update(progress)
+    if _vanished(directory):
+        return UNSUCCESSFUL
     if stopping:
         return interrupted(directory, again)
-    over = any(code in (DONE, UNSUCCESSFUL) for code in codes)
+    # A worker that saw the search end says DONE if there is a result; one that gave up (a full disk) never does.
+    over = DONE in codes or (UNSUCCESSFUL in codes and follower.view.best is None)
     if not over:
+        if not told.reasons:
+            told.of_directory(directory)
         if told.reasons and all(code == BAD_INPUT for code in codes):
             return BAD_INPUT
         logs = directory / "output"
@@ -296,6 +312,16 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
     return code if over else UNSUCCESSFUL
 
 
+def _vanished(directory: Path) -> bool:
+    try:
+        os.stat(directory / "study.json")
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass  # it may be a file server that does not answer just now
+    return False
+
+
 class _Notices:
     """Lines that several workers may have to say, each said once. ``reasons`` counts what workers said."""
 
@@ -315,6 +341,17 @@ class _Notices:
             if line.startswith("aiohpo: "):
                 self.reasons += 1
                 self.once(line.removeprefix("aiohpo: "))
+
+    def of_directory(self, directory: Path) -> None:
+        """Say what workers cannot write down themselves, if their directory is full or read-only."""
+        try:
+            with tempfile.TemporaryFile(dir=directory) as file:
+                file.write(bytes(_PROBE))
+        except OSError as error:
+            if not _vanished(directory):
+                self.once(
+                    f"cannot write to {directory}: {in_words(error)}. No trial fails for it: workers wait a while"
+                )
 
     def of_end(self, end: Exit, alive: int) -> None:
         if alive:

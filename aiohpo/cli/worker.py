@@ -94,6 +94,7 @@ def worker(
 
     from ..embed import Worker
     from ..evaluate.capture import captured
+    from ..evaluate.reimport import become_main
     from ..keys import FILE, StudyKey, keep_key, kept_key
     from ..reach import takes_key
     from ..recipes import parts
@@ -157,6 +158,7 @@ def worker(
             "seed": seed,
         }
         invite = partial(_invitation, target, Path(key_file), given)
+    become_main()  # what an objective in this process sends to others it sends as any program does
     with captured():
         result = asyncio.run(_serve(peer, quiet, invite))
     if result.interrupted:
@@ -208,7 +210,10 @@ async def _serve(peer: Worker, quiet: bool, invite: Callable[[str], str] | None)
 
 
 def _say(text: str) -> None:
-    say(f"aiohpo: {' '.join(text.split())}", err=True)
+    try:
+        say(f"aiohpo: {' '.join(text.split())}", err=True)
+    except OSError:
+        pass  # a full disk or a closed terminal must not end the search
 
 
 def _print(trial: str, number: int, text: str) -> None:

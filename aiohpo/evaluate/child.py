@@ -26,7 +26,7 @@ from .objective import Objective
 from .reimport import rebuild
 from .segment import failure_of, run_segment
 from .trial import Trial, TrialEnded
-from .wire import END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
+from .wire import BEGIN, END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
 
 _LOOK_FOR_PARENT = 1.0
 
@@ -84,7 +84,7 @@ def boot(parent: int, sock: int, lifeline: int) -> None:
         hello = wire.receive()
         sys.argv = hello["argv"]
         try:
-            objective = replace(rebuild(hello["objective"]), secret=hello["secret"])
+            objective = replace(rebuild(hello["objective"], hello["texts"]), secret=hello["secret"])
         except BaseException as error:
             outcome = failure_of(error)
             wire.send([UNUSABLE, outcome.error, "" if isinstance(error, UsageError) else outcome.detail])
@@ -106,6 +106,8 @@ def _serve(wire: BlockingWire, objective: Objective, blobs: str) -> None:
         assignment = Assignment(*wire.receive())
         link._closed = False
         segment = Trial(assignment, link, store, objective)
+        # From here on what happens to this process is the objective's doing, and takes its time.
+        wire.send([BEGIN])
         outcome = _run(objective, segment, runner)
         if os.getpid() != process:
             # The objective forked and both came back. The trial is the parent's.

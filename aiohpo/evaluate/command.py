@@ -23,6 +23,7 @@ whose trial is paused or stopped gets SIGTERM, and SIGKILL if it takes longer th
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import re
@@ -35,11 +36,13 @@ from pathlib import Path
 from typing import Any
 
 from ..interfaces import Assignment, Channel, Config, Decision, Outcome, UsageError, listing
+from ..patience import in_words
 from .checkpoint import encode
 from .objective import Objective
 from .output import Output, Sink, bounded
 from .process_group import ProcessGroup, describe_exit
-from .segment import conclude, failed
+from .segment import conclude, failed, released
+from .sources import Sources
 from .trial import Trial, TrialEnded
 
 # {{name}} is a literal {name}; braces around anything that is no name, such as JSON, are left alone.
@@ -83,6 +86,8 @@ class CommandEvaluator:
         self._objective: Objective | None = None
         self._blobs: Any = None
         self._last: _Run | None = None
+        self._files = Sources(())
+        self._told: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<CommandEvaluator {shlex.join(self._command)}>"
@@ -92,6 +97,7 @@ class CommandEvaluator:
         # Checkpoints are directories here, whatever the study's own objectives do with theirs.
         self._objective = Objective(None, objective.metric, objective.max_steps, secret=objective.secret)
         self._blobs = blobs
+        self._files = Sources([os.path.join(self._directory or "", word) for word in self._command])
 
     def arguments(self, config: Config) -> list[str]:
         """Return the command line for ``config``; raise UsageError for a placeholder that it has no value for."""
@@ -116,48 +122,92 @@ class CommandEvaluator:
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
         assert self._objective is not None, "start() was not awaited"
-        if self._last is not None:
-            # What it holds (memory, a GPU, a port) may be what the next one needs.
-            await self._last.group.wait(_DIE)
-            self._last = None
         trial = Trial(assignment, channel, self._blobs, self._objective)
+        run = _Run(trial, channel, self._grace)
+        scratch: list[Path] = []
+        self._look_at_files(channel)
         try:
-            with tempfile.TemporaryDirectory(prefix="aiohpo-", ignore_cleanup_errors=True) as scratch:
-                return await self._run(assignment, channel, trial, Path(scratch))
+            with channel.untimed():
+                if self._last is not None:
+                    # What it holds (memory, a GPU, a port) may be what the next one needs.
+                    await self._last.group.wait(_DIE)
+                    self._last = None
+                directory = await self._start(run, assignment, trial, scratch)
+            self._last = run
+            return await self._finish(run, channel, trial, directory)
+        except TrialEnded:
+            return conclude(trial, None)  # its checkpoint could not be unpacked
+        except _CannotRun as error:
+            end = failed if self._chosen_by_trial(error.cause) else released
+            return end(f"cannot run {self._command[0]!r}: {error}")
         except (UsageError, OSError) as error:
             return failed(f"cannot run {self._command[0]!r}: {error}")
         finally:
             trial.close()
+            for made in scratch:
+                shutil.rmtree(made, ignore_errors=True)
 
-    async def _run(self, assignment: Assignment, channel: Channel, trial: Trial, scratch: Path) -> Outcome:
+    def _chosen_by_trial(self, error: Exception) -> bool:
+        """Whether it is the configuration that cannot be run: it names the program, or is too long to be passed."""
+        number = error.errno if isinstance(error, OSError) else None
+        named = _PLACEHOLDER.search(self._command[0]) and number in (errno.ENOENT, errno.EACCES, errno.ENOEXEC)
+        return number == errno.E2BIG or bool(named)
+
+    async def _start(self, run: _Run, assignment: Assignment, trial: Trial, scratch: list[Path]) -> Path:
+        """Start the program; return the directory of its checkpoint. A directory that was made for it is appended to
+        ``scratch``. Raises _CannotRun where the system refuses."""
         words = self.arguments(trial.config)
-        # Not restore(): this is the worker's own process, which unpickles nothing.
-        directory = await asyncio.to_thread(trial._restore_directory)
-        if directory is None:
-            directory = scratch / "checkpoint"
-            directory.mkdir()
-        run = _Run(trial, channel, self._grace)
-        with tempfile.TemporaryFile() as text:
-            if self._json:
-                text.write(json.dumps(trial.config).encode())
-                text.seek(0)
-            run.start(words, text, self._directory, {**os.environ, **_environment(assignment, directory)})
-        self._last = run
+        try:
+            # Not restore(): this is the worker's own process, which unpickles nothing.
+            directory = await asyncio.to_thread(trial._restore_directory)
+            if directory is None:
+                scratch.append(Path(tempfile.mkdtemp(prefix="aiohpo-")))
+                directory = scratch[0] / "checkpoint"
+                directory.mkdir()
+            with tempfile.TemporaryFile() as text:
+                if self._json:
+                    text.write(json.dumps(trial.config).encode())
+                    text.seek(0)
+                run.start(words, text, self._directory, {**os.environ, **_environment(assignment, directory)})
+        except (OSError, RuntimeError) as error:  # RuntimeError: the system has no thread to give
+            raise _CannotRun(error) from error
+        return directory
+
+    async def _finish(self, run: _Run, channel: Channel, trial: Trial, directory: Path) -> Outcome:
         try:
             outcome = await run.done
         finally:
             run.close()
-        await run.group.wait(_DIE)
-        if outcome.kind == "paused" and any(directory.iterdir()):
-            data = await asyncio.to_thread(encode, directory, trial._objective.secret)
-            channel.save(trial.step, await asyncio.to_thread(self._blobs.put, data), len(data))
+        with channel.untimed():
+            await run.group.wait(_DIE)
+            if outcome.kind == "paused" and os.listdir(directory):
+                data = await asyncio.to_thread(encode, directory, trial._objective.secret)
+                digest = await asyncio.to_thread(trial.put, "a checkpoint", data)
+                channel.save(trial.step, digest, len(data))
         return outcome
+
+    def _look_at_files(self, channel: Channel) -> None:
+        """Say once of each file that the command names that it has changed."""
+        for file in self._files.changed():
+            if file not in self._told:
+                self._told.add(file)
+                channel.notice(
+                    f"{os.path.relpath(file)} has changed since the search began: trials now run the new version"
+                )
 
     async def aclose(self) -> None:
         if self._last is not None:
             self._last.group.kill()
             await self._last.group.wait(_DIE)
             self._last = None
+
+
+class _CannotRun(Exception):
+    """A program could not be started, for want of a process, a thread, room for its files, or the program itself."""
+
+    def __init__(self, cause: OSError | RuntimeError) -> None:
+        super().__init__(in_words(cause) if isinstance(cause, OSError) else str(cause))
+        self.cause = cause
 
 
 class _Run:

@@ -79,9 +79,10 @@ async def _drive(objective: Objective, trial: Trial, done: asyncio.Future[Outcom
         raise
     except asyncio.CancelledError:
         # If run() was cancelled, nobody hears this any more.
-        outcome = failed("the objective was cancelled, but not by the search")
+        trouble = "the objective was cancelled, but not by the search"
+        outcome = failed(trouble) if trial.trouble is None else conclude(trial, None)
     except BaseException as error:
-        outcome = failure_of(error) if trial.failure is None else failed(trial.failure)
+        outcome = failure_of(error) if trial.failure is None and trial.trouble is None else conclude(trial, None)
     finally:
         trial.close()
     if not done.done():

@@ -10,6 +10,7 @@ defined by then is used.
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +32,12 @@ _reimports = 0
 def in_child() -> bool:
     """Say whether a user's file is being imported right now only to find what it defines."""
     return _reimports > 0
+
+
+def started_by_multiprocessing() -> bool:
+    """Say whether this is a process that multiprocessing has just started and that imports its parent's main file."""
+    module = sys.modules.get("multiprocessing.process")
+    return module is not None and bool(getattr(module.current_process(), "_inheriting", False))
 
 
 @contextmanager

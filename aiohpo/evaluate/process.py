@@ -15,17 +15,20 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import fields
 from typing import Any
 
 from ..cores import threads_for
-from ..interfaces import Assignment, Channel, Outcome, UsageError
+from ..interfaces import Assignment, Channel, Outcome, Unavailable, UsageError
+from ..patience import in_words
 from .objective import Objective
 from .output import Output, bounded
 from .process_group import ProcessGroup, describe_exit
-from .reimport import describe
-from .segment import failed
-from .wire import END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, LoopWire
+from .reimport import describe, file_of
+from .segment import failed, released
+from .sources import Sources, files_in_use
+from .wire import BEGIN, END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, LoopWire
 
 # The child sees what this process sees: the same modules, in the same order. (-P: nothing else.)
 _PATH = "AIOHPO_SYS_PATH"
@@ -37,6 +40,11 @@ _BOOT = (
 _HANG_UP = 1.0
 _LEAVE = 1.0
 _DIE = 5.0
+# Seconds between looks whether the user's files have changed.
+_LOOK = 1.0
+# How long a new process may take to import the objective: this many seconds, or times what the first one took.
+_START_WITHIN = 60.0
+_TIMES_SLOWER = 10.0
 
 
 class _Unusable(Exception):
@@ -57,6 +65,7 @@ class _Child:
         self.ready: asyncio.Future[None] = self._loop.create_future()
         # Whoever waits for it may have been cancelled; then its error is of no interest.
         self.ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
+        self._begun: asyncio.Future[None] | None = None
         self._done: asyncio.Future[Outcome] | None = None
         self._channel: Channel | None = None
         # Why we killed it, if we did for a reason that its exit does not tell.
@@ -97,17 +106,21 @@ class _Child:
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
         self._channel = channel
+        begun: asyncio.Future[None] = self._loop.create_future()
         done: asyncio.Future[Outcome] = self._loop.create_future()
-        self._done = done
+        self._begun, self._done = begun, done
+        either: list[asyncio.Future[Any]] = [begun, done]
         self._output.begin(bounded(channel.log))
         self._wire.send([getattr(assignment, field.name) for field in fields(Assignment)])
         try:
+            with channel.untimed():
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             return await done
         finally:
             self._output.end()
-            self._channel = self._done = None
+            self._channel = self._begun = self._done = None
             # Cancelled with the answer already here, the child is idle and can stay.
-            if done.cancelled() or done.exception() is not None:
+            if not done.done() or done.cancelled() or done.exception() is not None:
                 self.kill()
 
     def _on_message(self, message: Any) -> None:
@@ -121,6 +134,9 @@ class _Child:
                 self.ready.set_exception(_Unusable(*rest))
         elif done is None or channel is None or done.done():
             pass
+        elif kind == BEGIN:
+            if self._begun is not None and not self._begun.done():
+                self._begun.set_result(None)
         elif kind == END:
             self._output.drain()
             done.set_result(Outcome(*rest))
@@ -156,7 +172,10 @@ class _Child:
         if not self.ready.done():
             self.ready.set_exception(_Unusable(f"the objective's process {how} while importing it", self._output.tail))
         if self._done is not None and not self._done.done():
-            self._done.set_result(failed(f"the objective's process {how}", self._output.tail))
+            began = self._begun is not None and self._begun.done()
+            ended = failed if began else released
+            when = "" if began else " before the objective began"
+            self._done.set_result(ended(f"the objective's process {how}{when}", self._output.tail))
         self._wire.close()
         self._output.close()
 
@@ -181,6 +200,10 @@ class ProcessEvaluator:
         self._threads = threads_for(share, os.environ) if share > 1 else {}
         self._hello: dict[str, Any] | None = None
         self._child: _Child | None = None
+        self._sources = Sources(())
+        self._told: set[str] = set()
+        self._look_next = 0.0
+        self._start_within = _START_WITHIN
 
     def __repr__(self) -> str:
         child = self._child
@@ -195,14 +218,21 @@ class ProcessEvaluator:
                 'the process evaluator needs blobs on disk: give the study a directory, or evaluator="thread"'
             )
         blob_root = os.path.abspath(root)  # noqa: ASYNC240 - looks at no file
+        description = describe(objective)
+        self._sources = Sources(files_in_use(file_of(description)))
         self._hello = {
-            "objective": describe(objective),
+            "objective": description,
+            "texts": self._sources.texts,
             "blobs": blob_root,
             "secret": objective.secret,  # by this private socket: others can read arguments and environments
             "argv": list(sys.argv),
         }
+        began = time.monotonic()
         try:
             await self._ready()
+        except OSError as error:
+            await self.aclose()
+            raise Unavailable(f"cannot start a process for the objective: {in_words(error)}") from None
         except _Unusable as error:
             await self.aclose()
             detail = f"\n{error.detail.rstrip()}" if error.detail else ""
@@ -212,6 +242,7 @@ class ProcessEvaluator:
         except BaseException:
             await self.aclose()
             raise
+        self._start_within = max(_START_WITHIN, _TIMES_SLOWER * (time.monotonic() - began))
 
     async def _ready(self) -> _Child:
         """Return a child that waits for a segment, starting one if need be."""
@@ -229,15 +260,44 @@ class ProcessEvaluator:
         return child
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
+        self._look_at_sources(channel)
         try:
-            child = await self._ready()
+            with channel.untimed():
+                async with asyncio.timeout(self._start_within):
+                    child = await self._ready()
         except _Unusable as error:
-            return failed(error.error, error.detail)
+            # It could be imported when the worker began: a module that it needs is not what it was, or this machine.
+            await self._end_child()
+            return released(f"a new process cannot import the objective any more: {error.error}", error.detail)
+        except TimeoutError:
+            await self._end_child()
+            return released(f"a new process had not imported the objective after {self._start_within:.0f} s")
         except OSError as error:
-            return failed(f"cannot start a process for the objective: {error}")
-        return await child.run(assignment, channel)
+            return released(f"cannot start a process for the objective: {in_words(error)}")
+        outcome = await child.run(assignment, channel)
+        if outcome.kind == "released":
+            # Perhaps the process has run out of something (descriptors); the next one has not.
+            await self._end_child()
+        return outcome
+
+    def _look_at_sources(self, channel: Channel) -> None:
+        """Say once of each file that has changed that it has."""
+        now = time.monotonic()
+        if now < self._look_next:
+            return
+        self._look_next = now + _LOOK
+        for file in self._sources.changed():
+            if file not in self._told:
+                self._told.add(file)
+                channel.notice(
+                    f"{os.path.relpath(file)} has changed since the search began, and is used as it was then: "
+                    "start the search again to use the new version"
+                )
 
     async def aclose(self) -> None:
+        await self._end_child()
+
+    async def _end_child(self) -> None:
         """Let the child leave, or kill it if it takes longer than a second."""
         child, self._child = self._child, None
         if child is None:

@@ -2,9 +2,9 @@
 
 A *reference* is ``[module, file, package, name]``: enough to import what another process has, and plain data,
 so it crosses the pipe without pickle. What that process ran as ``__main__`` is imported under the name that
-:mod:`multiprocessing` uses for the purpose, ``__mp_main__``. So an ``if __name__ == "__main__":`` block does
-not run, pickles of classes defined in the user's file load on both sides, and an objective that itself uses
-``multiprocessing`` with "spawn" finds things where that expects them.
+:mod:`multiprocessing` uses for the purpose, ``__mp_main__``, so that an ``if __name__ == "__main__":`` block does
+not run. Afterwards it takes the place of ``__main__``, see :func:`become_main`: everything that ships functions and
+classes to further processes then treats it as it treats any program.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ import importlib
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from types import ModuleType
+from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 from ..interfaces import UsageError
 from .objective import ImportedInChild, Objective, Source, reimporting
+from .sources import KeptSources, loader_of
 
 MAIN = "__mp_main__"
 Reference = list[str]
+_NONE: Mapping[str, bytes] = MappingProxyType({})
 
 
 # ------------------------------------------------------------------------------------- in the worker
@@ -36,6 +39,12 @@ def describe(objective: Objective) -> dict[str, Any]:
         "dump": None if source is not None else _refer("dump", objective.dump),
         "load": None if source is not None else _refer("load", objective.load),
     }
+
+
+def file_of(description: dict[str, Any]) -> str:
+    """The file that holds what was described; empty if there is none."""
+    found = description["source"] or description["function"]
+    return str(found[0] if description["source"] else found[1])
 
 
 def _refer(what: str, function: Any) -> Reference | None:
@@ -73,28 +82,31 @@ def _lookup(module: ModuleType, name: str) -> Any:
 
 
 # -------------------------------------------------------------------------------------- in the child
-def rebuild(description: dict[str, Any]) -> Objective:
-    """Find what :func:`describe` described. Raises UsageError, or whatever the user's file raises."""
+def rebuild(description: dict[str, Any], texts: Mapping[str, bytes] = _NONE) -> Objective:
+    """Find what :func:`describe` described. Raises UsageError, or whatever the user's file raises.
+
+    ``texts`` are the user's files, each with the text to import instead if it has another by now.
+    """
+    if texts:
+        sys.meta_path.insert(0, KeptSources(texts))
     if description["source"] is not None:
-        objective = find(Source(*description["source"]))
+        objective = find(Source(*description["source"]), texts)
         function, dump, load = objective.function, objective.dump, objective.load
-        sys.modules["__main__"] = sys.modules[MAIN]
     else:
-        function = _resolve(description["function"])
-        dump = _resolve(description["dump"])
-        load = _resolve(description["load"])
+        function = _resolve(description["function"], texts)
+        dump = _resolve(description["dump"], texts)
+        load = _resolve(description["load"], texts)
+    become_main()
     return Objective(function, description["metric"], description["max_steps"], dump, load)
 
 
-def _resolve(reference: Reference | None) -> Any:
+def _resolve(reference: Reference | None, texts: Mapping[str, bytes]) -> Any:
     if reference is None:
         return None
     name, file, package, attribute = reference
     module = sys.modules.get(name)
     if module is None:
-        module = _import(name, file, package)
-        if name == MAIN:
-            sys.modules["__main__"] = module
+        module = _import(name, file, package, texts)
     found = _lookup(module, attribute)
     if found is None:
         raise UsageError(
@@ -104,7 +116,7 @@ def _resolve(reference: Reference | None) -> Any:
     return found
 
 
-def _import(name: str, file: str, package: str) -> ModuleType:
+def _import(name: str, file: str, package: str, texts: Mapping[str, bytes]) -> ModuleType:
     spec: ModuleSpec | None = None
     if name != MAIN:
         try:
@@ -117,7 +129,7 @@ def _import(name: str, file: str, package: str) -> ModuleType:
         loader = spec.loader
     else:
         # Not importable by name: a script, or a test that was loaded from its path.
-        loader = SourceFileLoader(name, file)
+        loader = loader_of(file, texts) or SourceFileLoader(name, file)
         spec = importlib.util.spec_from_file_location(name, file, loader=loader)
         if spec is None:
             raise UsageError(f"cannot import {file!r}")
@@ -144,18 +156,52 @@ def _import(name: str, file: str, package: str) -> ModuleType:
 
 
 # --------------------------------------------------------------------------------------- either side
-def load(source: Source) -> Any:
+def become_main() -> None:
+    """Let the user's file, imported as :data:`MAIN`, be this process' ``__main__``, and say so of what it defines.
+
+    cloudpickle, and the copies of it in joblib, ray and others, send what belongs to ``__main__`` by value and all else
+    by its module's name, which their processes cannot import here. pickle and multiprocessing look names up in
+    ``__main__``. The name ``__mp_main__`` stays, for checkpoints that have it, and as the one under which
+    multiprocessing's own processes import the file.
+    """
+    module = sys.modules.get(MAIN)
+    if module is None or module is sys.modules.get("__main__"):
+        return
+    sys.modules["__main__"] = module
+    # Functions and classes that are defined from now on take their module from this.
+    module.__name__ = "__main__"
+    _rename(vars(module), set())
+
+
+def _rename(namespace: Mapping[str, Any], seen: set[int]) -> None:
+    for value in list(namespace.values()):
+        if isinstance(value, (classmethod, staticmethod)):
+            value = value.__func__
+        # Instances have theirs from their class; what wraps a function (lru_cache) has one of its own.
+        own = isinstance(value, (FunctionType, type)) or "__module__" in getattr(value, "__dict__", ())
+        if not own or id(value) in seen or getattr(value, "__module__", None) != MAIN:
+            continue
+        seen.add(id(value))
+        try:
+            value.__module__ = "__main__"
+        except (AttributeError, TypeError):
+            continue  # a metaclass that forbids it
+        # What a class holds, and what a decorator has wrapped.
+        _rename(vars(value) if isinstance(value, type) else {"": getattr(value, "__wrapped__", None)}, seen)
+
+
+def load(source: Source, texts: Mapping[str, bytes] = _NONE) -> Any:
     """Import the file of ``source``, with its directory first on ``sys.path``, and return what it names.
 
     Raises UsageError if there is no such file or name; what the file itself raises passes through.
     """
     path = os.path.abspath(source.path)
-    if not os.path.isfile(path):
+    if not os.path.isfile(path) and path not in texts:
         raise UsageError(f"no such file: {source.path!r}")
     directory = os.path.dirname(path)
     if directory not in sys.path[:1]:
         sys.path.insert(0, directory)
-    module = _import(MAIN, path, "")
+    module = _import(MAIN, path, "", texts)
     found = _lookup(module, source.name)
     if found is None:
         names = ", ".join(sorted(name for name in vars(module) if not name.startswith("_"))) or "(nothing)"
@@ -163,9 +209,9 @@ def load(source: Source) -> Any:
     return found
 
 
-def find(source: Source) -> Objective:
+def find(source: Source, texts: Mapping[str, bytes] = _NONE) -> Objective:
     """Return the objective that ``source`` names: a study's, or a function."""
-    found = load(source)
+    found = load(source, texts)
     make = getattr(found, "_task", None)
     if callable(make):
         task = make()

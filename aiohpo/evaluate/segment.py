@@ -6,6 +6,7 @@ import inspect
 import os
 import traceback
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from ..interfaces import Decision, Outcome, UsageError, listing
@@ -24,6 +25,11 @@ def failed(error: str, detail: str | None = None) -> Outcome:
     if len(line) > MAX_ERROR:
         line = line[: MAX_ERROR - 1] + "…"
     return Outcome("failed", error=_clean(line), detail=_clean(detail[-MAX_DETAIL:]) if detail else None)
+
+
+def released(error: str, detail: str | None = None) -> Outcome:
+    """Return the outcome of a segment that ended by no fault of the objective's, within the same bounds."""
+    return replace(failed(error, detail), kind="released")
 
 
 def _clean(text: str) -> str:
@@ -63,6 +69,8 @@ def conclude(trial: Trial, returned: Any) -> Outcome:
     report before. A trial that has never reported its metric fails: it could not be compared with any other. Raises
     nothing but what the link raises.
     """
+    if trial.trouble is not None:
+        return released(trial.trouble)
     if trial.failure is not None:
         return failed(trial.failure)
     if trial.decision is Decision.STOP:
@@ -115,6 +123,6 @@ def run_segment(objective: Objective, trial: Trial) -> Outcome:
     except TrialEnded:
         outcome = conclude(trial, None)
     except BaseException as error:
-        outcome = failure_of(error) if trial.failure is None else failed(trial.failure)
+        outcome = failure_of(error) if trial.failure is None and trial.trouble is None else conclude(trial, None)
     trial.close()
     return outcome

@@ -19,7 +19,7 @@ from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective
 from .output import Lines, bounded
-from .segment import run_segment
+from .segment import released, run_segment
 from .trial import Trial, TrialEnded
 
 
@@ -126,7 +126,10 @@ class ThreadEvaluator:
         assert self._objective is not None, "start() was not awaited"
         loop = asyncio.get_running_loop()
         if self._runner is None:
-            self._runner = _Runner()
+            try:
+                self._runner = _Runner()
+            except RuntimeError as error:  # the system has no thread to give
+                return released(f"cannot start a thread for the objective: {error}")
         link = LoopLink(channel, loop)
         trial = Trial(assignment, link, self._blobs, self._objective)
         job = _Job(loop, self._objective, trial, Lines(bounded(link.log)))

@@ -18,12 +18,13 @@ from __future__ import annotations
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..events import TARGETS
 from ..interfaces import Assignment, Config, Decision, UsageError, listing
+from ..patience import in_words
 from . import checkpoint
 from .metrics import as_mapping, as_number, brief
 
@@ -87,6 +88,7 @@ class Trial:
         "reported_at",
         "reported_names",
         "step",
+        "trouble",
     )
 
     def __init__(self, assignment: Assignment, link: Link, blobs: Any, objective: Objective) -> None:
@@ -102,6 +104,7 @@ class Trial:
         self.step = assignment.start
         self.decision = Decision.CONTINUE
         self.failure: str | None = None
+        self.trouble: str | None = None
         self.reported = assignment.reported
         self.reported_at: int | None = None  # the step of the last report of the objective metric in this segment
         self.reported_names: set[str] = set()
@@ -237,6 +240,22 @@ class Trial:
         self.failure = error
         raise TrialEnded
 
+    def release(self, trouble: str) -> NoReturn:
+        """End the segment without a verdict, whatever the objective does with the exception: what went wrong is not its
+        fault. Raises TrialEnded."""
+        self.trouble = trouble
+        self._link = _CLOSED
+        raise TrialEnded
+
+    def put(self, what: str, data: bytes) -> str:
+        """Store a blob; return its digest. Releases the trial if that is impossible."""
+        try:
+            digest: str = self._blobs.put(data)
+        except OSError as error:
+            # Ours, not the objective's: what that writes by itself raises in its own code.
+            self.release(f"cannot write {what} to {getattr(self._blobs, 'root', 'the blob store')}: {in_words(error)}")
+        return digest
+
     # ------------------------------------------------------------------------------------------- blobs
     def save(self, obj: Any) -> None:
         """Save a checkpoint of the current step: bytes, a Path to a file or directory, or what pickles.
@@ -244,7 +263,7 @@ class Trial:
         With the study's ``dump`` and ``load`` those decide instead. Any worker can resume from it.
         """
         data = checkpoint.encode(obj, self._objective.secret, self._objective.dump)
-        digest = self._blobs.put(data)
+        digest = self.put("a checkpoint", data)
         self._link.save(self.step, digest, len(data))
         self._checkpoint = digest
 
@@ -257,21 +276,44 @@ class Trial:
         blob = self._saved_blob()
         if blob is None:
             return None
-        return checkpoint.decode(blob, self._objective.secret, self._scratch, self._objective.load)
+        return self._unpack(
+            lambda scratch: checkpoint.decode(blob, self._objective.secret, scratch, self._objective.load)
+        )
 
     def _restore_directory(self) -> Path | None:
         """Return the directory that was last saved, or None the first time. Raises UsageError, and loads nothing, if
         something else was: for evaluators that run another program than Python."""
         blob = self._saved_blob()
-        return None if blob is None else checkpoint.decode_directory(blob, self._objective.secret, self._scratch)
+        if blob is None:
+            return None
+        unpacked: Path = self._unpack(
+            lambda scratch: checkpoint.decode_directory(blob, self._objective.secret, scratch)
+        )
+        return unpacked
 
     def _saved_blob(self) -> bytes | None:
         if self._checkpoint is None:
             return None
         blob: bytes | None = self._blobs.get(self._checkpoint)
         if blob is None:
-            raise UsageError(f"checkpoint {self._checkpoint[:12]} of trial {self.id} is not in the blob store")
+            # It was there when the segment began, or the trial would have started over.
+            self.release("a checkpoint vanished from the blob store, or cannot be read")
         return blob
+
+    def _unpack(self, decode: Callable[[Callable[[], Path]], Any]) -> Any:
+        unpacking = False
+
+        def scratch() -> Path:
+            nonlocal unpacking
+            unpacking = True
+            return self._scratch()
+
+        try:
+            return decode(scratch)
+        except OSError as error:
+            if not unpacking:
+                raise  # from the user's own classes, when they were unpickled
+            self.release(f"cannot unpack a checkpoint in {tempfile.gettempdir()}: {in_words(error)}")
 
     def _scratch(self) -> Path:
         if self._directory is None:
@@ -294,7 +336,7 @@ class Trial:
     def _store(self, arrays: Mapping[str, Any], prefix: str) -> None:
         single = prefix != TARGETS  # targets may be large numbers whose last digits count
         digests = {
-            prefix + name: self._blobs.put(checkpoint.encode_array(name, values, single=single))
+            prefix + name: self.put("predictions", checkpoint.encode_array(name, values, single=single))
             for name, values in arrays.items()
         }
         if digests:

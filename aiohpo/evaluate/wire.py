@@ -3,6 +3,7 @@
 A segment is, from the child's side::
 
     <- the fields of an Assignment, in their order
+    -> [BEGIN]
     -> [REPORT, step, metrics]            <- decision
     -> [SAVE, step, digest, size]         -> [PREDICTIONS, digests]
     -> [END, kind, metrics, error, detail]
@@ -19,7 +20,7 @@ from typing import Any
 
 import msgpack
 
-READY, UNUSABLE, REPORT, SAVE, PREDICTIONS, END = range(6)
+READY, UNUSABLE, BEGIN, REPORT, SAVE, PREDICTIONS, END = range(7)
 _CHUNK = 1 << 16
 
 

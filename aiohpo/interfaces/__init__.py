@@ -21,7 +21,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .ensemble import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
-from .errors import AiohpoError, UsageError, listing
+from .errors import AiohpoError, Unavailable, UsageError, listing
 from .evaluator import Assignment, Channel, Evaluator, Outcome
 from .scheduler import Claims, Decision, Idle, Inherit, KeepingScheduler, NewTrial, Resume, Scheduler
 from .searcher import FittingSearcher, Searcher
@@ -62,6 +62,7 @@ __all__ = [
     "Transport",
     "TrialState",
     "TrialStatus",
+    "Unavailable",
     "UsageError",
     "View",
     "listing",

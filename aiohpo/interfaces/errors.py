@@ -14,6 +14,11 @@ class UsageError(AiohpoError, ValueError):
     prints it without a traceback and exits with 2."""
 
 
+class Unavailable(AiohpoError):
+    """Something that a worker needs (room on a disk, a process, a descriptor) was not to be had for so long that the
+    worker stopped. No trial failed for it; the same command goes on once it is there again."""
+
+
 def listing(names: Sequence[str]) -> str:
     """Join names for an error message: ``a, b, c``; ``(none)`` if there are none."""
     return ", ".join(sorted(names)) or "(none)"

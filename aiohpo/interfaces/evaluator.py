@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -51,18 +52,33 @@ class Channel(Protocol):
         """One or several whole lines that the user's code printed (stdout or stderr), bounded by the evaluator."""
         ...
 
+    def untimed(self) -> AbstractContextManager[None]:
+        """Stop the trial's clock within the block.
+
+        The clock runs from the call of :meth:`Evaluator.run`. What an evaluator does that is not yet the user's code
+        (it starts a process, waits for imports, unpacks a checkpoint) goes in here, so that no trial exceeds its
+        timeout for it. The clock starts afresh when the block ends.
+        """
+        ...
+
+    def notice(self, text: str) -> None:
+        """Tell the user something about the evaluator itself, in one line, such as that a file has changed."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a segment ended.
 
-    kind     "finished", "paused" (stopped at ``to_step`` or by a PAUSE), "stopped" (by a STOP) or "failed"
+    kind     "finished", "paused" (stopped at ``to_step`` or by a PAUSE), "stopped" (by a STOP), "failed" (by the
+             objective's own fault) or "released" (by anybody else's: no process could be started, a checkpoint could
+             not be written)
     metrics  the returned metrics (finished; may be empty if the objective only reported)
-    error    one line for people (failed), at most 2,000 characters
+    error    one line for people (failed, released), at most 2,000 characters
     detail   traceback or the tail of stderr (failed), at most 8,000 characters
     """
 
-    kind: Literal["finished", "paused", "stopped", "failed"]
+    kind: Literal["finished", "paused", "stopped", "failed", "released"]
     metrics: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     detail: str | None = None
@@ -75,6 +91,11 @@ class Evaluator(Protocol):
     Cancelling :meth:`run` (timeout, lost race, Ctrl-C) ends the segment as fast as the evaluator can and
     leaves it ready for the next. Nothing that the user's code does (raise, exit, crash, hang, hold the GIL,
     flood stderr) raises from :meth:`run`: it is an :class:`Outcome` of kind "failed".
+
+    Where the objective is not to blame, the outcome is of kind "released", with the reason as its ``error``. The trial
+    is then free to be taken up again, here or by another worker, from its last checkpoint. The worker waits before it
+    takes the next trial, longer each time, and stops with the reason in :class:`~aiohpo.Unavailable` if nothing else
+    comes of it for :data:`aiohpo.patience.PATIENCE` seconds. An evaluator does not have to wait or count by itself.
     """
 
     async def start(self, objective: Any, blobs: Any) -> None:

@@ -8,6 +8,7 @@ What is measured is the evaluator alone: no searcher, no log, no exchange. A tri
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
 import time
 from collections.abc import Mapping
@@ -54,6 +55,11 @@ class Channel:
     def predictions(self, digests: Mapping[str, str]) -> None: ...
 
     def log(self, text: str) -> None: ...
+
+    def untimed(self) -> contextlib.nullcontext[None]:
+        return contextlib.nullcontext()
+
+    def notice(self, text: str) -> None: ...
 
 
 async def rate(evaluator: Any, objective: Objective, directory: str, trials: int) -> tuple[float, float]:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+from unavailable import SometimesUnavailable
 
 from aiohpo import Categorical, Float, Int, Space, Study, Trial
 from aiohpo.eligible import Eligible
@@ -21,6 +22,7 @@ from aiohpo.events import Batch, Ended
 from aiohpo.interfaces import Identity, Resume
 from aiohpo.limits import Limits
 from aiohpo.log import Log
+from aiohpo.patience import PATIENCE
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.trial import Status
 from aiohpo.view import View
@@ -45,6 +47,7 @@ SCHEDULERS = (
 
 
 SCHEDULED = 1000  # scenarios from this seed on always have a scheduler that pauses or stops trials
+TROUBLED = 2000  # from this one on, evaluators are unavailable now and then as well
 
 
 class RandomSearcher:
@@ -97,6 +100,7 @@ class Scenario:
     steps: int | None
     scheduler: str
     retries: list[tuple[float, int]]  # when somebody retries all failed trials that it knows of
+    unavailable: dict[int, list[tuple[float, float]]]
 
     @classmethod
     def draw(cls, seed: int) -> Scenario:
@@ -130,7 +134,20 @@ class Scenario:
             steps=(steps := 9 if seed >= SCHEDULED else rng.choice([None, None, 4, 9, 9])),
             scheduler=rng.choice(SCHEDULERS) if steps == 9 else "fifo",
             retries=[(rng.uniform(0.2, 1.0) * span, rng.randrange(workers)) for _ in range(rng.choice([0, 3, 6]))],
+            unavailable=_troubles(seed, workers, span),
         )
+
+
+def _troubles(seed: int, workers: int, span: float) -> dict[int, list[tuple[float, float]]]:
+    """When which workers can run nothing, by no fault of the objective; only in the scenarios that are about that."""
+    if seed < TROUBLED:
+        return {}
+    rng = random.Random(f"troubles {seed}")
+    victims = rng.sample(range(workers), rng.randint(1, workers))
+    return {
+        victim: [(start := rng.uniform(0.0, span), start + rng.choice([0.1, 1.0, PATIENCE / 2])) for _ in range(3)]
+        for victim in victims
+    }
 
 
 @dataclass
@@ -151,6 +168,7 @@ class Swarm:
     starts: int = 0
     evaluations: int = 0
     retried: int = 0
+    troubled: list[SometimesUnavailable] = field(default_factory=list)
 
     async def start(self, slot: int, join: list[str], journal_id: str | None = None) -> None:
         """Start a worker in ``slot``, from what is in its directory."""
@@ -175,6 +193,9 @@ class Swarm:
         peer.parts.blobs = self.blobs.setdefault(where, MemoryBlobs())
         peer.parts.recover = lambda dead: list(self.journals[dead].batches) if dead in inhabitants else []
         peer.parts.wall = asyncio.get_running_loop().time
+        if slot in s.unavailable:
+            peer.parts.evaluator = SometimesUnavailable(peer.parts.evaluator, s.unavailable[slot])
+            self.troubled.append(peer.parts.evaluator)
         await peer.start()
         self.alive[slot] = peer
         self.tasks[slot] = asyncio.create_task(peer.run(), name=f"worker {slot}")
@@ -343,6 +364,8 @@ def check(swarm: Swarm) -> None:
                 assert held >= batch.last, f"events of {batch.origin} in {worker}'s journal are lost"
     records = list(first.view.records())
     assert not swarm.broken, swarm.broken[0]
+    if s.fails == 0.0:
+        assert not [r.id for r in records if r.status == "failed"], "a trial failed that was nobody's fault"
     assert not first.view.running, f"still running: {[r.id for r in records if r.status == 'running']}"
     done = [r for r in records if r.status in ("finished", "failed", "stopped", "paused")]
     ended = [r for r in done if not first.view.is_retried(first.view.row_of(r.id))]

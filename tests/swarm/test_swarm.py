@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import SCHEDULED, Scenario, play
+from harness import SCHEDULED, TROUBLED, Scenario, play
 
 from aiohpo.events import Batch, Fresh, decode_batch
 from aiohpo.log import Log
@@ -23,6 +23,18 @@ def test_the_invariants_hold_whatever_happens(first: int) -> None:
         except Exception as error:
             error.add_note(f"reproduce with: harness.play({seed})  # {Scenario.draw(seed)}")
             raise
+
+
+def test_what_is_nobodys_fault_costs_no_trial() -> None:
+    """Evaluators that are unavailable for a while, at some workers or at all: the budget is met and nothing failed."""
+    refused = 0
+    for seed in range(TROUBLED, TROUBLED + 8):
+        try:
+            refused += sum(evaluator.refused for evaluator in play(seed)[0].troubled)
+        except Exception as error:
+            error.add_note(f"reproduce with: harness.play({seed})  # {Scenario.draw(seed)}")
+            raise
+    assert refused > 20
 
 
 @pytest.mark.parametrize("seed", [3, 7, 11])

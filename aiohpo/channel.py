@@ -1,0 +1,81 @@
+"""What a running segment says, on its way from the evaluator to the worker's state, and the segment's clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from .events import trial_name
+from .interfaces import Decision
+
+if TYPE_CHECKING:
+    from .ledger import Segment
+    from .worker import PeerWorker
+
+
+class SegmentChannel:
+    """Carries a running trial's reports to the state. Implements :class:`aiohpo.interfaces.Channel`."""
+
+    __slots__ = ("_timeout", "_untimed", "_worker", "extra", "segment", "step", "timer", "value")
+
+    def __init__(self, worker: PeerWorker, segment: Segment, start: int) -> None:
+        self._worker = worker
+        self.segment = segment
+        self.step = start
+        self.value: float | None = None
+        self.extra: dict[str, float] = {}
+        self.timer = asyncio.timeout(None)
+        self._timeout: float | None = None
+        self._untimed = 0.0
+
+    def start_clock(self, timeout: float | None) -> None:
+        """Let :attr:`timer`, which is entered, end the segment after ``timeout`` seconds."""
+        self._timeout = timeout
+        if not self.timer.expired():
+            self.timer.reschedule(None if timeout is None else asyncio.get_running_loop().time() + timeout)
+
+    @contextmanager
+    def untimed(self) -> Iterator[None]:
+        loop, timeout = asyncio.get_running_loop(), self._timeout
+        began = loop.time()
+        self.start_clock(None)
+        try:
+            yield
+        finally:
+            self._untimed += loop.time() - began
+            self.start_clock(timeout)
+
+    def seconds(self, elapsed: float) -> float:
+        """How much of the segment's ``elapsed`` seconds were the objective's."""
+        return max(elapsed - self._untimed, 0.0)
+
+    def notice(self, text: str) -> None:
+        self._worker.tell(text)
+
+    def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
+        worker, segment = self._worker, self.segment
+        if step != self.step:
+            self.value, self.extra = None, {}
+        self.extra.update(metrics)  # several reports of one step are one
+        self.value = self.extra.pop(worker.view.metric, self.value)
+        self.step = max(self.step, step)
+        worker.state.report(segment, self.step, self.value, self.extra)
+        worker.exchange.carry_out()
+        if segment.doomed:
+            return Decision.STOP
+        return worker.parts.scheduler.on_report(worker.view, trial_name(segment.trial), self.step)
+
+    def save(self, step: int, digest: str, size: int) -> None:
+        self._worker.state.saved(self.segment, step, digest, size)
+        self._worker.exchange.carry_out()
+
+    def predictions(self, digests: Mapping[str, str]) -> None:
+        self._worker.state.predicted(self.segment, {**self._worker.parts.targets, **digests})
+        self._worker.exchange.carry_out()
+
+    def log(self, text: str) -> None:
+        worker, segment = self._worker, self.segment
+        if worker.parts.output is not None:
+            worker.parts.output(trial_name(segment.trial), worker.view.number(segment.row), text)
