@@ -24,16 +24,72 @@ def objective(trial):
 
 study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1)), searcher="random", seed=3)
 """
+GATED = """
+import os, time
+from pathlib import Path
+import aiohpo
+
+PLACE = Path(__file__).parent
+passed = 0
+
+def objective(trial):
+    global passed
+    note = PLACE / f"waiting-{os.getpid()}"
+    while passed >= int((PLACE / "gate").read_text()):
+        if not note.exists():
+            note.write_text(str(passed))
+        time.sleep(0.005)
+    note.unlink(missing_ok=True)
+    passed += 1
+    return (trial["x"] - 0.3) ** 2
+
+study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1)), searcher="random", seed=3)
+"""
 _started: list[subprocess.Popen[str]] = []
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
 
 
-def until(condition: Callable[[], bool], within: float = 60.0) -> None:
-    """Look until the condition holds; fail after ``within`` seconds."""
+def until(condition: Callable[[], bool], within: float = 120.0) -> None:
+    """Look until the condition holds; fail after ``within`` seconds, which only a failure takes."""
     end = time.monotonic() + within
     while not condition():
         assert time.monotonic() < end, f"waited {within} s in vain"
         time.sleep(0.05)
+
+
+class Gate:
+    """Where the trials of ``GATED`` wait until the test lets them pass, so that no search is over too soon.
+
+    ``let(n)`` lets the first n evaluations of each worker pass and holds the others: when W workers wait, each has
+    evaluated n trials and runs one more.
+    """
+
+    def __init__(self, place: Path, passing: int = 0) -> None:
+        self._place = place
+        self.let(passing)
+
+    def let(self, passing: int) -> None:
+        """Let each worker's first ``passing`` evaluations pass."""
+        self._passing = passing
+        new = self._place / "gate.new"
+        new.write_text(str(passing))
+        new.replace(self._place / "gate")
+
+    def open(self) -> None:
+        """Let all pass."""
+        self.let(1 << 30)
+
+    def waiting(self) -> int:
+        """How many processes hold a trial that may not pass."""
+        count = 0
+        for note in self._place.glob("waiting-*"):
+            with suppress(OSError, ValueError):  # it passed while we looked, or is about to write
+                count += int(note.read_text()) >= self._passing and alive(int(note.name.rpartition("-")[2]))
+        return count
+
+    def gather(self, workers: int) -> None:
+        """Wait until so many wait."""
+        until(lambda: self.waiting() == workers)
 
 
 def start(directory: Path, *args: str, prefix: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
@@ -63,7 +119,7 @@ def end_all() -> None:
     _started.clear()
 
 
-def finish(process: subprocess.Popen[str], within: float = 90.0) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen[str], within: float = 180.0) -> tuple[int, str, str]:
     """Wait for the end; return code, stdout and stderr."""
     try:
         out, err = process.communicate(timeout=within)
@@ -74,7 +130,7 @@ def finish(process: subprocess.Popen[str], within: float = 90.0) -> tuple[int, s
     return process.returncode, out, err
 
 
-def call(directory: Path, *args: str, within: float = 90.0) -> tuple[int, str, str]:
+def call(directory: Path, *args: str, within: float = 180.0) -> tuple[int, str, str]:
     """Run ``aiohpo ARGS`` to its end."""
     return finish(start(directory, *args), within)
 

@@ -7,25 +7,25 @@ import signal
 from pathlib import Path
 
 import pytest
-from processes import STUDY, alive, call, ended, finish, shown, start, until, workers
+from processes import GATED, Gate, alive, call, finish, shown, start, workers
 
 pytestmark = pytest.mark.smoke
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A directory with a study whose trials take a tenth of a second, and one whose trials never end."""
-    (tmp_path / "train.py").write_text(STUDY.format(seconds=0.1))
-    (tmp_path / "hang.py").write_text(STUDY.format(seconds=1000))
+    """A directory with a study whose trials wait at a gate."""
+    (tmp_path / "train.py").write_text(GATED)
     return tmp_path
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_in_good_order_and_the_same_command_goes_on(place: Path, number: signal.Signals) -> None:
     """Ctrl-C or a closed terminal: workers release what they run and leave; the same command meets the budget."""
-    args = ("run", "train.py", "--trials", "30", "--workers", "2", "--dir", "r")
+    args = ("run", "train.py", "--trials", "12", "--workers", "2", "--dir", "r")
+    gate = Gate(place, 2)
     running = start(place, *args)
-    until(lambda: ended(place, "r") >= 5)
+    gate.gather(2)
     running.send_signal(number)
     code, out, err = finish(running)
     assert code == 130, err
@@ -35,14 +35,16 @@ def test_a_signal_stops_in_good_order_and_the_same_command_goes_on(place: Path, 
     show = shown(place, "r")
     assert show["study"]["running"] == 0
     assert [worker["status"] for worker in show["workers"]] == ["left", "left"]
+    gate.open()
     assert call(place, *args)[0] == 0
-    assert shown(place, "r")["study"]["ended"] == 30
+    assert shown(place, "r")["study"]["ended"] == 12
 
 
 def test_ctrl_c_at_the_terminal_ends_even_trials_that_hang(place: Path) -> None:
     """The whole foreground group gets SIGINT, as from a terminal; each worker gets one, and nobody is left."""
-    running = start(place, "run", "hang.py", "--trials", "30", "--workers", "2", "--dir", "r", start_new_session=True)
-    until(lambda: (place / "r" / "study.json").exists() and shown(place, "r")["study"]["running"] == 2)
+    gate = Gate(place)
+    running = start(place, "run", "train.py", "--trials", "30", "--workers", "2", "--dir", "r", start_new_session=True)
+    gate.gather(2)
     pids = workers(running)
     os.killpg(running.pid, signal.SIGINT)
     code, _, err = finish(running)
@@ -55,8 +57,9 @@ def test_ctrl_c_at_the_terminal_ends_even_trials_that_hang(place: Path) -> None:
 
 def test_a_second_signal_ends_at_once(place: Path) -> None:
     """Workers that do not react (here: they are stopped) are killed."""
-    running = start(place, "run", "train.py", "--trials", "3000", "--workers", "2", "--dir", "r")
-    until(lambda: ended(place, "r") >= 1)
+    gate = Gate(place, 1)
+    running = start(place, "run", "train.py", "--trials", "30", "--workers", "2", "--dir", "r")
+    gate.gather(2)
     pids = workers(running)
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
@@ -64,14 +67,15 @@ def test_a_second_signal_ends_at_once(place: Path) -> None:
     assert running.stderr is not None
     assert any("stopping: running trials are released" in line for line in iter(running.stderr.readline, ""))
     running.send_signal(signal.SIGINT)
-    assert finish(running, within=30)[0] == 130
+    assert finish(running)[0] == 130
     assert not any(map(alive, pids))
 
 
 def test_a_workers_own_ctrl_c_releases_its_trial(place: Path) -> None:
     """``aiohpo worker`` leaves in good order on SIGINT and says so in its last line."""
-    running = start(place, "worker", "hang.py", "--dir", "r")
-    until(lambda: (place / "r" / "study.json").exists() and shown(place, "r")["study"]["running"] == 1)
+    gate = Gate(place)
+    running = start(place, "worker", "train.py", "--dir", "r")
+    gate.gather(1)
     running.send_signal(signal.SIGINT)
     code, _, err = finish(running)
     assert code == 130
