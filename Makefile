@@ -3,34 +3,53 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/ready
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest -n auto --dist worksteal
+SEEDS ?= 3000
+FUZZ ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types coverage bench clean
+.PHONY: help demo test soak lint types coverage bench clean
 
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
-	@echo "make test      run all tests"
+	@echo "make test      run all tests, a process per core"
+	@echo "make soak      play SEEDS=3000 simulated swarms, then fuzz the frame decoder for FUZZ=600 seconds"
 	@echo "make lint      ruff and the import contracts"
 	@echo "make types     mypy, strict on the core"
 	@echo "make coverage  tests with a coverage report"
 	@echo "make bench     the benchmarks against other optimisers (takes a while)"
 
-$(READY): pyproject.toml
+# What a demonstration needs, and no more: it should begin soon after a first clone.
+$(VENV)/demo-ready: pyproject.toml
 	@echo "setting up $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(PIP) --no-compile --editable '.[plot]'
+	@touch $@
+
+$(READY): $(VENV)/demo-ready
+	@echo "installing what development needs …"
+	@$(PIP) --editable '.[dev]'
 	@touch $@
 
 $(VENV)/bench-ready: $(READY)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@$(PIP) --editable '.[bench]'
 	@touch $@
 
-demo: $(READY)
+$(VENV)/soak-ready: $(READY)
+	@$(PIP) --editable '.[fuzz]'
+	@touch $@
+
+demo: $(VENV)/demo-ready
 	@rm -rf runs/demo
 	@$(BIN)/aiohpo run examples/digits_mlp.py --workers 4 --trials 60 --dir runs/demo
 
 test: $(READY)
-	@$(BIN)/python -m pytest -n auto --dist worksteal
+	@$(PYTEST)
+
+soak: $(VENV)/soak-ready
+	@$(PYTEST) tests/swarm --swarm-seeds $(SEEDS)
+	@$(BIN)/python tests/fuzz/fuzz_frames.py -max_total_time=$(FUZZ)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -41,7 +60,7 @@ types: $(READY)
 	@$(BIN)/mypy
 
 coverage: $(READY)
-	@$(BIN)/python -m pytest --cov=aiohpo --cov=plugins --cov=transports --cov-report=term-missing:skip-covered
+	@$(PYTEST) --cov=aiohpo --cov=plugins --cov=transports --cov-report=term-missing:skip-covered
 
 bench: $(VENV)/bench-ready
 	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done

@@ -28,7 +28,7 @@ SPACE = Space(
     kind=Categorical(["plain", "decayed", "odd"]),
     decay=Float(1e-4, 1e-1, log=True, when={"kind": "decayed"}),
 )
-STEPS, TRIALS, WORKERS = 9, 36, 3
+STEPS, TRIALS, WORKERS = 9, 27, 3
 SEARCHERS = sorted(set(available("searchers")) - {"optuna"}) + ["optuna:tpe"] * ("optuna" in available("searchers"))
 SCHEDULERS = sorted(set(available("schedulers")) - {"replay"})  # replay repeats one given schedule
 
@@ -105,7 +105,7 @@ def test_every_searcher_works_with_every_scheduler(searcher: str, scheduler: str
     study = Study(task, SPACE, metric="score", mode=mode, max_steps=STEPS, searcher=searcher, scheduler=scheduler)
 
     async def main() -> tuple[list[PeerWorker], list[PeerWorker]]:
-        first = await search(study, SimNetwork(seed=1), 10.5, None)
+        first = await search(study, SimNetwork(seed=1), 9.5, None)
         return first, await search(study, SimNetwork(seed=2), None, first[0].parts.log)
 
     first, second = run(main, seed=0, timeout=5000.0)

@@ -46,8 +46,8 @@ SCHEDULERS = (
 )
 
 
-SCHEDULED = 1000  # scenarios from this seed on always have a scheduler that pauses or stops trials
-TROUBLED = 2000  # from this one on, evaluators are unavailable now and then as well
+SCHEDULED = 1_000_000  # scenarios from this seed on always have a scheduler that pauses or stops trials
+TROUBLED = 2_000_000  # from this one on, evaluators are unavailable now and then as well
 
 
 class RandomSearcher:
@@ -108,6 +108,8 @@ class Scenario:
         workers = rng.choice([2, 3, 4, 4, 5, 6, 8, 8, 12, 20]) if seed % 50 else 64
         mean = rng.choice([0.05, 0.5, 2.0])
         trials = rng.randint(2 * workers, 6 * workers)
+        if workers == 64:
+            trials //= 4  # what a trial costs grows with the square of the workers
         span = trials * mean / workers
         crashes = []
         if rng.random() < 0.6:

@@ -1,4 +1,7 @@
-"""Production workers in simulated swarms: 200 seeded scenarios of loss, delay, partition, crash and restart."""
+"""Production workers in simulated swarms: seeded scenarios of loss, delay, partition, crash and restart.
+
+``--swarm-seeds N`` says how many; two of three draw whether there is a scheduler, the third always has one.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,23 @@ from harness import SCHEDULED, TROUBLED, Scenario, play
 from aiohpo.events import Batch, Fresh, decode_batch
 from aiohpo.log import Log
 
-SEEDS = 200
-CHUNK = 10
+CHUNK = 5  # scenarios a test, so that they spread over the processes that run tests
 
 pytestmark = pytest.mark.swarm
 
 
-@pytest.mark.parametrize("first", [*range(0, SEEDS, CHUNK), *range(SCHEDULED, SCHEDULED + SEEDS // 2, CHUNK)])
-def test_the_invariants_hold_whatever_happens(first: int) -> None:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "seeds" in metafunc.fixturenames:
+        number = metafunc.config.getoption("--swarm-seeds")
+        third = number // 3
+        every = [*range(number - third), *range(SCHEDULED, SCHEDULED + third)]
+        chunks = [every[at : at + CHUNK] for at in range(0, number, CHUNK)]
+        metafunc.parametrize("seeds", chunks, ids=[f"{chunk[0]}-{chunk[-1]}" for chunk in chunks])
+
+
+def test_the_invariants_hold_whatever_happens(seeds: list[int]) -> None:
     """A healed and quiet swarm agrees, has met its budget, runs nothing and has lost nothing."""
-    for seed in range(first, first + CHUNK):
+    for seed in seeds:
         try:
             play(seed)
         except Exception as error:
