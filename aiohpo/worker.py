@@ -303,13 +303,12 @@ class PeerWorker:
 
     async def _with_checkpoint(self, assignment: Assignment, segment: Segment) -> Assignment:
         """Make sure that the checkpoint to resume from is here and authentic; without it the trial starts over."""
-        digest, parts = assignment.checkpoint, self.parts
-        if digest is None:
+        if (digest := assignment.checkpoint) is None:
             return assignment
         saved = self.view.checkpoint(segment.row, assignment.start)
         fault: str | None = "is lost: nobody has it"
         if await self.exchange.fetch(digest, saved[3] if saved else None):
-            fault = await in_thread(find_fault, parts.blobs, digest, parts.objective.secret)
+            fault = await in_thread(find_fault, self.parts.blobs, digest, self.parts.objective.secret)
         if fault is None:
             return assignment
         self.tell(f"trial {assignment.number} starts over: its checkpoint of step {assignment.start} {fault}")
