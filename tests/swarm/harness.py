@@ -47,7 +47,7 @@ SCHEDULERS = (
 
 
 SCHEDULED = 1_000_000  # scenarios from this seed on always have a scheduler that pauses or stops trials
-TROUBLED = 2_000_000  # from this one on, evaluators are unavailable now and then as well
+TROUBLED = 2_000_001  # from this one on, evaluators are unavailable now and then as well
 
 
 class RandomSearcher:
