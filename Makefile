@@ -20,7 +20,8 @@ help:
 	@echo "make coverage  tests with a coverage report"
 	@echo "make bench     the benchmarks against other optimisers (takes a while)"
 
-# What a demonstration needs, and no more: it should begin soon after a first clone.
+# What a demonstration needs, and no more: it should begin soon after a first clone. Most of what is installed is
+# never imported, so nothing is compiled in advance; the many processes of the tests are worth it.
 $(VENV)/demo-ready: pyproject.toml
 	@echo "setting up $(VENV) …"
 	@$(PYTHON) -m venv $(VENV)
@@ -30,6 +31,7 @@ $(VENV)/demo-ready: pyproject.toml
 $(READY): $(VENV)/demo-ready
 	@echo "installing what development needs …"
 	@$(PIP) --editable '.[dev]'
+	@$(BIN)/python -m compileall -qq -j 0 $(VENV)/lib || true
 	@touch $@
 
 $(VENV)/bench-ready: $(READY)

@@ -23,7 +23,7 @@ def study(function=objective, **options):
 
 
 async def bounded(awaitable):
-    return await asyncio.wait_for(awaitable, 30)
+    return await asyncio.wait_for(awaitable, 120)
 
 
 async def test_a_worker_gives_every_trial_of_the_swarm_once():

@@ -81,7 +81,7 @@ async def test_an_update_that_is_cancelled_is_made_up_for_by_the_next(tmp_path):
     class Gated(GreedyBuilder):
         def live(self, y, metric):
             began.set()
-            assert may_build.wait(60)
+            assert may_build.wait(120)
             return super().live(y, metric)
 
     async def fetch(digest, worker):

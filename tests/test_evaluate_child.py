@@ -24,7 +24,7 @@ def ends() -> Iterator[tuple[PipeLink, BlockingWire]]:
     """A link, and the worker at the other end of its socket."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.settimeout(10)
+        theirs.settimeout(120)
         yield PipeLink(BlockingWire(ours)), BlockingWire(theirs)
 
 
@@ -100,7 +100,7 @@ def test_where_the_kernel_does_not_a_thread_watches_the_worker() -> None:
         assert process.stdout is not None
         grandchild = int(process.stdout.readline())
         os.close(ours)
-        assert process.wait(10) == -9
+        assert process.wait(120) == -9
         assert gone(grandchild)
 
 
@@ -108,7 +108,7 @@ def test_where_the_kernel_does_not_a_thread_watches_the_worker() -> None:
 def test_a_child_whose_worker_is_gone_already_ends() -> None:
     """A worker that dies before the child has set itself up does not leave it behind."""
     code = "from aiohpo.evaluate import child; child._die_with(1 << 22, 0)"
-    done = subprocess.run([sys.executable, "-c", code], timeout=30, start_new_session=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], timeout=120, start_new_session=True, check=False)
     assert done.returncode == -9
 
 

@@ -49,7 +49,7 @@ async def test_a_closed_link_ends_the_trial_also_for_words_on_their_way() -> Non
 
     word = asyncio.ensure_future(asyncio.to_thread(speak))
     await asyncio.sleep(0)
-    assert waiting.wait(5)
+    assert waiting.wait(120)
     link.close()
     with pytest.raises(TrialEnded):
         await word

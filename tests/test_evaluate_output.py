@@ -45,7 +45,7 @@ async def test_it_is_read_by_the_loop(pipe: Pipe) -> None:
     heard = asyncio.Event()
     pipe.output.begin(lambda text: heard.set())
     pipe.write(b"x\n")
-    await asyncio.wait_for(heard.wait(), 5)
+    await asyncio.wait_for(heard.wait(), 120)
 
 
 async def test_only_the_tail_is_kept(pipe: Pipe) -> None:

@@ -35,7 +35,7 @@ async def test_messages_arrive_whole_and_in_order(ends: Ends) -> None:
     """Small and large, many at once, in both directions."""
     messages = [[i, "x" * (10**i)] for i in range(7)]
     sender = asyncio.ensure_future(asyncio.to_thread(lambda: [ends.child.send(m) for m in messages]))
-    assert [await asyncio.wait_for(ends.heard.get(), 5) for _ in messages] == messages
+    assert [await asyncio.wait_for(ends.heard.get(), 120) for _ in messages] == messages
     await sender
     for message in messages:
         ends.loop.send(message)
@@ -54,7 +54,7 @@ async def test_a_closed_end_is_noticed(ends: Ends) -> None:
     """Once, after what was sent before it."""
     ends.child.send([1])
     ends.theirs.close()
-    await asyncio.wait_for(ends.lost.wait(), 5)
+    await asyncio.wait_for(ends.lost.wait(), 120)
     assert ends.heard.get_nowait() == [1]
     assert ends.loop.closed
     ends.loop.send([2])
@@ -71,7 +71,7 @@ async def test_the_child_sees_the_end_of_the_worker(ends: Ends) -> None:
 async def test_junk_is_a_lost_connection(ends: Ends, junk: bytes) -> None:
     """Bytes that are no message end the connection instead of raising in the loop."""
     ends.theirs.sendall(junk)
-    await asyncio.wait_for(ends.lost.wait(), 5)
+    await asyncio.wait_for(ends.lost.wait(), 120)
     assert ends.loop.closed
 
 
@@ -86,7 +86,7 @@ async def test_a_message_of_the_wrong_shape_is_a_lost_connection() -> None:
     wire = LoopWire(ours, picky, lost.set)
     with theirs:
         theirs.sendall(b"\x05")
-        await asyncio.wait_for(lost.wait(), 5)
+        await asyncio.wait_for(lost.wait(), 120)
     assert wire.closed
 
 

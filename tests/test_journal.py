@@ -271,7 +271,7 @@ def test_one_writer_at_a_time(tmp_path):
         assert not writer_is_gone(path)
         assert not cut_torn_end(Damage(path, 0, torn=True))
         writer.kill()
-        writer.wait(10)
+        writer.wait(120)
     assert writer_is_gone(path)
     Journal(path).close()
 

@@ -19,12 +19,12 @@ def test_silence_ends_with_the_last_thread() -> None:
     def other() -> None:
         with quiet:
             entered.set()
-            leave.wait(10)
+            leave.wait(120)
 
     thread = threading.Thread(target=other)
     with quiet:
         thread.start()
-        assert entered.wait(10)
+        assert entered.wait(120)
     assert logger.level == logging.ERROR
     warnings.warn("not heard", stacklevel=1)
     leave.set()

@@ -118,7 +118,7 @@ async def test_stop_ends_the_search_early_and_says_so():
         return 1.0
 
     s.objective = stopping
-    result = await asyncio.wait_for(s.arun(trials=100), 20)
+    result = await asyncio.wait_for(s.arun(trials=100), 120)
     assert result.interrupted
     assert statuses(result) == {"finished": 3, "lost": 1}
     s.objective = objective
@@ -135,7 +135,7 @@ async def test_cancelling_releases_what_runs(tmp_path):
         await asyncio.sleep(3600)
 
     task = asyncio.create_task(study(hang, directory=tmp_path / "run").arun(trials=4))
-    await asyncio.wait_for(started.wait(), 20)
+    await asyncio.wait_for(started.wait(), 120)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -171,7 +171,7 @@ async def test_a_trial_that_hangs_times_out():
         await asyncio.sleep(3600 if trial.number == 0 else 0)
         return 1.0
 
-    result = await asyncio.wait_for(study(hang).arun(trials=3, trial_timeout=0.05), 20)
+    result = await asyncio.wait_for(study(hang).arun(trials=3, trial_timeout=0.05), 120)
     assert [t.status for t in result.trials] == ["failed", "finished", "finished"]
     assert "timed out after 0.05 s" in result.trials[0].error
 
@@ -264,7 +264,7 @@ async def test_a_finite_searcher_ends_the_search():
     async def value(trial):
         return trial["k"]
 
-    result = await asyncio.wait_for(study(value, space, searcher="grid").arun(workers=2), 20)
+    result = await asyncio.wait_for(study(value, space, searcher="grid").arun(workers=2), 120)
     assert len({json.dumps(t.config) for t in result.trials if t.status == "finished"}) == 8
 
 
@@ -279,7 +279,7 @@ async def test_a_trial_that_was_given_up_often_does_not_keep_a_finite_search_fro
             await asyncio.sleep(3600)
 
         task = asyncio.create_task(study(hang, space, searcher="grid", directory=tmp_path / "run").arun())
-        await asyncio.wait_for(started.wait(), 20)
+        await asyncio.wait_for(started.wait(), 120)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -287,7 +287,7 @@ async def test_a_trial_that_was_given_up_often_does_not_keep_a_finite_search_fro
     async def value(trial):
         return trial["k"]
 
-    result = await asyncio.wait_for(study(value, space, searcher="grid", directory=tmp_path / "run").arun(), 20)
+    result = await asyncio.wait_for(study(value, space, searcher="grid", directory=tmp_path / "run").arun(), 120)
     assert statuses(result) == {"finished": 2}
 
 

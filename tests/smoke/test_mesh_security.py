@@ -66,7 +66,7 @@ class Process:
         raise AssertionError(f"it never listened: {self.log.read_text()}")
 
     async def end(self) -> int:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             return await self.process.wait()
 
 
@@ -215,7 +215,7 @@ async def test_the_wire_shows_nothing(key: StudyKey | None) -> None:
                 observer_transport("zmq", watcher, key), watcher, lambda: [one.address], notice=lambda text: None
             )
             await observer.start()
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(120):
                 results = await asyncio.gather(one.wait(), two.wait())
             await observer.aclose()
     finally:

@@ -39,7 +39,7 @@ class Rank:
 
     def order(self, *order: object) -> Any:
         """Have the rank do something and return what came of it."""
-        self.connection.settimeout(30)
+        self.connection.settimeout(120)
         self.connection.sendall(packed(list(order)))
         while True:
             answer = self._next()
@@ -122,7 +122,7 @@ def ranks(n: int, tmp_path: Path, *flags: str) -> Iterator[list[Rank]]:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "orders"))
         server.listen(n)
-        server.settimeout(60)
+        server.settimeout(120)
         job = launch(n, sys.executable, RANK, str(tmp_path / "orders"), flags=flags, log=tmp_path / "log")
         found: list[Rank] = []
         try:
@@ -133,7 +133,7 @@ def ranks(n: int, tmp_path: Path, *flags: str) -> Iterator[list[Rank]]:
             for rank in found:
                 rank.connection.close()
             try:
-                job.wait(30)
+                job.wait(120)
             except subprocess.TimeoutExpired:
                 os.killpg(job.pid, signal.SIGKILL)
                 raise
@@ -165,7 +165,7 @@ async def test_the_longest_frames_arrive(tmp_path: Path, flags: tuple[str, ...])
         frames = [bytes([k]) * (16 << 20) for k in range(3)]
         for frame in frames:
             assert b.send(a.address, frame)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             await three.wait()
         assert heard == frames
         await a.aclose()
@@ -185,7 +185,7 @@ def test_without_mpirun_it_is_a_single_rank() -> None:
         "asyncio.run(main())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout == "mpi://0 1 []\n"
 
@@ -197,7 +197,7 @@ def test_the_launcher_of_another_mpi_is_noticed() -> None:
         env={**ENVIRONMENT, "PMI_SIZE": "4"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 1
     assert "4 processes were launched together, but Open MPI v" in done.stderr

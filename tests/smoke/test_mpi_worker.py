@@ -63,7 +63,7 @@ class Job:
     def ends(self) -> int:
         """The exit code of mpirun."""
         try:
-            return self.process.wait(90)
+            return self.process.wait(120)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"mpirun does not end:\n{self.output}") from None
 
@@ -80,7 +80,7 @@ def job(place: Path, *flags: str) -> Iterator[Job]:
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait(10)
+            process.wait(120)
 
 
 def check_complete(ran: Job, survivors: int) -> dict[str, Any]:
