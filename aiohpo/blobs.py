@@ -13,6 +13,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from .interfaces import Unavailable
+from .patience import in_words
+
 
 class BlobStore:
     """Blobs under a directory, ``root/ab/abcdef…``."""
@@ -43,11 +46,16 @@ class BlobStore:
         return digest
 
     def get(self, digest: str) -> bytes | None:
-        """The blob's bytes, or None if it is not here or does not match its name."""
+        """The blob's bytes, or None if it is not here or does not match its name.
+
+        Raises :class:`~aiohpo.interfaces.Unavailable` if it is here and cannot be read at the moment.
+        """
         try:
             data = self.path(digest).read_bytes()
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise Unavailable(f"cannot read {self.path(digest)}: {in_words(error)}") from error
         return data if hashlib.sha256(data).hexdigest() == digest else None
 
     def delete(self, digest: str, unless_newer: float) -> None:

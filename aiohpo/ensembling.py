@@ -203,6 +203,10 @@ class Ensembling:
             await asyncio.wait([building])  # the thread goes on, and the next update must not run beside it
             building.exception()  # if it failed, the next update will say so
             raise
+        except Unavailable as error:
+            self._seen = -1
+            self.problem = str(error)
+            return False
         except (UsageError, ValueError) as error:
             if self.problem is None and self._complain is not None:
                 self._complain(f"no ensemble: {error}")

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
 from aiohpo.blobs import BlobStore
+from aiohpo.interfaces import Unavailable
 
 
 def test_blobs_are_named_by_their_contents(tmp_path):
@@ -35,6 +39,20 @@ def test_missing_and_damaged_blobs_are_none(tmp_path):
     assert store.get(digest) is None
     assert store.get("0" * 64) is None
     assert "0" * 64 not in store
+
+
+def test_a_blob_that_cannot_be_read_now_is_not_taken_for_damaged(tmp_path, monkeypatch):
+    """Out of descriptors, or with a disk that fails, there is no telling what it holds: it must not be replaced."""
+    store = BlobStore(tmp_path)
+    digest = store.put(b"weights")
+
+    def refuse(self):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(Unavailable, match="Too many open files"):
+        store.get(digest)
+    assert digest in store
 
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..events import TARGETS
-from ..interfaces import Assignment, Config, Decision, UsageError, listing
+from ..interfaces import Assignment, Config, Decision, Unavailable, UsageError, listing
 from ..patience import in_words
 from . import checkpoint
 from .metrics import as_mapping, as_number, brief
@@ -294,10 +294,13 @@ class Trial:
     def _saved_blob(self) -> bytes | None:
         if self._checkpoint is None:
             return None
-        blob: bytes | None = self._blobs.get(self._checkpoint)
+        try:
+            blob: bytes | None = self._blobs.get(self._checkpoint)
+        except Unavailable as error:
+            self.release(str(error))
         if blob is None:
             # It was there when the segment began, or the trial would have started over.
-            self.release("a checkpoint vanished from the blob store, or cannot be read")
+            self.release("a checkpoint vanished from the blob store")
         return blob
 
     def _unpack(self, decode: Callable[[Callable[[], Path]], Any]) -> Any:
