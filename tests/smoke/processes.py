@@ -25,7 +25,7 @@ def objective(trial):
 study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1)), searcher="random", seed=3)
 """
 GATED = """
-import os, time
+import asyncio, os, time
 from pathlib import Path
 import aiohpo
 

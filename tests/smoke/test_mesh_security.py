@@ -13,7 +13,7 @@ from glob import glob
 from pathlib import Path
 
 import pytest
-from processes import ENVIRONMENT, shown, statuses
+from processes import ENVIRONMENT, GATED, Gate, shown, statuses, until
 
 import aiohpo
 from aiohpo.interfaces import UsageError
@@ -22,15 +22,6 @@ from aiohpo.observer import Observer, observer_id, observer_transport
 
 pytestmark = pytest.mark.smoke
 
-STUDY = """
-import time, aiohpo
-
-def objective(trial):
-    time.sleep(0.1)
-    return (trial["learning_rate"] - 0.3) ** 2
-
-study = aiohpo.Study(objective, aiohpo.Space(learning_rate=aiohpo.Float(0, {high})), searcher="random", seed=3)
-"""
 OTHER_FORMAT = "import sys, aiohpo.frames as f; f.FORMAT = 99; from aiohpo.cli import main; main(sys.argv[1:])"
 KEY, WRONG = StudyKey(bytes(range(32))), StudyKey(bytes(range(1, 33)))
 
@@ -97,32 +88,36 @@ async def test_intruders_change_nothing(tmp_path: Path, kind: str) -> None:
     """Who does not belong is refused with one line on each side; the mesh does its trials and nobody else's."""
     write_key(tmp_path / "ours.key", KEY)
     write_key(tmp_path / "wrong.key", WRONG)
-    (tmp_path / "study.py").write_text(STUDY.format(high=1))
-    (tmp_path / "other.py").write_text(STUDY.format(high=2))
+    (tmp_path / "study.py").write_text(GATED)
+    (tmp_path / "other.py").write_text(GATED.replace("aiohpo.Float(0, 1)", "aiohpo.Float(0, 2)"))
+    gate = Gate(tmp_path)
     mesh_key, their_key, mesh_says, they_say = INTRUDERS[kind]
     with_key = ["--key", mesh_key] if mesh_key else ["--insecure"]
-    first = await Process(tmp_path, "first", "study.py", "--trials", "60", *with_key).start()
+    first = await Process(tmp_path, "first", "study.py", "--trials", "20", *with_key).start()
     everybody = [first]
     async with ending(everybody):
         address = await first.address()
-        second = Process(tmp_path, "second", "study.py", "--trials", "60", "--join", address, *with_key)
+        second = Process(tmp_path, "second", "study.py", "--trials", "20", "--join", address, *with_key)
         everybody.append(await second.start())
         intruder = Process(
             tmp_path,
             "intruder",
             "other.py" if kind == "another study" else "study.py",
-            *("--join", address, "--time", "3"),
+            *("--join", address, "--trials", "5"),
             *(["--key", their_key] if their_key else ["--insecure"]),
             program=("-c", OTHER_FORMAT) if kind == "another format" else ("-m", "aiohpo"),
         )
         everybody.append(await intruder.start())
+        gate.gather(3)
+        until(lambda: bool(first.lines and intruder.lines))
+        gate.open()
         assert [await p.end() for p in everybody] == [0, 0, 0]
     assert len(first.lines) == len(intruder.lines) == 1, (first.lines, intruder.lines)
     assert second.lines == []
     assert re.search(mesh_says, first.lines[0])
     assert re.search(they_say, intruder.lines[0])
     one, two, theirs = (shown(tmp_path, name) for name in ("first", "second", "intruder"))
-    assert statuses(one)["finished"] == 60
+    assert statuses(one)["finished"] == 20
     ids = [{trial["id"] for trial in show["trials"]} for show in (one, two, theirs)]
     assert ids[0] == ids[1]
     assert ids[2]

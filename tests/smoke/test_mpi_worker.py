@@ -14,31 +14,22 @@ from typing import Any
 
 import pytest
 from mpi_launch import launch, why_not
-from processes import alive, until
+from processes import GATED, Gate, alive, until
 
 from aiohpo.inspect import open_run
 
 pytestmark = [pytest.mark.smoke, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
-STUDY = """
-import time
-from aiohpo import Float, Space, Study
-
-def objective(trial):
-    for _ in trial.steps():
-        time.sleep(0.03)
-        trial.report((trial["x"] - 0.3) ** 2)
-
-study = Study(objective, Space(x=Float(0, 1)), max_steps=5, searcher="random", evaluator="thread")
-"""
-TRIALS = 80
+STUDY = GATED.replace("def objective", "async def objective").replace("time.sleep", "await asyncio.sleep")
+TRIALS = 40
 
 
 class Job:
     """Four ranks of one search, their output and what their run directory holds."""
 
-    def __init__(self, process: subprocess.Popen[bytes], place: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], place: Path, gate: Gate) -> None:
         self.process = process
+        self.gate = gate
         self.log = place / "log"
         self.run = place / "run"
 
@@ -54,12 +45,6 @@ class Job:
     def shown(self) -> dict[str, Any]:
         return dict(open_run(self.run).as_dict())
 
-    def all_at_work(self) -> bool:
-        """Whether each of the four has finished a trial."""
-        if not (self.run / "study.json").exists():
-            return False
-        return len({trial["worker"] for trial in self.shown()["trials"] if trial["status"] == "finished"}) == 4
-
     def ends(self) -> int:
         """The exit code of mpirun."""
         try:
@@ -70,13 +55,15 @@ class Job:
 
 @contextmanager
 def job(place: Path, *flags: str) -> Iterator[Job]:
-    """Start a search on four ranks."""
+    """Start a search on four ranks, and wait until each has finished a trial and holds another at the gate."""
     (place / "train.py").write_text(STUDY)
+    gate = Gate(place, 1)
     command = [sys.executable, "-m", "aiohpo", "worker", str(place / "train.py"), "--transport", "mpi"]
     limits = ["--trials", str(TRIALS), "--dir", str(place / "run")]
     process = launch(4, *command, *limits, flags=flags, log=place / "log")
     try:
-        yield Job(process, place)
+        gate.gather(4)
+        yield Job(process, place, gate)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -96,6 +83,7 @@ def check_complete(ran: Job, survivors: int) -> dict[str, Any]:
 def test_four_ranks_are_one_search(tmp_path: Path) -> None:
     """Four ranks share one budget, all of them work, and the job ends well."""
     with job(tmp_path) as ran:
+        ran.gate.open()
         assert ran.ends() == 0, ran.output
         shown = check_complete(ran, survivors=4)
         assert sorted(worker["rank"] for worker in shown["workers"]) == [0, 1, 2, 3]
@@ -110,10 +98,11 @@ def test_four_ranks_are_one_search(tmp_path: Path) -> None:
 def test_a_killed_rank_does_not_stop_the_others(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """After kill -9 of a rank the others meet the budget, nothing the dead one reported is lost, and the job ends."""
     with job(tmp_path, *flags) as ran:
-        until(ran.all_at_work)
         victim = next(worker for worker in ran.shown()["workers"] if worker["rank"] == 2)
         os.kill(ran.pid(2), signal.SIGKILL)
         before = {t["id"] for t in ran.shown()["trials"] if t["worker"] == victim["id"] and t["status"] == "finished"}
+        assert before
+        ran.gate.open()
         assert ran.ends() == 0, ran.output
         shown = check_complete(ran, survivors=3)
         assert before <= {trial["id"] for trial in shown["trials"] if trial["status"] == "finished"}
@@ -122,17 +111,16 @@ def test_a_killed_rank_does_not_stop_the_others(tmp_path: Path, flags: tuple[str
 def test_a_rank_that_leaves_early_waits_out_of_the_way(tmp_path: Path) -> None:
     """Without any flag a rank may leave in good order: it stays as an idle process, so mpirun lets the others live."""
     with job(tmp_path) as ran:
-        until(ran.all_at_work)
         os.kill(ran.pid(2), signal.SIGTERM)
+        until(lambda: "stopped: " in ran.output)
+        ran.gate.open()
         assert ran.ends() == 130, ran.output
         check_complete(ran, survivors=3)
-        assert "stopped: " in ran.output
 
 
 def test_a_second_signal_ends_the_waiting(tmp_path: Path) -> None:
     """A rank that left early and waits for the others ends at once when it is asked again."""
     with job(tmp_path) as ran:
-        until(ran.all_at_work)
         os.kill(ran.pid(2), signal.SIGTERM)
         until(lambda: "stopped: " in ran.output)
         victim = ran.pid(2)
