@@ -36,6 +36,8 @@ from .patience import in_words
 from .threads import in_thread
 from .worker_state import WorkerState
 
+_ACQUAINTED_WITHIN = 1.0
+_HEAR_OUT_WITHIN = 2.0
 _LEAVE_WITHIN = 2.0
 
 
@@ -135,6 +137,22 @@ class Exchange:
     async def _flush(self) -> None:
         pause, end = 0.01, self._loop.time() + _LEAVE_WITHIN
         while self.failure is None and not self.state.flushed() and self._loop.time() < end:
+            self.carry_out()
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, 0.2)
+
+    async def get_acquainted(self, stop: Callable[[], bool]) -> None:
+        """Hear what the others know before the first proposal; else workers that start together would all begin with
+        the same thing. A worker whose peers do not answer goes on alone."""
+        end = self._loop.time() + _ACQUAINTED_WITHIN
+        # A look every 10 ms for at most a second, once: cheaper to read than an event through three layers.
+        while not self.state.gossip.caught_up and not stop() and self._loop.time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+    async def hear_out(self, stop: Callable[[], bool]) -> None:
+        """Wait until all that the peers know has arrived. Those that do not answer are not waited for very long."""
+        began, pause = self._loop.time(), 0.01
+        while not stop() and not self.state.heard_out(began) and self._loop.time() < began + _HEAR_OUT_WITHIN:
             self.carry_out()
             await asyncio.sleep(pause)
             pause = min(2 * pause, 0.2)

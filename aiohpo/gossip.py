@@ -58,6 +58,7 @@ class Gossip:
         self._settled: dict[str, int] = {}
         self._repairing: tuple[str, float] | None = None
         self._theirs: dict[str, dict[str, int]] = {}  # the last version vector heard from each peer
+        self._heard: dict[str, float] = {}  # when that was
         self.caught_up = False  # whether some peer's whole log has arrived once
 
     # --------------------------------------------------------------------------------------------- flood
@@ -126,6 +127,7 @@ class Gossip:
         """Send what the peer lacks, in bounded chunks, and ask for what it has more of."""
         if peer in self.peers:
             self._theirs[peer] = dict(frame.counts)
+            self._heard[peer] = now
         upto = None if frame.eager else self._settled
         batches: list[Batch] = list(self.log.missing(frame.counts, self.pace.round_bytes, upto))
         sent = {b.origin: b.last for b in batches}
@@ -145,16 +147,29 @@ class Gossip:
     def lagging(self) -> list[str]:
         """Peers that are not known to have everything that this log has."""
         mine = self.log.vector()
-        self._theirs = {peer: counts for peer, counts in self._theirs.items() if peer in self.peers}
+        self._forget_strangers()
         return [
             peer
             for peer in self.peers
             if any(self._theirs.get(peer, {}).get(origin, 0) < n for origin, n in mine.items())
         ]
 
-    def nudge(self) -> list[Effect]:
-        """Tell the lagging peers what there is and make them say what they have."""
-        return [Send(peer, Vector(self.log.vector(), eager=True, reply=True)) for peer in self.lagging()]
+    def ahead(self, since: float) -> list[str]:
+        """Peers that have not said since then what they have, or that have something that this log lacks."""
+        self._forget_strangers()
+        return [
+            peer
+            for peer in self.peers
+            if self._heard.get(peer, since - 1.0) < since or self.log.lacks(self._theirs[peer])
+        ]
+
+    def compare(self, peers: list[str]) -> list[Effect]:
+        """Tell these peers what there is here, and make them say what they have."""
+        return [Send(peer, Vector(self.log.vector(), eager=True, reply=True)) for peer in peers]
+
+    def _forget_strangers(self) -> None:
+        for peer in self._theirs.keys() - set(self.peers):
+            del self._theirs[peer], self._heard[peer]
 
     def on_events(self, peer: str, frame: Events, now: float) -> tuple[list[Fresh], list[Effect]]:
         """Merge batches; return (what was new, effects)."""

@@ -37,7 +37,6 @@ from .worker_state import WorkerState
 
 _YIELD_AFTER = 0.001  # seconds of uninterrupted evaluation after which others on the loop get a turn
 _CLOSE_WITHIN = 5.0
-_ACQUAINTED_WITHIN = 1.0
 _TIDY_EVERY = 5.0
 
 
@@ -185,21 +184,12 @@ class PeerWorker:
             raise self.exchange.failure
 
     # --------------------------------------------------------------------------------------- evaluating
-    async def _get_acquainted(self) -> None:
-        """Hear what the others know before the first proposal, if there is anybody; else workers that start
-        together would all begin with the same thing. A worker whose peers do not answer goes on alone."""
-        if not self.parts.expects_peers:
-            return
-        end = self._loop.time() + _ACQUAINTED_WITHIN
-        # A look every 10 ms for at most a second, once: cheaper to read than an event through three layers.
-        while not self.state.gossip.caught_up and not self._ending and self._loop.time() < end:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
     async def _evaluate(self) -> None:
         breath = self._loop.time()
         try:
-            await self._get_acquainted()
-            while not self._over():
+            if self.parts.expects_peers:
+                await self.exchange.get_acquainted(lambda: self._ending)
+            while not self._over() or not await self._nothing_was_unheard():
                 trouble = self.exchange.unwritten or await self._work()
                 if trouble:
                     await self._suffer(trouble)
@@ -216,6 +206,11 @@ class PeerWorker:
             raise
         finally:
             self._release()
+
+    async def _nothing_was_unheard(self) -> bool:
+        """Whether the search is over also by what the others know: their last events may still be on their way."""
+        await self.exchange.hear_out(self._is_called_off)
+        return self._over()
 
     async def _work(self) -> str:
         """Run the next segment, or wait a while if there is none; return what kept it from being run, if anything."""
@@ -263,8 +258,10 @@ class PeerWorker:
             await asyncio.sleep(0)
 
     def _over(self) -> bool:
-        called = self._ending or self.state.called_off or self._target_reached()
-        return called or (self.state.quiet() and not self._chooser.left())
+        return self._is_called_off() or (self.state.quiet() and not self._chooser.left())
+
+    def _is_called_off(self) -> bool:
+        return self._ending or self.state.called_off or self._target_reached()
 
     def _target_reached(self) -> bool:
         target, loss = self.parts.limits.target, self.view.best_loss

@@ -92,9 +92,15 @@ class WorkerState(Ledger):
 
     def flushed(self) -> bool:
         """Whether every peer is known to have all that this worker has; if not, the peers are asked."""
-        lagging = self.gossip.nudge()
-        self._out += lagging
+        lagging = self.gossip.lagging()
+        self._out += self.gossip.compare(lagging)
         return not lagging
+
+    def heard_out(self, since: float) -> bool:
+        """Whether every peer has said since then what it has, and all of it is here; if not, the peers are asked."""
+        ahead = self.gossip.ahead(since)
+        self._out += self.gossip.compare(ahead)
+        return not ahead
 
     def goodbye(self) -> None:
         """Tell the peers that this worker is gone."""

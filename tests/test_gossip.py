@@ -170,10 +170,25 @@ def test_lagging_peers_are_known_by_their_vectors():
     g.on_vector("bob", Vector({"ann": 1}, False, False), 0.0)
     g.on_vector("stranger", Vector({"ann": 1}, False, False), 0.0)
     assert g.lagging() == ["cid"]
-    assert g.nudge() == [Send("cid", Vector({"ann": 1}, True, True))]
+    assert g.compare(g.lagging()) == [Send("cid", Vector({"ann": 1}, True, True))]
     g.peers = ["cid"]
     assert g.lagging() == ["cid"]
     assert len(g._theirs) == 0
+
+
+def test_peers_are_ahead_until_they_have_said_what_they_have():
+    """What a peer said before the question does not count, nor does an answer that names what is not here yet."""
+    g = gossip("ann", "bob", "cid")
+    write(g)
+    g.on_vector("bob", Vector({"ann": 1}, False, False), 0.9)
+    assert g.ahead(1.0) == ["bob", "cid"]
+    g.on_vector("bob", Vector({"ann": 1}, False, False), 1.1)
+    g.on_vector("cid", Vector({"ann": 0, "cid": 1}, False, False), 1.2)
+    assert g.ahead(1.0) == ["cid"]
+    g.on_events("cid", Events((goals("cid", 1, 1),)), 1.3)
+    assert g.ahead(1.0) == []
+    g.peers = ["dan"]
+    assert g.ahead(1.0) == ["dan"]
 
 
 def test_a_lonely_worker_does_not_hoard_its_floods():
