@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import traceback
+from unittest.mock import patch
+
 from harness import SCHEDULED, play
 
 SEEDS = [*range(1, 36), *range(SCHEDULED + 1, SCHEDULED + 16)]
 
 
 def observe() -> dict[str, str]:
-    return {str(seed): play(seed, trace=True)[1] for seed in SEEDS}
+    # A failed trial records its traceback, which would name the checkout and lines of the harness.
+    with patch.object(traceback, "format_exception", lambda kind, error, trace: [f"{kind.__name__}: {error}"]):
+        return {str(seed): play(seed, trace=True)[1] for seed in SEEDS}
