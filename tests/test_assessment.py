@@ -14,8 +14,8 @@ from aiohpo.blobs import BlobStore
 from aiohpo.inspect import open_run
 from aiohpo.interfaces import UsageError
 from aiohpo.scoring import METRICS
-from aiohpo_ensembles.gradient import GradientBuilder
-from aiohpo_ensembles.greedy import GreedyBuilder
+from aiohpo_plugins.ensembles.gradient import GradientBuilder
+from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 
 
 @pytest.fixture(scope="module")

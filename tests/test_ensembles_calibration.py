@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 
 from aiohpo.calibrators import Affine, Scaling, log_probabilities
 from aiohpo.scoring import METRICS
-from aiohpo_ensembles.calibration import CALIBRATIONS, PRIOR, cross_fit, fit
-from aiohpo_ensembles.folds import assign
+from aiohpo_plugins.ensembles.calibration import CALIBRATIONS, PRIOR, cross_fit, fit
+from aiohpo_plugins.ensembles.folds import assign
 
 FITTED = [name for name in CALIBRATIONS if name != "none"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo_ensembles.folds import assign
+from aiohpo_plugins.ensembles.folds import assign
 
 
 @pytest.mark.parametrize("n", [5, 7, 100])

@@ -9,8 +9,8 @@ from ensemble_problems import models, numbers, softmax
 from aiohpo.interfaces import UsageError
 from aiohpo.scoring import METRICS
 from aiohpo.testing import check_ensemble
-from aiohpo_ensembles.gradient import GradientBuilder
-from aiohpo_ensembles.greedy import GreedyBuilder
+from aiohpo_plugins.ensembles.gradient import GradientBuilder
+from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 
 
 @pytest.mark.parametrize("options", [{}, {"start": "uniform", "size": 5}, {"start": "greedy", "scaling": "vector"}])

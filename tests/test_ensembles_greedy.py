@@ -11,7 +11,7 @@ from ensemble_problems import models, numbers
 from aiohpo.interfaces import UsageError
 from aiohpo.scoring import METRICS
 from aiohpo.testing import check_ensemble
-from aiohpo_ensembles.greedy import GreedyBuilder
+from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 
 OPTIONS: list[dict] = [
     {},

@@ -7,7 +7,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from aiohpo_ensembles.lbfgs import lbfgs
+from aiohpo_plugins.ensembles.lbfgs import lbfgs
 
 
 def rosenbrock(x: np.ndarray) -> tuple[float, np.ndarray]:

@@ -8,7 +8,7 @@ from ensemble_problems import models, numbers
 
 from aiohpo.ensembles import Ensemble, Member
 from aiohpo.scoring import METRICS
-from aiohpo_ensembles.mixture import SHARED, SHIFTS, Mixture, NormalMixture, mixture_for
+from aiohpo_plugins.ensembles.mixture import SHARED, SHIFTS, Mixture, NormalMixture, mixture_for
 
 CASES = [
     ("classification", 2, "temperature"),

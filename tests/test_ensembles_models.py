@@ -8,7 +8,7 @@ from ensemble_problems import models, numbers
 
 from aiohpo.interfaces import UsageError
 from aiohpo.scoring import get_metric
-from aiohpo_ensembles.models import Models
+from aiohpo_plugins.ensembles.models import Models
 
 LOG_LOSS, RMSE = get_metric("log_loss"), get_metric("rmse")
 

@@ -7,7 +7,7 @@ import pytest
 from ensemble_problems import models, numbers
 
 from aiohpo.scoring import get_metric
-from aiohpo_ensembles.pools import AnyPool, Pool, SquaresPool, TrueClassPool, pool_for
+from aiohpo_plugins.ensembles.pools import AnyPool, Pool, SquaresPool, TrueClassPool, pool_for
 
 CASES = [
     ("log_loss", 2),

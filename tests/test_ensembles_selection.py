@@ -7,8 +7,8 @@ import pytest
 from ensemble_problems import models
 
 from aiohpo.scoring import get_metric
-from aiohpo_ensembles.pools import pool_for
-from aiohpo_ensembles.selection import Explorer, algorithm1, caruana
+from aiohpo_plugins.ensembles.pools import pool_for
+from aiohpo_plugins.ensembles.selection import Explorer, algorithm1, caruana
 
 METRIC = get_metric("log_loss")
 

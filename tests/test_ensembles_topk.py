@@ -9,7 +9,7 @@ from ensemble_problems import models, numbers
 from aiohpo.interfaces import UsageError
 from aiohpo.scoring import METRICS
 from aiohpo.testing import check_ensemble
-from aiohpo_ensembles.topk import TopKBuilder
+from aiohpo_plugins.ensembles.topk import TopKBuilder
 
 
 @pytest.mark.parametrize("options", [{}, {"size": 4}, {"calibration": "temperature", "folds": 3}])

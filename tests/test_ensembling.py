@@ -20,7 +20,7 @@ from aiohpo.ensembling import EnsembleState, Ensembling, decode, metric_for
 from aiohpo.inspect import open_run
 from aiohpo.interfaces import UsageError
 from aiohpo.registry import create
-from aiohpo_ensembles.greedy import GreedyBuilder
+from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 
 SPACE = Space(x=Float(0.0, 1.0), skill=Float(0.2, 1.2))
 ROWS = 200

@@ -22,7 +22,7 @@ import pytest
 from aiohpo import Float, Space, Study
 from aiohpo.evaluate.checkpoint import decode, encode
 from aiohpo.testing import check_searcher
-from aiohpo_searchers.adbo import ADBOSearcher
+from aiohpo_plugins.searchers.adbo.searcher import ADBOSearcher
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"

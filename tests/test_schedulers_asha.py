@@ -11,7 +11,7 @@ from scheduled import SomeClaims, Told, begun, run_segment, work
 from aiohpo.interfaces import Decision, Identity, KeepingScheduler, NewTrial, Resume, UsageError
 from aiohpo.registry import create
 from aiohpo.testing import check_scheduler
-from aiohpo_schedulers.asha import ASHAScheduler
+from aiohpo_plugins.schedulers.halving.asha import ASHAScheduler
 
 RNG = np.random.default_rng(0)
 OPEN = SomeClaims()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo_schedulers.brackets import (
+from aiohpo_plugins.schedulers.halving.brackets import (
     Plan,
     bracket_shares,
     geometric_levels,

@@ -12,7 +12,7 @@ from space_strategies import spaces
 
 from aiohpo import Categorical, Constant, Float, Int, Ordinal, Space
 from aiohpo.interfaces import UsageError
-from aiohpo_schedulers.explore import Explorer
+from aiohpo_plugins.schedulers.pbt.explore import Explorer
 
 
 def neighbours(space: Space, config: dict[str, Any], n: int = 200, **options: Any) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from scheduled import SomeClaims, Told, begun, work
 from aiohpo.interfaces import Identity, KeepingScheduler, UsageError
 from aiohpo.registry import create
 from aiohpo.testing import check_scheduler
-from aiohpo_schedulers.hyperband import HyperbandScheduler
+from aiohpo_plugins.schedulers.halving.hyperband import HyperbandScheduler
 
 
 @pytest.mark.parametrize("options", [{}, {"eta": 2}])

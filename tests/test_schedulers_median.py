@@ -11,7 +11,7 @@ from scheduled import SomeClaims, Told, begun, work
 from aiohpo.interfaces import Decision, Identity, NewTrial, UsageError
 from aiohpo.registry import create
 from aiohpo.testing import check_scheduler
-from aiohpo_schedulers.median import MedianScheduler, running_averages
+from aiohpo_plugins.schedulers.median import MedianScheduler, running_averages
 
 GO, STOP = Decision.CONTINUE, Decision.STOP
 

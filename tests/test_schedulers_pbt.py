@@ -17,8 +17,8 @@ from aiohpo.testing import check_scheduler
 from aiohpo.testing.schedulers import OpenClaims
 from aiohpo.trial import Status
 from aiohpo.view import View
-from aiohpo_schedulers.pbt import PBTScheduler
-from aiohpo_schedulers.population import bracket, place
+from aiohpo_plugins.schedulers.pbt.population import bracket, place
+from aiohpo_plugins.schedulers.pbt.scheduler import PBTScheduler
 
 SPACE = Space(lr=Float(1e-3, 1.0, log=True))
 STEPS = 100

@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 
 from aiohpo.interfaces import Inherit, TrialState, View
-from aiohpo_schedulers.population import NEVER, Population, bracket, place
+from aiohpo_plugins.schedulers.pbt.population import NEVER, Population, bracket, place
 
 
 def trial(name: str, slot: int, generation: int = 0, order: int = 0, **given: Any) -> TrialState:

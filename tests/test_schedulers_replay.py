@@ -13,7 +13,7 @@ from training_swarm import Swarm
 from aiohpo import Float, Space
 from aiohpo.interfaces import Config, Identity, UsageError
 from aiohpo.testing import check_scheduler
-from aiohpo_schedulers.replay import ReplayScheduler
+from aiohpo_plugins.schedulers.pbt.replay import ReplayScheduler
 
 SPACE = Space(lr=Float(1e-3, 1.0, log=True))
 STRETCHES = [{"to": 4, "config": {"lr": 0.5}}, {"to": 6, "config": {"lr": 0.2}}, {"to": 9, "config": {"lr": 0.1}}]

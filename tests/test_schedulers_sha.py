@@ -9,7 +9,7 @@ from scheduled import SomeClaims, Told, begun
 from aiohpo.interfaces import Identity, KeepingScheduler, NewTrial, UsageError
 from aiohpo.registry import create
 from aiohpo.testing import check_scheduler
-from aiohpo_schedulers.sha import SHAScheduler
+from aiohpo_plugins.schedulers.halving.sha import SHAScheduler
 
 
 @pytest.mark.parametrize("options", [{}, {"n": 4}])

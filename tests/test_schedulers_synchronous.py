@@ -10,8 +10,8 @@ import pytest
 from scheduled import SomeClaims, Told, begun, work
 
 from aiohpo.interfaces import Decision, NewTrial, Resume
-from aiohpo_schedulers.hyperband import HyperbandScheduler
-from aiohpo_schedulers.sha import SHAScheduler
+from aiohpo_plugins.schedulers.halving.hyperband import HyperbandScheduler
+from aiohpo_plugins.schedulers.halving.sha import SHAScheduler
 
 RNG = np.random.default_rng(0)
 OPEN = SomeClaims()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aiohpo.interfaces import Identity
-from aiohpo_searchers.acquisition import Decay, boltzmann_order, draw_kappa, lcb, negative_ei
+from aiohpo_plugins.searchers.adbo.acquisition import Decay, boltzmann_order, draw_kappa, lcb, negative_ei
 
 
 def test_lone_worker_gets_the_mean_kappa() -> None:

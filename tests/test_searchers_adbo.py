@@ -10,10 +10,10 @@ import pytest
 from aiohpo.interfaces import Identity, UsageError
 from aiohpo.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView, check_searcher
-from aiohpo_searchers.acquisition import ACQUISITIONS
-from aiohpo_searchers.adbo import ADBOSearcher
-from aiohpo_searchers.model import PENDING
-from aiohpo_searchers.quasirandom import QuasiRandomSearcher
+from aiohpo_plugins.searchers.adbo.acquisition import ACQUISITIONS
+from aiohpo_plugins.searchers.adbo.model import PENDING
+from aiohpo_plugins.searchers.adbo.searcher import ADBOSearcher
+from aiohpo_plugins.searchers.quasirandom import QuasiRandomSearcher
 
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))
 

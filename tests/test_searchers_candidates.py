@@ -7,7 +7,7 @@ import pytest
 
 from aiohpo.space import Categorical, Float, Int, Ordinal, Space
 from aiohpo.testing.searchers import example_spaces
-from aiohpo_searchers.candidates import Candidates
+from aiohpo_plugins.searchers.common.candidates import Candidates
 
 MIXED = Space(
     x=Float(0, 1),

@@ -7,7 +7,13 @@ import pytest
 
 from aiohpo.space import Categorical, Float, Int, Ordinal, Space
 from aiohpo.testing import example_spaces
-from aiohpo_searchers.density import Density, Kernels, category_widths, neighbour_widths, reference_widths
+from aiohpo_plugins.searchers.density.density import (
+    Density,
+    Kernels,
+    category_widths,
+    neighbour_widths,
+    reference_widths,
+)
 
 FINITE = {
     "mixed": Space(a=Int(1, 9, log=True), b=Ordinal(["s", "m", "l"]), c=Categorical(["u", "v", "w", "x"])),

@@ -8,7 +8,7 @@ from scipy.stats import qmc
 from aiohpo.interfaces import Identity
 from aiohpo.space import Constant, Float, Int, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.design import SharedSobol, stable_hash
+from aiohpo_plugins.searchers.common.design import SharedSobol, stable_hash
 
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))
 

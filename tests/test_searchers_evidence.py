@@ -7,7 +7,7 @@ import pytest
 
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.evidence import Rungs, complete, highest
+from aiohpo_plugins.searchers.common.evidence import Rungs, complete, highest
 
 LINE = Space(x=Float(0, 1))
 

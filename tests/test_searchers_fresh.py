@@ -6,7 +6,7 @@ import numpy as np
 
 from aiohpo.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.fresh import anything, distinct, every, keys, unseen
+from aiohpo_plugins.searchers.common.fresh import anything, distinct, every, keys, unseen
 
 FINITE = Space(a=Int(1, 4), b=Categorical(["u", "v", "w"]))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiohpo.space import Categorical, Float, Int, Space
-from aiohpo_searchers.geometry import CATEGORY, Geometry
+from aiohpo_plugins.searchers.adbo.geometry import CATEGORY, Geometry
 
 MIXED = Space(
     x=Float(0, 1),

@@ -10,9 +10,9 @@ import pytest
 from aiohpo.interfaces import Identity, UsageError
 from aiohpo.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView, check_searcher
-from aiohpo_searchers.gp import GPSearcher
-from aiohpo_searchers.gp_model import PENDING, RESOURCES
-from aiohpo_searchers.quasirandom import QuasiRandomSearcher
+from aiohpo_plugins.searchers.gp.model import PENDING, RESOURCES
+from aiohpo_plugins.searchers.gp.searcher import GPSearcher
+from aiohpo_plugins.searchers.quasirandom import QuasiRandomSearcher
 
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))
 MIXED = Space(x=Float(0, 1), n=Int(1, 9), kind=Categorical(["a", "b", "c"]))

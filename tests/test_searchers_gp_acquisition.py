@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from aiohpo_searchers.gp_acquisition import log_ei, log_ei_gradient, log_h, log_worth
+from aiohpo_plugins.searchers.gp.acquisition import log_ei, log_ei_gradient, log_h, log_worth
 
 RNG = np.random.default_rng(0)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.gp_data import FINEST, gather, ladder, nearest
+from aiohpo_plugins.searchers.gp.data import FINEST, gather, ladder, nearest
 
 SPACE = Space(x=Float(0, 1), y=Float(0, 1))
 X = SPACE.sample(np.random.default_rng(0), 40)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from aiohpo.space import Categorical, Float, Int, Space
-from aiohpo_searchers.candidates import Candidates
-from aiohpo_searchers.gp_acquisition import log_ei
-from aiohpo_searchers.gp_maximise import Maximiser
-from aiohpo_searchers.gp_pool import Pool
-from aiohpo_surrogates.gp_features import Features
-from aiohpo_surrogates.gp_likelihood import Likelihood, Rows
-from aiohpo_surrogates.gp_posterior import Posterior
-from aiohpo_surrogates.gp_resource import Plain
+from aiohpo_plugins.searchers.common.candidates import Candidates
+from aiohpo_plugins.searchers.gp.acquisition import log_ei
+from aiohpo_plugins.searchers.gp.maximise import Maximiser
+from aiohpo_plugins.searchers.gp.pool import Pool
+from aiohpo_plugins.searchers.gp.surrogate.features import Features
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, Rows
+from aiohpo_plugins.searchers.gp.surrogate.posterior import Posterior
+from aiohpo_plugins.searchers.gp.surrogate.resource import Plain
 
 CUBE = Space({f"x{i}": Float(0, 1) for i in range(3)})
 MIXED = Space(

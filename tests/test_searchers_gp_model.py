@@ -9,8 +9,8 @@ import pytest
 
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.gp_model import MOST_PENDING, RESOURCES, Learner, Model
-from aiohpo_surrogates.gp_learn import Memory
+from aiohpo_plugins.searchers.gp.model import MOST_PENDING, RESOURCES, Learner, Model
+from aiohpo_plugins.searchers.gp.surrogate.learn import Memory
 
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))
 X = PLANE.sample(np.random.default_rng(0), 20)

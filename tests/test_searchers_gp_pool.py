@@ -7,8 +7,8 @@ import numpy as np
 from aiohpo.interfaces import Identity
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.gp import GPSearcher
-from aiohpo_searchers.gp_pool import Pool
+from aiohpo_plugins.searchers.gp.pool import Pool
+from aiohpo_plugins.searchers.gp.searcher import GPSearcher
 
 SPACE = Space(x=Float(0, 1), y=Float(0, 1))
 

@@ -10,7 +10,7 @@ import pytest
 from aiohpo.interfaces import Config, Identity, UsageError
 from aiohpo.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView, check_searcher
-from aiohpo_searchers.grid import GridSearcher
+from aiohpo_plugins.searchers.grid import GridSearcher
 
 SPACE = Space(
     model=Categorical(["linear", "tree"]),

@@ -7,7 +7,7 @@ import pytest
 
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.joint import LEAST_SPREAD, ROWS, RUNGS, joint
+from aiohpo_plugins.searchers.adbo.joint import LEAST_SPREAD, ROWS, RUNGS, joint
 
 LINE = Space(x=Float(0, 1))
 RNG = np.random.default_rng(0)

@@ -10,8 +10,8 @@ import pytest
 from aiohpo.interfaces import Identity, UsageError
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView, check_searcher
-from aiohpo_searchers.kde import KDESearcher
-from aiohpo_searchers.quasirandom import QuasiRandomSearcher
+from aiohpo_plugins.searchers.density.kde import KDESearcher
+from aiohpo_plugins.searchers.quasirandom import QuasiRandomSearcher
 
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))
 

@@ -16,9 +16,9 @@ from aiohpo.testing import StaticView, check_searcher, example_spaces
 
 pytest.importorskip("optuna")
 
-from aiohpo_searchers import optuna_samplers
-from aiohpo_searchers.fresh import distinct
-from aiohpo_searchers.optuna_samplers import OptunaSearcher
+from aiohpo_plugins.searchers.common.fresh import distinct
+from aiohpo_plugins.searchers.optuna import samplers as optuna_samplers
+from aiohpo_plugins.searchers.optuna.samplers import OptunaSearcher
 
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))
 MIXED = {name: example_spaces()[name] for name in ("conditional", "finite")}

@@ -12,7 +12,7 @@ from aiohpo.testing import example_spaces
 
 pytest.importorskip("optuna")
 
-from aiohpo_searchers.optuna_space import OptunaSpace
+from aiohpo_plugins.searchers.optuna.space import OptunaSpace
 
 
 class Fixed:

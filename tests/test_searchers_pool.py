@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aiohpo.space import Float, Space
-from aiohpo_searchers.geometry import Geometry
-from aiohpo_searchers.pool import Pool
+from aiohpo_plugins.searchers.adbo.geometry import Geometry
+from aiohpo_plugins.searchers.adbo.pool import Pool
 
 LINE = Space(x=Float(0, 1))
 GEOMETRY = Geometry(LINE)

@@ -8,7 +8,7 @@ from scipy.stats import qmc
 from aiohpo.interfaces import Identity
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView, check_searcher
-from aiohpo_searchers.quasirandom import QuasiRandomSearcher
+from aiohpo_plugins.searchers.quasirandom import QuasiRandomSearcher
 
 
 def test_conforms() -> None:

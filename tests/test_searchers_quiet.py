@@ -6,7 +6,7 @@ import logging
 import threading
 import warnings
 
-from aiohpo_searchers.quiet import Quiet
+from aiohpo_plugins.searchers.optuna.quiet import Quiet
 
 
 def test_silence_ends_with_the_last_thread() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from aiohpo.interfaces import Identity
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView, check_searcher
-from aiohpo_searchers.random import RandomSearcher
+from aiohpo_plugins.searchers.random import RandomSearcher
 
 
 def test_conforms() -> None:

@@ -11,9 +11,9 @@ import pytest
 from aiohpo.interfaces import Identity
 from aiohpo.space import Categorical, Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.kde import KDESearcher
-from aiohpo_searchers.ratio import MOST_BAD, RatioSearcher
-from aiohpo_searchers.tpe import TPESearcher
+from aiohpo_plugins.searchers.density.kde import KDESearcher
+from aiohpo_plugins.searchers.density.ratio import MOST_BAD, RatioSearcher
+from aiohpo_plugins.searchers.density.tpe import TPESearcher
 
 BOTH = pytest.mark.parametrize("make", [KDESearcher, TPESearcher])
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))

@@ -10,7 +10,7 @@ import pytest
 from aiohpo.interfaces import Identity, UsageError
 from aiohpo.space import Categorical, Float, Space
 from aiohpo.testing import StaticView, check_searcher
-from aiohpo_searchers.tpe import TPESearcher
+from aiohpo_plugins.searchers.density.tpe import TPESearcher
 
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiohpo.space import Categorical, Float, Space
-from aiohpo_surrogates.forest import Forest
+from aiohpo_plugins.searchers.adbo.forest import Forest
 
 CUBE = Space({f"x{i}": Float(0, 1) for i in range(3)})
 CONDITIONAL = Space(

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aiohpo.space import Categorical, Float, Int, Space
-from aiohpo_surrogates.gp_features import Features
-from aiohpo_surrogates.gp_kernel import squared_distances
+from aiohpo_plugins.searchers.gp.surrogate.features import Features
+from aiohpo_plugins.searchers.gp.surrogate.kernel import squared_distances
 
 SPACE = Space(
     kind=Categorical(["a", "b", "c"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo_surrogates.gp_kernel import matern, pull, squared_distances, weighted_squares
+from aiohpo_plugins.searchers.gp.surrogate.kernel import matern, pull, squared_distances, weighted_squares
 
 RNG = np.random.default_rng(0)
 A, B, C = RNG.random((6, 3)), RNG.random((4, 3)), RNG.normal(size=(6, 4))

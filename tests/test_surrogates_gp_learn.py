@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from aiohpo.space import Float, Space
-from aiohpo_surrogates.gp_features import Features
-from aiohpo_surrogates.gp_learn import MOST, Memory, learn
-from aiohpo_surrogates.gp_likelihood import Likelihood, Rows
-from aiohpo_surrogates.gp_resource import Plain
-from aiohpo_surrogates.gp_threads import one_thread
+from aiohpo_plugins.searchers.gp.surrogate.features import Features
+from aiohpo_plugins.searchers.gp.surrogate.learn import MOST, Memory, learn
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, Rows
+from aiohpo_plugins.searchers.gp.surrogate.resource import Plain
+from aiohpo_plugins.searchers.gp.surrogate.threads import one_thread
 
 SPACE = Space({f"x{i}": Float(0, 1) for i in range(3)})
 FEATURES = Features(SPACE)

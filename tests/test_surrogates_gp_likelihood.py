@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 from aiohpo.space import Categorical, Float, Int, Space
-from aiohpo_surrogates.gp_features import Features
-from aiohpo_surrogates.gp_likelihood import Likelihood, Rows, factorise
-from aiohpo_surrogates.gp_resource import Decay, ExpDecay, Plain, ResourceModel
+from aiohpo_plugins.searchers.gp.surrogate.features import Features
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, Rows, factorise
+from aiohpo_plugins.searchers.gp.surrogate.resource import Decay, ExpDecay, Plain, ResourceModel
 
 SPACE = Space(a=Float(0, 1), b=Int(1, 9), c=Categorical(["u", "v", "w"]), d=Float(0, 1, when={"c": "u"}))
 R = np.array([1 / 27, 1 / 9, 1 / 3, 1.0])

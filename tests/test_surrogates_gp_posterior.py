@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from test_surrogates_gp_likelihood import CASES, SPACE, R, problem
 
-from aiohpo_surrogates.gp_features import Features
-from aiohpo_surrogates.gp_likelihood import Rows
-from aiohpo_surrogates.gp_posterior import Posterior
-from aiohpo_surrogates.gp_resource import ResourceModel
+from aiohpo_plugins.searchers.gp.surrogate.features import Features
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import Rows
+from aiohpo_plugins.searchers.gp.surrogate.posterior import Posterior
+from aiohpo_plugins.searchers.gp.surrogate.resource import ResourceModel
 
 RNG = np.random.default_rng(7)
 NEW = SPACE.sample(RNG, 6)

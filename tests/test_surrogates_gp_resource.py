@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo_surrogates.gp_resource import Decay, ExpDecay, Plain, ResourceModel, kappa
+from aiohpo_plugins.searchers.gp.surrogate.resource import Decay, ExpDecay, Plain, ResourceModel, kappa
 
 R = np.array([1 / 27, 1 / 9, 1 / 3, 1.0])
 MODELS = [Plain(), ExpDecay(), Decay()]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo_surrogates.gp_targets import quantise, standardise
+from aiohpo_plugins.searchers.gp.surrogate.targets import quantise, standardise
 
 RNG = np.random.default_rng(0)
 LOSSES = {

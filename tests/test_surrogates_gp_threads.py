@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from threadpoolctl import threadpool_info
 
-from aiohpo_surrogates.gp_likelihood import Likelihood  # noqa: F401  # loads the libraries
-from aiohpo_surrogates.gp_threads import one_thread
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood  # noqa: F401  # loads the libraries
+from aiohpo_plugins.searchers.gp.surrogate.threads import one_thread
 
 
 def counts() -> set[int]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiohpo_surrogates.targets import impute, rescale
+from aiohpo_plugins.searchers.adbo.targets import impute, rescale
 
 
 def test_outliers_do_not_flatten_the_rest() -> None:

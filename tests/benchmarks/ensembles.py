@@ -27,9 +27,9 @@ from support.libraries import Library
 
 from aiohpo.scoring import METRICS, SMALLEST
 from aiohpo.uncertainty import error_auroc, errors
-from aiohpo_ensembles.gradient import GradientBuilder
-from aiohpo_ensembles.greedy import GreedyBuilder
-from aiohpo_ensembles.topk import TopKBuilder
+from aiohpo_plugins.ensembles.gradient import GradientBuilder
+from aiohpo_plugins.ensembles.greedy import GreedyBuilder
+from aiohpo_plugins.ensembles.topk import TopKBuilder
 
 REFERENCE = {"phoneme": 0.2379, "segment": 0.0679, "electricity": 0.3167}
 SINGLE = {"phoneme": 0.2397, "segment": 0.1045, "electricity": 0.3266}

@@ -24,11 +24,11 @@ from support import tasks
 
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.gp_data import gather, ladder
-from aiohpo_searchers.gp_model import RESOURCES, Learner
-from aiohpo_surrogates.gp_learn import Memory, learn
-from aiohpo_surrogates.gp_posterior import Posterior
-from aiohpo_surrogates.gp_targets import standardise
+from aiohpo_plugins.searchers.gp.data import gather, ladder
+from aiohpo_plugins.searchers.gp.model import RESOURCES, Learner
+from aiohpo_plugins.searchers.gp.surrogate.learn import Memory, learn
+from aiohpo_plugins.searchers.gp.surrogate.posterior import Posterior
+from aiohpo_plugins.searchers.gp.surrogate.targets import standardise
 
 Curves = tuple[str, np.ndarray, np.ndarray]  # name, X (n, d) in [0, 1], losses (n, steps)
 

@@ -27,11 +27,11 @@ import numpy as np
 from scipy.stats import rankdata
 from support import harness, tasks
 
-from aiohpo_searchers.adbo import ADBOSearcher
-from aiohpo_searchers.gp import GPSearcher
-from aiohpo_searchers.kde import KDESearcher
-from aiohpo_searchers.random import RandomSearcher
-from aiohpo_searchers.tpe import TPESearcher
+from aiohpo_plugins.searchers.adbo.searcher import ADBOSearcher
+from aiohpo_plugins.searchers.density.kde import KDESearcher
+from aiohpo_plugins.searchers.density.tpe import TPESearcher
+from aiohpo_plugins.searchers.gp.searcher import GPSearcher
+from aiohpo_plugins.searchers.random import RandomSearcher
 
 Contender = Callable[..., harness.Run]
 

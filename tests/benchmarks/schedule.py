@@ -27,7 +27,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from aiohpo_schedulers.pbt import PBTScheduler
+from aiohpo_plugins.schedulers.pbt.scheduler import PBTScheduler
 
 ROOT = Path(__file__).parents[2]
 LOW, HIGH, STEPS = 1e-3, 10.0, 100

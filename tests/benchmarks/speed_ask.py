@@ -24,11 +24,11 @@ from support import harness
 from aiohpo.interfaces import FittingSearcher, Identity, Searcher
 from aiohpo.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.adbo import ADBOSearcher
-from aiohpo_searchers.kde import KDESearcher
-from aiohpo_searchers.quasirandom import QuasiRandomSearcher
-from aiohpo_searchers.random import RandomSearcher
-from aiohpo_searchers.tpe import TPESearcher
+from aiohpo_plugins.searchers.adbo.searcher import ADBOSearcher
+from aiohpo_plugins.searchers.density.kde import KDESearcher
+from aiohpo_plugins.searchers.density.tpe import TPESearcher
+from aiohpo_plugins.searchers.quasirandom import QuasiRandomSearcher
+from aiohpo_plugins.searchers.random import RandomSearcher
 
 SPACES = {
     "6 floats": Space({f"x{i}": Float(0, 1) for i in range(6)}),

@@ -32,10 +32,10 @@ from aiohpo.events import Claimed, Ended, Proposed, Reported, parse_trial
 from aiohpo.interfaces import Decision, Identity, NewTrial, Resume, Scheduler
 from aiohpo.space import Float, Space
 from aiohpo.view import View
-from aiohpo_schedulers.asha import ASHAScheduler
-from aiohpo_schedulers.hyperband import HyperbandScheduler
-from aiohpo_schedulers.median import MedianScheduler
-from aiohpo_schedulers.sha import SHAScheduler
+from aiohpo_plugins.schedulers.halving.asha import ASHAScheduler
+from aiohpo_plugins.schedulers.halving.hyperband import HyperbandScheduler
+from aiohpo_plugins.schedulers.halving.sha import SHAScheduler
+from aiohpo_plugins.schedulers.median import MedianScheduler
 
 RUNGS = (1, 3, 9, 27, 81)
 MAX_STEPS = RUNGS[-1]

@@ -24,8 +24,8 @@ import numpy as np
 from aiohpo.interfaces import Identity
 from aiohpo.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_searchers.gp import GPSearcher
-from aiohpo_searchers.gp_model import RESOURCES
+from aiohpo_plugins.searchers.gp.model import RESOURCES
+from aiohpo_plugins.searchers.gp.searcher import GPSearcher
 
 SPACE = Space({f"x{i}": Float(0, 1) for i in range(5)})
 LIMITS = {50: 30, 200: 60, 500: 150, 1000: 600}

@@ -25,7 +25,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from support import libraries
 
-from aiohpo_ensembles.greedy import GreedyBuilder
+from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 
 SIZE = 25
 

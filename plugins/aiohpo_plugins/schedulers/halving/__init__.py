@@ -1,0 +1,1 @@
+"""Successive halving: synchronous, asynchronous and in brackets."""

@@ -1,0 +1,1 @@
+"""Population based training, and replaying a schedule that it found."""

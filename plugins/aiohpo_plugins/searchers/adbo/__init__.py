@@ -1,0 +1,1 @@
+"""A random forest as surrogate, optimised asynchronously by every worker."""

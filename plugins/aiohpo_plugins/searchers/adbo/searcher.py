@@ -1,0 +1,186 @@
+"""ADBO: asynchronous decentralised Bayesian optimisation (Egele et al., arXiv 2207.00479).
+
+Each worker has a model of its own, of everything that it has heard of, and proposes whenever it is free; nobody
+waits for anybody. What keeps a swarm of such workers from proposing the same thing is that each explores to a
+different degree (qUCB, see :mod:`.acquisition`), that running evaluations are shared, and that
+nothing is proposed twice.
+
+``fit`` does the work, off the event loop (:mod:`.model`): it trains a forest and leaves a pool of
+predicted candidates. ``ask`` only drops what has been seen, ranks the rest with this moment's kappa, and keeps
+its distance from what was taken since the fit; so it costs the same at 50 and at 10,000 observations.
+
+Where trials have steps, partial ones are learned from too, with the resource as a feature
+(:mod:`.joint`).
+
+The published method samples 10,000 candidates uniformly. This one differs in the candidates, in the distance term
+of the uncertainty (:mod:`.pool`) and in the target.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from aiohpo.interfaces import Config, Identity, Observations, UsageError, View, listing
+
+from ..common.candidates import Candidates
+from ..common.design import SharedSobol, stable_hash
+from ..common.fresh import anything
+from .acquisition import ACQUISITIONS, Decay, boltzmann_order, draw_kappa, lcb, negative_ei
+from .geometry import Geometry
+from .model import PENDING, Learner, Model
+from .targets import FAILURES
+
+if TYPE_CHECKING:
+    from aiohpo.interfaces import FloatArray
+    from aiohpo.space import Space
+
+    from .pool import Pool
+
+
+class ADBOSearcher:
+    """Suggest what a forest finds promising: low predicted loss, or high uncertainty.
+
+    Args:
+        initial: observations, of all workers together and partial ones included, before the model is used; until
+            then a Sobol sequence.
+        acquisition: ``qucb``, ``ucb`` (the same kappa for every worker, no decay), ``bucb`` or ``ei``.
+        kappa: how much uncertainty is worth; for ``qucb`` the mean over workers.
+        spread: how much kappa differs between workers: 0 not at all, 1 as in the paper.
+        decay, period, delay: the periodic decay of kappa: rate, trials per period (0: no decay), trials before.
+        distance: weight of the distance to the nearest known configuration in the uncertainty.
+        gamma: speed at which ``bucb`` becomes greedy.
+        failures: what a failed trial counts as: ``worst``, ``mean``, or ``ignore``.
+        pending: what a running evaluation counts as: ``none``, ``space``, ``liar``, ``believer`` or ``random``.
+        elites: best observations around which candidates are generated.
+        trees, min_leaf, max_features, rows: see :class:`.forest.Forest`.
+
+    Raises UsageError for values that are out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        initial: int = 20,
+        acquisition: str = "qucb",
+        kappa: float = 1.96,
+        spread: float = 0.5,
+        decay: float = 0.1,
+        period: int = 10,
+        delay: int = 0,
+        distance: float = 2.0,
+        gamma: float = 1.0,
+        failures: str = "worst",
+        pending: str = "space",
+        elites: int = 10,
+        trees: int = 30,
+        min_leaf: int = 1,
+        max_features: int = 10,
+        rows: int = 300,
+    ) -> None:
+        for name, word, known in (
+            ("acquisition", acquisition, ACQUISITIONS),
+            ("failures", failures, FAILURES),
+            ("pending", pending, PENDING),
+        ):
+            if word not in known:
+                raise UsageError(f"adbo: {name} {word!r} is unknown; choose one of {listing(known)}")
+        least: dict[str, tuple[float, float]] = {
+            "initial": (initial, 2),
+            "kappa": (kappa, 0),
+            "spread": (spread, 0),
+            "decay": (decay, 0),
+            "period": (period, 0),
+            "delay": (delay, 0),
+            "distance": (distance, 0),
+            "gamma": (gamma, 0),
+            "elites": (elites, 1),
+            "trees": (trees, 2),
+            "min_leaf": (min_leaf, 1),
+            "max_features": (max_features, 1),
+            "rows": (rows, 10),
+        }
+        for name, (value, low) in least.items():
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < np.inf:
+                raise UsageError(f"adbo: {name} must be a number of at least {low}, not {value!r}")
+            if name not in ("kappa", "spread", "decay", "distance", "gamma") and not isinstance(value, int):
+                raise UsageError(f"adbo: {name} must be a whole number, not {value!r}")
+        self.initial, self.acquisition, self.kappa, self.spread = initial, acquisition, kappa, spread
+        self.decay, self.distance, self.gamma = Decay(decay, period, delay), distance, gamma
+        self.failures, self.pending, self.elites = failures, pending, elites
+        self.forest = {"trees": trees, "min_leaf": min_leaf, "max_features": max_features, "rows": rows}
+        self._kappa = kappa
+        self._model: Model | None = None
+
+    def setup(self, space: Space, seed: int, identity: Identity) -> None:
+        """Bind to a space; any will do."""
+        self._space, self._geometry = space, Geometry(space)
+        self._key = [seed, stable_hash(identity.worker) if identity.rank is None else identity.rank]
+        if self.acquisition == "qucb":
+            self._kappa = draw_kappa(self.kappa, self.spread, seed, identity)
+        self._sobol = SharedSobol(space, seed, identity)
+        self._learner = Learner(
+            space,
+            Candidates(space),
+            self._geometry,
+            self.failures,
+            self.pending,
+            self.elites,
+            self.initial,
+            self.forest,
+        )
+        self._model = None
+
+    def fit(self, observations: Observations) -> Model | None:
+        """Return a model, or None while there are too few observations."""
+        o = observations
+        losses = len(o.y) if o.max_steps is None else len(o.curves.X)
+        observed = losses + len(o.failed)
+        if observed < self.initial or losses < 2:
+            return None
+        rng = np.random.default_rng([*self._key, observed, len(o.pending)])
+        first = observed + len(o.pending) - self.initial + 1  # the number of the next proposal, were it made now
+        return self._learner.fit(
+            o, rng, [lambda pool, best, i=i: self._score(pool, best, i) for i in (first, first + 1)]
+        )
+
+    def adopt(self, state: Model | None) -> None:
+        """Use a model that :meth:`fit` returned."""
+        self._model = state
+
+    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+        """Return up to ``n`` configurations, fewer only when the space is exhausted."""
+        model = self._model
+        rows = self._sobol.take(view, n) if model is None else self._suggest(model, view, rng, n)
+        if len(rows) < n:
+            rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
+        return self._space.decode(rows)
+
+    def _suggest(self, model: Model, view: View, rng: np.random.Generator, n: int) -> FloatArray:
+        """Return up to ``n`` rows of the pool, taken one after the other."""
+        pool = model.pool.select(~view.seen(model.pool.units))
+        if self.pending != "none":
+            pool.take(self._geometry.embed(view.observations().pending))
+        first = view.n_trials - self.initial + 1
+        chosen: list[int] = []
+        for i in range(first, first + min(n, len(pool))):
+            score = self._score(pool, model.best, i)
+            if self.acquisition == "bucb":
+                score = boltzmann_order(score, i, self.gamma, rng)
+            score[chosen] = np.inf
+            chosen.append(int(score.argmin()))
+            pool.take(pool.embedded[chosen[-1:]])
+        return pool.units[chosen]
+
+    def _score(self, pool: Pool, best: float, i: int) -> FloatArray:
+        """Return the acquisition of a pool for proposal ``i`` (from 1): less is more promising."""
+        std = pool.std + self.distance * pool.gap
+        if self.acquisition == "ei":
+            return negative_ei(pool.mean, std, best)
+        kappa = self.decay(self._kappa, i) if self.acquisition == "qucb" else self._kappa
+        return lcb(pool.mean, std, kappa)
+
+    def __repr__(self) -> str:
+        state = "no model yet" if self._model is None else f"{len(self._model.pool)} candidates"
+        return f"<ADBOSearcher {self.acquisition}, kappa {self._kappa:.3g}, {state}>"

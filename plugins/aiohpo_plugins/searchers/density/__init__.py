@@ -1,0 +1,1 @@
+"""Ratios of densities of good and bad configurations: TPE and BOHB's KDE."""

@@ -1,0 +1,90 @@
+"""Prepared suggestions: what a fit leaves behind, so that asking takes no time.
+
+A fit ends with candidates, their predictions and the posterior. When others take candidates before the next fit,
+conditioning on the mean of what they will find changes no mean, only variances (by one rank per row taken, with k
+the posterior covariance of the candidates with it):
+
+    sigma^2(x) <- sigma^2(x) - k(x, x')^2 / (sigma^2(x') + noise^2)
+
+so that the neighbourhood of what was taken loses its promise, by as much as is learnt there (Desautels et al., 2014).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .acquisition import log_ei
+from .surrogate.posterior import LEAST_VARIANCE
+
+if TYPE_CHECKING:
+    from aiohpo.interfaces import FloatArray
+
+    from .surrogate.features import Features
+    from .surrogate.posterior import Posterior
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Candidates and their predictions at the goal.
+
+    units     (c, d) snapped rows, distinct
+    features  (c, e)
+    mean      (c, S), variance (c,), solved (N, c): see :class:`.surrogate.posterior.Prediction`
+    best      (S,) what is to be improved upon
+    goal      index of the resource at which all this is predicted
+    resource  the same, as a feature
+    """
+
+    units: FloatArray
+    features: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+    solved: FloatArray
+    best: FloatArray
+    goal: int
+    resource: float
+    posterior: Posterior
+    of: Features
+
+    def __len__(self) -> int:
+        return len(self.units)
+
+    def embed(self, units: FloatArray) -> FloatArray:
+        """Return the features (k, e) of unit rows at the goal."""
+        return self.of.embed(units, self.resource)
+
+    def taking(self) -> Taking:
+        """Begin to take candidates; the pool itself never changes."""
+        return Taking(self, self.variance.copy())
+
+
+@dataclass(slots=True)
+class Taking:
+    """A pool of which some have been taken."""
+
+    pool: Pool
+    variance: FloatArray
+
+    def score(self) -> FloatArray:
+        """Return (c,): log EI."""
+        return log_ei(self.pool.mean, self.variance, self.pool.best, self.pool.posterior.noise)
+
+    def take(self, features: FloatArray) -> None:
+        """Condition on an evaluation at each of ``features`` (k, e)."""
+        if not len(features) or not len(self.pool):
+            return
+        pool = self.pool
+        posterior = pool.posterior
+        both = np.concatenate([pool.features, features])
+        at = posterior.predict(features, pool.goal)
+        solved = np.concatenate([pool.solved, at.solved], axis=1)
+        k = posterior.covariance(both, solved, features, pool.goal)  # (c + k, k)
+        c, noise = len(pool), posterior.noise
+        for j in range(len(features)):
+            column = k[:, j].copy()
+            scale = max(column[c + j], LEAST_VARIANCE) + noise
+            self.variance = np.maximum(self.variance - column[:c] ** 2 / scale, LEAST_VARIANCE)
+            k -= np.outer(column, column[c:]) / scale

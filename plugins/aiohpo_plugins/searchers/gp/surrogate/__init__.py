@@ -1,0 +1,1 @@
+"""The Gaussian process itself: kernels, likelihood and posterior."""

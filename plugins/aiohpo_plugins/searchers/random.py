@@ -1,0 +1,35 @@
+"""Random search (Bergstra and Bengio, JMLR 2012): the baseline that every other searcher has to beat."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aiohpo.interfaces import Config, Identity, View
+from aiohpo.space import CONTINUOUS, Space
+
+from .common.fresh import anything, unseen
+
+_AHEAD = 4  # rows drawn for each one asked: enough that a small space seldom needs a second draw
+
+
+class RandomSearcher:
+    """Sample the space's own distribution, without repetition."""
+
+    def setup(self, space: Space, seed: int, identity: Identity) -> None:
+        """Bind to a space; any will do."""
+        self._space = space
+        # one continuous parameter that is always active makes a repetition impossible for practical purposes
+        always = [not space[name].condition for name in space.names]
+        self._endless = bool((np.array(always) & (space.kinds == CONTINUOUS)).any())
+
+    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+        """Return ``n`` new random configurations, fewer when the space is exhausted."""
+        if self._endless:  # looking up what was seen would cost five times more
+            return self._space.decode(self._space.sample(rng, n))
+        rows = unseen(view, self._space.sample(rng, _AHEAD * n))[:n]
+        if len(rows) < n:
+            rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
+        return self._space.decode(rows)
+
+    def __repr__(self) -> str:
+        return "RandomSearcher()"

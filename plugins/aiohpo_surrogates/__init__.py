@@ -1,1 +1,0 @@
-"""Built-in surrogates, registered through the same entry points as anyone's."""
