@@ -16,8 +16,11 @@ from aiohpo import Float, Space, Study, Worker
 from aiohpo.interfaces import LaunchedTransport, UsageError
 from aiohpo.keys import kept_key
 from aiohpo.testing import check_transport, run
-from aiohpo_transports import mpi, mpi_link, mpi_process, mpi_secret
-from aiohpo_transports.mpi import MPITransport
+from aiohpo_transports.mpi import link as mpi_link
+from aiohpo_transports.mpi import process as mpi_process
+from aiohpo_transports.mpi import secret as mpi_secret
+from aiohpo_transports.mpi import transport as mpi
+from aiohpo_transports.mpi.transport import MPITransport
 
 Frames = list[tuple[str, bytes]]
 Make = Callable[..., MPITransport]
@@ -431,5 +434,5 @@ def test_without_mpi4py_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_importing_it_does_not_load_mpi() -> None:
     """MPI is loaded when an endpoint is made, not when the module is imported."""
-    code = "import sys, aiohpo_transports.mpi; sys.exit('mpi4py' in sys.modules)"
+    code = "import sys, aiohpo_transports.mpi.transport; sys.exit('mpi4py' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

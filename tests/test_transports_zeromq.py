@@ -19,8 +19,8 @@ import zmq
 
 from aiohpo.interfaces import UsageError
 from aiohpo.testing import check_transport
-from aiohpo_transports.zeromq import ZeroMQTransport
-from aiohpo_transports.zeromq_ports import FRAMES_PER_TURN
+from aiohpo_transports.zeromq.ports import FRAMES_PER_TURN
+from aiohpo_transports.zeromq.transport import ZeroMQTransport
 
 Frames = list[tuple[str, bytes]]
 
@@ -91,7 +91,7 @@ async def test_restart_at_the_same_address_is_heard() -> None:
 
 CHATTERBOX = """
 import asyncio, sys
-from aiohpo_transports.zeromq import ZeroMQTransport
+from aiohpo_transports.zeromq.transport import ZeroMQTransport
 
 async def main():
     transport = ZeroMQTransport(bind=sys.argv[1], insecure=True)
@@ -146,7 +146,7 @@ async def test_killed_process_harms_nobody_and_comes_back() -> None:
 
 FORKS = """
 import asyncio, os, sys
-from aiohpo_transports.zeromq import ZeroMQTransport
+from aiohpo_transports.zeromq.transport import ZeroMQTransport
 
 async def main():
     heard = asyncio.Event()

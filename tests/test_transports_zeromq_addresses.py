@@ -8,8 +8,8 @@ import socket
 import pytest
 
 from aiohpo.interfaces import UsageError
-from aiohpo_transports import zeromq_addresses as addresses
-from aiohpo_transports.zeromq_addresses import HERE, check_advertised, check_bind, host_of, is_local, public_address
+from aiohpo_transports.zeromq import addresses
+from aiohpo_transports.zeromq.addresses import HERE, check_advertised, check_bind, host_of, is_local, public_address
 
 
 @pytest.mark.parametrize("bind", ["tcp://*:5555", "tcp://0.0.0.0:*", "tcp://[::]:0", "tcp://eth0:5555", "ipc:///tmp/s"])

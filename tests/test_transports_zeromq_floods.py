@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.keys import StudyKey
-from aiohpo_transports.zeromq import ZeroMQTransport
+from aiohpo_transports.zeromq.transport import ZeroMQTransport
 
 pytestmark = [
     pytest.mark.smoke,
@@ -26,7 +26,7 @@ KEY = StudyKey(bytes(range(32)))
 LISTENER = """
 import asyncio, sys
 from aiohpo.keys import StudyKey
-from aiohpo_transports.zeromq import ZeroMQTransport
+from aiohpo_transports.zeromq.transport import ZeroMQTransport
 
 async def main():
     key = StudyKey(bytes(range(32))) if sys.argv[2] == "key" else None

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiohpo_transports.zeromq_pieces import PIECE, Assembler, BadPiece, cut
+from aiohpo_transports.zeromq.pieces import PIECE, Assembler, BadPiece, cut
 
 MAX = 16 << 20
 

@@ -18,8 +18,8 @@ from zmq.utils import z85
 from aiohpo.interfaces import UsageError
 from aiohpo.keys import StudyKey, write_key
 from aiohpo.testing import check_transport
-from aiohpo_transports.zeromq import ZeroMQTransport
-from aiohpo_transports.zeromq_security import MOST_NOTICES, Curve, Visitors, Why, why_failed
+from aiohpo_transports.zeromq.security import MOST_NOTICES, Curve, Visitors, Why, why_failed
+from aiohpo_transports.zeromq.transport import ZeroMQTransport
 
 OURS, OTHERS = StudyKey(bytes(range(32))), StudyKey(bytes(range(1, 33)))
 

@@ -47,7 +47,7 @@ def main() -> None:
 
 async def rank(quick: bool) -> None:
     """Rank 1 answers, rank 0 measures."""
-    from aiohpo_transports.mpi import MPITransport
+    from aiohpo_transports.mpi.transport import MPITransport
 
     random.seed(0)
     seconds = 2.0 if quick else 10.0

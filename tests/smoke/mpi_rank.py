@@ -13,7 +13,7 @@ from typing import Any
 
 import msgpack
 
-from aiohpo_transports.mpi import MPITransport
+from aiohpo_transports.mpi.transport import MPITransport
 
 LENGTH = struct.Struct("<I")
 

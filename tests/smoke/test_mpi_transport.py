@@ -176,7 +176,7 @@ def test_without_mpirun_it_is_a_single_rank() -> None:
     """Started without a launcher it works, alone."""
     code = (
         "import asyncio\n"
-        "from aiohpo_transports.mpi import MPITransport\n"
+        "from aiohpo_transports.mpi.transport import MPITransport\n"
         "async def main():\n"
         "    transport = MPITransport()\n"
         "    await transport.start(print)\n"
@@ -193,7 +193,7 @@ def test_without_mpirun_it_is_a_single_rank() -> None:
 def test_the_launcher_of_another_mpi_is_noticed() -> None:
     """Ranks that were launched together but do not find each other say so, instead of searching each for itself."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", "from aiohpo_transports.mpi import MPITransport as T; T()"],
+        [sys.executable, "-W", "ignore", "-c", "from aiohpo_transports.mpi.transport import MPITransport as T; T()"],
         env={**ENVIRONMENT, "PMI_SIZE": "4"},
         capture_output=True,
         text=True,

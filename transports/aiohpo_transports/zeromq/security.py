@@ -27,7 +27,7 @@ from zmq.utils import z85
 from aiohpo.interfaces import UsageError
 from aiohpo.keys import StudyKey
 
-from .zeromq_addresses import HERE, is_local, plain_host
+from .addresses import HERE, is_local, plain_host
 
 ZAP_ENDPOINT = "inproc://zeromq.zap.01"
 MOST_NOTICES = 50

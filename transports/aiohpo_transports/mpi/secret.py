@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohpo.interfaces import UsageError
 
-from .mpi_process import TAG
+from .process import TAG
 
 SECRET_TAG = TAG + 1
 WITHIN = 120.0  # seconds: rank 0 may have a large program to import first

@@ -22,7 +22,7 @@ away what was received but not yet read when the peer closes: its last words.
 
 Bounds
 ------
-Queues hold ``outbox`` messages of at most 64 KiB (see :mod:`.zeromq_pieces`) per peer and direction, also for a
+Queues hold ``outbox`` messages of at most 64 KiB (see :mod:`.pieces`) per peer and direction, also for a
 peer that is not there yet; then frames are dropped. With the default of 500 a peer that never reads costs at most
 32 MiB for what is sent and as much for what is published to it. A frame holds ``max_frame`` bytes, and who sends
 more is disconnected. A peer that is gone is retried after 0.1 s, doubling to 2 s. A connection that is silent for
@@ -31,7 +31,7 @@ back-off of minutes.
 
 Refusals
 --------
-With a key every connection is encrypted and both ends prove that they have it: see :mod:`.zeromq_security`. An
+With a key every connection is encrypted and both ends prove that they have it: see :mod:`.security`. An
 endpoint without a key that was not told to be insecure has a door that nobody can open: it may only connect, to what
 has no key either, which is what an observer of an insecure mesh needs; loopback is no exception, as every user of the
 machine can connect to it. A peer
@@ -53,10 +53,10 @@ import zmq
 from aiohpo.interfaces import UsageError
 from aiohpo.keys import find_key
 
-from .zeromq_addresses import check_address, check_advertised, check_bind, host_of, is_local, listen, public_address
-from .zeromq_pieces import PIECE, Assembler, BadPiece, cut
-from .zeromq_ports import Port, Ports, Socket
-from .zeromq_security import CLIENT_EVENTS, SERVER_EVENTS, ZAP_ENDPOINT, Visitors, curves, read_event, why_failed
+from .addresses import check_address, check_advertised, check_bind, host_of, is_local, listen, public_address
+from .pieces import PIECE, Assembler, BadPiece, cut
+from .ports import Port, Ports, Socket
+from .security import CLIENT_EVENTS, SERVER_EVENTS, ZAP_ENDPOINT, Visitors, curves, read_event, why_failed
 
 if TYPE_CHECKING:
     from aiohpo.interfaces import OnFrame

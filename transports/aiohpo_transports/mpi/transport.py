@@ -11,8 +11,8 @@ other, one search after another, while MPI delivers everything in the end: what 
 thrown away. Whoever connects says LINK and is published to until it says UNLINK. A closing endpoint says BYE. A
 LINK to a rank that has not started waits in MPI until it does.
 
-Everything is point-to-point and nonblocking (:mod:`aiohpo_transports.mpi_link`): no barrier, no collective, no call
-that waits for a rank, also not at the end (:mod:`aiohpo_transports.mpi_process`).
+Everything is point-to-point and nonblocking (:mod:`.link`): no barrier, no collective, no call
+that waits for a rank, also not at the end (:mod:`.process`).
 
 Waking up
 ---------
@@ -34,9 +34,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohpo.interfaces import UsageError
 
-from .mpi_link import Link
-from .mpi_process import TAG, world
-from .mpi_secret import hand_out, receive
+from .link import Link
+from .process import TAG, world
+from .secret import hand_out, receive
 
 if TYPE_CHECKING:
     from aiohpo.interfaces import OnFrame
@@ -118,7 +118,7 @@ class MPITransport:
         return [f"mpi://{rank}" for rank in sorted(ranks - {self.rank})]
 
     def share(self, secret: bytes | None) -> bytes:
-        """Hand rank 0's secret to all ranks: see :mod:`aiohpo_transports.mpi_secret`."""
+        """Hand rank 0's secret to all ranks: see :mod:`.secret`."""
         if (self.rank == 0) != (secret is not None):
             raise ValueError("rank 0 gives a secret and the others give None")
         if secret is None:
