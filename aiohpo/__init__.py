@@ -12,43 +12,43 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .embed import Worker as Worker
-    from .ensembles import Ensemble as Ensemble
-    from .ensembles import load_ensemble as load_ensemble
+    from .ensembles.ensemble import Ensemble as Ensemble
+    from .ensembles.ensemble import load_ensemble as load_ensemble
     from .evaluate import Trial as Trial
-    from .interfaces import AiohpoError as AiohpoError
-    from .interfaces import Unavailable as Unavailable
-    from .interfaces import UsageError as UsageError
     from .manual import AskedTrial as AskedTrial
-    from .parameters import Categorical as Categorical
-    from .parameters import Constant as Constant
-    from .parameters import Float as Float
-    from .parameters import Int as Int
-    from .parameters import Ordinal as Ordinal
+    from .plugin import AiohpoError as AiohpoError
+    from .plugin import Unavailable as Unavailable
+    from .plugin import UsageError as UsageError
     from .records import TrialRecord as TrialRecord
     from .result import Result as Result
-    from .space import Space as Space
+    from .space.parameters import Categorical as Categorical
+    from .space.parameters import Constant as Constant
+    from .space.parameters import Float as Float
+    from .space.parameters import Int as Int
+    from .space.parameters import Ordinal as Ordinal
+    from .space.space import Space as Space
     from .study import Study as Study
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "AiohpoError": "interfaces",
+    "AiohpoError": "plugin",
     "AskedTrial": "manual",
-    "Categorical": "parameters",
-    "Constant": "parameters",
-    "Ensemble": "ensembles",
-    "Float": "parameters",
-    "Int": "parameters",
-    "Ordinal": "parameters",
+    "Categorical": "space.parameters",
+    "Constant": "space.parameters",
+    "Ensemble": "ensembles.ensemble",
+    "Float": "space.parameters",
+    "Int": "space.parameters",
+    "Ordinal": "space.parameters",
     "Result": "result",
-    "Space": "space",
+    "Space": "space.space",
     "Study": "study",
     "Trial": "evaluate",
     "TrialRecord": "records",
-    "Unavailable": "interfaces",
-    "UsageError": "interfaces",
+    "Unavailable": "plugin",
+    "UsageError": "plugin",
     "Worker": "embed",
-    "load_ensemble": "ensembles",
+    "load_ensemble": "ensembles.ensemble",
 }
 
 __all__ = [

@@ -22,17 +22,17 @@ from .evaluate.checkpoint import encode_array
 from .evaluate.reimport import describe
 from .events import TARGETS
 from .fold import Mode
-from .interfaces import Identity, LaunchedTransport, UsageError
 from .journal import read_journal, writer_is_gone
 from .keys import StudyKey, find_key, kept_key, process_key, settle_key
 from .limits import Limits, whole
 from .log import Log
 from .parts import Parts, new_worker_id
+from .plugin import Identity, LaunchedTransport, UsageError
+from .plugin.registry import create
 from .printed import Sink, both
 from .reach import make_transport
 from .records import TrialRecord
-from .registry import create
-from .space import Space
+from .space.space import Space
 from .view import View
 from .worker import PeerWorker
 

@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .blobs import BlobStore
-from .ensembles import Ensemble, Member
+from .ensembles.ensemble import Ensemble, Member
+from .ensembles.metrics import METRICS, Metric
+from .ensembles.predictions import Library, gather
+from .ensembles.uncertainty import error_auroc, errors, rejection_curve
 from .ensembling import VALID, best_single, decode, describe, library_of, targets_of
 from .inspect import Run
-from .interfaces import EnsembleBuilder, UsageError
-from .library import Library, gather
 from .nominate import MOST, nominate
+from .plugin import EnsembleBuilder, UsageError
 from .records import TrialRecord
-from .scoring import METRICS, Metric
-from .uncertainty import error_auroc, errors, rejection_curve
 
 _SHOWN = {
     "classification": ("log_loss", "accuracy", "balanced_accuracy", "roc_auc", "brier", "ece"),

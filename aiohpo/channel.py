@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .events import trial_name
-from .interfaces import Decision
+from .plugin import Decision
 
 if TYPE_CHECKING:
     from .ledger import Segment
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SegmentChannel:
-    """Carries a running trial's reports to the state. Implements :class:`aiohpo.interfaces.Channel`."""
+    """Carries a running trial's reports to the state. Implements :class:`aiohpo.plugin.Channel`."""
 
     __slots__ = ("_timeout", "_untimed", "_worker", "extra", "segment", "step", "timer", "value")
 

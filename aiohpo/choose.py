@@ -9,10 +9,10 @@ import numpy as np
 from .eligible import Eligible
 from .events import Parent, parse_trial
 from .exchange import Exchange
-from .interfaces import AiohpoError, Inherit, NewTrial, Resume
 from .ledger import Segment
 from .model import ModelKeeper
 from .parts import Parts
+from .plugin import AiohpoError, Inherit, NewTrial, Resume
 
 
 class Chooser:

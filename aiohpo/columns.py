@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .events import TrialId
-from .interfaces import Config
-from .parameters import Float
-from .space import Space
+from .plugin import Config
+from .space.parameters import Float
+from .space.space import Space
 from .trial import Stamp
 
 if TYPE_CHECKING:
-    from .interfaces import FloatArray
+    from .plugin import FloatArray
 
 
 def canonical(lamport: NDArray[np.int64], origin: NDArray[np.int32], names: list[str]) -> NDArray[np.intp]:

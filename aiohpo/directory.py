@@ -22,9 +22,9 @@ from typing import Any
 
 from .blobs import BlobStore
 from .events import Batch, Malformed, Seen
-from .interfaces import UsageError
 from .journal import Damage, Journal, cut_torn_end, read_journal, writer_is_gone
 from .log import Log
+from .plugin import UsageError
 from .printed import OutputFile
 from .standing import ensemble_in_words
 from .view import View

@@ -1,4 +1,4 @@
-"""What one worker may take, as its scheduler sees it: :class:`aiohpo.interfaces.Claims`."""
+"""What one worker may take, as its scheduler sees it: :class:`aiohpo.plugin.Claims`."""
 
 from __future__ import annotations
 

@@ -8,10 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .interfaces import Identity, LaunchedTransport, Transport, UsageError
 from .keys import ENVIRONMENT, NO_KEY, StudyKey, process_key
 from .limits import make_limits
 from .parts import new_worker_id
+from .plugin import Identity, LaunchedTransport, Transport, UsageError
 from .reach import make_transport, takes_key
 from .records import TrialRecord
 from .rendezvous import Rendezvous, cards_of, directory_of, keeps_key

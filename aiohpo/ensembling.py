@@ -2,7 +2,7 @@
 
 What an ensemble is made of is the set of nominated trials (:mod:`aiohpo.nominate`), so the one that a worker holds at
 the end is just the one that is built afterwards from the run directory. While the search runs, a builder that can
-(:class:`aiohpo.interfaces.LiveEnsembleBuilder`) takes one more model at a fraction of the cost; whatever the
+(:class:`aiohpo.plugin.LiveEnsembleBuilder`) takes one more model at a fraction of the cost; whatever the
 builder, it works in a thread, one update at a time, and rests nine times as long as an update took.
 """
 
@@ -17,13 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from .ensembles import Ensemble, Member
-from .interfaces import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, Unavailable, UsageError
-from .library import Library, gather, task_of
+from .ensembles.ensemble import Ensemble, Member
+from .ensembles.metrics import Metric, get_metric
+from .ensembles.predictions import Library, gather, task_of
 from .model import REST
 from .nominate import nominate
+from .plugin import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, Unavailable, UsageError
 from .records import TrialRecord
-from .scoring import Metric, get_metric
 from .standing import ensemble_in_words
 from .threads import in_thread
 from .view import View

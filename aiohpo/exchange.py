@@ -29,10 +29,10 @@ from .effects import (
 )
 from .events import Batch
 from .frames import Chunk, Definition, encode_frame
-from .interfaces import AiohpoError, TellingTransport, Unavailable, UsageError
 from .journal import JournalGone
 from .parts import Parts
 from .patience import in_words
+from .plugin import AiohpoError, TellingTransport, Unavailable, UsageError
 from .threads import in_thread
 from .worker_state import WorkerState
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from .interfaces import UsageError
-from .parameters import Constant, Float, Int
+from .plugin import UsageError
 from .result import flat
+from .space.parameters import Constant, Float, Int
 from .words import spreadsheet_cell
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .inspect import Run
     from .records import TrialRecord
-    from .space import Space
+    from .space.space import Space
 
 OPTUNA = "optuna://"
 

@@ -31,7 +31,7 @@ from .events import (
 )
 from .observed import Observed
 from .records import Details, WorkerInfo
-from .space import Space
+from .space.space import Space
 from .trial import CLAIMABLE, FINAL, Claim, Facts, Stamp, Status, settle
 
 Mode = Literal["min", "max"]

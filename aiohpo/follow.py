@@ -13,7 +13,7 @@ from .directory import gone_workers, read_study, take
 from .events import Malformed, Seen
 from .journal import HEADER, MAGIC, read_record
 from .log import Log
-from .space import Space
+from .space.space import Space
 from .view import View
 
 

@@ -11,7 +11,7 @@ from .directory import Loaded, load_journals, read_study
 from .log import Log
 from .records import TrialRecord
 from .rungs import Rungs
-from .space import Space
+from .space.space import Space
 from .standing import best_of, n_done
 from .trial import FINAL
 from .view import View

@@ -24,8 +24,8 @@ from pathlib import Path
 
 from .events import Batch, Malformed, pack_batch, unpack_batch
 from .frames import MAX_FRAME
-from .interfaces import Unavailable, UsageError
 from .patience import in_words
+from .plugin import Unavailable, UsageError
 
 MAGIC = b"\xa1\xd0J\x01"
 _HEAD = struct.Struct("<4sII")

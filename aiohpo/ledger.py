@@ -36,8 +36,8 @@ from .events import (
     TrialRef,
     trial_name,
 )
-from .interfaces import Assignment
 from .log import Log
+from .plugin import Assignment
 from .trial import FINAL, MOST_LOSSES, Status, advance
 from .view import View
 

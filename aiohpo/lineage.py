@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .interfaces import Config
+from .plugin import Config
 from .records import TrialRecord
 
 

@@ -17,10 +17,10 @@ import numpy as np
 from .effects import Persist
 from .evaluate.segment import failed
 from .events import trial_name
-from .interfaces import Config, FittingSearcher, Identity, Searcher, UsageError
 from .journal import Journal
 from .ledger import Ledger, Segment
 from .log import Log
+from .plugin import Config, FittingSearcher, Identity, Searcher, UsageError
 from .records import TrialRecord
 from .view import View
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 
-from .interfaces import FittingSearcher
+from .plugin import FittingSearcher
 from .threads import in_thread
 from .view import View
 

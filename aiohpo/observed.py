@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from .columns import Columns, canonical
 from .events import TrialId
-from .interfaces import Observations
+from .plugin import Observations
 from .seen import SeenRows
-from .space import Space
+from .space.space import Space
 from .trial import Status
 
 if TYPE_CHECKING:
-    from .interfaces import FloatArray, IntArray
+    from .plugin import FloatArray, IntArray
 
 _Done = tuple["IntArray", "FloatArray", "FloatArray", "FloatArray"]
 _Arrays = tuple["FloatArray", "IntArray", "IntArray", "FloatArray"]
@@ -32,7 +32,7 @@ _NOT_LEARNED_FROM = (Status.QUEUED, Status.FAILED, Status.CANCELLED)
 
 
 class ReportedCurves:
-    """Reports in canonical order, put there when first read; implements :class:`aiohpo.interfaces.Curves`."""
+    """Reports in canonical order, put there when first read; implements :class:`aiohpo.plugin.Curves`."""
 
     __slots__ = ("_arrays", "_build")
 
@@ -89,7 +89,7 @@ class Observed(Columns):
         self._newly_done: list[int] = []
 
     def observations(self) -> Observations:
-        """What is known now, as :class:`aiohpo.interfaces.Observations`."""
+        """What is known now, as :class:`aiohpo.plugin.Observations`."""
         if self._cache is None:
             if self._done is None:
                 self._done = self._all_done()

@@ -16,13 +16,13 @@ from typing import Any
 from .effects import Connect, Disconnect, Effect, Notice, Send
 from .events import Fresh, Malformed, Seen, decode_batch
 from .frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
-from .interfaces import TellingTransport, Transport, UsageError
 from .keys import StudyKey
 from .log import Log
 from .parts import new_worker_id
+from .plugin import TellingTransport, Transport, UsageError
+from .plugin.registry import load, options_of
 from .reach import make_transport
-from .registry import load, options_of
-from .space import Space
+from .space.space import Space
 from .view import View
 from .watch import Health
 from .words import printable

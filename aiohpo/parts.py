@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .events import Batch
-from .interfaces import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
 from .limits import Limits
 from .log import Log
+from .plugin import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
 from .printed import Sink
 from .records import TrialRecord
 from .view import View

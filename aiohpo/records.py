@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .events import Left, Parent, Started, TrialId
-from .interfaces import Config
+from .plugin import Config
 from .trial import Facts, Stamp
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .interfaces import Config, UsageError
+from .plugin import Config, UsageError
 from .records import TrialRecord
 from .standing import best_of, last_error_in_words, value_in_words
 from .view import View
@@ -14,7 +14,7 @@ from .words import printable
 if TYPE_CHECKING:
     import pandas
 
-    from .ensembles import Ensemble
+    from .ensembles.ensemble import Ensemble
 
 
 class Result:

@@ -2,7 +2,7 @@
 
 Kept are
     the newest checkpoint of each trial that runs or lost its worker;
-    of all other trials what the scheduler may yet resume or inherit from (:class:`aiohpo.interfaces.KeepingScheduler`;
+    of all other trials what the scheduler may yet resume or inherit from (:class:`aiohpo.plugin.KeepingScheduler`;
     for one that does not say, the newest checkpoint of each paused trial);
     the last checkpoint of the ``best`` complete trials, for people;
     what ``also`` says: the checkpoints of the members of the present ensemble.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from .interfaces import KeepingScheduler, Scheduler
+from .plugin import KeepingScheduler, Scheduler
 from .trial import Status
 from .view import View
 

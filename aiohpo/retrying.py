@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .events import trial_name
-from .interfaces import UsageError
+from .plugin import UsageError
 from .records import TrialRecord
 from .trial import Status
 from .view import View

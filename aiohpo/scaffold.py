@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 
 from . import __version__
-from .interfaces import UsageError
+from .plugin import UsageError
 
 KINDS = ("searcher", "scheduler")
 
@@ -23,7 +23,7 @@ def create_plugin(name: str, kind: str, into: Path) -> tuple[Path, list[Path]]:
 
     Nothing is overwritten. Raises ``UsageError`` for a name that cannot be one, or where writing fails.
     """
-    from .registry import available
+    from .plugin.registry import available
 
     if kind not in KINDS:
         raise UsageError(f"there is no scaffold for a {kind!r}; there is one for: {', '.join(KINDS)}")
@@ -124,8 +124,8 @@ _MODULE = {
 from __future__ import annotations
 
 import numpy as np
-from aiohpo.interfaces import Config, Identity, View
-from aiohpo.space import Space
+from aiohpo.plugin import Config, Identity, View
+from aiohpo.space.space import Space
 
 _CANDIDATES = 16  # drawn for each configuration that is asked for: some will be known already
 _ROUNDS = 8
@@ -196,7 +196,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from aiohpo.interfaces import Claims, Decision, Identity, NewTrial, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, View
 
 
 class $cls:

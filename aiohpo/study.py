@@ -12,10 +12,10 @@ from .evaluate import ImportedInChild, in_child
 from .evaluate.metrics import as_finite, as_metrics
 from .evaluate.objective import started_by_multiprocessing
 from .events import EXTERNAL, QUEUED
-from .interfaces import Config, Identity, UsageError
 from .limits import make_limits, whole
 from .manual import AskedTrial, Manual
 from .parts import new_worker_id
+from .plugin import Config, Identity, UsageError
 from .printed import Sink
 from .records import TrialRecord
 from .result import Result
@@ -27,7 +27,7 @@ class Study(Assembly):
 
     objective      called with a :class:`~aiohpo.evaluate.Trial`; ``def`` or ``async def``; None to drive the
                    study by :meth:`ask` and :meth:`tell`
-    space          a :class:`~aiohpo.space.Space`
+    space          a :class:`~aiohpo.space.space.Space`
     metric, mode   the name of what the objective returns or reports, and "min" or "max"
     max_steps      steps (epochs, rungs' resource) of a whole trial; None if it is not counted in steps
     searcher, scheduler, evaluator   names ("adbo", "adbo:kappa=1") or instances; the evaluator defaults to

@@ -16,9 +16,9 @@ import numpy as np
 
 from .events import EXTERNAL, TARGETS, TrialId, parse_trial, trial_name
 from .fold import Folded, Mode
-from .interfaces import Config, Inherit, TrialState, TrialStatus
+from .plugin import Config, Inherit, TrialState, TrialStatus
 from .records import Details, TrialRecord
-from .space import Space
+from .space.space import Space
 from .trial import FINAL, MOST_LOSSES, Status
 
 _NAN = float("nan")

@@ -24,11 +24,11 @@ from .ensembling import EnsembleState, Ensembling
 from .evaluate.checkpoint import find_fault
 from .events import trial_name
 from .exchange import Exchange
-from .interfaces import Assignment, FittingSearcher, Identity, Outcome, Unavailable
 from .ledger import Segment
 from .model import ModelKeeper
 from .parts import Parts, new_worker_id
 from .patience import PATIENCE, Patience
+from .plugin import Assignment, FittingSearcher, Identity, Outcome, Unavailable
 from .records import TrialRecord
 from .retention import GRACE, Retention
 from .threads import in_thread

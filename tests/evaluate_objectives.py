@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from aiohpo.evaluate import Trial
-from aiohpo.interfaces import Assignment, Decision
+from aiohpo.plugin import Assignment, Decision
 
 
 @dataclass

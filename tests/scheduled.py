@@ -14,7 +14,7 @@ import numpy as np
 from aiohpo import Float, Space
 from aiohpo.eligible import Eligible
 from aiohpo.events import Claimed, Ended, Ending, Event, Goal, Lost, Proposed, Reported, Saved, parse_trial
-from aiohpo.interfaces import Decision, Identity, NewTrial, Resume, Scheduler
+from aiohpo.plugin import Decision, Identity, NewTrial, Resume, Scheduler
 from aiohpo.view import View
 
 SPACE = Space(x=Float(0.0, 1.0))

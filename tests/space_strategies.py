@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from aiohpo.space import Categorical, Constant, Float, Int, Ordinal, Parameter, Space
+from aiohpo.space.space import Categorical, Constant, Float, Int, Ordinal, Parameter, Space
 
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.integers(-5, 5), st.floats(-2, 2), st.sampled_from(["sgd", "adam", "", "π"])

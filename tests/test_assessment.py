@@ -11,9 +11,9 @@ from run_directories import make_run
 
 from aiohpo.assessment import Assessment, assess
 from aiohpo.blobs import BlobStore
+from aiohpo.ensembles.metrics import METRICS
 from aiohpo.inspect import open_run
-from aiohpo.interfaces import UsageError
-from aiohpo.scoring import METRICS
+from aiohpo.plugin import UsageError
 from aiohpo_plugins.ensembles.gradient import GradientBuilder
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.blobs import BlobStore
-from aiohpo.interfaces import Unavailable
+from aiohpo.plugin import Unavailable
 
 
 def test_blobs_are_named_by_their_contents(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiohpo.calibrators import KINDS, Affine, Isotonic, Scaling, arrays_of, kind_of, number
+from aiohpo.ensembles.calibrators import KINDS, Affine, Isotonic, Scaling, arrays_of, kind_of, number
 
 
 def proba(k: int, n: int = 20) -> np.ndarray:

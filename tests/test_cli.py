@@ -124,7 +124,7 @@ def test_a_fault_of_the_program_has_an_exit_code_of_its_own(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An unexpected error shows its traceback, asks for a report and is not taken for a search without success."""
-    monkeypatch.setattr("aiohpo.registry.KINDS", None)
+    monkeypatch.setattr("aiohpo.plugin.registry.KINDS", None)
     assert invoke(["plugins"]) == 70
     err = capsys.readouterr().err
     assert "Traceback" in err

@@ -8,7 +8,7 @@ import pytest
 from run_directories import make_run
 
 from aiohpo.cli.common import Settings, describe_seconds, open_directory, parse_duration
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from run_directories import make_run
 
 import aiohpo
 from aiohpo.cli import invoke
-from aiohpo.scoring import METRICS
+from aiohpo.ensembles.metrics import METRICS
 
 
 @pytest.fixture(scope="module")

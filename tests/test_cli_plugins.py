@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo import registry
 from aiohpo.cli import invoke
+from aiohpo.plugin import registry
 
 
 def test_plugins_lists_names_options_and_distributions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from run_directories import make_climb, make_run
 
 from aiohpo.cli.summary import interrupted, summarise
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 
 def test_a_resumed_run_says_how_much_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

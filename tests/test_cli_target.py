@@ -11,7 +11,7 @@ import pytest
 from aiohpo.cli.target import configure, default_directory, load_study, split_target
 from aiohpo.evaluate import Source
 from aiohpo.evaluate.reimport import MAIN
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 STUDY = """
 import aiohpo

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from aiohpo.conditions import MOST_BRANCHES, count, holds
-from aiohpo.interfaces import UsageError
-from aiohpo.space import Categorical, Constant, Float, Int, Ordinal, Parameter, Space
+from aiohpo.plugin import UsageError
+from aiohpo.space.conditions import MOST_BRANCHES, count, holds
+from aiohpo.space.space import Categorical, Constant, Float, Int, Ordinal, Parameter, Space
 
 
 def test_holds_needs_every_parent() -> None:

@@ -11,9 +11,9 @@ from histories import SPACE, batch_of, events_of, split
 
 from aiohpo.directory import RunDirectory, load_journals, read_study
 from aiohpo.events import Batch
-from aiohpo.interfaces import UsageError
 from aiohpo.journal import HEADER, Journal, pack_record
 from aiohpo.log import Log
+from aiohpo.plugin import UsageError
 from aiohpo.view import View
 
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from numpy.typing import NDArray
 from space_strategies import spaces_and_units
 
-from aiohpo.encoding import satisfied
-from aiohpo.space import Categorical, Float, Int, Ordinal, Parameter, Space
+from aiohpo.space.encoding import satisfied
+from aiohpo.space.space import Categorical, Float, Int, Ordinal, Parameter, Space
 
 
 def column(param: Parameter, natives: list[float]) -> list[float]:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from aiohpo.calibrators import Affine, Isotonic, Scaling, number
-from aiohpo.ensembles import Ensemble, Member, load_ensemble
-from aiohpo.interfaces import UsageError
-from aiohpo.scoring import get_metric
+from aiohpo.ensembles.calibrators import Affine, Isotonic, Scaling, number
+from aiohpo.ensembles.ensemble import Ensemble, Member, load_ensemble
+from aiohpo.ensembles.metrics import get_metric
+from aiohpo.plugin import UsageError
 
 RNG = np.random.default_rng(0)
 P = RNG.dirichlet([0.5] * 3, size=(2, 10))

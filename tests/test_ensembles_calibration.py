@@ -7,8 +7,8 @@ import pytest
 from ensemble_problems import models, numbers, softmax
 from sklearn.linear_model import LogisticRegression
 
-from aiohpo.calibrators import Affine, Scaling, log_probabilities
-from aiohpo.scoring import METRICS
+from aiohpo.ensembles.calibrators import Affine, Scaling, log_probabilities
+from aiohpo.ensembles.metrics import METRICS
 from aiohpo_plugins.ensembles.calibration import CALIBRATIONS, PRIOR, cross_fit, fit
 from aiohpo_plugins.ensembles.folds import assign
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ensemble_problems import models, numbers
 
-from aiohpo.interfaces import UsageError
-from aiohpo.scoring import METRICS
+from aiohpo.ensembles.metrics import METRICS
+from aiohpo.plugin import UsageError
 from aiohpo.testing import check_ensemble
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from ensemble_problems import models, numbers
 
-from aiohpo.ensembles import Ensemble, Member
-from aiohpo.scoring import METRICS
+from aiohpo.ensembles.ensemble import Ensemble, Member
+from aiohpo.ensembles.metrics import METRICS
 from aiohpo_plugins.ensembles.mixture import SHARED, SHIFTS, Mixture, NormalMixture, mixture_for
 
 CASES = [

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from ensemble_problems import models, numbers
 
-from aiohpo.interfaces import UsageError
-from aiohpo.scoring import get_metric
+from aiohpo.ensembles.metrics import get_metric
+from aiohpo.plugin import UsageError
 from aiohpo_plugins.ensembles.models import Models
 
 LOG_LOSS, RMSE = get_metric("log_loss"), get_metric("rmse")

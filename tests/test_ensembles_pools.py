@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ensemble_problems import models, numbers
 
-from aiohpo.scoring import get_metric
+from aiohpo.ensembles.metrics import get_metric
 from aiohpo_plugins.ensembles.pools import AnyPool, Pool, SquaresPool, TrueClassPool, pool_for
 
 CASES = [

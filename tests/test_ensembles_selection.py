@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ensemble_problems import models
 
-from aiohpo.scoring import get_metric
+from aiohpo.ensembles.metrics import get_metric
 from aiohpo_plugins.ensembles.pools import pool_for
 from aiohpo_plugins.ensembles.selection import Explorer, algorithm1, caruana
 

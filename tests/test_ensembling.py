@@ -18,8 +18,8 @@ from aiohpo.blobs import BlobStore
 from aiohpo.directory import read_ensemble
 from aiohpo.ensembling import EnsembleState, Ensembling, decode, metric_for
 from aiohpo.inspect import open_run
-from aiohpo.interfaces import UsageError
-from aiohpo.registry import create
+from aiohpo.plugin import UsageError
+from aiohpo.plugin.registry import create
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 
 SPACE = Space(x=Float(0.0, 1.0), skill=Float(0.2, 1.2))

@@ -30,7 +30,7 @@ from aiohpo.evaluate.checkpoint import (
     unpack_tree,
     unseal,
 )
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 from aiohpo.testing import MemoryBlobs
 
 OTHER = bytes(reversed(SECRET))

@@ -16,7 +16,7 @@ from aiohpo.evaluate import TrialEnded
 from aiohpo.evaluate import child as module
 from aiohpo.evaluate.child import PipeLink
 from aiohpo.evaluate.wire import PREDICTIONS, REPORT, SAVE, BlockingWire
-from aiohpo.interfaces import Decision, UsageError
+from aiohpo.plugin import Decision, UsageError
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
-from aiohpo.interfaces import Decision, Evaluator, Outcome, UsageError
+from aiohpo.plugin import Decision, Evaluator, Outcome, UsageError
 
 pytestmark = pytest.mark.smoke
 Run = Callable[..., Any]

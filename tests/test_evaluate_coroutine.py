@@ -25,7 +25,7 @@ from aiohpo.evaluate import coroutine as module
 from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.interfaces import Evaluator, Outcome, UsageError
+from aiohpo.plugin import Evaluator, Outcome, UsageError
 from aiohpo.testing import MemoryBlobs
 
 

@@ -10,7 +10,7 @@ from evaluate_objectives import Recorder, stop_at
 
 from aiohpo.evaluate import TrialEnded
 from aiohpo.evaluate.link import LoopLink
-from aiohpo.interfaces import Decision
+from aiohpo.plugin import Decision
 
 
 class Where(Recorder):

@@ -13,7 +13,7 @@ from evaluate_objectives import Recorder, assignment
 from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective, Source
 from aiohpo.evaluate.process import ProcessEvaluator
-from aiohpo.interfaces import Outcome
+from aiohpo.plugin import Outcome
 
 pytestmark = pytest.mark.smoke
 
@@ -145,7 +145,7 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
     code = (
         "import sys; from pathlib import Path; from aiohpo.blobs import BlobStore\n"
         "from aiohpo.evaluate import Objective, Source, Trial; from aiohpo.evaluate.reimport import become_main, load\n"
-        "from aiohpo.interfaces import Assignment\n"
+        "from aiohpo.plugin import Assignment\n"
         f"load(Source({str(file)!r})); become_main(); become_main()\n"
         f"trial = Trial(Assignment('w.1', 1, {{}}, checkpoint={channel.saves[0][1]!r}), None,"
         f" BlobStore(Path({str(store.root)!r})), Objective(None, secret=b'key'))\n"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aiohpo.evaluate.metrics import MAX_METRICS, as_finite, as_mapping, as_metrics, as_number, brief
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from evaluate_objectives import async_double, double
 
 from aiohpo.evaluate import ImportedInChild, Objective, in_child
 from aiohpo.evaluate.objective import reimporting
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 
 class AsyncCallable:

@@ -36,7 +36,7 @@ from aiohpo.evaluate import Objective
 from aiohpo.evaluate import process as module
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.process import ProcessEvaluator
-from aiohpo.interfaces import Decision, Evaluator, Outcome, Unavailable, UsageError
+from aiohpo.plugin import Decision, Evaluator, Outcome, Unavailable, UsageError
 
 pytestmark = pytest.mark.smoke
 T = TypeVar("T")

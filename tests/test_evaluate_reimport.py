@@ -16,7 +16,7 @@ import pytest
 
 from aiohpo.evaluate import Objective, Source, find, load
 from aiohpo.evaluate.reimport import MAIN, become_main, describe, rebuild
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 
 class Holder:
@@ -187,7 +187,7 @@ SCRIPT = """
     from aiohpo.blobs import BlobStore
     from aiohpo.evaluate import Objective
     from aiohpo.evaluate.process import ProcessEvaluator
-    from aiohpo.interfaces import Assignment, Decision
+    from aiohpo.plugin import Assignment, Decision
     {extra}
 
     @dataclasses.dataclass

@@ -12,7 +12,7 @@ from evaluate_objectives import Recorder, assignment, behave, stop_at
 from aiohpo.evaluate import Objective, Trial
 from aiohpo.evaluate.segment import MAX_DETAIL, MAX_ERROR, failed, run_segment
 from aiohpo.evaluate.trial import TrialEnded
-from aiohpo.interfaces import Decision, Outcome
+from aiohpo.plugin import Decision, Outcome
 
 
 def run(function: Callable[[Trial], Any], channel: Recorder | None = None, **options: Any) -> Outcome:

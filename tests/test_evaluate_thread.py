@@ -16,7 +16,7 @@ from aiohpo.evaluate import Objective, Trial
 from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.thread import ThreadEvaluator
-from aiohpo.interfaces import Decision, Evaluator, Outcome, UsageError
+from aiohpo.plugin import Decision, Evaluator, Outcome, UsageError
 
 
 async def started(function: Callable[[Trial], Any], blobs: Any = None, **options: Any) -> ThreadEvaluator:

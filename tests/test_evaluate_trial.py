@@ -16,7 +16,7 @@ from evaluate_objectives import SECRET, Alarm, Recorder, assignment, stop_at
 from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective, Trial, TrialEnded
 from aiohpo.evaluate.segment import conclude, run_segment
-from aiohpo.interfaces import Assignment, Decision, Outcome, UsageError
+from aiohpo.plugin import Assignment, Decision, Outcome, UsageError
 
 
 class Blobs(dict[str, bytes]):

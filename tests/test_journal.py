@@ -14,7 +14,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiohpo.events import Batch
-from aiohpo.interfaces import Unavailable, UsageError
 from aiohpo.journal import (
     HEADER,
     Damage,
@@ -26,6 +25,7 @@ from aiohpo.journal import (
     read_record,
     writer_is_gone,
 )
+from aiohpo.plugin import Unavailable, UsageError
 
 BATCHES = split(batch_of("ann", events_of(6)), 2)
 RECORDS = [pack_record(batch) for batch in BATCHES]

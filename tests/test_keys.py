@@ -13,7 +13,6 @@ import pytest
 
 from aiohpo.cli import invoke
 from aiohpo.cli.run import Options
-from aiohpo.interfaces import UsageError
 from aiohpo.keys import (
     FILE,
     StudyKey,
@@ -27,6 +26,7 @@ from aiohpo.keys import (
     without_key,
     write_key,
 )
+from aiohpo.plugin import UsageError
 
 KEY = StudyKey(bytes(range(32)))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from aiohpo.cores import THREADS, cores, threads_for
-from aiohpo.interfaces import UsageError
 from aiohpo.launcher import Exit, Launcher
+from aiohpo.plugin import UsageError
 
 WAIT = "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {2}); print('ready', flush=True); "
 WAIT += "signal.sigtimedwait({2}, 60); print('interrupted', flush=True); "

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo.interfaces import UsageError
-from aiohpo.library import check_targets, encode_targets, gather, task_of, usable
-from aiohpo.scoring import get_metric
+from aiohpo.ensembles.metrics import get_metric
+from aiohpo.ensembles.predictions import check_targets, encode_targets, gather, task_of, usable
+from aiohpo.plugin import UsageError
 
 LOG_LOSS, RMSE = get_metric("log_loss"), get_metric("rmse")
 Y = np.array([0, 1, 2, 1])

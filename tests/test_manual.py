@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from aiohpo import Float, Space, Study
-from aiohpo.interfaces import Identity, UsageError
 from aiohpo.log import Log
 from aiohpo.manual import Manual
+from aiohpo.plugin import Identity, UsageError
 from aiohpo.view import View
 
 SPACE = Space(x=Float(0.0, 1.0))

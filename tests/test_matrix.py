@@ -14,10 +14,10 @@ from collections import Counter
 import pytest
 
 from aiohpo import Categorical, Float, Int, Space, Study
-from aiohpo.interfaces import Identity
 from aiohpo.limits import Limits
 from aiohpo.log import Log
-from aiohpo.registry import available
+from aiohpo.plugin import Identity
+from aiohpo.plugin.registry import available
 from aiohpo.testing import SimNetwork, run
 from aiohpo.view import View
 from aiohpo.worker import PeerWorker

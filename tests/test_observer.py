@@ -28,13 +28,13 @@ from aiohpo.frames import (
     encode_frame,
 )
 from aiohpo.gossip import Gossip, Pace
-from aiohpo.interfaces import Identity, UsageError
 from aiohpo.keys import StudyKey
 from aiohpo.limits import Limits
 from aiohpo.log import Log
 from aiohpo.membership import Patience, State
 from aiohpo.mesh import Mesh
 from aiohpo.observer import Observer, observer_id, observer_transport
+from aiohpo.plugin import Identity, UsageError
 from aiohpo.testing import SimNetwork, run
 from aiohpo.watch import Tally
 from aiohpo.worker import PeerWorker

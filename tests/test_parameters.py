@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from space_strategies import parameters
 
-from aiohpo.interfaces import UsageError
-from aiohpo.parameters import (
+from aiohpo.plugin import UsageError
+from aiohpo.space.parameters import (
     CATEGORICAL,
     CONTINUOUS,
     ORDERED,

@@ -9,8 +9,8 @@ from ensemble_runs import make_predictions
 from run_directories import make_run
 
 from aiohpo.inspect import open_run
-from aiohpo.interfaces import UsageError
 from aiohpo.plots import draw
+from aiohpo.plugin import UsageError
 
 
 def test_classes(tmp_path: Path) -> None:

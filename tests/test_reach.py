@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from aiohpo.interfaces import UsageError
 from aiohpo.keys import StudyKey
+from aiohpo.plugin import UsageError
 from aiohpo.reach import make_transport, takes_key
 from aiohpo_transports.inproc import InprocTransport
 

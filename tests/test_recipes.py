@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo.interfaces import UsageError
-from aiohpo.recipes import RECIPES, parts, recipe
+from aiohpo.plugin import UsageError
+from aiohpo.plugin.algorithms import RECIPES, parts, recipe
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,8 @@ from importlib import metadata
 
 import pytest
 
-from aiohpo import registry
-from aiohpo.interfaces import UsageError
-from aiohpo.registry import KINDS, available, create, load, options_of, parse_options
+from aiohpo.plugin import UsageError, registry
+from aiohpo.plugin.registry import KINDS, available, create, load, options_of, parse_options
 
 
 class Pretend:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 from aiohpo.rendezvous import MOST, Rendezvous, cards_of, directory_of, keeps_key
 
 

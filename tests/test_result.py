@@ -8,7 +8,7 @@ import pytest
 from histories import SPACE
 
 from aiohpo.events import Ended, Proposed, Reported
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 from aiohpo.result import Result
 from aiohpo.view import View
 

@@ -9,8 +9,8 @@ import pytest
 from run_directories import make_run
 
 from aiohpo.inspect import Run, open_run
-from aiohpo.interfaces import UsageError
 from aiohpo.ledger import Ledger
+from aiohpo.plugin import UsageError
 from aiohpo.retrying import choose_failed
 
 

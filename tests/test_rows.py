@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from space_strategies import spaces, spaces_and_units
 
-from aiohpo.interfaces import UsageError
-from aiohpo.space import Categorical, Constant, Float, Int, Space
+from aiohpo.plugin import UsageError
+from aiohpo.space.space import Categorical, Constant, Float, Int, Space
 
 SPACE = Space(
     lr=Float(1e-5, 1e-1, log=True),

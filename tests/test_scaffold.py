@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 from aiohpo.scaffold import KINDS, create_plugin
 
 

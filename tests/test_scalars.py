@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.interfaces import UsageError
-from aiohpo.scalars import canonical_when, flag, integer, key, number, plain, scalar
+from aiohpo.plugin import UsageError
+from aiohpo.space.scalars import canonical_when, flag, integer, key, number, plain, scalar
 
 
 def test_numpy_scalars_become_plain() -> None:

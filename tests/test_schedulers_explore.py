@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from space_strategies import spaces
 
 from aiohpo import Categorical, Constant, Float, Int, Ordinal, Space
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 from aiohpo_plugins.schedulers.pbt.explore import Explorer
 
 

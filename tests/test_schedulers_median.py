@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scheduled import SomeClaims, Told, begun, work
 
-from aiohpo.interfaces import Decision, Identity, NewTrial, UsageError
-from aiohpo.registry import create
+from aiohpo.plugin import Decision, Identity, NewTrial, UsageError
+from aiohpo.plugin.registry import create
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.median import MedianScheduler, running_averages
 

@@ -11,8 +11,8 @@ import pytest
 from training_swarm import Swarm
 
 from aiohpo import Float, Int, Space, Study
-from aiohpo.interfaces import Config, Decision, Identity, Idle, NewTrial, Resume, UsageError
 from aiohpo.lineage import Lineage
+from aiohpo.plugin import Config, Decision, Identity, Idle, NewTrial, Resume, UsageError
 from aiohpo.testing import check_scheduler
 from aiohpo.testing.schedulers import OpenClaims
 from aiohpo.trial import Status

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from aiohpo.interfaces import Inherit, TrialState, View
+from aiohpo.plugin import Inherit, TrialState, View
 from aiohpo_plugins.schedulers.pbt.population import NEVER, Population, bracket, place
 
 

@@ -11,7 +11,7 @@ import pytest
 from training_swarm import Swarm
 
 from aiohpo import Float, Space
-from aiohpo.interfaces import Config, Identity, UsageError
+from aiohpo.plugin import Config, Identity, UsageError
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.pbt.replay import ReplayScheduler
 

@@ -9,7 +9,7 @@ from math import inf
 import pytest
 from scheduled import Told
 
-from aiohpo.interfaces import TrialState
+from aiohpo.plugin import TrialState
 from aiohpo_plugins.schedulers.rungs import NOWHERE, Follower, Ladder, locate, values_at
 
 LEVELS = (1, 3, 9)

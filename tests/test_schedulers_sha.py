@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scheduled import SomeClaims, Told, begun
 
-from aiohpo.interfaces import Identity, KeepingScheduler, NewTrial, UsageError
-from aiohpo.registry import create
+from aiohpo.plugin import Identity, KeepingScheduler, NewTrial, UsageError
+from aiohpo.plugin.registry import create
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.halving.sha import SHAScheduler
 

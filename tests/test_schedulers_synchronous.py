@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scheduled import SomeClaims, Told, begun, work
 
-from aiohpo.interfaces import Decision, NewTrial, Resume
+from aiohpo.plugin import Decision, NewTrial, Resume
 from aiohpo_plugins.schedulers.halving.hyperband import HyperbandScheduler
 from aiohpo_plugins.schedulers.halving.sha import SHAScheduler
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import sklearn.metrics as sk
 
-from aiohpo.interfaces import UsageError
-from aiohpo.scoring import METRICS, Metric, auc, get_metric, reliability
+from aiohpo.ensembles.metrics import METRICS, Metric, auc, get_metric, reliability
+from aiohpo.plugin import UsageError
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from aiohpo.interfaces import Identity
+from aiohpo.plugin import Identity
 from aiohpo_plugins.searchers.adbo.acquisition import Decay, boltzmann_order, draw_kappa, lcb, negative_ei
 
 

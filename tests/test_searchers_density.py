@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo.space import Categorical, Float, Int, Ordinal, Space
+from aiohpo.space.space import Categorical, Float, Int, Ordinal, Space
 from aiohpo.testing import example_spaces
 from aiohpo_plugins.searchers.density.density import (
     Density,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import qmc
 
-from aiohpo.interfaces import Identity
-from aiohpo.space import Constant, Float, Int, Space
+from aiohpo.plugin import Identity
+from aiohpo.space.space import Constant, Float, Int, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.common.design import SharedSobol, stable_hash
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.space import Categorical, Float, Int, Space
+from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.common.fresh import anything, distinct, every, keys, unseen
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo.space import Categorical, Float, Int, Space
+from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo_plugins.searchers.adbo.geometry import CATEGORY, Geometry
 
 MIXED = Space(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.space import Float, Space
+from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.gp.data import FINEST, gather, ladder, nearest
 

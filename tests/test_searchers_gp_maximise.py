@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.space import Categorical, Float, Int, Space
+from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo_plugins.searchers.common.candidates import Candidates
 from aiohpo_plugins.searchers.gp.acquisition import log_ei
 from aiohpo_plugins.searchers.gp.maximise import Maximiser

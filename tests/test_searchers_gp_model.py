@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.space import Float, Space
+from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.gp.model import MOST_PENDING, RESOURCES, Learner, Model
 from aiohpo_plugins.searchers.gp.surrogate.learn import Memory

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.interfaces import Identity
-from aiohpo.space import Float, Space
+from aiohpo.plugin import Identity
+from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.gp.pool import Pool
 from aiohpo_plugins.searchers.gp.searcher import GPSearcher

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.interfaces import Identity, UsageError
-from aiohpo.space import Float, Space
+from aiohpo.plugin import Identity, UsageError
+from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView, check_searcher
 from aiohpo_plugins.searchers.density.kde import KDESearcher
 from aiohpo_plugins.searchers.quasirandom import QuasiRandomSearcher

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.interfaces import Identity, UsageError
-from aiohpo.registry import create
-from aiohpo.space import Categorical, Float, Space
+from aiohpo.plugin import Identity, UsageError
+from aiohpo.plugin.registry import create
+from aiohpo.space.space import Categorical, Float, Space
 from aiohpo.testing import StaticView, check_searcher, example_spaces
 
 pytest.importorskip("optuna")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.space import Categorical, Float, Int, Ordinal, Space
+from aiohpo.space.space import Categorical, Float, Int, Ordinal, Space
 from aiohpo.testing import example_spaces
 
 pytest.importorskip("optuna")

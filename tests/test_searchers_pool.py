@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo.space import Float, Space
+from aiohpo.space.space import Float, Space
 from aiohpo_plugins.searchers.adbo.geometry import Geometry
 from aiohpo_plugins.searchers.adbo.pool import Pool
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.interfaces import Identity
-from aiohpo.space import Categorical, Float, Space
+from aiohpo.plugin import Identity
+from aiohpo.space.space import Categorical, Float, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.density.kde import KDESearcher
 from aiohpo_plugins.searchers.density.ratio import MOST_BAD, RatioSearcher

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 from aiohpo.slurm import Slurm, slurm_job
 
 STEP = {

@@ -17,8 +17,8 @@ from hypothesis import given
 from numpy.typing import NDArray
 from space_strategies import spaces, spaces_and_units
 
-from aiohpo.interfaces import UsageError
-from aiohpo.space import CATEGORICAL, CONTINUOUS, ORDERED, Categorical, Constant, Float, Int, Ordinal, Space
+from aiohpo.plugin import UsageError
+from aiohpo.space.space import CATEGORICAL, CONTINUOUS, ORDERED, Categorical, Constant, Float, Int, Ordinal, Space
 
 SPACE = Space(
     lr=Float(1e-5, 1e-1, log=True),
@@ -285,5 +285,5 @@ def test_arrays_are_fast() -> None:
 
 def test_import_does_not_pull_in_the_algorithms() -> None:
     """Importing spaces loads numpy, but neither scipy nor scikit-learn."""
-    code = "import sys, aiohpo.space; sys.exit(bool({'scipy', 'sklearn', 'pandas'} & set(sys.modules)))"
+    code = "import sys, aiohpo.space.space; sys.exit(bool({'scipy', 'sklearn', 'pandas'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0

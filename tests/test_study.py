@@ -16,8 +16,8 @@ from evaluate_objectives import behave
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
 from aiohpo.blobs import BlobStore
-from aiohpo.interfaces import Unavailable, UsageError
 from aiohpo.limits import Limits
+from aiohpo.plugin import Unavailable, UsageError
 
 SPACE = Space(x=Float(-1.0, 1.0), k=Int(1, 4), c=Categorical(["a", "b"]))
 

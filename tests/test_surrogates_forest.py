@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo.space import Categorical, Float, Space
+from aiohpo.space.space import Categorical, Float, Space
 from aiohpo_plugins.searchers.adbo.forest import Forest
 
 CUBE = Space({f"x{i}": Float(0, 1) for i in range(3)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.space import Float, Space
+from aiohpo.space.space import Float, Space
 from aiohpo_plugins.searchers.gp.surrogate.features import Features
 from aiohpo_plugins.searchers.gp.surrogate.learn import MOST, Memory, learn
 from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, Rows

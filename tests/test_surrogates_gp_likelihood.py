@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal, norm
 
-from aiohpo.space import Categorical, Float, Int, Space
+from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo_plugins.searchers.gp.surrogate.features import Features
 from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, Rows, factorise
 from aiohpo_plugins.searchers.gp.surrogate.resource import Decay, ExpDecay, Plain, ResourceModel

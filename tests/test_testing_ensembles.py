@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.calibrators import Scaling, number
-from aiohpo.ensembles import Ensemble, Member
+from aiohpo.ensembles.calibrators import Scaling, number
+from aiohpo.ensembles.ensemble import Ensemble, Member
 from aiohpo.testing import check_ensemble, example_libraries
 
 

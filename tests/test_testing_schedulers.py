@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.interfaces import Decision, Identity, Idle, Inherit, NewTrial, Resume, TrialState, View
+from aiohpo.plugin import Decision, Identity, Idle, Inherit, NewTrial, Resume, TrialState, View
 from aiohpo.testing import check_scheduler
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.interfaces import Config, Identity, Observations, View
-from aiohpo.space import Float, Space
+from aiohpo.plugin import Config, Identity, Observations, View
+from aiohpo.space.space import Float, Space
 from aiohpo.testing import check_searcher
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from aiohpo.interfaces import Transport, UsageError
+from aiohpo.plugin import Transport, UsageError
 from aiohpo.testing import SimNetwork, SimTransport, run
 
 Received = list[tuple[str, bytes]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo.space import Categorical, Float, Space
+from aiohpo.space.space import Categorical, Float, Space
 from aiohpo.testing import StaticView
 
 SPACE = Space(x=Float(0, 2), kind=Categorical(["a", "b"]), y=Float(0, 1, when={"kind": "a"}))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from aiohpo.interfaces import OnFrame
+from aiohpo.plugin import OnFrame
 from aiohpo.testing import SimNetwork, SimTransport, check_transport, run
 
 

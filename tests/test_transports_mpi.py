@@ -13,8 +13,8 @@ import pytest
 from fake_mpi import World
 
 from aiohpo import Float, Space, Study, Worker
-from aiohpo.interfaces import LaunchedTransport, UsageError
 from aiohpo.keys import kept_key
+from aiohpo.plugin import LaunchedTransport, UsageError
 from aiohpo.testing import check_transport, run
 from aiohpo_transports.mpi import link as mpi_link
 from aiohpo_transports.mpi import process as mpi_process

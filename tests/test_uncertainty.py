@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from aiohpo.uncertainty import decompose, entropy, error_auroc, errors, rejection_curve
+from aiohpo.ensembles.uncertainty import decompose, entropy, error_auroc, errors, rejection_curve
 
 HALF = np.array([0.5, 0.5])
 

@@ -32,7 +32,7 @@ from aiohpo.events import (
     Saved,
     Started,
 )
-from aiohpo.interfaces import Inherit
+from aiohpo.plugin import Inherit
 from aiohpo.trial import Status
 from aiohpo.view import View
 

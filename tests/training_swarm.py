@@ -18,7 +18,7 @@ import numpy as np
 from aiohpo import Space
 from aiohpo.eligible import Eligible
 from aiohpo.events import Claimed, Ended, Event, Goal, Lost, Parent, Proposed, Reported, Saved, parse_trial, trial_name
-from aiohpo.interfaces import Config, Decision, Identity, Idle, NewTrial, Resume, Scheduler
+from aiohpo.plugin import Config, Decision, Identity, Idle, NewTrial, Resume, Scheduler
 from aiohpo.trial import Status
 from aiohpo.view import View
 

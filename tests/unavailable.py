@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohpo import Unavailable
 from aiohpo.events import Batch
-from aiohpo.interfaces import Assignment, Channel, Evaluator, Outcome
+from aiohpo.plugin import Assignment, Channel, Evaluator, Outcome
 
 Spans = Sequence[tuple[float, float]]
 

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..interfaces import UsageError
-from ..recipes import RECIPES
+from ..plugin import UsageError
+from ..plugin.algorithms import RECIPES
 
 if TYPE_CHECKING:
     from ..inspect import Run

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from ..words import printable
 from .common import as_json, command, open_directory, print_json, run_directory
 from .show import configuration
@@ -89,7 +89,7 @@ def ensemble(
 
 def make_builder(method: str, size: int | None = None) -> Any:
     """Make a builder from its name and options; ``size`` is one of these, given separately."""
-    from ..registry import create
+    from ..plugin.registry import create
 
     if size is None:
         return create("ensembles", method)

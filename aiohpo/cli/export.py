@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from .common import command, open_directory, run_directory
 from .terminal import say
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from .common import as_json, command, print_json
 from .terminal import say
 
@@ -28,8 +28,8 @@ def plugins(kind: str | None, json_: bool) -> None:
 
     A plugin is named by its entry point, with options after a colon: adbo:kappa=1.0
     """
-    from ..recipes import RECIPES
-    from ..registry import KINDS, available
+    from ..plugin.algorithms import RECIPES
+    from ..plugin.registry import KINDS, available
 
     kinds = (*KINDS, "recipes")
     wanted = [k for k in kinds if kind in (None, k, k.removesuffix("s"))]
@@ -58,7 +58,7 @@ def plugins(kind: str | None, json_: bool) -> None:
 
 
 def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:
-    from ..registry import load, options_of
+    from ..plugin.registry import load, options_of
 
     distribution = getattr(point, "dist", None)
     entry: dict[str, Any] = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from ..words import printable
 from .common import DONE, UNSUCCESSFUL, as_json, command, open_directory, print_json, run_directory
 from .terminal import say
@@ -31,7 +31,7 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
     --scheduler replay:path=DIR/schedule.json.
     """
     from ..lineage import Lineage
-    from ..registry import load
+    from ..plugin.registry import load
     from .lineage import leader
     from .show import nothing_yet
     from .target import load_study

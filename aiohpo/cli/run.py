@@ -130,7 +130,7 @@ def run(
     where it stopped, also after a crash. --trials counts all trials of the run directory.
     """
     from ..cores import cores
-    from ..recipes import parts
+    from ..plugin.algorithms import parts
     from .target import configure, default_directory, load_study
 
     typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler, "ensemble": ensemble}
@@ -218,8 +218,8 @@ def _to_promote(run: Run, study: Study) -> bool:
     import numpy as np
 
     from ..eligible import Eligible
-    from ..interfaces import Identity, Resume
-    from ..registry import create
+    from ..plugin import Identity, Resume
+    from ..plugin.registry import create
 
     if not run.view.paused:
         return False

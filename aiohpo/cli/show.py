@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..activity import spans
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from ..standing import best_in_words, best_of, last_error_in_words, value_in_words
 from ..words import printable
 from .common import DONE, UNSUCCESSFUL, as_json, command, describe_seconds, open_directory, print_json, run_directory

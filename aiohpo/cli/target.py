@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..interfaces import Identity, UsageError
-from ..recipes import RECIPES
-from ..registry import available, create
+from ..plugin import Identity, UsageError
+from ..plugin.algorithms import RECIPES
+from ..plugin.registry import available, create
 
 if TYPE_CHECKING:
     from ..study import Study

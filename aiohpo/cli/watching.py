@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from ..watch import Snapshot, Source, Tally
 from .common import check_directory, print_json
 from .dashboard import as_line, draw

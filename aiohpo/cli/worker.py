@@ -96,8 +96,8 @@ def worker(
     from ..evaluate.capture import captured
     from ..evaluate.reimport import become_main
     from ..keys import FILE, StudyKey, keep_key, kept_key
+    from ..plugin.algorithms import parts
     from ..reach import takes_key
-    from ..recipes import parts
     from .target import configure, default_directory, load_study
 
     searcher, scheduler = parts(algorithm, searcher, scheduler)

@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from . import plain
 from .metrics import brief
 

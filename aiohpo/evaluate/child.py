@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..interfaces import Assignment, Decision, Outcome, UsageError
+from ..plugin import Assignment, Decision, Outcome, UsageError
 from .objective import Objective
 from .reimport import rebuild
 from .segment import failure_of, run_segment

@@ -35,8 +35,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..interfaces import Assignment, Channel, Config, Decision, Outcome, UsageError, listing
 from ..patience import in_words
+from ..plugin import Assignment, Channel, Config, Decision, Outcome, UsageError, listing
 from .checkpoint import encode
 from .objective import Objective
 from .output import Output, Sink, bounded

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..interfaces import Assignment, Channel, Outcome, UsageError
+from ..plugin import Assignment, Channel, Outcome, UsageError
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective

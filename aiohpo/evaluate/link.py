@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from ..interfaces import Channel, Decision
+from ..plugin import Channel, Decision
 from .trial import TrialEnded
 
 T = TypeVar("T")

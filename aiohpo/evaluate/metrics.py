@@ -14,7 +14,7 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any
 
-from ..interfaces import UsageError
+from ..plugin import UsageError
 
 MAX_METRICS = 256
 MAX_NAME = 128

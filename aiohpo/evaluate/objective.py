@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..interfaces import UsageError
+from ..plugin import UsageError
 
 
 class ImportedInChild(BaseException):

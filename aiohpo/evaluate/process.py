@@ -20,8 +20,8 @@ from dataclasses import fields
 from typing import Any
 
 from ..cores import threads_for
-from ..interfaces import Assignment, Channel, Outcome, Unavailable, UsageError
 from ..patience import in_words
+from ..plugin import Assignment, Channel, Outcome, Unavailable, UsageError
 from .objective import Objective
 from .output import Output, bounded
 from .process_group import ProcessGroup, describe_exit

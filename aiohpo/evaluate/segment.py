@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from ..interfaces import Decision, Outcome, UsageError, listing
+from ..plugin import Decision, Outcome, UsageError, listing
 from .metrics import as_metrics
 from .objective import Objective
 from .trial import Trial, TrialEnded
@@ -20,7 +20,7 @@ _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 def failed(error: str, detail: str | None = None) -> Outcome:
-    """Return a failed outcome within the bounds of :class:`~aiohpo.interfaces.Outcome`."""
+    """Return a failed outcome within the bounds of :class:`~aiohpo.plugin.Outcome`."""
     line = " ".join(error[: 2 * MAX_ERROR].split())
     if len(line) > MAX_ERROR:
         line = line[: MAX_ERROR - 1] + "…"

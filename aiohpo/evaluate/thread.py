@@ -14,7 +14,7 @@ import queue
 import threading
 from typing import Any
 
-from ..interfaces import Assignment, Channel, Outcome, UsageError
+from ..plugin import Assignment, Channel, Outcome, UsageError
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..events import TARGETS
-from ..interfaces import Assignment, Config, Decision, Unavailable, UsageError, listing
 from ..patience import in_words
+from ..plugin import Assignment, Config, Decision, Unavailable, UsageError, listing
 from . import checkpoint
 from .metrics import as_mapping, as_number, brief
 
@@ -37,7 +37,7 @@ class TrialEnded(BaseException):
 
 
 class Link(Protocol):
-    """Where a trial's words go. A :class:`~aiohpo.interfaces.Channel` is one, on the loop's own thread."""
+    """Where a trial's words go. A :class:`~aiohpo.plugin.Channel` is one, on the loop's own thread."""
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision: ...
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..ensembles import mix
-from ..scoring import reliability
-from ..uncertainty import error_auroc, errors
+from ..ensembles.ensemble import mix
+from ..ensembles.metrics import reliability
+from ..ensembles.uncertainty import error_auroc, errors
 from ..words import plot_text
 from .style import BLUE, GREEN, GREY, ORANGE, RED
 
@@ -34,7 +34,7 @@ _MOST_BARS = 20
 def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """One picture of its own. Raises ``UsageError`` if there are no predictions."""
     from ..assessment import assess
-    from ..registry import create
+    from ..plugin.registry import create
 
     found = assess(run, create("ensembles", "gradient"))
     rows = (found.others or (found.valid,))[0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..parameters import Float, Int
+from ..space.parameters import Float, Int
 from ..words import plot_text
 from .style import BLUE, GREY, ORANGE, by_progress, choices, edge_of, is_complete, judged, labelled, middle_of, short
 from .units import Quantity
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inspect import Run
-    from ..parameters import Parameter
     from ..records import TrialRecord
+    from ..space.parameters import Parameter
 
 _BEST_PART = 0.1
 _LONGEST = 24  # characters of a name

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..events import parse_trial
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from ..rungs import Rungs
 from .style import BLUE, GREY, ORANGE, RED, cut, is_complete
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..interfaces import UsageError
 from ..lineage import Lineage
-from ..parameters import Float, Int
+from ..plugin import UsageError
+from ..space.parameters import Float, Int
 from ..standing import value_in_words
 from .style import BLUE, GREY, ORANGE, choices, cut, labelled, short
 from .units import Quantity
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inspect import Run
-    from ..parameters import Parameter
     from ..records import TrialRecord
+    from ..space.parameters import Parameter
 
 _MOST_PANELS = 8
 _INCH = 1.7  # height of a panel

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..parameters import Float, Int
+from ..space.parameters import Float, Int
 from .style import by_progress, choices, cut, is_complete, judged, labelled, middle_of, short
 from .units import Quantity
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inspect import Run
-    from ..parameters import Parameter
     from ..records import TrialRecord
+    from ..space.parameters import Parameter
 
 _MOST_SLICES = 24
 _LEVEL = 4  # so many choices can be named side by side

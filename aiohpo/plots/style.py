@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from ..words import plot_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..inspect import Run
-    from ..parameters import Float, Int, Parameter
     from ..records import TrialRecord
+    from ..space.parameters import Float, Int, Parameter
 
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..activity import Span, spans
-from ..interfaces import UsageError
+from ..plugin import UsageError
 from .style import BLUE, GREEN, GREY, ORANGE, RED, shades
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ..parameters import Float, Int
+from ..space.parameters import Float, Int
 from ..words import plot_text
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The conformance check for ensemble builders: what :class:`aiohpo.interfaces.EnsembleBuilder` promises, tried out."""
+"""The conformance check for ensemble builders: what :class:`aiohpo.plugin.EnsembleBuilder` promises, tried out."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.ensembles import Ensemble, load_ensemble
-from aiohpo.interfaces import EnsembleBuilder, LiveEnsembleBuilder
-from aiohpo.scoring import Metric, get_metric
+from aiohpo.ensembles.ensemble import Ensemble, load_ensemble
+from aiohpo.ensembles.metrics import Metric, get_metric
+from aiohpo.plugin import EnsembleBuilder, LiveEnsembleBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -90,7 +90,7 @@ def check_ensemble(factory: Callable[[], EnsembleBuilder], *, metrics: Sequence[
     - odd cases are served: a single model, models that are all the same, a class that does not occur, few rows,
       certain models that are wrong;
     - a saved ensemble, loaded again, predicts exactly the same;
-    - if it is a :class:`~aiohpo.interfaces.LiveEnsembleBuilder`: models that come and go in any order lead to exactly
+    - if it is a :class:`~aiohpo.plugin.LiveEnsembleBuilder`: models that come and go in any order lead to exactly
       what ``fit`` makes of those that are there;
     - global random state is not touched.
     """

@@ -1,4 +1,4 @@
-"""The conformance check for schedulers: what :class:`aiohpo.interfaces.Scheduler` promises, tried out.
+"""The conformance check for schedulers: what :class:`aiohpo.plugin.Scheduler` promises, tried out.
 
 First with views of a fixed content; then in a *rehearsal*, a search by production workers in virtual time, where
 trials fail, report NaN, are resumed elsewhere, and a worker dies; last with the log of that search, replayed to fresh
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.interfaces import Claims, Config, Identity, Idle, NewTrial, Scheduler, View
-from aiohpo.space import Float, Int, Space
+from aiohpo.plugin import Claims, Config, Identity, Idle, NewTrial, Scheduler, View
+from aiohpo.space.space import Float, Int, Space
 
 from .memory import MemoryBlobs
 from .simloop import SimDeadlock, SimLivelock, SimTimeout, run

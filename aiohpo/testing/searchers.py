@@ -1,4 +1,4 @@
-"""The conformance check for searchers: what :class:`aiohpo.interfaces.Searcher` promises, tried out."""
+"""The conformance check for searchers: what :class:`aiohpo.plugin.Searcher` promises, tried out."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.interfaces import FittingSearcher, Identity, Searcher
-from aiohpo.space import Categorical, Constant, Float, Int, Ordinal, Space
+from aiohpo.plugin import FittingSearcher, Identity, Searcher
+from aiohpo.space.space import Categorical, Constant, Float, Int, Ordinal, Space
 
 from .staticview import StaticView
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from aiohpo.interfaces import Config, FloatArray
+    from aiohpo.plugin import Config, FloatArray
 
 SEED = 12
 SOMEBODY = Identity("somebody")

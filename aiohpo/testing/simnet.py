@@ -2,7 +2,7 @@
 
 Theory
 ------
-:class:`SimTransport` implements :class:`aiohpo.interfaces.Transport`; a :class:`SimNetwork` carries its
+:class:`SimTransport` implements :class:`aiohpo.plugin.Transport`; a :class:`SimNetwork` carries its
 frames and decides, from a seed, what becomes of each. With its defaults it keeps to what a transport
 promises: whole frames, in order per link while the link lives. Duplication and reordering go beyond that, as
 a protocol that repairs itself should stand them too.
@@ -25,12 +25,12 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from aiohpo.interfaces import OnFrame
+    from aiohpo.plugin import OnFrame
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.interfaces import Observations, TrialState
 from aiohpo.observed import ReportedCurves
+from aiohpo.plugin import Observations, TrialState
 from aiohpo.seen import SeenRows
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from aiohpo.interfaces import Config, FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import Config, FloatArray
+    from aiohpo.space.space import Space
 
 _versions = count(1)
 
@@ -60,7 +60,7 @@ def _curves(
 
 
 class StaticView:
-    """Implement :class:`aiohpo.interfaces.View` over given arrays.
+    """Implement :class:`aiohpo.plugin.View` over given arrays.
 
     Args:
         space: the search space.

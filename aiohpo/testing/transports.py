@@ -1,4 +1,4 @@
-"""The conformance check for transports: what :class:`aiohpo.interfaces.Transport` promises, tried out."""
+"""The conformance check for transports: what :class:`aiohpo.plugin.Transport` promises, tried out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import threading
 from typing import TYPE_CHECKING
 
-from aiohpo.interfaces import Transport
+from aiohpo.plugin import Transport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from aiohpo.interfaces import (
+from aiohpo.plugin import (
     Claims,
     Decision,
     Identity,

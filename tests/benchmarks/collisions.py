@@ -33,11 +33,11 @@ from support.curves import Curve, CurveTask, Scale
 from aiohpo.eligible import Eligible
 from aiohpo.events import parse_trial, trial_name
 from aiohpo.gossip import Pace
-from aiohpo.interfaces import Config, Identity, Resume
 from aiohpo.ledger import Ledger, Segment
 from aiohpo.log import Log
-from aiohpo.registry import create
-from aiohpo.space import Float, Space
+from aiohpo.plugin import Config, Identity, Resume
+from aiohpo.plugin.registry import create
+from aiohpo.space.space import Float, Space
 from aiohpo.view import View
 
 STEPS = 27

@@ -25,8 +25,8 @@ import numpy as np
 from support import libraries, tasks
 from support.libraries import Library
 
-from aiohpo.scoring import METRICS, SMALLEST
-from aiohpo.uncertainty import error_auroc, errors
+from aiohpo.ensembles.metrics import METRICS, SMALLEST
+from aiohpo.ensembles.uncertainty import error_auroc, errors
 from aiohpo_plugins.ensembles.gradient import GradientBuilder
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 from aiohpo_plugins.ensembles.topk import TopKBuilder

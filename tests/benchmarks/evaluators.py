@@ -21,7 +21,7 @@ from aiohpo.evaluate.command import CommandEvaluator
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.evaluate.process import ProcessEvaluator
 from aiohpo.evaluate.thread import ThreadEvaluator
-from aiohpo.interfaces import Assignment, Decision
+from aiohpo.plugin import Assignment, Decision
 
 REPORTS = 10
 

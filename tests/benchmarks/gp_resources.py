@@ -22,7 +22,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from support import tasks
 
-from aiohpo.space import Float, Space
+from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.gp.data import gather, ladder
 from aiohpo_plugins.searchers.gp.model import RESOURCES, Learner

@@ -24,9 +24,9 @@ import numpy as np
 
 from aiohpo import Float, Space, Study, Worker
 from aiohpo.events import Batch, Ended, Proposed, encode_event
-from aiohpo.interfaces import Identity
 from aiohpo.journal import Journal
 from aiohpo.limits import Limits
+from aiohpo.plugin import Identity
 from aiohpo.testing import SimNetwork, run
 
 SPACE = Space(**{f"x{i}": Float(0.0, 1.0) for i in range(10)})

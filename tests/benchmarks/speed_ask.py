@@ -21,8 +21,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import numpy as np
 from support import harness
 
-from aiohpo.interfaces import FittingSearcher, Identity, Searcher
-from aiohpo.space import Categorical, Float, Int, Space
+from aiohpo.plugin import FittingSearcher, Identity, Searcher
+from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.adbo.searcher import ADBOSearcher
 from aiohpo_plugins.searchers.density.kde import KDESearcher

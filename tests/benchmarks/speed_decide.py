@@ -29,8 +29,8 @@ import numpy as np
 
 from aiohpo.eligible import Eligible
 from aiohpo.events import Claimed, Ended, Proposed, Reported, parse_trial
-from aiohpo.interfaces import Decision, Identity, NewTrial, Resume, Scheduler
-from aiohpo.space import Float, Space
+from aiohpo.plugin import Decision, Identity, NewTrial, Resume, Scheduler
+from aiohpo.space.space import Float, Space
 from aiohpo.view import View
 from aiohpo_plugins.schedulers.halving.asha import ASHAScheduler
 from aiohpo_plugins.schedulers.halving.hyperband import HyperbandScheduler

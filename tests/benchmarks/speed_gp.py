@@ -21,8 +21,8 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from aiohpo.interfaces import Identity
-from aiohpo.space import Float, Space
+from aiohpo.plugin import Identity
+from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.gp.model import RESOURCES
 from aiohpo_plugins.searchers.gp.searcher import GPSearcher

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from aiohpo.interfaces import Config, FittingSearcher, Identity
-from aiohpo.registry import available, create
-from aiohpo.space import Space
+from aiohpo.plugin import Config, FittingSearcher, Identity
+from aiohpo.plugin.registry import available, create
+from aiohpo.space.space import Space
 from aiohpo.testing import StaticView, example_spaces
 
 # Of those with options, beside the defaults, each kind of option that changes what is computed.

@@ -29,9 +29,9 @@ from aiohpo import Float, Space, Study
 from aiohpo.cli import invoke
 from aiohpo.directory import RunDirectory
 from aiohpo.events import Batch, Claimed, Ended, Event, Goal, Left, Proposed, Reported, Started, encode_event
-from aiohpo.interfaces import Config
 from aiohpo.journal import Journal
-from aiohpo.registry import create
+from aiohpo.plugin import Config
+from aiohpo.plugin.registry import create
 
 RATES = Space(lr=Float(1e-3, 1.0, log=True))
 

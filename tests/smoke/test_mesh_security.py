@@ -16,9 +16,9 @@ import pytest
 from processes import ENVIRONMENT, GATED, Gate, shown, statuses, until
 
 import aiohpo
-from aiohpo.interfaces import UsageError
 from aiohpo.keys import StudyKey, write_key
 from aiohpo.observer import Observer, observer_id, observer_transport
+from aiohpo.plugin import UsageError
 
 pytestmark = pytest.mark.smoke
 

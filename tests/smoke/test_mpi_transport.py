@@ -19,7 +19,7 @@ import pytest
 from mpi_launch import ENVIRONMENT, launch, why_not
 from mpi_rank import LENGTH, packed
 
-from aiohpo.interfaces import OnFrame
+from aiohpo.plugin import OnFrame
 from aiohpo.testing import check_transport
 
 pytestmark = [pytest.mark.smoke, pytest.mark.skipif(bool(why_not()), reason=why_not())]

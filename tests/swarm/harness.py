@@ -19,10 +19,10 @@ from unavailable import SometimesUnavailable
 from aiohpo import Categorical, Float, Int, Space, Study, Trial
 from aiohpo.eligible import Eligible
 from aiohpo.events import Batch, Ended
-from aiohpo.interfaces import Identity, Resume
 from aiohpo.limits import Limits
 from aiohpo.log import Log
 from aiohpo.patience import PATIENCE
+from aiohpo.plugin import Identity, Resume
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.trial import Status
 from aiohpo.view import View

@@ -14,10 +14,10 @@ from collections import Counter, defaultdict, deque
 from itertools import count
 from typing import TYPE_CHECKING
 
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import OnFrame
+    from aiohpo.plugin import OnFrame
 
 SCHEME = "inproc://"
 FRAMES_PER_TURN = 256

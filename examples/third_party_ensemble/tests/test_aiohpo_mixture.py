@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from aiohpo_mixture import MixtureBuilder
 
-from aiohpo.registry import create
-from aiohpo.scoring import get_metric
+from aiohpo.ensembles.metrics import get_metric
+from aiohpo.plugin.registry import create
 from aiohpo.testing import check_ensemble, example_libraries
 
 

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.calibrators import Affine, Calibrator, Isotonic, Scaling, log_probabilities, number, softmax
+from aiohpo.ensembles.calibrators import Affine, Calibrator, Isotonic, Scaling, log_probabilities, number, softmax
 
 from .lbfgs import lbfgs
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray, IntArray
+    from aiohpo.plugin import FloatArray, IntArray
 
 CALIBRATIONS = ("none", "temperature", "platt", "vector", "isotonic")
 

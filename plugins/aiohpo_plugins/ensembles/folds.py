@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import IntArray
+    from aiohpo.plugin import IntArray
 
 
 def assign(y: Any, folds: int, seed: int) -> IntArray:

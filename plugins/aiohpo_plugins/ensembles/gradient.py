@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.ensembles import Ensemble, Member, mix
-from aiohpo.interfaces import UsageError, listing
-from aiohpo.scoring import METRICS, SMALLEST, Metric, get_metric
+from aiohpo.ensembles.ensemble import Ensemble, Member, mix
+from aiohpo.ensembles.metrics import METRICS, SMALLEST, Metric, get_metric
+from aiohpo.plugin import UsageError, listing
 
 from .folds import assign
 from .lbfgs import lbfgs
@@ -40,8 +40,8 @@ from .selection import Explorer, caruana
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.calibrators import Calibrator
-    from aiohpo.interfaces import FloatArray, IntArray
+    from aiohpo.ensembles.calibrators import Calibrator
+    from aiohpo.plugin import FloatArray, IntArray
 
     BoolArray = NDArray[np.bool_]
 
@@ -137,7 +137,7 @@ class GradientBuilder:
         self.iterations, self.folds, self.seed = iterations, folds, seed
 
     def fit(self, predictions: Any, y: Any, metric: Any) -> Ensemble:
-        """See :class:`aiohpo.interfaces.EnsembleBuilder`. What is minimised, and what stops the descent, is the
+        """See :class:`aiohpo.plugin.EnsembleBuilder`. What is minimised, and what stops the descent, is the
         cross-entropy; for regression the squared error, unless the metric is ``nll``. The metric itself is only
         reported. Models that cannot be used are left out, and named in the ensemble's ``problems``; raises UsageError
         if there is none left."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
 MEMORY = 20  # pairs of steps and gradient changes that stand for the curvature
 _ARMIJO, _WOLFE = 1e-4, 0.9  # Nocedal and Wright, Numerical Optimization, 2nd ed., section 3.1

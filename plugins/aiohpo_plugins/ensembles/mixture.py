@@ -32,13 +32,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.calibrators import Affine, Calibrator, Scaling, log_probabilities, number, softmax
+from aiohpo.ensembles.calibrators import Affine, Calibrator, Scaling, log_probabilities, number, softmax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohpo.interfaces import FloatArray, IntArray
-    from aiohpo.scoring import Metric
+    from aiohpo.ensembles.metrics import Metric
+    from aiohpo.plugin import FloatArray, IntArray
 
 # Measured on eight libraries of real models, 10 random splits: SHARED 1, 5 and 20 are equal within noise. SHIFTS 1, 4
 # and 16 have losses of 0.983, 0.984 and 0.985 of greedy selection's, calibration errors of 0.030, 0.030 and 0.028,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aiohpo.interfaces import UsageError
-from aiohpo.library import check_targets, encode_targets, unusable, usable
+from aiohpo.ensembles.predictions import check_targets, encode_targets, unusable, usable
+from aiohpo.plugin import UsageError
 
 if TYPE_CHECKING:
-    from aiohpo.scoring import Metric
+    from aiohpo.ensembles.metrics import Metric
 
 
 class Models:

@@ -22,10 +22,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from aiohpo.scoring import SMALLEST, Metric
+from aiohpo.ensembles.metrics import SMALLEST, Metric
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray, IntArray
+    from aiohpo.plugin import FloatArray, IntArray
 
 Single = NDArray[np.float32]
 _FOLD = 16  # so many probabilities are multiplied before a logarithm is taken

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.ensembles import Ensemble, Member
-from aiohpo.interfaces import UsageError, listing
-from aiohpo.library import check_targets, encode_targets, usable
-from aiohpo.scoring import Metric, get_metric
+from aiohpo.ensembles.ensemble import Ensemble, Member
+from aiohpo.ensembles.metrics import Metric, get_metric
+from aiohpo.ensembles.predictions import check_targets, encode_targets, usable
+from aiohpo.plugin import UsageError, listing
 
 from .calibration import CALIBRATIONS, cross_fit
 from .folds import assign
@@ -22,8 +22,8 @@ from .selection import Explorer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohpo.calibrators import Calibrator
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.ensembles.calibrators import Calibrator
+    from aiohpo.plugin import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class SelectingBuilder(ABC):
         """Choose among ``slots``, which are in canonical order."""
 
     def fit(self, predictions: Any, y: Any, metric: Any) -> Ensemble:
-        """See :class:`aiohpo.interfaces.EnsembleBuilder`. Models that cannot be used are left out, and named in the
+        """See :class:`aiohpo.plugin.EnsembleBuilder`. Models that cannot be used are left out, and named in the
         ensemble's ``problems``; raises UsageError if there is none left."""
         metric = get_metric(metric)
         models = Models(predictions, y, metric)
@@ -63,13 +63,13 @@ class SelectingBuilder(ABC):
         return live.ensemble([Member(row) for row in models.rows], models.problems)
 
     def live(self, y: Any, metric: Any) -> LiveSelection:
-        """See :class:`aiohpo.interfaces.LiveEnsembleBuilder`."""
+        """See :class:`aiohpo.plugin.LiveEnsembleBuilder`."""
         metric = get_metric(metric)
         return LiveSelection(self, check_targets(y, metric.task), metric)
 
 
 class LiveSelection:
-    """See :class:`aiohpo.interfaces.LiveEnsemble`."""
+    """See :class:`aiohpo.plugin.LiveEnsemble`."""
 
     def __init__(self, builder: SelectingBuilder, y: Any, metric: Metric, k: int | None = None) -> None:
         self._builder, self._y, self._metric = builder, y, metric

@@ -20,7 +20,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohpo.interfaces import FloatArray, IntArray
+    from aiohpo.plugin import FloatArray, IntArray
 
     from .pools import Pool
 

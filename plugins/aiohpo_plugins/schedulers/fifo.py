@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.interfaces import Claims, Decision, Identity, NewTrial, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, View
 
 
 class FIFOScheduler:

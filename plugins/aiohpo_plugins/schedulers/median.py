@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from aiohpo.interfaces import Claims, Decision, Identity, NewTrial, TrialState, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, TrialState, View
 
 from .options import steps_of, whole
 from .rungs import NOWHERE, Follower, Ladder, Place, Rung

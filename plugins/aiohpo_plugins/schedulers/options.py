@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 
 def whole(scheduler: str, name: str, value: Any, least: int) -> int:

@@ -10,7 +10,7 @@ report at a step >= r (objectives may report seconds as steps, and overshoot). W
 A paused trial *waits* at the highest rung where it has a value: it was not promoted from there. All others were
 promoted, or cannot be. Queued and withdrawn trials stand nowhere, nor does a past result of which no step is known.
 
-All this follows from a :class:`~aiohpo.interfaces.TrialState` alone (:func:`locate`), so a rung is a function of the
+All this follows from a :class:`~aiohpo.plugin.TrialState` alone (:func:`locate`), so a rung is a function of the
 set of trials, whatever was revised on the way: a trial that changed is taken out of where it stood and put where it
 stands now.
 
@@ -29,7 +29,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from aiohpo.interfaces import TrialState, View
+from aiohpo.plugin import TrialState, View
 
 Entry = tuple[float, tuple[int, str], str]  # loss, the proposal's place in the canonical order, id
 

@@ -7,8 +7,8 @@ from itertools import islice
 
 import numpy as np
 
-from aiohpo.interfaces import Config, Identity, UsageError, View
-from aiohpo.space import Space
+from aiohpo.plugin import Config, Identity, UsageError, View
+from aiohpo.space.space import Space
 
 _WINDOW = 64
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.interfaces import Config, Identity, View
-from aiohpo.space import Space
+from aiohpo.plugin import Config, Identity, View
+from aiohpo.space.space import Space
 
 from .common.design import SharedSobol
 from .common.fresh import anything

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.interfaces import Config, Identity, View
-from aiohpo.space import CONTINUOUS, Space
+from aiohpo.plugin import Config, Identity, View
+from aiohpo.space.space import CONTINUOUS, Space
 
 from .common.fresh import anything, unseen
 

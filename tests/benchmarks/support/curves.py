@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from aiohpo.interfaces import Config
-from aiohpo.space import CATEGORICAL, Float, Int, Ordinal, Space
+from aiohpo.plugin import Config
+from aiohpo.space.space import CATEGORICAL, Float, Int, Ordinal, Space
 
 from . import tasks
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from aiohpo.interfaces import Config, FittingSearcher, Identity, Observations, Searcher, View
-from aiohpo.space import Space
+from aiohpo.plugin import Config, FittingSearcher, Identity, Observations, Searcher, View
+from aiohpo.space.space import Space
 
 from .anytime import Trace
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from aiohpo.interfaces import FittingSearcher, Identity, Searcher
-from aiohpo.space import Categorical, Constant, Float, Int, Ordinal, Space
+from aiohpo.plugin import FittingSearcher, Identity, Searcher
+from aiohpo.space.space import Categorical, Constant, Float, Int, Ordinal, Space
 from aiohpo.testing import StaticView
 
 from .tasks import Task

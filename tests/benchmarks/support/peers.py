@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from aiohpo.interfaces import Config
-from aiohpo.space import Categorical, Float, Int, Ordinal, Space
+from aiohpo.plugin import Config
+from aiohpo.space.space import Categorical, Float, Int, Ordinal, Space
 
 from .anytime import Trace
 from .curves import Curve, CurveTask

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from aiohpo.interfaces import Config
-from aiohpo.space import Categorical, Constant, Float, Int, Ordinal, Parameter, Space
+from aiohpo.plugin import Config
+from aiohpo.space.space import Categorical, Constant, Float, Int, Ordinal, Parameter, Space
 
 from . import functions
 

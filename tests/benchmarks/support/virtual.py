@@ -16,10 +16,10 @@ from typing import Any
 from aiohpo import Study, Trial
 from aiohpo import worker as worker_module
 from aiohpo.gossip import Pace
-from aiohpo.interfaces import Identity
 from aiohpo.limits import Limits
 from aiohpo.membership import Patience
-from aiohpo.registry import create
+from aiohpo.plugin import Identity
+from aiohpo.plugin.registry import create
 from aiohpo.testing import SimNetwork, run
 from aiohpo.testing.memory import MemoryBlobs
 from aiohpo.worker import PeerWorker

@@ -1,7 +1,7 @@
 """The transport between the ranks of an MPI program: one rank, one worker.
 
 An address is ``mpi://`` and a rank. All ranks are known from the start, so nobody needs an address to join by:
-this is a :class:`~aiohpo.interfaces.LaunchedTransport`.
+this is a :class:`~aiohpo.plugin.LaunchedTransport`.
 
 Messages
 --------
@@ -32,14 +32,14 @@ from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from aiohpo.interfaces import UsageError
+from aiohpo.plugin import UsageError
 
 from .link import Link
 from .process import TAG, world
 from .secret import hand_out, receive
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import OnFrame
+    from aiohpo.plugin import OnFrame
 
 FRAMES_PER_TURN = 256
 FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.004  # seconds

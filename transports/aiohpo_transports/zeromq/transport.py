@@ -50,8 +50,8 @@ from typing import TYPE_CHECKING
 
 import zmq
 
-from aiohpo.interfaces import UsageError
 from aiohpo.keys import find_key
+from aiohpo.plugin import UsageError
 
 from .addresses import check_address, check_advertised, check_bind, host_of, is_local, listen, public_address
 from .pieces import PIECE, Assembler, BadPiece, cut
@@ -59,8 +59,8 @@ from .ports import Port, Ports, Socket
 from .security import CLIENT_EVENTS, SERVER_EVENTS, ZAP_ENDPOINT, Visitors, curves, read_event, why_failed
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import OnFrame
     from aiohpo.keys import StudyKey
+    from aiohpo.plugin import OnFrame
 
 LINGER = 500  # ms that closing waits for what was sent to leave
 _ENVELOPE = 64  # bytes that encryption adds to a message, and more

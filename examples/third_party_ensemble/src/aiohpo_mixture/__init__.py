@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.ensembles import Ensemble, Member
-from aiohpo.scoring import true_class
+from aiohpo.ensembles.ensemble import Ensemble, Member
+from aiohpo.ensembles.metrics import true_class
 
 
 class MixtureBuilder:

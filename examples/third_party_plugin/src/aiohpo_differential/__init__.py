@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.interfaces import Config, Identity, View
-from aiohpo.space import CATEGORICAL, Space
+from aiohpo.plugin import Config, Identity, View
+from aiohpo.space.space import CATEGORICAL, Space
 
 _CANDIDATES = 16  # drawn for each configuration that is asked for: some will be known already
 _ROUNDS = 8

@@ -28,7 +28,7 @@ import math
 
 import numpy as np
 
-from aiohpo.interfaces import Claims, Decision, Identity, NewTrial, Resume, TrialState, UsageError, View, listing
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Resume, TrialState, UsageError, View, listing
 
 from ..options import number, steps_of, whole
 from ..rungs import Follower, Ladder, Rung

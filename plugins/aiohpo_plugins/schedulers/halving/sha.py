@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aiohpo.interfaces import Identity
+from aiohpo.plugin import Identity
 
 from ..options import number, steps_of, whole
 from .brackets import halvings, lowest_rung, plan

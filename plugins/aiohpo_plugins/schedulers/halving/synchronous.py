@@ -24,7 +24,7 @@ from itertools import islice
 
 import numpy as np
 
-from aiohpo.interfaces import Claims, Decision, NewTrial, Resume, TrialState, View
+from aiohpo.plugin import Claims, Decision, NewTrial, Resume, TrialState, View
 
 from ..rungs import NOWHERE, Follower, Ladder, locate
 from .brackets import Plan, shrunk

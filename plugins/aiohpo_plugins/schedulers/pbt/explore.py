@@ -26,8 +26,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from aiohpo.interfaces import Config, UsageError
-from aiohpo.space import Categorical, Float, Int, Ordinal, Parameter, Space
+from aiohpo.plugin import Config, UsageError
+from aiohpo.space.space import Categorical, Float, Int, Ordinal, Parameter, Space
 
 RESAMPLE = 0.25  # the paper says "with some probability"; this is Ray Tune's default
 PERTURB = 0.2  # "by a factor of 1.2 or 0.8", ibid.

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 
-from aiohpo.interfaces import Inherit, TrialState, View
+from aiohpo.plugin import Inherit, TrialState, View
 
 # In decimal, so that people can read it: bracket 3000002 is the third trial of the third slot. Brackets below
 # are other schedulers' (a directory may have been searched with one before), 0 that of queued trials.

@@ -15,18 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from aiohpo.interfaces import (
-    Claims,
-    Config,
-    Decision,
-    Identity,
-    Idle,
-    Inherit,
-    NewTrial,
-    TrialState,
-    UsageError,
-    View,
-)
+from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, TrialState, UsageError, View
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aiohpo.interfaces import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, Resume, TrialState, View
+from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, Resume, TrialState, View
 
 from . import exploit as rules
 from .explore import PERTURB, RESAMPLE, Explorer

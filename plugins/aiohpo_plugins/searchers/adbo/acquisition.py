@@ -36,7 +36,7 @@ from scipy.special import ndtr
 from ..common.design import stable_hash
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray, Identity
+    from aiohpo.plugin import FloatArray, Identity
 
 ACQUISITIONS = ("qucb", "ucb", "bucb", "ei")
 

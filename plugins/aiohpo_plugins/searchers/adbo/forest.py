@@ -26,13 +26,13 @@ import numpy as np
 from sklearn import config_context
 from sklearn.tree import ExtraTreeRegressor
 
-from aiohpo.space import CATEGORICAL
+from aiohpo.space.space import CATEGORICAL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray
+    from aiohpo.space.space import Space
 
 LOOKS = 6
 INACTIVE = -0.25  # outside [0, 1], so that one split tells inactive from active

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.space import CATEGORICAL
+from aiohpo.space.space import CATEGORICAL
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray
+    from aiohpo.space.space import Space
 
 
 # What another category counts. A number has neighbours as near as one likes, a category has none: with 1, even the

@@ -33,7 +33,7 @@ from .targets import rescale
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray, Observations
+    from aiohpo.plugin import FloatArray, Observations
 
 RUNGS = 8  # of more (with early stopping, any step may be one) evenly spaced ones are used
 ROWS = 3000  # of more, the best and latest are used, and others at random, so that a fit's cost is bounded

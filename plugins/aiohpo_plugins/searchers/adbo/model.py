@@ -45,8 +45,8 @@ from .pool import Pool
 from .targets import impute, rescale
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray, Observations
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray, Observations
+    from aiohpo.space.space import Space
 
 PENDING = ("none", "space", "liar", "believer", "random")
 

@@ -25,7 +25,7 @@ from .geometry import Geometry
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
 
 @dataclass(slots=True)

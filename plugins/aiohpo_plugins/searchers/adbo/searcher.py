@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.interfaces import Config, Identity, Observations, UsageError, View, listing
+from aiohpo.plugin import Config, Identity, Observations, UsageError, View, listing
 
 from ..common.candidates import Candidates
 from ..common.design import SharedSobol, stable_hash
@@ -33,8 +33,8 @@ from .model import PENDING, Learner, Model
 from .targets import FAILURES
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray
+    from aiohpo.space.space import Space
 
     from .pool import Pool
 

@@ -17,7 +17,7 @@ from scipy.special import ndtri
 from scipy.stats import rankdata
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
 FAILURES = ("worst", "mean", "ignore")
 _LARGEST = 1e150  # the square of a standardised loss must not overflow

@@ -22,8 +22,8 @@ from scipy.stats import qmc
 from .fresh import unseen
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray, Identity, View
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray, Identity, View
+    from aiohpo.space.space import Space
 
 _SKIPS = 8
 

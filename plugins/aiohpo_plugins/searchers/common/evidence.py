@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray, IntArray, Observations
+    from aiohpo.plugin import FloatArray, IntArray, Observations
 
 
 @dataclass(frozen=True, slots=True)

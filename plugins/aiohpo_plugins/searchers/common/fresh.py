@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray, View
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray, View
+    from aiohpo.space.space import Space
 
 SAMPLES = 256  # with 97 % of a finite space seen, 256 random rows still find a new one in 99.96 % of asks
 SCAN = 1024

@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aiohpo.space import CATEGORICAL, CONTINUOUS, Int
+from aiohpo.space.space import CATEGORICAL, CONTINUOUS, Int
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray
+    from aiohpo.space.space import Space
 
 MANY = 64  # levels of an ordered column from which on its kernel is a density
 _TINY = 1e-300

@@ -25,7 +25,7 @@ from .density import Density, reference_widths
 from .ratio import MOVES, Ratio, RatioSearcher
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
 
 class KDESearcher(RatioSearcher):

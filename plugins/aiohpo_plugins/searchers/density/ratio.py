@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.interfaces import Config, Identity, Observations, UsageError, View
+from aiohpo.plugin import Config, Identity, Observations, UsageError, View
 
 from ..common.design import SharedSobol
 from ..common.evidence import highest
@@ -33,8 +33,8 @@ from ..common.fresh import anything, keys, unseen
 from .density import Density, Kernels
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray
+    from aiohpo.space.space import Space
 
 # Bad configurations that get a kernel, so that neither fit nor ask gets slower with the number of observations: the
 # better half of them the best (these matter, they are where candidates are drawn), the others evenly spaced in time.

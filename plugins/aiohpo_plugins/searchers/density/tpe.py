@@ -34,7 +34,7 @@ from .density import Density, neighbour_widths
 from .ratio import MOVES, Ratio, RatioSearcher
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
 MOST_GOOD = 25
 WORST_GOOD = 0.2  # weight of the last of the good ones

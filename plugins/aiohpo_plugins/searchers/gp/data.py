@@ -24,7 +24,7 @@ from .surrogate.targets import quantise
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray, Observations
+    from aiohpo.plugin import FloatArray, Observations
 
 FINEST = 64  # most different resources; beyond, they are rounded on a logarithmic scale
 BEST = 0.25  # share of a subset that is the best rows; the others are spread evenly

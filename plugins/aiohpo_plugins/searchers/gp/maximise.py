@@ -19,7 +19,7 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.stats import qmc
 
-from aiohpo.space import CATEGORICAL, CONTINUOUS
+from aiohpo.space.space import CATEGORICAL, CONTINUOUS
 
 from ..common.candidates import Candidates
 from ..common.fresh import distinct, every
@@ -27,8 +27,8 @@ from .acquisition import log_ei, log_ei_gradient
 from .pool import Pool
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray
+    from aiohpo.space.space import Space
 
     from .surrogate.features import Features
     from .surrogate.posterior import Posterior

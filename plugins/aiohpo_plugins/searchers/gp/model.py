@@ -46,8 +46,8 @@ from .surrogate.resource import Decay, ExpDecay, Plain
 from .surrogate.targets import standardise
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray, Observations
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray, Observations
+    from aiohpo.space.space import Space
 
     from .pool import Pool
 

@@ -20,7 +20,7 @@ from .acquisition import log_ei
 from .surrogate.posterior import LEAST_VARIANCE
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
     from .surrogate.features import Features
     from .surrogate.posterior import Posterior

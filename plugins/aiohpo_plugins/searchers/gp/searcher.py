@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.interfaces import Config, Identity, Observations, UsageError, View, listing
+from aiohpo.plugin import Config, Identity, Observations, UsageError, View, listing
 
 from ..common.design import SharedSobol, stable_hash
 from ..common.fresh import anything
@@ -23,8 +23,8 @@ from .surrogate.learn import Memory
 from .surrogate.threads import one_thread
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray
+    from aiohpo.space.space import Space
 
 MOST_TAKEN = 32  # evaluations begun since the fit that ask allows for: what fits into its time
 

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.interfaces import Config, Identity, Observations, UsageError, View, listing
+from aiohpo.plugin import Config, Identity, Observations, UsageError, View, listing
 
 from ..common.design import stable_hash
 from ..common.fresh import anything, keys, unseen
@@ -31,8 +31,8 @@ from .quiet import Quiet
 from .space import OptunaSpace
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray
+    from aiohpo.space.space import Space
 
 _quiet = Quiet("optuna")
 _NEEDS = {"cmaes": "cmaes", "gp": "torch"}  # packages that Optuna itself does not require

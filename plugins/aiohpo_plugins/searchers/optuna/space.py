@@ -5,7 +5,7 @@
     stepped, Ordinal  IntDistribution over the levels 0 … k - 1
     Categorical       CategoricalDistribution over 0 … k - 1
 
-Native values (see :mod:`aiohpo.space`) are what goes in and out.
+Native values (see :mod:`aiohpo.space.space`) are what goes in and out.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.space import CATEGORICAL, CONTINUOUS, Float, Int
+from aiohpo.space.space import CATEGORICAL, CONTINUOUS, Float, Int
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
-    from aiohpo.space import Space
+    from aiohpo.plugin import FloatArray
+    from aiohpo.space.space import Space
 
 
 class OptunaSpace:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
 
 def squared_distances(A: FloatArray, B: FloatArray, weight: FloatArray) -> FloatArray:

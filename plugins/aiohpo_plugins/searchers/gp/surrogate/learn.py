@@ -21,7 +21,7 @@ from scipy.optimize import minimize
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
     from .likelihood import Likelihood, Rows
 

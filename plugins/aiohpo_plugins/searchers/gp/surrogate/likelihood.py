@@ -42,7 +42,7 @@ from .resource import Prior
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
     from .resource import ResourceModel, Table
 

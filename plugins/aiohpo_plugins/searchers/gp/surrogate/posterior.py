@@ -25,7 +25,7 @@ from .likelihood import Likelihood, Parameters, Rows, combine, factorise, lookup
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
     from .resource import Table
 

@@ -46,7 +46,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
 
 @dataclass(frozen=True, slots=True)

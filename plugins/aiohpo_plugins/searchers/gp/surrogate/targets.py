@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from aiohpo.interfaces import FloatArray
+    from aiohpo.plugin import FloatArray
 
 FIRST = 8
 # In robust standard deviations from the median. How bad a bad configuration is matters little, and taking it

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from .interfaces import FloatArray
+    from ..plugin import FloatArray
 
 # Below this a probability is taken for it. Trees and neighbours say 0 where they mean "none of my few examples".
 FLOOR = 1e-6

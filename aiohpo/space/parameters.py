@@ -5,7 +5,7 @@ Every parameter has three faces:
 value    what the user's code sees: ``0.01``, ``128``, ``"adam"``, ``None``
 native   the number that is stored and sent: the value itself for Float and Int, the index of the choice for
          Categorical and Ordinal; converting there and back is exact
-unit     a number in [0, 1] on which searchers work; see :mod:`aiohpo.encoding` for the formulas
+unit     a number in [0, 1] on which searchers work; see :mod:`aiohpo.space.encoding` for the formulas
 
 A parameter does not know its name: the space does, and adds it to what goes wrong here.
 """
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from .interfaces import UsageError, listing
+from ..plugin import UsageError, listing
 from .scalars import Scalar, When, canonical_when, flag, integer, key, number, plain, scalar
 
 CONTINUOUS, ORDERED, CATEGORICAL = 0, 1, 2
@@ -100,7 +100,7 @@ class Float(Parameter):
     log      search its logarithm (needs low > 0): for what spans orders of magnitude
     step     only low, low + step, ... high; excludes ``log``
     default  what ``Space.default()`` uses; without it the middle (of the logarithm, with ``log``)
-    when     active only under this condition, see :class:`aiohpo.space.Space`
+    when     active only under this condition, see :class:`aiohpo.space.space.Space`
     """
 
     type: ClassVar[str] = "float"

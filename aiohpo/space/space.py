@@ -3,14 +3,14 @@
 config  ``{"lr": 0.01, "optimizer": "sgd", ...}``, what the user's code sees: plain Python values in order of
         declaration, constants included, inactive parameters left out
 row     ``(0.01, 0, ...)``, what is sent and stored: an entry per tunable parameter, the index of the choice for
-        a Categorical or Ordinal, None if inactive; exact (:mod:`aiohpo.rows`)
+        a Categorical or Ordinal, None if inactive; exact (:mod:`aiohpo.space.packing`)
 V       native array (n, d): rows as float64, NaN if inactive
-U       unit array (n, d): in [0, 1], NaN if inactive; what searchers work on (:mod:`aiohpo.encoding`)
+U       unit array (n, d): in [0, 1], NaN if inactive; what searchers work on (:mod:`aiohpo.space.encoding`)
 
 There is one *column* per tunable parameter, in order of declaration; constants take none.
 
 A condition ``when={"optimizer": ["sgd", "rmsprop"], "nesterov": True}`` makes a parameter active where every
-named parent is active and has (one of) the values (:mod:`aiohpo.conditions`).
+named parent is active and has (one of) the values (:mod:`aiohpo.space.conditions`).
 """
 
 from __future__ import annotations
@@ -27,22 +27,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..plugin import Config, UsageError
 from . import parameters as _parameters
 from .conditions import count, holds, resolve
 from .encoding import Encoding, FloatArray, satisfied
-from .interfaces import Config, UsageError
-from .parameters import (
-    CATEGORICAL,
-    CONTINUOUS,
-    ORDERED,
-    Categorical,
-    Constant,
-    Float,
-    Int,
-    Ordinal,
-    Parameter,
-)
-from .rows import Row, Rows, unknown
+from .packing import Row, Rows, unknown
+from .parameters import CATEGORICAL, CONTINUOUS, ORDERED, Categorical, Constant, Float, Int, Ordinal, Parameter
 
 __all__ = [
     "CATEGORICAL",
@@ -215,7 +205,7 @@ class Space:
         """Number of distinct configurations, inf if a parameter is continuous.
 
         Conditions are accounted for. Exact (as far as a double is), unless they are so entangled that counting
-        would take long; then an upper bound, see :func:`aiohpo.conditions.count`.
+        would take long; then an upper bound, see :func:`aiohpo.space.conditions.count`.
         """
         return count(self._conditions, self.cardinality.tolist(), self._order)
 

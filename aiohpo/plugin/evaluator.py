@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from .scheduler import Decision
-from .view import Config
+from .study_view import Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from .interfaces import UsageError
+from ..plugin import UsageError
 
 Scalar: TypeAlias = str | int | float | bool | None
 When: TypeAlias = Mapping[str, Scalar | Iterable[Scalar]]

@@ -29,10 +29,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from .interfaces import UsageError, listing
+from ..plugin import UsageError, listing
 
 if TYPE_CHECKING:
-    from .interfaces import FloatArray, IntArray
+    from ..plugin import FloatArray, IntArray
 
 Task = Literal["classification", "regression"]
 

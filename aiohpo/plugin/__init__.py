@@ -1,6 +1,6 @@
 """The Protocols that plugins implement, each with its guarantees.
 
-Everything a plugin needs is here, in :mod:`aiohpo.space` and in the objects passed to it; a plugin imports
+Everything a plugin needs is here, in :mod:`aiohpo.space.space` and in the objects passed to it; a plugin imports
 nothing else of aiohpo. Searchers and schedulers are *pure*: no clock, no socket, no event loop, no global
 random state. What they see is a :class:`View`; what they return is data. That is why the same plugin runs in
 one process, over a network, in virtual time and on a journal read back next year.
@@ -10,7 +10,7 @@ Conventions
 loss   ``view.y`` and every other objective value a plugin sees is a *loss*: lower is better. A maximised
        metric arrives with its sign flipped, so no plugin ever asks for the mode.
 unit   ``X`` has one column per tunable parameter, encoded to [0, 1]; NaN where a condition makes the
-       parameter inactive (see :class:`aiohpo.space.Space`).
+       parameter inactive (see :class:`aiohpo.space.space.Space`).
 order  Columns and rows are in *canonical* order, (lamport, worker), never in order of arrival: a searcher
        whose answer is a function of these arrays and of ``rng`` automatically satisfies the contract that
        arrival order must not matter.
@@ -20,16 +20,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import AiohpoError, Unavailable, UsageError, listing
 from .ensemble import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
-from .errors import AiohpoError, Unavailable, UsageError, listing
 from .evaluator import Assignment, Channel, Evaluator, Outcome
 from .scheduler import Claims, Decision, Idle, Inherit, KeepingScheduler, NewTrial, Resume, Scheduler
 from .searcher import FittingSearcher, Searcher
+from .study_view import Config, Curves, Identity, Observations, TrialState, TrialStatus, View
 from .transport import LaunchedTransport, OnFrame, TellingTransport, Transport
-from .view import Config, Curves, Identity, Observations, TrialState, TrialStatus, View
 
 if TYPE_CHECKING:
-    from .view import FloatArray, IntArray
+    from .study_view import FloatArray, IntArray
 
 __all__ = [
     "AiohpoError",

@@ -22,13 +22,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plugin import Config, UsageError
 from .calibrators import KINDS, Calibrator, arrays_of, kind_of
-from .interfaces import Config, UsageError
-from .scoring import Metric, Task
+from .metrics import Metric, Task
 from .uncertainty import Uncertainty, decompose
 
 if TYPE_CHECKING:
-    from .interfaces import FloatArray, IntArray
+    from ..plugin import FloatArray, IntArray
 
 FORMAT = 1
 _JSON = "ensemble.json"

@@ -11,8 +11,8 @@ import difflib
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
+from ..plugin import Config, UsageError
 from .conditions import Condition, holds
-from .interfaces import Config, UsageError
 from .parameters import Float, Int, Parameter
 
 Row: TypeAlias = tuple[float | int | None, ...]

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .scoring import Task, auc
+from .metrics import Task, auc
 
 if TYPE_CHECKING:
-    from .interfaces import FloatArray
+    from ..plugin import FloatArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .interfaces import UsageError
-from .scoring import Metric, Task
+from ..plugin import UsageError
+from .metrics import Metric, Task
 
 # Rows of float16 softmax over a thousand classes were off by up to this; a row that is further off means something
 # else. Deviations within it are scaled away.

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..ensembles import Ensemble
-    from ..scoring import Metric
-    from .view import FloatArray, IntArray
+    from ..ensembles.ensemble import Ensemble
+    from ..ensembles.metrics import Metric
+    from .study_view import FloatArray, IntArray
 
     Predictions = NDArray[np.floating[Any]]
 
@@ -27,7 +27,7 @@ class EnsembleBuilder(Protocol):
         Args:
             predictions: (m, n, k) of m models for n validation rows, float32 or wider; perhaps a memory map, so
                 read it model by model. Class probabilities, or for regression means (k=1) and variances (k=2).
-                :mod:`aiohpo.library` has left out what cannot be used.
+                :mod:`aiohpo.ensembles.predictions` has left out what cannot be used.
             y: (n,) class indices 0 … k-1, of which some may not occur, or numbers.
             metric: what to be good at; it says whether this is classification or regression.
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ..space import Space
+    from ..space.space import Space
     from .scheduler import Inherit
 
     FloatArray = NDArray[np.float64]

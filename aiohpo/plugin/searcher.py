@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
-    from ..space import Space
-    from .view import Config, Identity, Observations, View
+    from ..space.space import Space
+    from .study_view import Config, Identity, Observations, View
 
 
 @runtime_checkable

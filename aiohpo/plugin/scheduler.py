@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
-    from .view import Config, Identity, TrialState, View
+    from .study_view import Config, Identity, TrialState, View
 
 
 class Decision(enum.Enum):

@@ -1,0 +1,1 @@
+"""Models together, as data: ensembles, metrics, calibrators and uncertainty."""

@@ -1,0 +1,1 @@
+"""Search spaces: parameters, the conditions between them, and how configurations are encoded."""
