@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from .plugin import AiohpoError as AiohpoError
     from .plugin import Unavailable as Unavailable
     from .plugin import UsageError as UsageError
-    from .records import TrialRecord as TrialRecord
     from .result import Result as Result
     from .space.parameters import Categorical as Categorical
     from .space.parameters import Constant as Constant
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from .space.parameters import Ordinal as Ordinal
     from .space.space import Space as Space
     from .study import Study as Study
+    from .view.trials import TrialRecord as TrialRecord
 
 __version__ = "0.1.0"
 
@@ -44,7 +44,7 @@ _WHERE = {
     "Space": "space.space",
     "Study": "study",
     "Trial": "evaluate",
-    "TrialRecord": "records",
+    "TrialRecord": "view.trials",
     "Unavailable": "plugin",
     "UsageError": "plugin",
     "Worker": "embed",

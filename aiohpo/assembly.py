@@ -20,25 +20,25 @@ from .directory import RunDirectory
 from .evaluate import Objective, Source
 from .evaluate.checkpoint import encode_array
 from .evaluate.reimport import describe
-from .events import TARGETS
-from .fold import Mode
+from .events.log import Log
+from .events.schema import TARGETS
 from .journal import read_journal, writer_is_gone
 from .keys import StudyKey, find_key, kept_key, process_key, settle_key
-from .limits import Limits, whole
-from .log import Log
 from .parts import Parts, new_worker_id
+from .peer.limits import Limits, whole
 from .plugin import Identity, LaunchedTransport, UsageError
 from .plugin.registry import create
 from .printed import Sink, both
 from .reach import make_transport
-from .records import TrialRecord
 from .space.space import Space
-from .view import View
+from .view.reducer import Mode
+from .view.trials import TrialRecord
+from .view.view import View
 from .worker import PeerWorker
 
 if TYPE_CHECKING:
-    from .events import Batch
-    from .worker_state import Timing
+    from .events.schema import Batch
+    from .peer.state import Timing
 
 Callback = Callable[[TrialRecord], Any]
 
@@ -123,7 +123,7 @@ class Assembly:
         """Put one worker together; :class:`aiohpo.Worker` and :meth:`arun` use it. A ``transport`` that needs to know
         more than the worker's id is an instance. ``output`` takes what trials print, which also goes to the run
         directory's ``output/``."""
-        from .worker_state import Timing
+        from .peer.state import Timing
 
         worker_id = identity.worker if identity else new_worker_id()
         carrier = make_transport(transport, worker=worker_id)

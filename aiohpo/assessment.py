@@ -1,7 +1,7 @@
 """An ensemble of the trials of a run directory, beside the best single model: what ``aiohpo ensemble`` shows.
 
-It is built from the validation rows of the trials that a running search would nominate (:mod:`aiohpo.nominate`), and
-compared on all other rows for which there are predictions and targets.
+It is built from the validation rows of the trials that a running search would nominate
+(:mod:`aiohpo.peer.ensemble_candidates`), and compared on all other rows for which there are predictions and targets.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .ensembles.predictions import Library, gather
 from .ensembles.uncertainty import error_auroc, errors, rejection_curve
 from .ensembling import VALID, best_single, decode, describe, library_of, targets_of
 from .inspect import Run
-from .nominate import MOST, nominate
+from .peer.ensemble_candidates import MOST, nominate
 from .plugin import EnsembleBuilder, UsageError
-from .records import TrialRecord
+from .view.trials import TrialRecord
 
 _SHOWN = {
     "classification": ("log_loss", "accuracy", "balanced_accuracy", "roc_auc", "brier", "ece"),

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from .patience import in_words
+from .peer.patience import in_words
 from .plugin import Unavailable
 
 

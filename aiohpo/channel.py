@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .events import trial_name
+from .events.schema import trial_name
 from .plugin import Decision
 
 if TYPE_CHECKING:
-    from .ledger import Segment
+    from .peer.recorder import Segment
     from .worker import PeerWorker
 
 

@@ -6,12 +6,12 @@ import asyncio
 
 import numpy as np
 
-from .eligible import Eligible
-from .events import Parent, parse_trial
+from .events.schema import Parent, parse_trial
 from .exchange import Exchange
-from .ledger import Segment
 from .model import ModelKeeper
 from .parts import Parts
+from .peer.eligibility import Eligible
+from .peer.recorder import Segment
 from .plugin import AiohpoError, Inherit, NewTrial, Resume
 
 

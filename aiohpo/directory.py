@@ -21,13 +21,13 @@ from pathlib import Path
 from typing import Any
 
 from .blobs import BlobStore
-from .events import Batch, Malformed, Seen
+from .events.log import Log
+from .events.schema import Batch, Malformed, Seen
 from .journal import Damage, Journal, cut_torn_end, read_journal, writer_is_gone
-from .log import Log
 from .plugin import UsageError
 from .printed import OutputFile
-from .standing import ensemble_in_words
-from .view import View
+from .view.summary import ensemble_in_words
+from .view.view import View
 
 FORMAT = 1
 

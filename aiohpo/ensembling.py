@@ -1,9 +1,9 @@
 """The ensemble of a search, while it runs and afterwards.
 
-What an ensemble is made of is the set of nominated trials (:mod:`aiohpo.nominate`), so the one that a worker holds at
-the end is just the one that is built afterwards from the run directory. While the search runs, a builder that can
-(:class:`aiohpo.plugin.LiveEnsembleBuilder`) takes one more model at a fraction of the cost; whatever the
-builder, it works in a thread, one update at a time, and rests nine times as long as an update took.
+What an ensemble is made of is the set of nominated trials (:mod:`aiohpo.peer.ensemble_candidates`), so the one that a
+worker holds at the end is just the one that is built afterwards from the run directory. While the search runs, a
+builder that can (:class:`aiohpo.plugin.LiveEnsembleBuilder`) takes one more model at a fraction of the cost; whatever
+the builder, it works in a thread, one update at a time, and rests nine times as long as an update took.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .ensembles.ensemble import Ensemble, Member
 from .ensembles.metrics import Metric, get_metric
 from .ensembles.predictions import Library, gather, task_of
 from .model import REST
-from .nominate import nominate
+from .peer.ensemble_candidates import nominate
 from .plugin import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, Unavailable, UsageError
-from .records import TrialRecord
-from .standing import ensemble_in_words
 from .threads import in_thread
-from .view import View
+from .view.summary import ensemble_in_words
+from .view.trials import TrialRecord
+from .view.view import View
 
 VALID = "valid"
 

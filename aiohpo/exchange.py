@@ -12,7 +12,9 @@ import os
 import platform
 from collections.abc import Callable
 
-from .effects import (
+from .events.schema import Batch
+from .journal import JournalGone
+from .mesh.effects import (
     Abort,
     CallOff,
     Connect,
@@ -27,14 +29,12 @@ from .effects import (
     Serve,
     Store,
 )
-from .events import Batch
-from .frames import Chunk, Definition, encode_frame
-from .journal import JournalGone
+from .mesh.frames import Chunk, Definition, encode_frame
 from .parts import Parts
-from .patience import in_words
+from .peer.patience import in_words
+from .peer.state import WorkerState
 from .plugin import AiohpoError, TellingTransport, Unavailable, UsageError
 from .threads import in_thread
-from .worker_state import WorkerState
 
 _ACQUAINTED_WITHIN = 1.0
 _HEAR_OUT_WITHIN = 2.0

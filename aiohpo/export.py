@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .inspect import Run
-    from .records import TrialRecord
     from .space.space import Space
+    from .view.trials import TrialRecord
 
 OPTUNA = "optuna://"
 

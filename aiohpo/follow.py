@@ -10,11 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from .directory import gone_workers, read_study, take
-from .events import Malformed, Seen
+from .events.log import Log
+from .events.schema import Malformed, Seen
 from .journal import HEADER, MAGIC, read_record
-from .log import Log
 from .space.space import Space
-from .view import View
+from .view.view import View
 
 
 class Follower:

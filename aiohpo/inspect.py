@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from .directory import Loaded, load_journals, read_study
-from .log import Log
-from .records import TrialRecord
-from .rungs import Rungs
+from .events.lifecycle import FINAL
+from .events.log import Log
 from .space.space import Space
-from .standing import best_of, n_done
-from .trial import FINAL
-from .view import View
+from .view.promotions import Rungs
+from .view.summary import best_of, n_done
+from .view.trials import TrialRecord
+from .view.view import View
 
 
 @dataclass(frozen=True, slots=True)

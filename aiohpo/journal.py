@@ -22,9 +22,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .events import Batch, Malformed, pack_batch, unpack_batch
-from .frames import MAX_FRAME
-from .patience import in_words
+from .events.schema import Batch, Malformed, pack_batch, unpack_batch
+from .mesh.frames import MAX_FRAME
+from .peer.patience import in_words
 from .plugin import Unavailable, UsageError
 
 MAGIC = b"\xa1\xd0J\x01"

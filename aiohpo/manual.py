@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from .effects import Persist
 from .evaluate.segment import failed
-from .events import trial_name
+from .events.log import Log
+from .events.schema import trial_name
 from .journal import Journal
-from .ledger import Ledger, Segment
-from .log import Log
+from .mesh.effects import Persist
+from .peer.recorder import Ledger, Segment
 from .plugin import Config, FittingSearcher, Identity, Searcher, UsageError
-from .records import TrialRecord
-from .view import View
+from .view.trials import TrialRecord
+from .view.view import View
 
 
 class AskedTrial:
@@ -117,7 +117,7 @@ class Manual:
         return trial_name(trial)
 
     def retry(self, row: int) -> str:
-        """Queue the configuration of a failed trial again; see :mod:`aiohpo.retrying` for which may be."""
+        """Queue the configuration of a failed trial again; see :mod:`aiohpo.peer.retrying` for which may be."""
         trial = self.state.retry(time.time(), row)
         self._persist()
         return trial_name(trial)

@@ -12,7 +12,7 @@ import asyncio
 
 from .plugin import FittingSearcher
 from .threads import in_thread
-from .view import View
+from .view.view import View
 
 _SHARE = 0.2
 _MOST_PATIENCE = 2.0

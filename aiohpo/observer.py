@@ -1,9 +1,9 @@
 """The observer: somebody who watches a search over the network and takes no part in it.
 
-It knows nothing but an address. It asks there what is searched (:class:`~aiohpo.frames.Inquire`) until a definition
-comes, makes a view of it and then runs the very state that workers run, without a journal, an evaluator or a
+It knows nothing but an address. It asks there what is searched (:class:`~aiohpo.mesh.frames.Inquire`) until a
+definition comes, makes a view of it and then runs the very state that workers run, without a journal, an evaluator or a
 searcher: so it hears what they hear, and repairs what it missed. Nothing is recorded and nobody counts on it; see
-:mod:`aiohpo.mesh` for how the workers treat it.
+:mod:`aiohpo.mesh.links` for how the workers treat it.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .effects import Connect, Disconnect, Effect, Notice, Send
-from .events import Fresh, Malformed, Seen, decode_batch
-from .frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
+from .events.log import Log
+from .events.schema import Fresh, Malformed, Seen, decode_batch
 from .keys import StudyKey
-from .log import Log
+from .mesh.effects import Connect, Disconnect, Effect, Notice, Send
+from .mesh.frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
 from .parts import new_worker_id
+from .peer.state import Timing, WorkerState
 from .plugin import TellingTransport, Transport, UsageError
 from .plugin.registry import load, options_of
 from .reach import make_transport
 from .space.space import Space
-from .view import View
+from .view.view import View
 from .watch import Health
 from .words import printable
-from .worker_state import Timing, WorkerState
 
 ANSWER_WITHIN = 10.0
 _ASK_AGAIN = 0.5

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .events import Batch
-from .limits import Limits
-from .log import Log
+from .events.log import Log
+from .events.schema import Batch
+from .peer.limits import Limits
+from .peer.state import Timing
 from .plugin import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
 from .printed import Sink
-from .records import TrialRecord
-from .view import View
-from .worker_state import Timing
+from .view.trials import TrialRecord
+from .view.view import View
 
 if TYPE_CHECKING:
     from .evaluate import Objective

@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from .evaluate.capture import captured
 from .evaluate.output import Lines
-from .events import Fresh, Seen, decode_batch
+from .events.schema import Fresh, Seen, decode_batch
 from .printed import Sink, tagged, write_plainly
-from .rungs import Rungs
-from .standing import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words
+from .view.promotions import Rungs
+from .view.summary import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words
 from .words import SIGNS, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .log import Log
+    from .events.log import Log
     from .result import Result
     from .study import Study
-    from .view import View
+    from .view.view import View
 
 _REFRESH = 0.2
 

@@ -6,9 +6,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .plugin import Config, UsageError
-from .records import TrialRecord
-from .standing import best_of, last_error_in_words, value_in_words
-from .view import View
+from .view.summary import best_of, last_error_in_words, value_in_words
+from .view.trials import TrialRecord
+from .view.view import View
 from .words import printable
 
 if TYPE_CHECKING:

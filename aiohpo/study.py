@@ -11,14 +11,14 @@ from .assembly import Assembly
 from .evaluate import ImportedInChild, in_child
 from .evaluate.metrics import as_finite, as_metrics
 from .evaluate.objective import started_by_multiprocessing
-from .events import EXTERNAL, QUEUED
-from .limits import make_limits, whole
+from .events.schema import EXTERNAL, QUEUED
 from .manual import AskedTrial, Manual
 from .parts import new_worker_id
+from .peer.limits import make_limits, whole
 from .plugin import Config, Identity, UsageError
 from .printed import Sink
-from .records import TrialRecord
 from .result import Result
+from .view.trials import TrialRecord
 from .worker import PeerWorker
 
 

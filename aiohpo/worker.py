@@ -1,6 +1,6 @@
 """The worker: evaluates trials, one after another, in an asyncio event loop.
 
-Around the pure :class:`~aiohpo.worker_state.WorkerState` stand an :class:`~aiohpo.exchange.Exchange` that does
+Around the pure :class:`~aiohpo.peer.state.WorkerState` stand an :class:`~aiohpo.exchange.Exchange` that does
 its I/O, a :class:`~aiohpo.choose.Chooser` and, for searchers that learn, a :class:`~aiohpo.model.ModelKeeper`. A
 worker is one TaskGroup: *evaluate* takes the next trial and runs the user's code, *refit* trains the model in a
 thread meanwhile, *sync* makes the journal durable; a timer and arriving frames drive the exchange. No task ever
@@ -19,21 +19,21 @@ import numpy as np
 
 from .channel import SegmentChannel
 from .choose import Chooser
-from .effects import Abort
 from .ensembling import EnsembleState, Ensembling
 from .evaluate.checkpoint import find_fault
-from .events import trial_name
+from .events.lifecycle import FINAL
+from .events.schema import trial_name
 from .exchange import Exchange
-from .ledger import Segment
+from .mesh.effects import Abort
 from .model import ModelKeeper
 from .parts import Parts, new_worker_id
-from .patience import PATIENCE, Patience
+from .peer.patience import PATIENCE, Patience
+from .peer.recorder import Segment
+from .peer.retention import GRACE, Retention
+from .peer.state import WorkerState
 from .plugin import Assignment, FittingSearcher, Identity, Outcome, Unavailable
-from .records import TrialRecord
-from .retention import GRACE, Retention
 from .threads import in_thread
-from .trial import FINAL
-from .worker_state import WorkerState
+from .view.trials import TrialRecord
 
 _YIELD_AFTER = 0.001  # seconds of uninterrupted evaluation after which others on the loop get a turn
 _CLOSE_WITHIN = 5.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from aiohpo import events as ev
-from aiohpo import frames as fr
+from aiohpo.events import schema as ev
+from aiohpo.mesh import frames as fr
 
 names = st.text("abcdef0123456789_.-", min_size=1, max_size=12)
 lamports = st.integers(0, 1 << 50)

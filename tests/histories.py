@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiohpo import Float, Space
-from aiohpo.events import Batch, Ended, Event, Proposed, Started, encode_event
+from aiohpo.events.schema import Batch, Ended, Event, Proposed, Started, encode_event
 
 SPACE = Space(x=Float(0.0, 1.0))
 

@@ -11,11 +11,11 @@ import numpy as np
 
 import aiohpo
 from aiohpo.directory import RunDirectory
-from aiohpo.effects import Persist
-from aiohpo.ledger import Ledger
-from aiohpo.log import Log
+from aiohpo.events.log import Log
+from aiohpo.mesh.effects import Persist
 from aiohpo.parts import new_worker_id
-from aiohpo.view import View
+from aiohpo.peer.recorder import Ledger
+from aiohpo.view.view import View
 
 # What names, choices and errors may hold: colours, a terminal's commands, lines, changes of direction, markup, an emoji
 # code, a formula for TeX, letters that few fonts and encodings have, NUL and half of a surrogate pair.

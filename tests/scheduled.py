@@ -12,10 +12,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from aiohpo import Float, Space
-from aiohpo.eligible import Eligible
-from aiohpo.events import Claimed, Ended, Ending, Event, Goal, Lost, Proposed, Reported, Saved, parse_trial
+from aiohpo.events.schema import Claimed, Ended, Ending, Event, Goal, Lost, Proposed, Reported, Saved, parse_trial
+from aiohpo.peer.eligibility import Eligible
 from aiohpo.plugin import Decision, Identity, NewTrial, Resume, Scheduler
-from aiohpo.view import View
+from aiohpo.view.view import View
 
 SPACE = Space(x=Float(0.0, 1.0))
 

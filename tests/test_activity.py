@@ -6,9 +6,9 @@ from pathlib import Path
 
 from run_directories import make_run
 
-from aiohpo.activity import Activity, spans
-from aiohpo.events import EXTERNAL, OWN, QUEUED, Claimed, Ended, Left, Proposed
+from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Left, Proposed
 from aiohpo.inspect import open_run
+from aiohpo.view.segments import Activity, spans
 
 
 def test_a_segment_lasts_from_its_proposal_to_its_end() -> None:

@@ -9,7 +9,7 @@ import pytest
 from draws import Draws
 
 from aiohpo import Float, Space, Study
-from aiohpo.limits import Limits
+from aiohpo.peer.limits import Limits
 from aiohpo.plugin import AiohpoError, Decision, Identity, Idle, Inherit, NewTrial, Resume
 from aiohpo.testing import SimNetwork, run
 from aiohpo.worker import PeerWorker

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo.claims import LAST_TURN, TURN, Leases, Racing, claim_threshold, unit_hash
-from aiohpo.membership import State
+from aiohpo.mesh.membership import State
+from aiohpo.peer.claims import LAST_TURN, TURN, Leases, Racing, claim_threshold, unit_hash
 
 TRIAL = ("ann", 1)
 

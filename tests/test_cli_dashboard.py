@@ -11,7 +11,7 @@ from rich.console import Console
 from test_watch import HEALTH, NOW, Told
 
 from aiohpo.cli.dashboard import as_line, draw, in_bytes
-from aiohpo.events import Proposed, Started
+from aiohpo.events.schema import Proposed, Started
 from aiohpo.watch import Health, Snapshot, Tally
 
 

@@ -10,11 +10,11 @@ import pytest
 from histories import SPACE, batch_of, events_of, split
 
 from aiohpo.directory import RunDirectory, load_journals, read_study
-from aiohpo.events import Batch
+from aiohpo.events.log import Log
+from aiohpo.events.schema import Batch
 from aiohpo.journal import HEADER, Journal, pack_record
-from aiohpo.log import Log
 from aiohpo.plugin import UsageError
-from aiohpo.view import View
+from aiohpo.view.view import View
 
 
 def definition(study: str = "a" * 16, **other):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from aiohpo import Float, Space
-from aiohpo.claims import Racing
-from aiohpo.eligible import Eligible
-from aiohpo.events import Ended, Goal, Proposed, Saved
-from aiohpo.view import View
+from aiohpo.events.schema import Ended, Goal, Proposed, Saved
+from aiohpo.peer.claims import Racing
+from aiohpo.peer.eligibility import Eligible
+from aiohpo.view.view import View
 
 A = "a" * 64
 

@@ -11,7 +11,7 @@ from event_strategies import batches, events, mutations, names
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aiohpo.events import (
+from aiohpo.events.schema import (
     MAX_TEXT,
     Batch,
     Ended,

@@ -11,10 +11,10 @@ import pytest
 
 from aiohpo import Float, Space, Study, Worker
 from aiohpo.blobs import BlobStore
-from aiohpo.effects import Effect, Fetched, Send, Serve, Store
-from aiohpo.fetch import CHUNK_BYTES, PATIENCE, Fetches
-from aiohpo.frames import Chunk, Want
 from aiohpo.keys import StudyKey
+from aiohpo.mesh.effects import Effect, Fetched, Send, Serve, Store
+from aiohpo.mesh.frames import Chunk, Want
+from aiohpo.mesh.transfers import CHUNK_BYTES, PATIENCE, Fetches
 
 DATA = bytes(range(256)) * 2000  # eight chunks
 DIGEST = hashlib.sha256(DATA).hexdigest()

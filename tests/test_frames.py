@@ -10,8 +10,8 @@ from event_strategies import frames, mutations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aiohpo.events import Batch, Malformed
-from aiohpo.frames import (
+from aiohpo.events.schema import Batch, Malformed
+from aiohpo.mesh.frames import (
     FORMAT,
     MAX_FRAME,
     Digest,

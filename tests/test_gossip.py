@@ -8,11 +8,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from aiohpo.effects import Publish, Send
-from aiohpo.events import Batch, Goal, encode_event
-from aiohpo.frames import Digest, Events, Vector
-from aiohpo.gossip import Gossip, Pace
-from aiohpo.log import Log
+from aiohpo.events.log import Log
+from aiohpo.events.schema import Batch, Goal, encode_event
+from aiohpo.mesh.effects import Publish, Send
+from aiohpo.mesh.frames import Digest, Events, Vector
+from aiohpo.mesh.gossip import Gossip, Pace
 
 NAMES = ("ann", "bob", "cid")
 HASH = bytes  # an empty member table

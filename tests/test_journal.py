@@ -13,7 +13,7 @@ from histories import batch_of, events_of, split
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aiohpo.events import Batch
+from aiohpo.events.schema import Batch
 from aiohpo.journal import (
     HEADER,
     Damage,

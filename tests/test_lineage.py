@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiohpo.lineage import Lineage
-from aiohpo.records import TrialRecord
+from aiohpo.view.lineage import Lineage
+from aiohpo.view.trials import TrialRecord
 
 
 def record(number: int, parent: tuple[int, int] | None = None, step: int = 10, **config: Any) -> TrialRecord:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from aiohpo import Float, Space, Study
-from aiohpo.log import Log
+from aiohpo.events.log import Log
 from aiohpo.manual import Manual
 from aiohpo.plugin import Identity, UsageError
-from aiohpo.view import View
+from aiohpo.view.view import View
 
 SPACE = Space(x=Float(0.0, 1.0))
 

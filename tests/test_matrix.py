@@ -14,12 +14,12 @@ from collections import Counter
 import pytest
 
 from aiohpo import Categorical, Float, Int, Space, Study
-from aiohpo.limits import Limits
-from aiohpo.log import Log
+from aiohpo.events.log import Log
+from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.plugin.registry import available
 from aiohpo.testing import SimNetwork, run
-from aiohpo.view import View
+from aiohpo.view.view import View
 from aiohpo.worker import PeerWorker
 
 SPACE = Space(

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiohpo.frames import MemberNews
-from aiohpo.membership import Membership, Patience, State
+from aiohpo.mesh.frames import MemberNews
+from aiohpo.mesh.membership import Membership, Patience, State
 
 P = Patience()
 

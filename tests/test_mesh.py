@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from aiohpo.effects import Connect, Disconnect, Effect, Notice, Publish, Send
-from aiohpo.frames import FORMAT, Digest, Hello, MemberNews, Members, Ping, Pong, Refused, Vector
-from aiohpo.gossip import Gossip, Pace
-from aiohpo.log import Log
-from aiohpo.membership import Patience, State
-from aiohpo.mesh import Mesh
+from aiohpo.events.log import Log
+from aiohpo.mesh.effects import Connect, Disconnect, Effect, Notice, Publish, Send
+from aiohpo.mesh.frames import FORMAT, Digest, Hello, MemberNews, Members, Ping, Pong, Refused, Vector
+from aiohpo.mesh.gossip import Gossip, Pace
+from aiohpo.mesh.links import Mesh
+from aiohpo.mesh.membership import Patience, State
 
 STUDY = "abcdef0123456789"
 

@@ -9,7 +9,7 @@ from histories import SPACE, events_of
 
 from aiohpo.model import ModelKeeper
 from aiohpo.testing import run
-from aiohpo.view import View
+from aiohpo.view.view import View
 
 
 class Learner:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import itertools
 
 from aiohpo import Float, Space
-from aiohpo.events import Ended, Event, Predicted, Proposed, Reported
-from aiohpo.nominate import nominate
-from aiohpo.view import View
+from aiohpo.events.schema import Ended, Event, Predicted, Proposed, Reported
+from aiohpo.peer.ensemble_candidates import nominate
+from aiohpo.view.view import View
 
 A = "a" * 64
 SPACE = Space(x=Float(0.0, 1.0))

@@ -13,9 +13,11 @@ import numpy as np
 import pytest
 
 from aiohpo import Float, Space, Study
-from aiohpo.effects import Connect, Send
-from aiohpo.events import Proposed
-from aiohpo.frames import (
+from aiohpo.events.log import Log
+from aiohpo.events.schema import Proposed
+from aiohpo.keys import StudyKey
+from aiohpo.mesh.effects import Connect, Send
+from aiohpo.mesh.frames import (
     FORMAT,
     Definition,
     Hello,
@@ -27,13 +29,11 @@ from aiohpo.frames import (
     decode_frame,
     encode_frame,
 )
-from aiohpo.gossip import Gossip, Pace
-from aiohpo.keys import StudyKey
-from aiohpo.limits import Limits
-from aiohpo.log import Log
-from aiohpo.membership import Patience, State
-from aiohpo.mesh import Mesh
+from aiohpo.mesh.gossip import Gossip, Pace
+from aiohpo.mesh.links import Mesh
+from aiohpo.mesh.membership import Patience, State
 from aiohpo.observer import Observer, observer_id, observer_transport
+from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity, UsageError
 from aiohpo.testing import SimNetwork, run
 from aiohpo.watch import Tally

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo.overlay import FULL_MESH, floods_reach_all, neighbours, ring_position
+from aiohpo.mesh.overlay import FULL_MESH, floods_reach_all, neighbours, ring_position
 
 
 def graph(size: int) -> dict[str, set[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiohpo import Unavailable
-from aiohpo.patience import LEAST_ATTEMPTS, PATIENCE, Patience, in_words
+from aiohpo.peer.patience import LEAST_ATTEMPTS, PATIENCE, Patience, in_words
 
 
 def test_pauses_grow_and_stay_bounded() -> None:

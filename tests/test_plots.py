@@ -10,7 +10,7 @@ import pytest
 from run_directories import HOSTILE, SPACE, config, make_climb, make_named_run, make_run
 
 from aiohpo import Categorical, Float, Int, Space
-from aiohpo.events import Proposed
+from aiohpo.events.schema import Proposed
 from aiohpo.inspect import open_run
 from aiohpo.plots import KINDS, draw, save, timeline
 from aiohpo.plots.timeline import Clock

@@ -18,7 +18,7 @@ import aiohpo
 from aiohpo.evaluate import Trial
 from aiohpo.inspect import open_run
 from aiohpo.progress import Bar, _news
-from aiohpo.rungs import Rungs
+from aiohpo.view.promotions import Rungs
 
 
 def test_rungs_stand_in_a_line_below_the_bar() -> None:

@@ -7,10 +7,10 @@ import sys
 import pytest
 from histories import SPACE
 
-from aiohpo.events import Ended, Proposed, Reported
+from aiohpo.events.schema import Ended, Proposed, Reported
 from aiohpo.plugin import UsageError
 from aiohpo.result import Result
-from aiohpo.view import View
+from aiohpo.view.view import View
 
 
 def view() -> View:

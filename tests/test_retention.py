@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from aiohpo import Float, Space
-from aiohpo.events import Claimed, Ended, Event, Parent, Proposed, Saved
-from aiohpo.retention import GRACE, Retention
-from aiohpo.view import View
+from aiohpo.events.schema import Claimed, Ended, Event, Parent, Proposed, Saved
+from aiohpo.peer.retention import GRACE, Retention
+from aiohpo.view.view import View
 
 A, B, C, D = (letter * 64 for letter in "abcd")
 

@@ -9,9 +9,9 @@ import pytest
 from run_directories import make_run
 
 from aiohpo.inspect import Run, open_run
-from aiohpo.ledger import Ledger
+from aiohpo.peer.recorder import Ledger
+from aiohpo.peer.retrying import choose_failed
 from aiohpo.plugin import UsageError
-from aiohpo.retrying import choose_failed
 
 
 @pytest.fixture

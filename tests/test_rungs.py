@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 
-from aiohpo.events import EXTERNAL, OWN, QUEUED, Claimed, Ended, Proposed, Reported, Seen
-from aiohpo.rungs import Rungs
+from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Proposed, Reported, Seen
+from aiohpo.view.promotions import Rungs
 
 A1, A2 = ("a", 1), ("a", 2)
 # a starts two trials to step 1; b goes on with the first to step 3, and a with it to its end.

@@ -11,12 +11,12 @@ import pytest
 from training_swarm import Swarm
 
 from aiohpo import Float, Int, Space, Study
-from aiohpo.lineage import Lineage
+from aiohpo.events.lifecycle import Status
 from aiohpo.plugin import Config, Decision, Identity, Idle, NewTrial, Resume, UsageError
 from aiohpo.testing import check_scheduler
 from aiohpo.testing.schedulers import OpenClaims
-from aiohpo.trial import Status
-from aiohpo.view import View
+from aiohpo.view.lineage import Lineage
+from aiohpo.view.view import View
 from aiohpo_plugins.schedulers.pbt.population import bracket, place
 from aiohpo_plugins.schedulers.pbt.scheduler import PBTScheduler
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo.seen import SeenRows, row_hash
+from aiohpo.view.known_rows import SeenRows, row_hash
 
 
 @pytest.mark.parametrize("batch", [1, 7, 600])

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from run_directories import make_climb, make_run
 
-from aiohpo.events import Claimed
+from aiohpo.events.schema import Claimed
 from aiohpo.inspect import open_run
-from aiohpo.standing import best_in_words, best_of, ensemble_in_words, n_done
+from aiohpo.view.summary import best_in_words, best_of, ensemble_in_words, n_done
 
 
 def test_the_best_complete_trial_is_best(tmp_path: Path) -> None:

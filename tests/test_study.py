@@ -16,7 +16,7 @@ from evaluate_objectives import behave
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
 from aiohpo.blobs import BlobStore
-from aiohpo.limits import Limits
+from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Unavailable, UsageError
 
 SPACE = Space(x=Float(-1.0, 1.0), k=Int(1, 4), c=Categorical(["a", "b"]))
@@ -347,7 +347,7 @@ async def test_an_objective_that_cannot_run_there_says_so(tmp_path):
 
 async def test_a_disk_that_stays_full_is_one_clear_error(tmp_path, monkeypatch):
     """When the journal cannot be written for long the search ends with that message, and running again goes on."""
-    monkeypatch.setattr("aiohpo.patience.PATIENCE", 0.1)
+    monkeypatch.setattr("aiohpo.peer.patience.PATIENCE", 0.1)
     s = study(directory=tmp_path / "run")
     real, left = os.write, [4]
 

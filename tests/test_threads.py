@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiohpo import Unavailable
-from aiohpo.patience import PATIENCE
+from aiohpo.peer.patience import PATIENCE
 from aiohpo.testing import run
 from aiohpo.threads import in_thread
 

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiohpo.events import ENDINGS, Ended
-from aiohpo.trial import (
+from aiohpo.events.lifecycle import (
     CLAIMABLE,
     ENDED_STATUS,
     FINAL,
@@ -21,6 +20,7 @@ from aiohpo.trial import (
     advance,
     settle,
 )
+from aiohpo.events.schema import ENDINGS, Ended
 
 TRIAL = ("w", 1)
 

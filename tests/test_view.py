@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiohpo import Categorical, Constant, Float, Int, Space
-from aiohpo.events import (
+from aiohpo.events.lifecycle import Status
+from aiohpo.events.schema import (
     ENDINGS,
     EXTERNAL,
     OWN,
@@ -33,8 +34,7 @@ from aiohpo.events import (
     Started,
 )
 from aiohpo.plugin import Inherit
-from aiohpo.trial import Status
-from aiohpo.view import View
+from aiohpo.view.view import View
 
 SPACE = Space(x=Float(0.0, 1.0), k=Int(1, 5), c=Categorical(["a", "b"]), m=Float(0.0, 1.0, when={"c": "b"}))
 ORIGINS = ("ann", "bob", "cid")

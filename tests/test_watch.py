@@ -9,20 +9,8 @@ from typing import Any
 import pytest
 
 from aiohpo import Float, Space
-from aiohpo.events import (
-    QUEUED,
-    Claimed,
-    Ended,
-    Event,
-    Goal,
-    Left,
-    Lost,
-    Proposed,
-    Reported,
-    Seen,
-    Started,
-)
-from aiohpo.view import View
+from aiohpo.events.schema import QUEUED, Claimed, Ended, Event, Goal, Left, Lost, Proposed, Reported, Seen, Started
+from aiohpo.view.view import View
 from aiohpo.watch import WINDOW, Health, Snapshot, Tally, sparkline
 
 NOW = 10_000.0

@@ -18,10 +18,10 @@ from unavailable import FillingJournal, SometimesUnavailable
 from aiohpo import Float, Space, Study, Unavailable
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.events import QUEUED, Batch, Ended, Lost, Parent, Proposed, Started, encode_event
+from aiohpo.events.schema import QUEUED, Batch, Ended, Lost, Parent, Proposed, Started, encode_event
 from aiohpo.journal import JournalGone
-from aiohpo.limits import Limits
-from aiohpo.patience import PATIENCE
+from aiohpo.peer.limits import Limits
+from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.worker import PeerWorker

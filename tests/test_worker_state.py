@@ -10,13 +10,13 @@ from histories import SPACE, batch_of, events_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiohpo.effects import Abort, Notice, Persist, Publish, Send
-from aiohpo.events import Batch, Claimed, Ended, Goal, Lost, Proposed, Reported, Saved, encode_event
-from aiohpo.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
-from aiohpo.log import Log
-from aiohpo.trial import MOST_LOSSES, Status
-from aiohpo.view import View
-from aiohpo.worker_state import WorkerState
+from aiohpo.events.lifecycle import MOST_LOSSES, Status
+from aiohpo.events.log import Log
+from aiohpo.events.schema import Batch, Claimed, Ended, Goal, Lost, Proposed, Reported, Saved, encode_event
+from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send
+from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
+from aiohpo.peer.state import WorkerState
+from aiohpo.view.view import View
 
 STUDY = "abcdef0123456789"
 TAG = bytes.fromhex(STUDY)[:4]

@@ -16,11 +16,23 @@ from typing import Any
 import numpy as np
 
 from aiohpo import Space
-from aiohpo.eligible import Eligible
-from aiohpo.events import Claimed, Ended, Event, Goal, Lost, Parent, Proposed, Reported, Saved, parse_trial, trial_name
+from aiohpo.events.lifecycle import Status
+from aiohpo.events.schema import (
+    Claimed,
+    Ended,
+    Event,
+    Goal,
+    Lost,
+    Parent,
+    Proposed,
+    Reported,
+    Saved,
+    parse_trial,
+    trial_name,
+)
+from aiohpo.peer.eligibility import Eligible
 from aiohpo.plugin import Config, Decision, Identity, Idle, NewTrial, Resume, Scheduler
-from aiohpo.trial import Status
-from aiohpo.view import View
+from aiohpo.view.view import View
 
 # (weights before, configuration, step) -> (weights after, the metric); raises ArithmeticError to fail
 Train = Callable[[Any, Config, int], tuple[Any, float]]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from aiohpo import Unavailable
-from aiohpo.events import Batch
+from aiohpo.events.schema import Batch
 from aiohpo.plugin import Assignment, Channel, Evaluator, Outcome
 
 Spans = Sequence[tuple[float, float]]

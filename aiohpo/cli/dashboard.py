@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..standing import value_in_words
+from ..view.summary import value_in_words
 from ..watch import HERE, Health, Snapshot, WorkerNow, sparkline
 from ..words import printable
 from .common import describe_seconds

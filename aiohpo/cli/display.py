@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from ..activity import Activity
-from ..rungs import Rungs
-from ..standing import best_in_words, climb_in_words, n_done
+from ..view.promotions import Rungs
+from ..view.segments import Activity
+from ..view.summary import best_in_words, climb_in_words, n_done
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..events import Seen
-    from ..view import View
+    from ..events.schema import Seen
+    from ..view.view import View
 
 _FIRST_LINE_AFTER, _SLOWER, _SLOWEST = 5.0, 1.5, 60.0  # seconds between plain lines, growing
 

@@ -70,7 +70,7 @@ def ensemble(
     that the ensemble reports of itself: with gradient, and with calibrated models, of rows that were held out.
     """
     from ..assessment import assess
-    from ..nominate import MOST
+    from ..peer.ensemble_candidates import MOST
 
     builder = make_builder(method, size)
     run = open_directory(directory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ..lineage import Lineage
+from ..view.lineage import Lineage
 from ..words import printable
 from .common import print_json
 from .show import brief, configuration
@@ -13,7 +13,7 @@ from .terminal import say
 
 if TYPE_CHECKING:
     from ..inspect import Run
-    from ..records import TrialRecord
+    from ..view.trials import TrialRecord
 
 
 def show_lineage(run: Run, json_: bool) -> None:

@@ -30,8 +30,8 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
     The schedule is also written to DIR/schedule.json; for a training of your own, or as
     --scheduler replay:path=DIR/schedule.json.
     """
-    from ..lineage import Lineage
     from ..plugin.registry import load
+    from ..view.lineage import Lineage
     from .lineage import leader
     from .show import nothing_yet
     from .target import load_study

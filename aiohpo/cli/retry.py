@@ -24,7 +24,7 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     from ..directory import RunDirectory, read_study
     from ..manual import Manual
     from ..parts import new_worker_id
-    from ..retrying import choose_failed
+    from ..peer.retrying import choose_failed
 
     run = open_directory(directory)
     rows = choose_failed(run.view, trials, str(directory))

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..patience import in_words
+from ..peer.patience import in_words
 from ..words import printable
 from .common import (
     BAD_INPUT,
@@ -217,7 +217,7 @@ def _to_promote(run: Run, study: Study) -> bool:
 
     import numpy as np
 
-    from ..eligible import Eligible
+    from ..peer.eligibility import Eligible
     from ..plugin import Identity, Resume
     from ..plugin.registry import create
 

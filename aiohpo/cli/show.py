@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..activity import spans
 from ..plugin import UsageError
-from ..standing import best_in_words, best_of, last_error_in_words, value_in_words
+from ..view.segments import spans
+from ..view.summary import best_in_words, best_of, last_error_in_words, value_in_words
 from ..words import printable
 from .common import DONE, UNSUCCESSFUL, as_json, command, describe_seconds, open_directory, print_json, run_directory
 from .terminal import plain_console, say
@@ -19,9 +19,9 @@ from .terminal import plain_console, say
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ..events import TrialId
+    from ..events.schema import TrialId
     from ..inspect import Run
-    from ..records import TrialRecord
+    from ..view.trials import TrialRecord
 
 # Characters in a table; --failed and --json have all.
 _WIDEST_NAME, _WIDEST_VALUE, _WIDEST_ERROR = 40, 60, 300

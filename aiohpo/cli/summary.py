@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..plugin import UsageError
-from ..standing import best_in_words, best_of
+from ..view.summary import best_in_words, best_of
 from ..words import printable
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json
 from .show import count, describe_best, in_words, nothing_yet

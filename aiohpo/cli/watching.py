@@ -22,9 +22,9 @@ from .dashboard import as_line, draw
 from .terminal import plain_console, say
 
 if TYPE_CHECKING:
-    from ..events import Seen
+    from ..events.schema import Seen
     from ..keys import StudyKey
-    from ..view import View
+    from ..view.view import View
 
 _DESERTED_FOR = 3.0  # seconds without any worker after which there is nothing more to see
 

@@ -35,7 +35,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..patience import in_words
+from ..peer.patience import in_words
 from ..plugin import Assignment, Channel, Config, Decision, Outcome, UsageError, listing
 from .checkpoint import encode
 from .objective import Objective

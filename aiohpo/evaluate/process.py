@@ -20,7 +20,7 @@ from dataclasses import fields
 from typing import Any
 
 from ..cores import threads_for
-from ..patience import in_words
+from ..peer.patience import in_words
 from ..plugin import Assignment, Channel, Outcome, Unavailable, UsageError
 from .objective import Objective
 from .output import Output, bounded

@@ -22,8 +22,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from ..events import TARGETS
-from ..patience import in_words
+from ..events.schema import TARGETS
+from ..peer.patience import in_words
 from ..plugin import Assignment, Config, Decision, Unavailable, UsageError, listing
 from . import checkpoint
 from .metrics import as_mapping, as_number, brief

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inspect import Run
-    from ..records import TrialRecord
+    from ..view.trials import TrialRecord
     from .units import Quantity
 
 _ENDS = {"paused": (".", None), "stopped": ("x", ORANGE), "failed": ("x", RED)}

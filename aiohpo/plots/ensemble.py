@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from ..assessment import Assessment, Rows
     from ..inspect import Run
-    from ..records import TrialRecord
+    from ..view.trials import TrialRecord
     from .units import Quantity
 
 _COLOURS = (BLUE, ORANGE, GREEN, RED)

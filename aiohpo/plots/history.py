@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inspect import Run
-    from ..records import TrialRecord
+    from ..view.trials import TrialRecord
     from .units import Quantity
 
 

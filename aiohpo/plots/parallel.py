@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inspect import Run
-    from ..records import TrialRecord
     from ..space.parameters import Parameter
+    from ..view.trials import TrialRecord
 
 _BEST_PART = 0.1
 _LONGEST = 24  # characters of a name

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..events import parse_trial
+from ..events.schema import parse_trial
 from ..plugin import UsageError
-from ..rungs import Rungs
+from ..view.promotions import Rungs
 from .style import BLUE, GREY, ORANGE, RED, cut, is_complete
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inspect import Run
-    from ..records import TrialRecord
+    from ..view.trials import TrialRecord
     from .units import Quantity
 
 _MOST_STOPS = 12  # trials that are stopped anywhere do not meet at rungs

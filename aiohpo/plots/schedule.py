@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..lineage import Lineage
 from ..plugin import UsageError
 from ..space.parameters import Float, Int
-from ..standing import value_in_words
+from ..view.lineage import Lineage
+from ..view.summary import value_in_words
 from .style import BLUE, GREY, ORANGE, choices, cut, labelled, short
 from .units import Quantity
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inspect import Run
-    from ..records import TrialRecord
     from ..space.parameters import Parameter
+    from ..view.trials import TrialRecord
 
 _MOST_PANELS = 8
 _INCH = 1.7  # height of a panel

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..inspect import Run
-    from ..records import TrialRecord
     from ..space.parameters import Parameter
+    from ..view.trials import TrialRecord
 
 _MOST_SLICES = 24
 _LEVEL = 4  # so many choices can be named side by side

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from ..inspect import Run
-    from ..records import TrialRecord
     from ..space.parameters import Float, Int, Parameter
+    from ..view.trials import TrialRecord
 
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"

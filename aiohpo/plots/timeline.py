@@ -11,17 +11,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..activity import Span, spans
 from ..plugin import UsageError
+from ..view.segments import Span, spans
 from .style import BLUE, GREEN, GREY, ORANGE, RED, shades
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..events import TrialId
+    from ..events.schema import TrialId
     from ..inspect import Run
-    from ..records import TrialRecord
+    from ..view.trials import TrialRecord
     from .units import Quantity
 
 _MOST_WORKER_NAMES = 24

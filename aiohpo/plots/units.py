@@ -18,7 +18,7 @@ from ..words import plot_text
 
 if TYPE_CHECKING:
     from ..inspect import Run
-    from ..records import TrialRecord
+    from ..view.trials import TrialRecord
 
 _LARGE, _SMALL = 1e200, 1e-200  # matplotlib 3.11 warns from 1e300 (logarithmic) and 1e308 (linear) on
 

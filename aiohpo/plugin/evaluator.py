@@ -95,7 +95,8 @@ class Evaluator(Protocol):
     Where the objective is not to blame, the outcome is of kind "released", with the reason as its ``error``. The trial
     is then free to be taken up again, here or by another worker, from its last checkpoint. The worker waits before it
     takes the next trial, longer each time, and stops with the reason in :class:`~aiohpo.Unavailable` if nothing else
-    comes of it for :data:`aiohpo.patience.PATIENCE` seconds. An evaluator does not have to wait or count by itself.
+    comes of it for :data:`aiohpo.peer.patience.PATIENCE` seconds. An evaluator does not have to wait or count by
+    itself.
     """
 
     async def start(self, objective: Any, blobs: Any) -> None:

@@ -27,8 +27,8 @@ from .witness import Witness, witness
 
 if TYPE_CHECKING:
     from aiohpo import Trial
-    from aiohpo.events import Seen
-    from aiohpo.view import View as ReplicaView
+    from aiohpo.events.schema import Seen
+    from aiohpo.view.view import View as ReplicaView
     from aiohpo.worker import PeerWorker
 
 WORKERS = 4
@@ -181,7 +181,7 @@ class _Rehearsal:
         await asyncio.gather(*(peer.aclose() for peer in self.peers[self.kills :]))
 
     def _worker(self, network: SimNetwork, rank: int) -> PeerWorker:
-        from aiohpo.limits import Limits
+        from aiohpo.peer.limits import Limits
 
         worker = hashlib.blake2b(f"{self.seed}/{rank}".encode(), digest_size=6).hexdigest()
         peer = self.study.peer(
@@ -198,7 +198,7 @@ class _Rehearsal:
 
     def replay(self) -> None:
         """Ask fresh schedulers about the search as it was at several moments, its events having come in any order."""
-        from aiohpo.events import Reported, trial_name, trial_of
+        from aiohpo.events.schema import Reported, trial_name, trial_of
 
         log = self.peers[-1].parts.log
         events = [list(log.events(origin)) for origin in sorted(log.origins)]
@@ -242,7 +242,7 @@ async def _train(trial: Trial, sign: float) -> float:
 
 def _view(max_steps: int | None, mode: str, origins: Sequence[Sequence[Seen]], seed: int | None) -> ReplicaView:
     """A replica that heard these events origin by origin, or in an order drawn from ``seed`` (of each in order)."""
-    from aiohpo.view import View
+    from aiohpo.view.view import View
 
     view = View(SPACE, "loss", "max" if mode == "max" else "min", max_steps)
     order = [i for i, origin in enumerate(origins) for _ in origin]

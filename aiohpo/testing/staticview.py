@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.observed import ReportedCurves
 from aiohpo.plugin import Observations, TrialState
-from aiohpo.seen import SeenRows
+from aiohpo.view.known_rows import SeenRows
+from aiohpo.view.observations import ReportedCurves
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

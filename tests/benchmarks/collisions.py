@@ -30,15 +30,15 @@ from support import peers, virtual
 from support.anytime import Trace
 from support.curves import Curve, CurveTask, Scale
 
-from aiohpo.eligible import Eligible
-from aiohpo.events import parse_trial, trial_name
-from aiohpo.gossip import Pace
-from aiohpo.ledger import Ledger, Segment
-from aiohpo.log import Log
+from aiohpo.events.log import Log
+from aiohpo.events.schema import parse_trial, trial_name
+from aiohpo.mesh.gossip import Pace
+from aiohpo.peer.eligibility import Eligible
+from aiohpo.peer.recorder import Ledger, Segment
 from aiohpo.plugin import Config, Identity, Resume
 from aiohpo.plugin.registry import create
 from aiohpo.space.space import Float, Space
-from aiohpo.view import View
+from aiohpo.view.view import View
 
 STEPS = 27
 SPACE = Space(x=Float(0.0, 1.0), y=Float(0.0, 1.0), z=Float(0.0, 1.0))

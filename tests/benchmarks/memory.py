@@ -20,10 +20,10 @@ import numpy as np
 
 from aiohpo import Float, Space
 from aiohpo.directory import load_journals
-from aiohpo.events import Batch, Ended, Proposed, encode_event
+from aiohpo.events.log import Log
+from aiohpo.events.schema import Batch, Ended, Proposed, encode_event
 from aiohpo.journal import Journal
-from aiohpo.log import Log
-from aiohpo.view import View
+from aiohpo.view.view import View
 
 SPACE = Space(**{f"x{i}": Float(0.0, 1.0) for i in range(10)})
 WRITERS = 4

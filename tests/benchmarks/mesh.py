@@ -23,9 +23,9 @@ from pathlib import Path
 import numpy as np
 
 from aiohpo import Float, Space, Study, Worker
-from aiohpo.events import Batch, Ended, Proposed, encode_event
+from aiohpo.events.schema import Batch, Ended, Proposed, encode_event
 from aiohpo.journal import Journal
-from aiohpo.limits import Limits
+from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.testing import SimNetwork, run
 

@@ -27,11 +27,11 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
-from aiohpo.eligible import Eligible
-from aiohpo.events import Claimed, Ended, Proposed, Reported, parse_trial
+from aiohpo.events.schema import Claimed, Ended, Proposed, Reported, parse_trial
+from aiohpo.peer.eligibility import Eligible
 from aiohpo.plugin import Decision, Identity, NewTrial, Resume, Scheduler
 from aiohpo.space.space import Float, Space
-from aiohpo.view import View
+from aiohpo.view.view import View
 from aiohpo_plugins.schedulers.halving.asha import ASHAScheduler
 from aiohpo_plugins.schedulers.halving.hyperband import HyperbandScheduler
 from aiohpo_plugins.schedulers.halving.sha import SHAScheduler

@@ -28,7 +28,7 @@ from training_swarm import Swarm
 from aiohpo import Float, Space, Study
 from aiohpo.cli import invoke
 from aiohpo.directory import RunDirectory
-from aiohpo.events import Batch, Claimed, Ended, Event, Goal, Left, Proposed, Reported, Started, encode_event
+from aiohpo.events.schema import Batch, Claimed, Ended, Event, Goal, Left, Proposed, Reported, Started, encode_event
 from aiohpo.journal import Journal
 from aiohpo.plugin import Config
 from aiohpo.plugin.registry import create

@@ -9,9 +9,9 @@ from typing import Any, get_args
 from run_directories import SPACE
 
 from aiohpo import Study
-from aiohpo import events as ev
-from aiohpo import frames as fr
+from aiohpo.events import schema as ev
 from aiohpo.journal import Journal
+from aiohpo.mesh import frames as fr
 
 TRIAL = ("0a1b2c", 7)
 DIGEST = "0123456789abcdef" * 4

@@ -21,7 +21,8 @@ except ImportError:
 
 with atheris.instrument_imports():
     from aiohpo import Categorical, Float, Int, Space
-    from aiohpo.events import (
+    from aiohpo.events.log import Log
+    from aiohpo.events.schema import (
         Batch,
         Claimed,
         Ended,
@@ -39,7 +40,7 @@ with atheris.instrument_imports():
         pack_batch,
         unpack_batch,
     )
-    from aiohpo.frames import (
+    from aiohpo.mesh.frames import (
         FORMAT,
         Chunk,
         Digest,
@@ -56,9 +57,8 @@ with atheris.instrument_imports():
         decode_frame,
         encode_frame,
     )
-    from aiohpo.log import Log
-    from aiohpo.view import View
-    from aiohpo.worker_state import WorkerState
+    from aiohpo.peer.state import WorkerState
+    from aiohpo.view.view import View
 
 STUDY = "0123456789abcdef"
 TAG = bytes.fromhex(STUDY)[:4]

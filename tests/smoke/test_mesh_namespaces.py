@@ -9,7 +9,7 @@ import pytest
 from namespaces import NotPermitted, Sites
 from processes import GATED, Gate, call, end_all, ended, finish, shown, start, statuses, until
 
-from aiohpo.events import parse_trial
+from aiohpo.events.schema import parse_trial
 from aiohpo.inspect import Run, open_run
 
 pytestmark = pytest.mark.smoke

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from processes import GATED, Gate, call, ended, finish, shown, start, until
 
-from aiohpo.events import parse_trial
+from aiohpo.events.schema import parse_trial
 from aiohpo.inspect import open_run
 
 pytestmark = pytest.mark.smoke

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from processes import GATED, Gate, alive, call, finish, shown, start, statuses, until, workers
 
-from aiohpo.events import parse_trial
+from aiohpo.events.schema import parse_trial
 from aiohpo.inspect import open_run
-from aiohpo.records import TrialRecord
+from aiohpo.view.trials import TrialRecord
 
 pytestmark = pytest.mark.smoke
 

@@ -17,15 +17,15 @@ import numpy as np
 from unavailable import SometimesUnavailable
 
 from aiohpo import Categorical, Float, Int, Space, Study, Trial
-from aiohpo.eligible import Eligible
-from aiohpo.events import Batch, Ended
-from aiohpo.limits import Limits
-from aiohpo.log import Log
-from aiohpo.patience import PATIENCE
+from aiohpo.events.lifecycle import Status
+from aiohpo.events.log import Log
+from aiohpo.events.schema import Batch, Ended
+from aiohpo.peer.eligibility import Eligible
+from aiohpo.peer.limits import Limits
+from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity, Resume
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
-from aiohpo.trial import Status
-from aiohpo.view import View
+from aiohpo.view.view import View
 from aiohpo.worker import PeerWorker
 
 SPACE = Space(

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pytest
 from harness import SCHEDULED, TROUBLED, Scenario, play
 
-from aiohpo.events import Batch, Fresh, decode_batch
-from aiohpo.log import Log
+from aiohpo.events.log import Log
+from aiohpo.events.schema import Batch, Fresh, decode_batch
 
 CHUNK = 5  # scenarios a test, so that they spread over the processes that run tests
 
@@ -63,7 +63,7 @@ def test_a_planted_bug_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
         return Fresh(batch.origin, batch.first, decode_batch(batch))
 
     monkeypatch.setattr(Log, "merge", careless_merge)
-    monkeypatch.setattr("aiohpo.gossip.Gossip._has_gap", lambda self, batch: False)
+    monkeypatch.setattr("aiohpo.mesh.gossip.Gossip._has_gap", lambda self, batch: False)
     caught = 0
     for seed in (4, 10, 13, 17):
         try:

@@ -16,7 +16,7 @@ import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from .events import Ended
+from .schema import Ended
 
 Stamp = tuple[int, str]  # (lamport, worker): the order in which everything happened
 

@@ -21,10 +21,10 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..events.log import Log
+from ..events.schema import Batch, Fresh, Malformed
 from .effects import Effect, Publish, Send
-from .events import Batch, Fresh, Malformed
 from .frames import Digest, Events, Vector
-from .log import Log
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A worker's deeds (it proposed, claimed, reported, ended) are events in its own log. The ledger numbers and stamps
 them, brings them into the view and asks the shell to persist them. It knows no peers: that is what
-:class:`~aiohpo.worker_state.WorkerState` adds. Driving a study by hand needs no more than this.
+:class:`~aiohpo.peer.state.WorkerState` adds. Driving a study by hand needs no more than this.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from .claims import Racing
-from .effects import Effect, Persist
-from .events import (
+from ..events.lifecycle import FINAL, MOST_LOSSES, Status, advance
+from ..events.log import Log
+from ..events.schema import (
     EXTERNAL,
     MAX_LAMPORT,
     OWN,
@@ -36,10 +36,10 @@ from .events import (
     TrialRef,
     trial_name,
 )
-from .log import Log
-from .plugin import Assignment
-from .trial import FINAL, MOST_LOSSES, Status, advance
-from .view import View
+from ..mesh.effects import Effect, Persist
+from ..plugin import Assignment
+from ..view.view import View
+from .claims import Racing
 
 
 @dataclass(slots=True)
@@ -278,7 +278,7 @@ class Ledger:
         return seq
 
     def _recorded(self, batch: Batch) -> None:
-        """Called with every event of this worker; :class:`~aiohpo.worker_state.WorkerState` floods it."""
+        """Called with every event of this worker; :class:`~aiohpo.peer.state.WorkerState` floods it."""
 
     def _ref(self, trial: TrialId) -> TrialRef:
         """How an event of this worker names a trial."""

@@ -1,7 +1,7 @@
 """The worker without its shell: events in, effects out.
 
-``WorkerState`` is a :class:`~aiohpo.ledger.Ledger` with peers: log, view, gossip, mesh, claims and fetches in one
-deterministic object. The shell tells it
+``WorkerState`` is a :class:`~aiohpo.peer.recorder.Ledger` with peers: log, view, gossip, mesh, claims and fetches in
+one deterministic object. The shell tells it
 what happened (a frame arrived, time passed, a trial reported) and then carries out the effects it collects
 with :meth:`drain`, in order. Nothing here waits, reads a clock or draws from a global random state; the swarm
 tests run thousands of these in virtual time, and what they run is what users run.
@@ -13,23 +13,18 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..events.lifecycle import FINAL, Status
+from ..events.log import Log
+from ..events.schema import Batch, Ended, Fresh, Malformed
+from ..mesh.effects import Abort, CallOff, Describe, Notice, Persist
+from ..mesh.frames import Chunk, Digest, Events, Foreign, Hello, Inquire, Refused, Vector, Want, decode_frame
+from ..mesh.gossip import Gossip, Pace
+from ..mesh.links import Mesh
+from ..mesh.membership import Patience, State
+from ..mesh.transfers import Fetches
+from ..view.view import View
 from .claims import Leases
-from .effects import Abort, CallOff, Describe, Notice, Persist
-from .events import (
-    Batch,
-    Ended,
-    Fresh,
-    Malformed,
-)
-from .fetch import Fetches
-from .frames import Chunk, Digest, Events, Foreign, Hello, Inquire, Refused, Vector, Want, decode_frame
-from .gossip import Gossip, Pace
-from .ledger import Ledger, Segment
-from .log import Log
-from .membership import Patience, State
-from .mesh import Mesh
-from .trial import FINAL, Status
-from .view import View
+from .recorder import Ledger, Segment
 
 
 @dataclass(slots=True)

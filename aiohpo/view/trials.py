@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .events import Left, Parent, Started, TrialId
-from .plugin import Config
-from .trial import Facts, Stamp
+from ..events.lifecycle import Facts, Stamp
+from ..events.schema import Left, Parent, Started, TrialId
+from ..plugin import Config
 
 
 @dataclass(slots=True)

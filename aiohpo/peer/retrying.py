@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .events import trial_name
-from .plugin import UsageError
-from .records import TrialRecord
-from .trial import Status
-from .view import View
+from ..events.lifecycle import Status
+from ..events.schema import trial_name
+from ..plugin import UsageError
+from ..view.trials import TrialRecord
+from ..view.view import View
 
 
 def choose_failed(view: View, names: Sequence[str], where: str) -> list[int]:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from .plugin import FloatArray
+    from ..plugin import FloatArray
 
 _MERGE_ABOVE = 512
 

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .events import EXTERNAL, TARGETS, TrialId, parse_trial, trial_name
-from .fold import Folded, Mode
-from .plugin import Config, Inherit, TrialState, TrialStatus
-from .records import Details, TrialRecord
-from .space.space import Space
-from .trial import FINAL, MOST_LOSSES, Status
+from ..events.lifecycle import FINAL, MOST_LOSSES, Status
+from ..events.schema import EXTERNAL, TARGETS, TrialId, parse_trial, trial_name
+from ..plugin import Config, Inherit, TrialState, TrialStatus
+from ..space.space import Space
+from .reducer import Folded, Mode
+from .trials import Details, TrialRecord
 
 _NAN = float("nan")
 _STATUS_NAMES: tuple[TrialStatus, ...] = (

@@ -18,7 +18,7 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
-from .events import Batch, Event, Fresh, Seen, decode_batch, encode_event, pack_raws, unpack_raws
+from .schema import Batch, Event, Fresh, Seen, decode_batch, encode_event, pack_raws, unpack_raws
 
 CHUNK_EVENTS = 128
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .events import Batch, TrialId
+from ..events.schema import Batch, TrialId
 from .frames import Frame
 
 

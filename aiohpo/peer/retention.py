@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from .plugin import KeepingScheduler, Scheduler
-from .trial import Status
-from .view import View
+from ..events.lifecycle import Status
+from ..plugin import KeepingScheduler, Scheduler
+from ..view.view import View
 
 GRACE = 30.0
 SLICE = 200  # trials looked at in one go

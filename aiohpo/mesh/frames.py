@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from .events import Address, Batch, Count, Malformed, Name, Sha256, Text
+from ..events.schema import Address, Batch, Count, Malformed, Name, Sha256, Text
 
 FORMAT = 1
 MAX_FRAME = 16 << 20

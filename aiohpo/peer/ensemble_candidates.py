@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .records import TrialRecord
-from .view import View
+from ..view.trials import TrialRecord
+from ..view.view import View
 
 MOST = 50
 _DIVERSE_AMONG = 4  # times MOST of the best

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from .events import OWN, Claimed, Ended, Proposed, Reported, Seen, TrialId, trial_of
+from ..events.schema import OWN, Claimed, Ended, Proposed, Reported, Seen, TrialId, trial_of
 
 _Stamp = tuple[int, str]
 _END = 0  # where a segment is to pause that is to run to its end

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ..events.lifecycle import Status
+from ..events.schema import TrialId
+from ..plugin import Observations
+from ..space.space import Space
 from .columns import Columns, canonical
-from .events import TrialId
-from .plugin import Observations
-from .seen import SeenRows
-from .space.space import Space
-from .trial import Status
+from .known_rows import SeenRows
 
 if TYPE_CHECKING:
-    from .plugin import FloatArray, IntArray
+    from ..plugin import FloatArray, IntArray
 
 _Done = tuple["IntArray", "FloatArray", "FloatArray", "FloatArray"]
 _Arrays = tuple["FloatArray", "IntArray", "IntArray", "FloatArray"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..events.lifecycle import Status
+from ..events.schema import parse_trial
+from ..view.view import View
 from .claims import Racing
-from .events import parse_trial
-from .trial import Status
-from .view import View
 
 
 class Eligible:

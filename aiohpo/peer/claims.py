@@ -23,8 +23,8 @@ import hashlib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
-from .events import TrialId, trial_name
-from .membership import State
+from ..events.schema import TrialId, trial_name
+from ..mesh.membership import State
 
 EPSILON = 0.3
 TURN = 0.5  # seconds between two observers' turns to declare a loss

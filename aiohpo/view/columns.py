@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from .events import TrialId
-from .plugin import Config
-from .space.parameters import Float
-from .space.space import Space
-from .trial import Stamp
+from ..events.lifecycle import Stamp
+from ..events.schema import TrialId
+from ..plugin import Config
+from ..space.parameters import Float
+from ..space.space import Space
 
 if TYPE_CHECKING:
-    from .plugin import FloatArray
+    from ..plugin import FloatArray
 
 
 def canonical(lamport: NDArray[np.int64], origin: NDArray[np.int32], names: list[str]) -> NDArray[np.intp]:
@@ -31,7 +31,7 @@ def canonical(lamport: NDArray[np.int64], origin: NDArray[np.int32], names: list
 
 
 class Columns:
-    """Growing arrays; only :class:`~aiohpo.view.View` writes to them."""
+    """Growing arrays; only :class:`~aiohpo.view.view.View` writes to them."""
 
     def __init__(self, space: Space) -> None:
         self.space = space

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from .trial import FINAL, Status
-from .words import printable
+from ..events.lifecycle import FINAL, Status
+from ..words import printable
 
 if TYPE_CHECKING:
-    from .records import TrialRecord
-    from .rungs import Rungs
+    from .promotions import Rungs
+    from .trials import TrialRecord
     from .view import View
 
 _WIDEST = 60  # characters of a metric's name

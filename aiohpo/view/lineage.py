@@ -14,8 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .plugin import Config
-from .records import TrialRecord
+from ..plugin import Config
+from .trials import TrialRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 An *event* is a fact that one worker recorded in its own log: "I proposed this configuration", "trial t
 reported 0.93 at step 4". Its origin and its number in that log (1, 2, 3, …) are its identity and are not
-repeated inside it. Peers send each other (:mod:`aiohpo.frames`) the very bytes that stand in the journal.
+repeated inside it. Peers send each other (:mod:`aiohpo.mesh.frames`) the very bytes that stand in the journal.
 
 Encoding
 --------

@@ -16,12 +16,12 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
+from ..words import printable
 from .effects import Connect, Disconnect, Effect, Notice, Publish, Send
 from .frames import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused
 from .gossip import Gossip
 from .membership import Membership, Patience, State
 from .overlay import floods_reach_all, neighbours
-from .words import printable
 
 _MOST_STRANGERS = 4096
 _MOST_NOTICES = 50  # of refusals

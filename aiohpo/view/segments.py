@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .events import OWN, Claimed, Ended, Event, Left, Proposed, TrialId, trial_of
-from .log import Log
+from ..events.log import Log
+from ..events.schema import OWN, Claimed, Ended, Event, Left, Proposed, TrialId, trial_of
 
 _Begin = tuple[float, int, int | None]  # when, which attempt, where it is to pause
 
@@ -20,7 +20,8 @@ _Begin = tuple[float, int, int | None]  # when, which attempt, where it is to pa
 class Span:
     """A segment: ``worker`` ran ``trial`` from ``began`` (seconds since the epoch) for ``seconds``.
 
-    ``how`` is one of :data:`aiohpo.events.ENDINGS`, or "open". ``to_step`` is where it was to pause, None: nowhere.
+    ``how`` is one of :data:`aiohpo.events.schema.ENDINGS`, or "open". ``to_step`` is where it was to pause, None:
+    nowhere.
     """
 
     worker: str

@@ -10,7 +10,8 @@ import math
 from array import array
 from typing import Literal
 
-from .events import (
+from ..events.lifecycle import CLAIMABLE, FINAL, Claim, Facts, Stamp, Status, settle
+from ..events.schema import (
     EXTERNAL,
     QUEUED,
     Claimed,
@@ -29,10 +30,9 @@ from .events import (
     TrialId,
     trial_of,
 )
-from .observed import Observed
-from .records import Details, WorkerInfo
-from .space.space import Space
-from .trial import CLAIMABLE, FINAL, Claim, Facts, Stamp, Status, settle
+from ..space.space import Space
+from .observations import Observed
+from .trials import Details, WorkerInfo
 
 Mode = Literal["min", "max"]
 _NAN = float("nan")

@@ -1,0 +1,1 @@
+"""What happened: the events, their log, and the life of a trial."""

@@ -1,0 +1,1 @@
+"""How peers keep in step: frames, gossip, membership and transfers. Pure."""

@@ -1,0 +1,1 @@
+"""What the events mean: the log as columns, observations, trials and summaries. Pure."""
