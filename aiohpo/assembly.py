@@ -15,22 +15,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .blobs import BlobStore
-from .directory import RunDirectory
 from .evaluate import Objective, Source
 from .evaluate.checkpoint import encode_array
 from .evaluate.reimport import describe
 from .events.log import Log
 from .events.schema import TARGETS
-from .journal import read_journal, writer_is_gone
 from .keys import StudyKey, find_key, kept_key, process_key, settle_key
+from .launch.addresses import make_transport
 from .parts import Parts, new_worker_id
 from .peer.limits import Limits, whole
 from .plugin import Identity, LaunchedTransport, UsageError
 from .plugin.registry import create
-from .printed import Sink, both
-from .reach import make_transport
 from .space.space import Space
+from .storage.blob_store import BlobStore
+from .storage.journal import read_journal, writer_is_gone
+from .storage.printed import Sink, both
+from .storage.run_directory import RunDirectory
 from .view.reducer import Mode
 from .view.trials import TrialRecord
 from .view.view import View

@@ -11,15 +11,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .blobs import BlobStore
 from .ensembles.ensemble import Ensemble, Member
 from .ensembles.metrics import METRICS, Metric
 from .ensembles.predictions import Library, gather
 from .ensembles.uncertainty import error_auroc, errors, rejection_curve
 from .ensembling import VALID, best_single, decode, describe, library_of, targets_of
-from .inspect import Run
 from .peer.ensemble_candidates import MOST, nominate
 from .plugin import EnsembleBuilder, UsageError
+from .storage.blob_store import BlobStore
+from .storage.run import Run
 from .view.trials import TrialRecord
 
 _SHOWN = {

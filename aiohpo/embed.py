@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .keys import ENVIRONMENT, NO_KEY, StudyKey, process_key
+from .launch.addresses import make_transport, takes_key
+from .launch.cards import Rendezvous, cards_of, directory_of, keeps_key
+from .launch.slurm import WORD as SLURM
+from .launch.slurm import slurm_job
 from .parts import new_worker_id
 from .peer.limits import make_limits
 from .plugin import Identity, LaunchedTransport, Transport, UsageError
-from .reach import make_transport, takes_key
-from .rendezvous import Rendezvous, cards_of, directory_of, keeps_key
 from .result import Result
-from .slurm import WORD as SLURM
-from .slurm import slurm_job
 from .view.summary import best_of
 from .view.trials import TrialRecord
 

@@ -13,7 +13,6 @@ import platform
 from collections.abc import Callable
 
 from .events.schema import Batch
-from .journal import JournalGone
 from .mesh.effects import (
     Abort,
     CallOff,
@@ -34,6 +33,7 @@ from .parts import Parts
 from .peer.patience import in_words
 from .peer.state import WorkerState
 from .plugin import AiohpoError, TellingTransport, Unavailable, UsageError
+from .storage.journal import JournalGone
 from .threads import in_thread
 
 _ACQUAINTED_WITHIN = 1.0

@@ -16,8 +16,8 @@ from .words import spreadsheet_cell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .inspect import Run
     from .space.space import Space
+    from .storage.run import Run
     from .view.trials import TrialRecord
 
 OPTUNA = "optuna://"

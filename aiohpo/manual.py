@@ -17,10 +17,10 @@ import numpy as np
 from .evaluate.segment import failed
 from .events.log import Log
 from .events.schema import trial_name
-from .journal import Journal
 from .mesh.effects import Persist
 from .peer.recorder import Ledger, Segment
 from .plugin import Config, FittingSearcher, Identity, Searcher, UsageError
+from .storage.journal import Journal
 from .view.trials import TrialRecord
 from .view.view import View
 

@@ -13,7 +13,7 @@ from .events.schema import Batch
 from .peer.limits import Limits
 from .peer.state import Timing
 from .plugin import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
-from .printed import Sink
+from .storage.printed import Sink
 from .view.trials import TrialRecord
 from .view.view import View
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class JournalLike(Protocol):
-    """Where events are kept; :class:`aiohpo.journal.Journal` or a test's memory."""
+    """Where events are kept; :class:`aiohpo.storage.journal.Journal` or a test's memory."""
 
     def append(self, batches: Iterable[Batch]) -> None: ...
     def sync(self) -> None: ...

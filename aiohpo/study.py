@@ -16,8 +16,8 @@ from .manual import AskedTrial, Manual
 from .parts import new_worker_id
 from .peer.limits import make_limits, whole
 from .plugin import Config, Identity, UsageError
-from .printed import Sink
 from .result import Result
+from .storage.printed import Sink
 from .view.trials import TrialRecord
 from .worker import PeerWorker
 
@@ -223,7 +223,7 @@ class Study(Assembly):
         an earlier run. Trials that do not fit this space are an error, before anything is added.
         """
         if isinstance(past, str | Path):
-            from .inspect import open_run
+            from .storage.run import open_run
 
             past = Result(open_run(Path(past)).view)
         if isinstance(past, Result):

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 import aiohpo
-from aiohpo.directory import RunDirectory
 from aiohpo.events.log import Log
 from aiohpo.mesh.effects import Persist
 from aiohpo.parts import new_worker_id
 from aiohpo.peer.recorder import Ledger
+from aiohpo.storage.run_directory import RunDirectory
 from aiohpo.view.view import View
 
 # What names, choices and errors may hold: colours, a terminal's commands, lines, changes of direction, markup, an emoji

@@ -7,7 +7,7 @@ from pathlib import Path
 from run_directories import make_run
 
 from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Left, Proposed
-from aiohpo.inspect import open_run
+from aiohpo.storage.run import open_run
 from aiohpo.view.segments import Activity, spans
 
 

@@ -10,10 +10,10 @@ from ensemble_runs import CLASSES, SPLITS, make_predictions
 from run_directories import make_run
 
 from aiohpo.assessment import Assessment, assess
-from aiohpo.blobs import BlobStore
 from aiohpo.ensembles.metrics import METRICS
-from aiohpo.inspect import open_run
 from aiohpo.plugin import UsageError
+from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.run import open_run
 from aiohpo_plugins.ensembles.gradient import GradientBuilder
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 

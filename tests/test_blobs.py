@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.blobs import BlobStore
 from aiohpo.plugin import Unavailable
+from aiohpo.storage.blob_store import BlobStore
 
 
 def test_blobs_are_named_by_their_contents(tmp_path):

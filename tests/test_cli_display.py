@@ -12,7 +12,7 @@ from run_directories import BEGAN, make_climb, make_run
 
 from aiohpo.cli import display
 from aiohpo.cli.display import Live, Plain, Progress
-from aiohpo.follow import Follower
+from aiohpo.storage.follower import Follower
 
 
 def progress_of(directory: Path, began: float, pids: frozenset[int], total: int | None = None) -> Progress:

@@ -11,8 +11,8 @@ from run_directories import make_run
 
 from aiohpo.cli import invoke
 from aiohpo.cli.target import load_study
-from aiohpo.inspect import open_run
 from aiohpo.plots import draw
+from aiohpo.storage.run import open_run
 
 PROGRAM = """
 import aiohpo

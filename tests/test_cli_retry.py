@@ -10,7 +10,7 @@ from run_directories import SPACE, config, make_run
 
 import aiohpo
 from aiohpo.cli import invoke
-from aiohpo.inspect import open_run
+from aiohpo.storage.run import open_run
 
 
 async def objective(trial: aiohpo.Trial) -> float:

@@ -15,8 +15,8 @@ from aiohpo.cli import invoke
 from aiohpo.cli.run import Options, _already, _Notices, _vanished
 from aiohpo.cli.target import load_study
 from aiohpo.evaluate.reimport import MAIN
-from aiohpo.inspect import open_run
-from aiohpo.launcher import Exit
+from aiohpo.launch.processes import Exit
+from aiohpo.storage.run import open_run
 
 STUDY = """
 import sys

@@ -13,8 +13,8 @@ from run_directories import make_run
 
 from aiohpo.cli import invoke
 from aiohpo.cli.watching import Directory, JsonLines, Lines, Screen
-from aiohpo.directory import RunDirectory
 from aiohpo.events.schema import Batch, Proposed, Started, encode_event
+from aiohpo.storage.run_directory import RunDirectory
 from aiohpo.watch import Tally
 
 

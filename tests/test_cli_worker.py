@@ -13,8 +13,8 @@ import pytest
 from aiohpo.cli import invoke
 from aiohpo.cli.worker import _invitation
 from aiohpo.evaluate.reimport import MAIN
-from aiohpo.inspect import open_run
 from aiohpo.keys import StudyKey, keep_key
+from aiohpo.storage.run import open_run
 
 STUDY = """
 import aiohpo

@@ -9,11 +9,11 @@ import stat
 import pytest
 from histories import SPACE, batch_of, events_of, split
 
-from aiohpo.directory import RunDirectory, load_journals, read_study
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch
-from aiohpo.journal import HEADER, Journal, pack_record
 from aiohpo.plugin import UsageError
+from aiohpo.storage.journal import HEADER, Journal, pack_record
+from aiohpo.storage.run_directory import RunDirectory, load_journals, read_study
 from aiohpo.view.view import View
 
 

@@ -14,12 +14,12 @@ from evaluate_objectives import Alarm
 
 import aiohpo
 from aiohpo import Float, Space, Study
-from aiohpo.blobs import BlobStore
-from aiohpo.directory import read_ensemble
 from aiohpo.ensembling import EnsembleState, Ensembling, decode, metric_for
-from aiohpo.inspect import open_run
 from aiohpo.plugin import UsageError
 from aiohpo.plugin.registry import create
+from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.run import open_run
+from aiohpo.storage.run_directory import read_ensemble
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
 
 SPACE = Space(x=Float(0.0, 1.0), skill=Float(0.2, 1.2))

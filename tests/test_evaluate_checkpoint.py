@@ -17,7 +17,6 @@ from evaluate_objectives import SECRET, Alarm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import checkpoint as module
 from aiohpo.evaluate.checkpoint import (
     BadCheckpoint,
@@ -31,6 +30,7 @@ from aiohpo.evaluate.checkpoint import (
     unseal,
 )
 from aiohpo.plugin import UsageError
+from aiohpo.storage.blob_store import BlobStore
 from aiohpo.testing import MemoryBlobs
 
 OTHER = bytes(reversed(SECRET))

@@ -13,9 +13,9 @@ import pytest
 from evaluate_objectives import gone
 
 from aiohpo.evaluate import TrialEnded
-from aiohpo.evaluate import child as module
-from aiohpo.evaluate.child import PipeLink
-from aiohpo.evaluate.wire import PREDICTIONS, REPORT, SAVE, BlockingWire
+from aiohpo.evaluate.process import child as module
+from aiohpo.evaluate.process.child import PipeLink
+from aiohpo.evaluate.process.wire import PREDICTIONS, REPORT, SAVE, BlockingWire
 from aiohpo.plugin import Decision, UsageError
 
 
@@ -85,7 +85,7 @@ def test_where_the_kernel_does_not_a_thread_watches_the_worker() -> None:
     """The portable way: when the worker's end of the lifeline is closed, the whole group ends."""
     line, ours = os.pipe()
     code = (
-        "import subprocess, sys, time; from aiohpo.evaluate import child; "
+        "import subprocess, sys, time; from aiohpo.evaluate.process import child; "
         "p = subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL); print(p.pid, flush=True); "
         "child._watch(int(sys.argv[1]))"
     )
@@ -107,7 +107,7 @@ def test_where_the_kernel_does_not_a_thread_watches_the_worker() -> None:
 @pytest.mark.smoke
 def test_a_child_whose_worker_is_gone_already_ends() -> None:
     """A worker that dies before the child has set itself up does not leave it behind."""
-    code = "from aiohpo.evaluate import child; child._die_with(1 << 22, 0)"
+    code = "from aiohpo.evaluate.process import child; child._die_with(1 << 22, 0)"
     done = subprocess.run([sys.executable, "-c", code], timeout=120, start_new_session=True, check=False)
     assert done.returncode == -9
 

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from evaluate_objectives import SECRET, Alarm, Recorder, assignment, gone, stop_at
 
-from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
 from aiohpo.plugin import Decision, Evaluator, Outcome, UsageError
+from aiohpo.storage.blob_store import BlobStore
 
 pytestmark = pytest.mark.smoke
 Run = Callable[..., Any]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from evaluate_objectives import Recorder, assignment
 
-from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective, Source
-from aiohpo.evaluate.process import ProcessEvaluator
+from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.plugin import Outcome
+from aiohpo.storage.blob_store import BlobStore
 
 pytestmark = pytest.mark.smoke
 
@@ -143,7 +143,7 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
         await evaluator.aclose()
     assert outcome.kind == "finished", outcome
     code = (
-        "import sys; from pathlib import Path; from aiohpo.blobs import BlobStore\n"
+        "import sys; from pathlib import Path; from aiohpo.storage.blob_store import BlobStore\n"
         "from aiohpo.evaluate import Objective, Source, Trial; from aiohpo.evaluate.reimport import become_main, load\n"
         "from aiohpo.plugin import Assignment\n"
         f"load(Source({str(file)!r})); become_main(); become_main()\n"

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from aiohpo.evaluate.output import MAX_LINE, TAIL, Lines, Output, bounded
+from aiohpo.evaluate.process.output import MAX_LINE, TAIL, Lines, Output, bounded
 
 
 class Pipe:

@@ -31,12 +31,12 @@ from evaluate_objectives import (
     whoami,
 )
 
-from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective
-from aiohpo.evaluate import process as module
 from aiohpo.evaluate.checkpoint import encode
-from aiohpo.evaluate.process import ProcessEvaluator
+from aiohpo.evaluate.process import evaluator as module
+from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.plugin import Decision, Evaluator, Outcome, Unavailable, UsageError
+from aiohpo.storage.blob_store import BlobStore
 
 pytestmark = pytest.mark.smoke
 T = TypeVar("T")
@@ -585,9 +585,9 @@ WORKER = """
 import asyncio, pathlib, sys
 sys.path.insert(0, sys.argv[1])
 from evaluate_objectives import Recorder, assignment, behave
-from aiohpo.blobs import BlobStore
+from aiohpo.storage.blob_store import BlobStore
 from aiohpo.evaluate import Objective
-from aiohpo.evaluate.process import ProcessEvaluator
+from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 
 class Channel(Recorder):
     def report(self, step, metrics):

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from evaluate_objectives import gone
 
-from aiohpo.evaluate.process_group import ProcessGroup, describe_exit
+from aiohpo.evaluate.process.process_group import ProcessGroup, describe_exit
 
 pytestmark = pytest.mark.smoke
 # A program that tells its grandchild's number and then waits for ever.
@@ -115,7 +115,7 @@ async def test_it_is_told_its_lifeline() -> None:
 
 WORKER = """
 import asyncio, sys
-from aiohpo.evaluate.process_group import ProcessGroup
+from aiohpo.evaluate.process.process_group import ProcessGroup
 async def main():
     group = ProcessGroup(sys.argv[1:], print)
     print(f"{group.pid}\\n", end="", flush=True)

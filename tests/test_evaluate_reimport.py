@@ -184,9 +184,9 @@ def test_a_script_may_have_any_name(tmp_path: Path) -> None:
 SCRIPT = """
     import asyncio, contextlib, dataclasses, pathlib, sys
     import aiohpo
-    from aiohpo.blobs import BlobStore
+    from aiohpo.storage.blob_store import BlobStore
     from aiohpo.evaluate import Objective
-    from aiohpo.evaluate.process import ProcessEvaluator
+    from aiohpo.evaluate.process.evaluator import ProcessEvaluator
     from aiohpo.plugin import Assignment, Decision
     {extra}
 

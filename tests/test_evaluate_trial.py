@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from evaluate_objectives import SECRET, Alarm, Recorder, assignment, stop_at
 
-from aiohpo.blobs import BlobStore
 from aiohpo.evaluate import Objective, Trial, TrialEnded
 from aiohpo.evaluate.segment import conclude, run_segment
 from aiohpo.plugin import Assignment, Decision, Outcome, UsageError
+from aiohpo.storage.blob_store import BlobStore
 
 
 class Blobs(dict[str, bytes]):

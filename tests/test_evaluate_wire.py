@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aiohpo.evaluate.wire import BlockingWire, LoopWire
+from aiohpo.evaluate.process.wire import BlockingWire, LoopWire
 
 
 class Ends:

@@ -14,8 +14,8 @@ from run_directories import HOSTILE, config, make_named_run, make_run
 
 from aiohpo import Categorical, Float, Space
 from aiohpo.export import to_optuna, write_csv, write_json, write_parquet
-from aiohpo.inspect import open_run
 from aiohpo.plugin import UsageError
+from aiohpo.storage.run import open_run
 from aiohpo.words import printable
 
 OUTCOMES = [3.0, "boom", 1.0, 2.0, None]

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from aiohpo import Float, Space, Study, Worker
-from aiohpo.blobs import BlobStore
 from aiohpo.keys import StudyKey
 from aiohpo.mesh.effects import Effect, Fetched, Send, Serve, Store
 from aiohpo.mesh.frames import Chunk, Want
 from aiohpo.mesh.transfers import CHUNK_BYTES, PATIENCE, Fetches
+from aiohpo.storage.blob_store import BlobStore
 
 DATA = bytes(range(256)) * 2000  # eight chunks
 DIGEST = hashlib.sha256(DATA).hexdigest()

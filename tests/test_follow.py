@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from run_directories import make_run
 
-from aiohpo.follow import Follower
-from aiohpo.inspect import open_run
+from aiohpo.storage.follower import Follower
+from aiohpo.storage.run import open_run
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from aiohpo import Float, Space, Study, UsageError
-from aiohpo.inspect import open_run
+from aiohpo.storage.run import open_run
 
 SPACE = Space(x=Float(0.0, 1.0))
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aiohpo.events.schema import Batch
-from aiohpo.journal import (
+from aiohpo.plugin import Unavailable, UsageError
+from aiohpo.storage.journal import (
     HEADER,
     Damage,
     Journal,
@@ -25,7 +26,6 @@ from aiohpo.journal import (
     read_record,
     writer_is_gone,
 )
-from aiohpo.plugin import Unavailable, UsageError
 
 BATCHES = split(batch_of("ann", events_of(6)), 2)
 RECORDS = [pack_record(batch) for batch in BATCHES]
@@ -258,7 +258,7 @@ def test_one_writer_at_a_time(tmp_path):
     """A journal that another process writes is refused, and counts as alive until that process dies."""
     path = tmp_path / "ann.log"
     code = (
-        "import pathlib, sys; from aiohpo.journal import Journal; "
+        "import pathlib, sys; from aiohpo.storage.journal import Journal; "
         "journal = Journal(pathlib.Path(sys.argv[1])); print('up', flush=True); sys.stdin.read()"
     )
     with subprocess.Popen(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.cores import THREADS, cores, threads_for
-from aiohpo.launcher import Exit, Launcher
+from aiohpo.evaluate.cores import THREADS, cores, threads_for
+from aiohpo.launch.processes import Exit, Launcher
 from aiohpo.plugin import UsageError
 
 WAIT = "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {2}); print('ready', flush=True); "

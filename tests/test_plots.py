@@ -11,10 +11,10 @@ from run_directories import HOSTILE, SPACE, config, make_climb, make_named_run, 
 
 from aiohpo import Categorical, Float, Int, Space
 from aiohpo.events.schema import Proposed
-from aiohpo.inspect import open_run
 from aiohpo.plots import KINDS, draw, save, timeline
 from aiohpo.plots.timeline import Clock
 from aiohpo.plugin import UsageError
+from aiohpo.storage.run import open_run
 
 LARGEST = sys.float_info.max
 VALUES = [1.0, 2.0, 0.5, 4.0, 3.0, 0.1, 7.0, 8.0]

@@ -8,9 +8,9 @@ import pytest
 from ensemble_runs import make_predictions
 from run_directories import make_run
 
-from aiohpo.inspect import open_run
 from aiohpo.plots import draw
 from aiohpo.plugin import UsageError
+from aiohpo.storage.run import open_run
 
 
 def test_classes(tmp_path: Path) -> None:

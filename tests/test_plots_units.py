@@ -9,8 +9,8 @@ import pytest
 from run_directories import make_named_run
 
 from aiohpo import Float, Int, Space
-from aiohpo.inspect import open_run
 from aiohpo.plots.units import Quantity, metric_of
+from aiohpo.storage.run import open_run
 
 LARGEST = sys.float_info.max
 

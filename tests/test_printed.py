@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.printed import OutputFile, both, tagged, write_plainly
+from aiohpo.storage.printed import OutputFile, both, tagged, write_plainly
 
 
 def test_every_line_says_which_trial_wrote_it() -> None:

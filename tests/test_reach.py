@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from aiohpo.keys import StudyKey
+from aiohpo.launch.addresses import make_transport, takes_key
 from aiohpo.plugin import UsageError
-from aiohpo.reach import make_transport, takes_key
 from aiohpo_transports.inproc import InprocTransport
 
 KEY = StudyKey(bytes(range(32)))

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from aiohpo.launch.cards import MOST, Rendezvous, cards_of, directory_of, keeps_key
 from aiohpo.plugin import UsageError
-from aiohpo.rendezvous import MOST, Rendezvous, cards_of, directory_of, keeps_key
 
 
 def test_directory_addresses():

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from aiohpo.launch.slurm import Slurm, slurm_job
 from aiohpo.plugin import UsageError
-from aiohpo.slurm import Slurm, slurm_job
 
 STEP = {
     "SLURM_JOB_ID": "812",

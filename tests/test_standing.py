@@ -8,7 +8,7 @@ import pytest
 from run_directories import make_climb, make_run
 
 from aiohpo.events.schema import Claimed
-from aiohpo.inspect import open_run
+from aiohpo.storage.run import open_run
 from aiohpo.view.summary import best_in_words, best_of, ensemble_in_words, n_done
 
 

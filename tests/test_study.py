@@ -15,9 +15,9 @@ from evaluate_objectives import behave
 
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
-from aiohpo.blobs import BlobStore
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Unavailable, UsageError
+from aiohpo.storage.blob_store import BlobStore
 
 SPACE = Space(x=Float(-1.0, 1.0), k=Int(1, 4), c=Categorical(["a", "b"]))
 

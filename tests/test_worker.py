@@ -19,10 +19,10 @@ from aiohpo import Float, Space, Study, Unavailable
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.events.schema import QUEUED, Batch, Ended, Lost, Parent, Proposed, Started, encode_event
-from aiohpo.journal import JournalGone
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity
+from aiohpo.storage.journal import JournalGone
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.worker import PeerWorker
 

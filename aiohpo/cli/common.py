@@ -19,7 +19,7 @@ from ..plugin import UsageError
 from ..plugin.algorithms import RECIPES
 
 if TYPE_CHECKING:
-    from ..inspect import Run
+    from ..storage.run import Run
 
 DONE, UNSUCCESSFUL, BAD_INPUT, CRASHED, INTERRUPTED = 0, 1, 2, 70, 130
 
@@ -225,7 +225,7 @@ key_option = click.option(
 # ------------------------------------------------------------------------------------------- directories
 def open_directory(path: Path) -> Run:
     """Load a run directory. Raises ``UsageError`` that says where there is one, if nearby."""
-    from ..inspect import open_run
+    from ..storage.run import open_run
 
     check_directory(path)
     return open_run(path)

@@ -17,7 +17,7 @@ from .terminal import say
 
 if TYPE_CHECKING:
     from ..assessment import Assessment
-    from ..inspect import Run
+    from ..storage.run import Run
 
 METHOD = "gradient"
 _WIDEST = 70  # characters of a configuration

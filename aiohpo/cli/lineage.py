@@ -12,7 +12,7 @@ from .show import brief, configuration
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..inspect import Run
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
 
 

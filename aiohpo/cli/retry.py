@@ -21,10 +21,10 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     Each becomes a new trial with the same configuration, which the next "aiohpo run" (or worker) takes up; the
     failed one stays on record and leaves the budget. Mend what made them fail first.
     """
-    from ..directory import RunDirectory, read_study
     from ..manual import Manual
     from ..parts import new_worker_id
     from ..peer.retrying import choose_failed
+    from ..storage.run_directory import RunDirectory, read_study
 
     run = open_directory(directory)
     rows = choose_failed(run.view, trials, str(directory))

@@ -36,8 +36,8 @@ from .summary import interrupted, summarise
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..inspect import Run
-    from ..launcher import Exit, Launcher
+    from ..launch.processes import Exit, Launcher
+    from ..storage.run import Run
     from ..study import Study
 
 _LOOK = 0.2
@@ -129,7 +129,7 @@ def run(
     FILE defines an aiohpo.Study named "study" (or OBJECT). Ctrl-C stops in good order; the same command goes on
     where it stopped, also after a crash. --trials counts all trials of the run directory.
     """
-    from ..cores import cores
+    from ..evaluate.cores import cores
     from ..plugin.algorithms import parts
     from .target import configure, default_directory, load_study
 
@@ -230,10 +230,10 @@ def _to_promote(run: Run, study: Study) -> bool:
 
 
 def _search(study: Study, options: Options, total: int | None, before: int, json_: bool, again: str) -> int:
-    from ..cores import threads_for
-    from ..directory import read_ensemble
-    from ..follow import Follower
-    from ..launcher import Launcher
+    from ..evaluate.cores import threads_for
+    from ..launch.processes import Launcher
+    from ..storage.follower import Follower
+    from ..storage.run_directory import read_ensemble
     from .display import Progress, display
 
     directory = study.directory

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from ..events.schema import TrialId
-    from ..inspect import Run
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
 
 # Characters in a table; --failed and --json have all.

@@ -15,7 +15,7 @@ from .show import count, describe_best, in_words, nothing_yet
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..inspect import Run
+    from ..storage.run import Run
 
 _WIDEST = 200  # characters of why there is no picture
 
@@ -46,7 +46,7 @@ def summarise(
     the search is not over; ``given_up`` says why it stopped early, if all its trials failed; ``chosen`` are options
     that going on needs as well.
     """
-    from ..directory import read_ensemble
+    from ..storage.run_directory import read_ensemble
 
     run = open_directory(directory)
     best = best_of(run.view)

@@ -34,7 +34,7 @@ class Directory:
     """A run directory as a :class:`~aiohpo.watch.Source`: journals are followed, their locks tell who lives."""
 
     def __init__(self, path: Path) -> None:
-        from ..follow import Follower
+        from ..storage.follower import Follower
 
         check_directory(path)
         self._follower = Follower(path)
@@ -76,8 +76,8 @@ async def directory(path: Path) -> AsyncIterator[Source]:
 def key_for(addresses: Sequence[str], transport: str, file: Path | None, insecure: bool) -> StudyKey | None:
     """The key of the mesh at ``addresses``; None if it has none. Raises ``UsageError`` where it is missing."""
     from ..keys import find_key, kept_key
-    from ..reach import takes_key
-    from ..rendezvous import directory_of, keeps_key
+    from ..launch.addresses import takes_key
+    from ..launch.cards import directory_of, keeps_key
 
     if insecure and file is not None:
         raise click.UsageError("--insecure means that there is no key: leave out one of --insecure and --key")
@@ -100,8 +100,8 @@ async def mesh(
     addresses: Sequence[str], transport: str, key: StudyKey | None, say: Callable[[str], None], once: bool
 ) -> AsyncIterator[Source]:
     """Join a mesh as an observer; with ``once``, wait until all is here."""
+    from ..launch.cards import Rendezvous, cards_of, directory_of
     from ..observer import Observer, observer_id, observer_transport
-    from ..rendezvous import Rendezvous, cards_of, directory_of
 
     worker = observer_id()
     cards = [Rendezvous(cards_of(directory), worker) for a in addresses if (directory := directory_of(a)) is not None]

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..printed import both, tagged, write_plainly
-from ..slurm import WORD as SLURM
+from ..launch.slurm import WORD as SLURM
+from ..storage.printed import both, tagged, write_plainly
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search_options
 from .terminal import say
 
@@ -96,8 +96,8 @@ def worker(
     from ..evaluate.capture import captured
     from ..evaluate.reimport import become_main
     from ..keys import FILE, StudyKey, keep_key, kept_key
+    from ..launch.addresses import takes_key
     from ..plugin.algorithms import parts
-    from ..reach import takes_key
     from .target import configure, default_directory, load_study
 
     searcher, scheduler = parts(algorithm, searcher, scheduler)

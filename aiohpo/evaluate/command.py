@@ -39,8 +39,8 @@ from ..peer.patience import in_words
 from ..plugin import Assignment, Channel, Config, Decision, Outcome, UsageError, listing
 from .checkpoint import encode
 from .objective import Objective
-from .output import Output, Sink, bounded
-from .process_group import ProcessGroup, describe_exit
+from .process.output import Output, Sink, bounded
+from .process.process_group import ProcessGroup, describe_exit
 from .segment import conclude, failed, released
 from .sources import Sources
 from .trial import Trial, TrialEnded

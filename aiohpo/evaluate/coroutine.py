@@ -14,7 +14,7 @@ from ..plugin import Assignment, Channel, Outcome, UsageError
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective
-from .output import Lines, bounded
+from .process.output import Lines, bounded
 from .segment import conclude, failed, failure_of
 from .trial import Trial, TrialEnded
 

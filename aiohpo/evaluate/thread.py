@@ -18,7 +18,7 @@ from ..plugin import Assignment, Channel, Outcome, UsageError
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective
-from .output import Lines, bounded
+from .process.output import Lines, bounded
 from .segment import released, run_segment
 from .trial import Trial, TrialEnded
 

@@ -28,7 +28,7 @@ from ..plugin import UsageError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..inspect import Run
+    from ..storage.run import Run
 
 # Each kind is a module with draw(figure, run, records, metric), imported when it is wanted: the command line lists the
 # kinds without numpy or matplotlib.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..assessment import Assessment, Rows
-    from ..inspect import Run
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
     from .units import Quantity
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..inspect import Run
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
     from .units import Quantity
 

@@ -15,7 +15,7 @@ from .style import is_complete
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..inspect import Run
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
     from .units import Quantity
 

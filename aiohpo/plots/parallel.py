@@ -16,8 +16,8 @@ from .units import Quantity
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..inspect import Run
     from ..space.parameters import Parameter
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
 
 _BEST_PART = 0.1

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..inspect import Run
     from ..space.parameters import Parameter
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
 
 _MOST_PANELS = 8

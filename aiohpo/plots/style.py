@@ -15,8 +15,8 @@ from ..words import plot_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..inspect import Run
     from ..space.parameters import Float, Int, Parameter
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
 
 # Okabe and Ito's colours, which people with any kind of colour vision tell apart.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from ..events.schema import TrialId
-    from ..inspect import Run
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
     from .units import Quantity
 

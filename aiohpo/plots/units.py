@@ -17,7 +17,7 @@ from ..space.parameters import Float, Int
 from ..words import plot_text
 
 if TYPE_CHECKING:
-    from ..inspect import Run
+    from ..storage.run import Run
     from ..view.trials import TrialRecord
 
 _LARGE, _SMALL = 1e200, 1e-200  # matplotlib 3.11 warns from 1e300 (logarithmic) and 1e308 (linear) on

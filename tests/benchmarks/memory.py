@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from aiohpo import Float, Space
-from aiohpo.directory import load_journals
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Ended, Proposed, encode_event
-from aiohpo.journal import Journal
+from aiohpo.storage.journal import Journal
+from aiohpo.storage.run_directory import load_journals
 from aiohpo.view.view import View
 
 SPACE = Space(**{f"x{i}": Float(0.0, 1.0) for i in range(10)})

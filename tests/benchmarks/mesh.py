@@ -24,9 +24,9 @@ import numpy as np
 
 from aiohpo import Float, Space, Study, Worker
 from aiohpo.events.schema import Batch, Ended, Proposed, encode_event
-from aiohpo.journal import Journal
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
+from aiohpo.storage.journal import Journal
 from aiohpo.testing import SimNetwork, run
 
 SPACE = Space(**{f"x{i}": Float(0.0, 1.0) for i in range(10)})

@@ -27,11 +27,11 @@ from training_swarm import Swarm
 
 from aiohpo import Float, Space, Study
 from aiohpo.cli import invoke
-from aiohpo.directory import RunDirectory
 from aiohpo.events.schema import Batch, Claimed, Ended, Event, Goal, Left, Proposed, Reported, Started, encode_event
-from aiohpo.journal import Journal
 from aiohpo.plugin import Config
 from aiohpo.plugin.registry import create
+from aiohpo.storage.journal import Journal
+from aiohpo.storage.run_directory import RunDirectory
 
 RATES = Space(lr=Float(1e-3, 1.0, log=True))
 

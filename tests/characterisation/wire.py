@@ -10,8 +10,8 @@ from run_directories import SPACE
 
 from aiohpo import Study
 from aiohpo.events import schema as ev
-from aiohpo.journal import Journal
 from aiohpo.mesh import frames as fr
+from aiohpo.storage.journal import Journal
 
 TRIAL = ("0a1b2c", 7)
 DIGEST = "0123456789abcdef" * 4

@@ -149,7 +149,7 @@ def statuses(show: dict[str, Any]) -> Counter[str]:
 
 def ended(directory: Path, run: str) -> int:
     """How many trials ended so far, read as ``show`` reads it but without starting a process."""
-    from aiohpo.inspect import open_run
+    from aiohpo.storage.run import open_run
 
     path = directory / run
     return open_run(path).n_ended if (path / "study.json").exists() else 0

@@ -10,7 +10,7 @@ from namespaces import NotPermitted, Sites
 from processes import GATED, Gate, call, end_all, ended, finish, shown, start, statuses, until
 
 from aiohpo.events.schema import parse_trial
-from aiohpo.inspect import Run, open_run
+from aiohpo.storage.run import Run, open_run
 
 pytestmark = pytest.mark.smoke
 

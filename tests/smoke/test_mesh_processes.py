@@ -22,7 +22,7 @@ import pytest
 from processes import GATED, Gate, call, ended, finish, shown, start, until
 
 from aiohpo.events.schema import parse_trial
-from aiohpo.inspect import open_run
+from aiohpo.storage.run import open_run
 
 pytestmark = pytest.mark.smoke
 

@@ -16,7 +16,7 @@ import pytest
 from mpi_launch import launch, why_not
 from processes import GATED, Gate, alive, until
 
-from aiohpo.inspect import open_run
+from aiohpo.storage.run import open_run
 
 pytestmark = [pytest.mark.smoke, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 

@@ -10,7 +10,7 @@ import pytest
 from processes import GATED, Gate, alive, call, finish, shown, start, statuses, until, workers
 
 from aiohpo.events.schema import parse_trial
-from aiohpo.inspect import open_run
+from aiohpo.storage.run import open_run
 from aiohpo.view.trials import TrialRecord
 
 pytestmark = pytest.mark.smoke

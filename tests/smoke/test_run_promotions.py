@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from processes import finish, start, until, workers
 
-from aiohpo.inspect import Run, open_run
+from aiohpo.storage.run import Run, open_run
 
 pytestmark = pytest.mark.smoke
 

@@ -19,22 +19,22 @@ import time
 from dataclasses import fields
 from typing import Any
 
+from ...peer.patience import in_words
+from ...plugin import Assignment, Channel, Outcome, Unavailable, UsageError
 from ..cores import threads_for
-from ..peer.patience import in_words
-from ..plugin import Assignment, Channel, Outcome, Unavailable, UsageError
-from .objective import Objective
+from ..objective import Objective
+from ..reimport import describe, file_of
+from ..segment import failed, released
+from ..sources import Sources, files_in_use
 from .output import Output, bounded
 from .process_group import ProcessGroup, describe_exit
-from .reimport import describe, file_of
-from .segment import failed, released
-from .sources import Sources, files_in_use
 from .wire import BEGIN, END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, LoopWire
 
 # The child sees what this process sees: the same modules, in the same order. (-P: nothing else.)
 _PATH = "AIOHPO_SYS_PATH"
 _BOOT = (
     f"import os, sys; sys.path[:] = os.environ.pop('{_PATH}').split('\\n'); "
-    "from aiohpo.evaluate.child import boot; boot(*map(int, sys.argv[1:]))"
+    "from aiohpo.evaluate.process.child import boot; boot(*map(int, sys.argv[1:]))"
 )
 # Seconds: for a child that lost its socket to exit by itself, to leave when told to, and to die when killed.
 _HANG_UP = 1.0

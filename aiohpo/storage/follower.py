@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .directory import gone_workers, read_study, take
-from .events.log import Log
-from .events.schema import Malformed, Seen
+from ..events.log import Log
+from ..events.schema import Malformed, Seen
+from ..space.space import Space
+from ..view.view import View
 from .journal import HEADER, MAGIC, read_record
-from .space.space import Space
-from .view.view import View
+from .run_directory import gone_workers, read_study, take
 
 
 class Follower:

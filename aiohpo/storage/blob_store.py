@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from .peer.patience import in_words
-from .plugin import Unavailable
+from ..peer.patience import in_words
+from ..plugin import Unavailable
 
 
 class BlobStore:

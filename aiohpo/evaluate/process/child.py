@@ -3,7 +3,7 @@
 It is a fresh interpreter, not a fork: forking a worker that has threads, an event loop or a GPU context is
 asking for trouble. It serves one segment after the other and has three ways out: the worker closes the socket
 (then it exits in an orderly manner, running ``atexit`` handlers), the worker kills it, or the worker dies
-(then the kernel kills it, see :mod:`aiohpo.evaluate.process_group`; elsewhere than on Linux a thread that
+(then the kernel kills it, see :mod:`aiohpo.evaluate.process.process_group`; elsewhere than on Linux a thread that
 watches does).
 """
 
@@ -21,11 +21,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..plugin import Assignment, Decision, Outcome, UsageError
-from .objective import Objective
-from .reimport import rebuild
-from .segment import failure_of, run_segment
-from .trial import Trial, TrialEnded
+from ...plugin import Assignment, Decision, Outcome, UsageError
+from ..objective import Objective
+from ..reimport import rebuild
+from ..segment import failure_of, run_segment
+from ..trial import Trial, TrialEnded
 from .wire import BEGIN, END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
 
 _LOOK_FOR_PARENT = 1.0
@@ -96,7 +96,7 @@ def boot(parent: int, sock: int, lifeline: int) -> None:
 
 
 def _serve(wire: BlockingWire, objective: Objective, blobs: str) -> None:
-    from ..blobs import BlobStore
+    from ...storage.blob_store import BlobStore
 
     store = BlobStore(Path(blobs))
     runner = asyncio.Runner() if objective.is_async else None

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from .directory import Loaded, load_journals, read_study
-from .events.lifecycle import FINAL
-from .events.log import Log
-from .space.space import Space
-from .view.promotions import Rungs
-from .view.summary import best_of, n_done
-from .view.trials import TrialRecord
-from .view.view import View
+from ..events.lifecycle import FINAL
+from ..events.log import Log
+from ..space.space import Space
+from ..view.promotions import Rungs
+from ..view.summary import best_of, n_done
+from ..view.trials import TrialRecord
+from ..view.view import View
+from .run_directory import Loaded, load_journals, read_study
 
 
 @dataclass(frozen=True, slots=True)

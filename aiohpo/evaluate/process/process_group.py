@@ -23,7 +23,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..keys import without_key
+from ...keys import without_key
 
 # Seconds between looks at a process where the platform has no pidfd to wait on.
 _POLL = 0.02

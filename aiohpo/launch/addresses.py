@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .keys import StudyKey
-from .plugin import Transport, UsageError
-from .plugin.registry import create, load, options_of
+from ..keys import StudyKey
+from ..plugin import Transport, UsageError
+from ..plugin.registry import create, load, options_of
 
 
 def takes_key(spec: Any) -> bool:

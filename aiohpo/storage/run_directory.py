@@ -20,14 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .blobs import BlobStore
-from .events.log import Log
-from .events.schema import Batch, Malformed, Seen
+from ..events.log import Log
+from ..events.schema import Batch, Malformed, Seen
+from ..plugin import UsageError
+from ..view.summary import ensemble_in_words
+from ..view.view import View
+from .blob_store import BlobStore
 from .journal import Damage, Journal, cut_torn_end, read_journal, writer_is_gone
-from .plugin import UsageError
 from .printed import OutputFile
-from .view.summary import ensemble_in_words
-from .view.view import View
 
 FORMAT = 1
 
