@@ -11,15 +11,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .embed import Worker as Worker
     from .ensembles.ensemble import Ensemble as Ensemble
     from .ensembles.ensemble import load_ensemble as load_ensemble
     from .evaluate import Trial as Trial
-    from .manual import AskedTrial as AskedTrial
     from .plugin import AiohpoError as AiohpoError
     from .plugin import Unavailable as Unavailable
     from .plugin import UsageError as UsageError
     from .result import Result as Result
+    from .runtime.ask_tell import AskedTrial as AskedTrial
     from .space.parameters import Categorical as Categorical
     from .space.parameters import Constant as Constant
     from .space.parameters import Float as Float
@@ -28,12 +27,13 @@ if TYPE_CHECKING:
     from .space.space import Space as Space
     from .study import Study as Study
     from .view.trials import TrialRecord as TrialRecord
+    from .worker import Worker as Worker
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "AiohpoError": "plugin",
-    "AskedTrial": "manual",
+    "AskedTrial": "runtime.ask_tell",
     "Categorical": "space.parameters",
     "Constant": "space.parameters",
     "Ensemble": "ensembles.ensemble",
@@ -47,7 +47,7 @@ _WHERE = {
     "TrialRecord": "view.trials",
     "Unavailable": "plugin",
     "UsageError": "plugin",
-    "Worker": "embed",
+    "Worker": "worker",
     "load_ensemble": "ensembles.ensemble",
 }
 

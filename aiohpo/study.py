@@ -7,19 +7,19 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .assembly import Assembly
 from .evaluate import ImportedInChild, in_child
 from .evaluate.metrics import as_finite, as_metrics
 from .evaluate.objective import started_by_multiprocessing
 from .events.schema import EXTERNAL, QUEUED
-from .manual import AskedTrial, Manual
-from .parts import new_worker_id
 from .peer.limits import make_limits, whole
 from .plugin import Config, Identity, UsageError
 from .result import Result
+from .runtime.ask_tell import AskedTrial, Manual
+from .runtime.peer import PeerWorker
+from .runtime.services import new_worker_id
+from .runtime.wiring import Assembly
 from .storage.printed import Sink
 from .view.trials import TrialRecord
-from .worker import PeerWorker
 
 
 class Study(Assembly):

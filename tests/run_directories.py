@@ -12,8 +12,8 @@ import numpy as np
 import aiohpo
 from aiohpo.events.log import Log
 from aiohpo.mesh.effects import Persist
-from aiohpo.parts import new_worker_id
 from aiohpo.peer.recorder import Ledger
+from aiohpo.runtime.services import new_worker_id
 from aiohpo.storage.run_directory import RunDirectory
 from aiohpo.view.view import View
 

@@ -11,8 +11,8 @@ from draws import Draws
 from aiohpo import Float, Space, Study
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import AiohpoError, Decision, Identity, Idle, Inherit, NewTrial, Resume
+from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import SimNetwork, run
-from aiohpo.worker import PeerWorker
 
 SPACE = Space(x=Float(0.0, 1.0))
 

@@ -14,9 +14,9 @@ from evaluate_objectives import Alarm
 
 import aiohpo
 from aiohpo import Float, Space, Study
-from aiohpo.ensembling import EnsembleState, Ensembling, decode, metric_for
 from aiohpo.plugin import UsageError
 from aiohpo.plugin.registry import create
+from aiohpo.runtime.live_ensemble import EnsembleState, Ensembling, decode, metric_for
 from aiohpo.storage.blob_store import BlobStore
 from aiohpo.storage.run import open_run
 from aiohpo.storage.run_directory import read_ensemble

@@ -6,8 +6,8 @@ import pytest
 
 from aiohpo import Float, Space, Study
 from aiohpo.events.log import Log
-from aiohpo.manual import Manual
 from aiohpo.plugin import Identity, UsageError
+from aiohpo.runtime.ask_tell import Manual
 from aiohpo.view.view import View
 
 SPACE = Space(x=Float(0.0, 1.0))

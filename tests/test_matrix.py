@@ -18,9 +18,9 @@ from aiohpo.events.log import Log
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.plugin.registry import available
+from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import SimNetwork, run
 from aiohpo.view.view import View
-from aiohpo.worker import PeerWorker
 
 SPACE = Space(
     x=Float(-1.0, 1.0),

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from histories import SPACE, events_of
 
-from aiohpo.model import ModelKeeper
+from aiohpo.runtime.fitting import ModelKeeper
 from aiohpo.testing import run
 from aiohpo.view.view import View
 

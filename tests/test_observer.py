@@ -32,12 +32,12 @@ from aiohpo.mesh.frames import (
 from aiohpo.mesh.gossip import Gossip, Pace
 from aiohpo.mesh.links import Mesh
 from aiohpo.mesh.membership import Patience, State
-from aiohpo.observer import Observer, observer_id, observer_transport
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity, UsageError
+from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.spectator import Observer, observer_id, observer_transport
 from aiohpo.testing import SimNetwork, run
 from aiohpo.watch import Tally
-from aiohpo.worker import PeerWorker
 
 SPACE = Space(x=Float(0.0, 1.0))
 

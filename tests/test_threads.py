@@ -9,8 +9,8 @@ import pytest
 
 from aiohpo import Unavailable
 from aiohpo.peer.patience import PATIENCE
+from aiohpo.runtime.threads import in_thread
 from aiohpo.testing import run
-from aiohpo.threads import in_thread
 
 
 def failing_until(moment: float, monkeypatch: pytest.MonkeyPatch) -> None:

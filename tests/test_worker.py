@@ -22,9 +22,9 @@ from aiohpo.events.schema import QUEUED, Batch, Ended, Lost, Parent, Proposed, S
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity
+from aiohpo.runtime.peer import PeerWorker
 from aiohpo.storage.journal import JournalGone
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
-from aiohpo.worker import PeerWorker
 
 SPACE = Space(x=Float(0.0, 1.0))
 

@@ -21,9 +21,9 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     Each becomes a new trial with the same configuration, which the next "aiohpo run" (or worker) takes up; the
     failed one stays on record and leaves the budget. Mend what made them fail first.
     """
-    from ..manual import Manual
-    from ..parts import new_worker_id
     from ..peer.retrying import choose_failed
+    from ..runtime.ask_tell import Manual
+    from ..runtime.services import new_worker_id
     from ..storage.run_directory import RunDirectory, read_study
 
     run = open_directory(directory)

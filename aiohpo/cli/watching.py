@@ -101,7 +101,7 @@ async def mesh(
 ) -> AsyncIterator[Source]:
     """Join a mesh as an observer; with ``once``, wait until all is here."""
     from ..launch.cards import Rendezvous, cards_of, directory_of
-    from ..observer import Observer, observer_id, observer_transport
+    from ..runtime.spectator import Observer, observer_id, observer_transport
 
     worker = observer_id()
     cards = [Rendezvous(cards_of(directory), worker) for a in addresses if (directory := directory_of(a)) is not None]

@@ -19,8 +19,8 @@ from .common import DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..embed import Worker
     from ..result import Result
+    from ..worker import Worker
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LOOPBACK = ("tcp://127.", "tcp://localhost:", "tcp://[::1]:", "ipc:")
@@ -92,12 +92,12 @@ def worker(
         raise click.UsageError(f"--rank counts from 0: it must be below --size {size}, not {rank}")
     import asyncio
 
-    from ..embed import Worker
     from ..evaluate.capture import captured
     from ..evaluate.reimport import become_main
     from ..keys import FILE, StudyKey, keep_key, kept_key
     from ..launch.addresses import takes_key
     from ..plugin.algorithms import parts
+    from ..worker import Worker
     from .target import configure, default_directory, load_study
 
     searcher, scheduler = parts(algorithm, searcher, scheduler)

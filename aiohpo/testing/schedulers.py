@@ -28,8 +28,8 @@ from .witness import Witness, witness
 if TYPE_CHECKING:
     from aiohpo import Trial
     from aiohpo.events.schema import Seen
+    from aiohpo.runtime.peer import PeerWorker
     from aiohpo.view.view import View as ReplicaView
-    from aiohpo.worker import PeerWorker
 
 WORKERS = 4
 TRIALS = 30

@@ -67,6 +67,6 @@ def last_error_in_words(records: Iterable[TrialRecord], where: str) -> str:
 
 
 def ensemble_in_words(state: Mapping[str, Any]) -> str:
-    """One line about :meth:`aiohpo.ensembling.EnsembleState.as_dict`."""
+    """One line about :meth:`aiohpo.runtime.live_ensemble.EnsembleState.as_dict`."""
     size, metric = (printable(str(state[name]), _WIDEST) for name in ("size", "metric"))
     return f"ensemble of {size}: {metric} {state['score']:.5g} (best single {state['single']:.5g})"

@@ -17,8 +17,8 @@ from processes import ENVIRONMENT, GATED, Gate, shown, statuses, until
 
 import aiohpo
 from aiohpo.keys import StudyKey, write_key
-from aiohpo.observer import Observer, observer_id, observer_transport
 from aiohpo.plugin import UsageError
+from aiohpo.runtime.spectator import Observer, observer_id, observer_transport
 
 pytestmark = pytest.mark.smoke
 

@@ -24,9 +24,9 @@ from aiohpo.peer.eligibility import Eligible
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity, Resume
+from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.view.view import View
-from aiohpo.worker import PeerWorker
 
 SPACE = Space(
     x=Float(-1.0, 1.0),

@@ -14,16 +14,16 @@ from dataclasses import replace
 from typing import Any
 
 from aiohpo import Study, Trial
-from aiohpo import worker as worker_module
 from aiohpo.mesh.gossip import Pace
 from aiohpo.mesh.membership import Patience
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.state import Timing
 from aiohpo.plugin import Identity
 from aiohpo.plugin.registry import create
+from aiohpo.runtime import peer as worker_module
+from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import SimNetwork, run
 from aiohpo.testing.memory import MemoryBlobs
-from aiohpo.worker import PeerWorker
 
 from .anytime import Trace
 from .curves import Curve, CurveTask

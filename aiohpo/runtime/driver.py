@@ -12,8 +12,8 @@ import os
 import platform
 from collections.abc import Callable
 
-from .events.schema import Batch
-from .mesh.effects import (
+from ..events.schema import Batch
+from ..mesh.effects import (
     Abort,
     CallOff,
     Connect,
@@ -28,12 +28,12 @@ from .mesh.effects import (
     Serve,
     Store,
 )
-from .mesh.frames import Chunk, Definition, encode_frame
-from .parts import Parts
-from .peer.patience import in_words
-from .peer.state import WorkerState
-from .plugin import AiohpoError, TellingTransport, Unavailable, UsageError
-from .storage.journal import JournalGone
+from ..mesh.frames import Chunk, Definition, encode_frame
+from ..peer.patience import in_words
+from ..peer.state import WorkerState
+from ..plugin import AiohpoError, TellingTransport, Unavailable, UsageError
+from ..storage.journal import JournalGone
+from .services import Parts
 from .threads import in_thread
 
 _ACQUAINTED_WITHIN = 1.0

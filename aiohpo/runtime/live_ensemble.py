@@ -17,16 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from .ensembles.ensemble import Ensemble, Member
-from .ensembles.metrics import Metric, get_metric
-from .ensembles.predictions import Library, gather, task_of
-from .model import REST
-from .peer.ensemble_candidates import nominate
-from .plugin import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, Unavailable, UsageError
+from ..ensembles.ensemble import Ensemble, Member
+from ..ensembles.metrics import Metric, get_metric
+from ..ensembles.predictions import Library, gather, task_of
+from ..peer.ensemble_candidates import nominate
+from ..plugin import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, Unavailable, UsageError
+from ..view.summary import ensemble_in_words
+from ..view.trials import TrialRecord
+from ..view.view import View
+from .fitting import REST
 from .threads import in_thread
-from .view.summary import ensemble_in_words
-from .view.trials import TrialRecord
-from .view.view import View
 
 VALID = "valid"
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from .evaluate.segment import failed
-from .events.log import Log
-from .events.schema import trial_name
-from .mesh.effects import Persist
-from .peer.recorder import Ledger, Segment
-from .plugin import Config, FittingSearcher, Identity, Searcher, UsageError
-from .storage.journal import Journal
-from .view.trials import TrialRecord
-from .view.view import View
+from ..evaluate.segment import failed
+from ..events.log import Log
+from ..events.schema import trial_name
+from ..mesh.effects import Persist
+from ..peer.recorder import Ledger, Segment
+from ..plugin import Config, FittingSearcher, Identity, Searcher, UsageError
+from ..storage.journal import Journal
+from ..view.trials import TrialRecord
+from ..view.view import View
 
 
 class AskedTrial:

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .events.log import Log
-from .events.schema import Batch
-from .peer.limits import Limits
-from .peer.state import Timing
-from .plugin import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
-from .storage.printed import Sink
-from .view.trials import TrialRecord
-from .view.view import View
+from ..events.log import Log
+from ..events.schema import Batch
+from ..peer.limits import Limits
+from ..peer.state import Timing
+from ..plugin import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
+from ..storage.printed import Sink
+from ..view.trials import TrialRecord
+from ..view.view import View
 
 if TYPE_CHECKING:
-    from .evaluate import Objective
+    from ..evaluate import Objective
 
 
 class JournalLike(Protocol):

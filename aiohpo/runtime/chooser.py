@@ -6,13 +6,13 @@ import asyncio
 
 import numpy as np
 
-from .events.schema import Parent, parse_trial
-from .exchange import Exchange
-from .model import ModelKeeper
-from .parts import Parts
-from .peer.eligibility import Eligible
-from .peer.recorder import Segment
-from .plugin import AiohpoError, Inherit, NewTrial, Resume
+from ..events.schema import Parent, parse_trial
+from ..peer.eligibility import Eligible
+from ..peer.recorder import Segment
+from ..plugin import AiohpoError, Inherit, NewTrial, Resume
+from .driver import Exchange
+from .fitting import ModelKeeper
+from .services import Parts
 
 
 class Chooser:

@@ -13,20 +13,20 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .events.log import Log
-from .events.schema import Fresh, Malformed, Seen, decode_batch
-from .keys import StudyKey
-from .launch.addresses import make_transport
-from .mesh.effects import Connect, Disconnect, Effect, Notice, Send
-from .mesh.frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
-from .parts import new_worker_id
-from .peer.state import Timing, WorkerState
-from .plugin import TellingTransport, Transport, UsageError
-from .plugin.registry import load, options_of
-from .space.space import Space
-from .view.view import View
-from .watch import Health
-from .words import printable
+from ..events.log import Log
+from ..events.schema import Fresh, Malformed, Seen, decode_batch
+from ..keys import StudyKey
+from ..launch.addresses import make_transport
+from ..mesh.effects import Connect, Disconnect, Effect, Notice, Send
+from ..mesh.frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
+from ..peer.state import Timing, WorkerState
+from ..plugin import TellingTransport, Transport, UsageError
+from ..plugin.registry import load, options_of
+from ..space.space import Space
+from ..view.view import View
+from ..watch import Health
+from ..words import printable
+from .services import new_worker_id
 
 ANSWER_WITHIN = 10.0
 _ASK_AGAIN = 0.5

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .events.schema import trial_name
-from .plugin import Decision
+from ..events.schema import trial_name
+from ..plugin import Decision
 
 if TYPE_CHECKING:
-    from .peer.recorder import Segment
-    from .worker import PeerWorker
+    from ..peer.recorder import Segment
+    from .peer import PeerWorker
 
 
 class SegmentChannel:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import asyncio
 
-from .plugin import FittingSearcher
+from ..plugin import FittingSearcher
+from ..view.view import View
 from .threads import in_thread
-from .view.view import View
 
 _SHARE = 0.2
 _MOST_PATIENCE = 2.0

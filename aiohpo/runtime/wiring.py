@@ -15,30 +15,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .evaluate import Objective, Source
-from .evaluate.checkpoint import encode_array
-from .evaluate.reimport import describe
-from .events.log import Log
-from .events.schema import TARGETS
-from .keys import StudyKey, find_key, kept_key, process_key, settle_key
-from .launch.addresses import make_transport
-from .parts import Parts, new_worker_id
-from .peer.limits import Limits, whole
-from .plugin import Identity, LaunchedTransport, UsageError
-from .plugin.registry import create
-from .space.space import Space
-from .storage.blob_store import BlobStore
-from .storage.journal import read_journal, writer_is_gone
-from .storage.printed import Sink, both
-from .storage.run_directory import RunDirectory
-from .view.reducer import Mode
-from .view.trials import TrialRecord
-from .view.view import View
-from .worker import PeerWorker
+from ..evaluate import Objective, Source
+from ..evaluate.checkpoint import encode_array
+from ..evaluate.reimport import describe
+from ..events.log import Log
+from ..events.schema import TARGETS
+from ..keys import StudyKey, find_key, kept_key, process_key, settle_key
+from ..launch.addresses import make_transport
+from ..peer.limits import Limits, whole
+from ..plugin import Identity, LaunchedTransport, UsageError
+from ..plugin.registry import create
+from ..space.space import Space
+from ..storage.blob_store import BlobStore
+from ..storage.journal import read_journal, writer_is_gone
+from ..storage.printed import Sink, both
+from ..storage.run_directory import RunDirectory
+from ..view.reducer import Mode
+from ..view.trials import TrialRecord
+from ..view.view import View
+from .peer import PeerWorker
+from .services import Parts, new_worker_id
 
 if TYPE_CHECKING:
-    from .events.schema import Batch
-    from .peer.state import Timing
+    from ..events.schema import Batch
+    from ..peer.state import Timing
 
 Callback = Callable[[TrialRecord], Any]
 
@@ -123,7 +123,7 @@ class Assembly:
         """Put one worker together; :class:`aiohpo.Worker` and :meth:`arun` use it. A ``transport`` that needs to know
         more than the worker's id is an instance. ``output`` takes what trials print, which also goes to the run
         directory's ``output/``."""
-        from .peer.state import Timing
+        from ..peer.state import Timing
 
         worker_id = identity.worker if identity else new_worker_id()
         carrier = make_transport(transport, worker=worker_id)

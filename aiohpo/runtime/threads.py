@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from .peer.patience import Patience
+from ..peer.patience import Patience
 
 T = TypeVar("T")
 

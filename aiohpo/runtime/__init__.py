@@ -1,0 +1,1 @@
+"""The asyncio shell around the pure layers: it carries out their effects."""
