@@ -82,7 +82,7 @@ class Study(Assembly):
             pass
         else:
             raise UsageError("Study.run() inside a running event loop: use 'await study.arun(...)' there")
-        from .progress import run_with_progress
+        from .report.bar import run_with_progress
 
         def search(output: Sink) -> Coroutine[Any, Any, Result]:
             return self._search(trials, workers, time, target, trial_timeout, output)

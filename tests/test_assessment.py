@@ -9,9 +9,9 @@ import pytest
 from ensemble_runs import CLASSES, SPLITS, make_predictions
 from run_directories import make_run
 
-from aiohpo.assessment import Assessment, assess
 from aiohpo.ensembles.metrics import METRICS
 from aiohpo.plugin import UsageError
+from aiohpo.report.ensemble import Assessment, assess
 from aiohpo.storage.blob_store import BlobStore
 from aiohpo.storage.run import open_run
 from aiohpo_plugins.ensembles.gradient import GradientBuilder

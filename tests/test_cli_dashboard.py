@@ -10,9 +10,9 @@ from rich.cells import cell_len
 from rich.console import Console
 from test_watch import HEALTH, NOW, Told
 
-from aiohpo.cli.dashboard import as_line, draw, in_bytes
 from aiohpo.events.schema import Proposed, Started
-from aiohpo.watch import Health, Snapshot, Tally
+from aiohpo.report.screen import as_line, draw, in_bytes
+from aiohpo.report.snapshot import Health, Snapshot, Tally
 
 
 def busy(workers: int = 4) -> Snapshot:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from run_directories import BEGAN, make_climb, make_run
 
-from aiohpo.cli import display
-from aiohpo.cli.display import Live, Plain, Progress
+from aiohpo.report import plain as display
+from aiohpo.report.plain import Live, Plain, Progress
 from aiohpo.storage.follower import Follower
 
 

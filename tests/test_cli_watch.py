@@ -14,8 +14,8 @@ from run_directories import make_run
 from aiohpo.cli import invoke
 from aiohpo.cli.watching import Directory, JsonLines, Lines, Screen
 from aiohpo.events.schema import Batch, Proposed, Started, encode_event
+from aiohpo.report.snapshot import Tally
 from aiohpo.storage.run_directory import RunDirectory
-from aiohpo.watch import Tally
 
 
 def test_one_look_at_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

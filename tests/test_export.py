@@ -13,8 +13,8 @@ import pytest
 from run_directories import HOSTILE, config, make_named_run, make_run
 
 from aiohpo import Categorical, Float, Space
-from aiohpo.export import to_optuna, write_csv, write_json, write_parquet
 from aiohpo.plugin import UsageError
+from aiohpo.report.export import to_optuna, write_csv, write_json, write_parquet
 from aiohpo.storage.run import open_run
 from aiohpo.words import printable
 

@@ -34,10 +34,10 @@ from aiohpo.mesh.links import Mesh
 from aiohpo.mesh.membership import Patience, State
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity, UsageError
+from aiohpo.report.snapshot import Tally
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.runtime.spectator import Observer, observer_id, observer_transport
 from aiohpo.testing import SimNetwork, run
-from aiohpo.watch import Tally
 
 SPACE = Space(x=Float(0.0, 1.0))
 

@@ -16,7 +16,7 @@ from run_directories import make_climb
 
 import aiohpo
 from aiohpo.evaluate import Trial
-from aiohpo.progress import Bar, _news
+from aiohpo.report.bar import Bar, _news
 from aiohpo.storage.run import open_run
 from aiohpo.view.promotions import Rungs
 

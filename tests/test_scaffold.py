@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from aiohpo.cli.scaffold import KINDS, create_plugin
 from aiohpo.plugin import UsageError
-from aiohpo.scaffold import KINDS, create_plugin
 
 
 @pytest.mark.parametrize("kind", KINDS)

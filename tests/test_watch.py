@@ -10,8 +10,8 @@ import pytest
 
 from aiohpo import Float, Space
 from aiohpo.events.schema import QUEUED, Claimed, Ended, Event, Goal, Left, Lost, Proposed, Reported, Seen, Started
+from aiohpo.report.snapshot import WINDOW, Health, Snapshot, Tally, sparkline
 from aiohpo.view.view import View
-from aiohpo.watch import WINDOW, Health, Snapshot, Tally, sparkline
 
 NOW = 10_000.0
 HEALTH = Health(3, 0.002, 0.1, 1, 2, 0, 10, 1000, 11, 2000)

@@ -16,7 +16,7 @@ from .show import configuration
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..assessment import Assessment
+    from ..report.ensemble import Assessment
     from ..storage.run import Run
 
 METHOD = "gradient"
@@ -69,8 +69,8 @@ def ensemble(
     Prints its members and what it is worth beside the best single model. The scores of the validation rows are those
     that the ensemble reports of itself: with gradient, and with calibrated models, of rows that were held out.
     """
-    from ..assessment import assess
     from ..peer.ensemble_candidates import MOST
+    from ..report.ensemble import assess
 
     builder = make_builder(method, size)
     run = open_directory(directory)

@@ -31,7 +31,7 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
     In CSV, text that a spreadsheet would take for a formula begins with an apostrophe, and control characters are
     written as escapes; JSON and Parquet have every text as it is.
     """
-    from .. import export as formats
+    from ..report import export as formats
 
     if to.startswith(formats.OPTUNA):
         if file is not None:

@@ -104,7 +104,7 @@ def new_plugin(name: str, kind: str, into: Path, json_: bool) -> None:
 
     It is installable, registers NAME by entry point, and its tests run aiohpo's conformance check.
     """
-    from ..scaffold import create_plugin
+    from .scaffold import create_plugin
 
     root, files = create_plugin(name, kind, into)
     if json_:

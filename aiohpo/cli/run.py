@@ -232,9 +232,9 @@ def _to_promote(run: Run, study: Study) -> bool:
 def _search(study: Study, options: Options, total: int | None, before: int, json_: bool, again: str) -> int:
     from ..evaluate.cores import threads_for
     from ..launch.processes import Launcher
+    from ..report.plain import Progress, display
     from ..storage.follower import Follower
     from ..storage.run_directory import read_ensemble
-    from .display import Progress, display
 
     directory = study.directory
     assert directory is not None

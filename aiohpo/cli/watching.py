@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from ..plugin import UsageError
-from ..watch import Snapshot, Source, Tally
+from ..report.screen import as_line, draw
+from ..report.snapshot import Snapshot, Source, Tally
 from .common import check_directory, print_json
-from .dashboard import as_line, draw
 from .terminal import plain_console, say
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ _DESERTED_FOR = 3.0  # seconds without any worker after which there is nothing m
 
 # ---------------------------------------------------------------------------------------------- sources
 class Directory:
-    """A run directory as a :class:`~aiohpo.watch.Source`: journals are followed, their locks tell who lives."""
+    """A run directory as a :class:`~aiohpo.report.snapshot.Source`: journals are followed, their locks tell who
+    lives."""
 
     def __init__(self, path: Path) -> None:
         from ..storage.follower import Follower

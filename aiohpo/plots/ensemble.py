@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..assessment import Assessment, Rows
+    from ..report.ensemble import Assessment, Rows
     from ..storage.run import Run
     from ..view.trials import TrialRecord
     from .units import Quantity
@@ -33,8 +33,8 @@ _MOST_BARS = 20
 
 def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """One picture of its own. Raises ``UsageError`` if there are no predictions."""
-    from ..assessment import assess
     from ..plugin.registry import create
+    from ..report.ensemble import assess
 
     found = assess(run, create("ensembles", "gradient"))
     rows = (found.others or (found.valid,))[0]

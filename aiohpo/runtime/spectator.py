@@ -22,9 +22,9 @@ from ..mesh.frames import FORMAT, Definition, Frame, Inquire, Refused, decode_fr
 from ..peer.state import Timing, WorkerState
 from ..plugin import TellingTransport, Transport, UsageError
 from ..plugin.registry import load, options_of
+from ..report.snapshot import Health
 from ..space.space import Space
 from ..view.view import View
-from ..watch import Health
 from ..words import printable
 from .services import new_worker_id
 
@@ -50,7 +50,7 @@ def observer_transport(name: str, worker: str, key: StudyKey | None = None) -> T
 
 
 class Observer:
-    """Watches the search that is reached at ``addresses()``. Implements :class:`aiohpo.watch.Source`."""
+    """Watches the search that is reached at ``addresses()``. Implements :class:`aiohpo.report.snapshot.Source`."""
 
     def __init__(
         self,

@@ -1,12 +1,12 @@
 """Tools for testing plugins and swarms: views with a fixed content, virtual time, a simulated network and
 conformance checks. Public: third parties use them in their own tests, as our built-ins do."""
 
+from ..simulation.loop import RealWorldError, SimDeadlock, SimError, SimLivelock, SimLoop, SimTimeout, run
+from ..simulation.memory import MemoryBlobs
+from ..simulation.network import SimNetwork, SimTransport, Traffic
 from .ensembles import check_ensemble, example_libraries
-from .memory import MemoryBlobs
 from .schedulers import check_scheduler
 from .searchers import check_searcher, example_spaces
-from .simloop import RealWorldError, SimDeadlock, SimError, SimLivelock, SimLoop, SimTimeout, run
-from .simnet import SimNetwork, SimTransport, Traffic
 from .staticview import StaticView
 from .transports import check_transport
 

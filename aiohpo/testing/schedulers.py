@@ -19,9 +19,9 @@ import numpy as np
 from aiohpo.plugin import Claims, Config, Identity, Idle, NewTrial, Scheduler, View
 from aiohpo.space.space import Float, Int, Space
 
-from .memory import MemoryBlobs
-from .simloop import SimDeadlock, SimLivelock, SimTimeout, run
-from .simnet import SimNetwork
+from ..simulation.loop import SimDeadlock, SimLivelock, SimTimeout, run
+from ..simulation.memory import MemoryBlobs
+from ..simulation.network import SimNetwork
 from .staticview import StaticView
 from .witness import Witness, witness
 

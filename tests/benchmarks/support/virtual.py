@@ -22,8 +22,8 @@ from aiohpo.plugin import Identity
 from aiohpo.plugin.registry import create
 from aiohpo.runtime import peer as worker_module
 from aiohpo.runtime.peer import PeerWorker
+from aiohpo.simulation.memory import MemoryBlobs
 from aiohpo.testing import SimNetwork, run
-from aiohpo.testing.memory import MemoryBlobs
 
 from .anytime import Trace
 from .curves import Curve, CurveTask

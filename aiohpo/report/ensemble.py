@@ -11,16 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .ensembles.ensemble import Ensemble, Member
-from .ensembles.metrics import METRICS, Metric
-from .ensembles.predictions import Library, gather
-from .ensembles.uncertainty import error_auroc, errors, rejection_curve
-from .peer.ensemble_candidates import MOST, nominate
-from .plugin import EnsembleBuilder, UsageError
-from .runtime.live_ensemble import VALID, best_single, decode, describe, library_of, targets_of
-from .storage.blob_store import BlobStore
-from .storage.run import Run
-from .view.trials import TrialRecord
+from ..ensembles.ensemble import Ensemble, Member
+from ..ensembles.metrics import METRICS, Metric
+from ..ensembles.predictions import Library, gather
+from ..ensembles.uncertainty import error_auroc, errors, rejection_curve
+from ..peer.ensemble_candidates import MOST, nominate
+from ..plugin import EnsembleBuilder, UsageError
+from ..runtime.live_ensemble import VALID, best_single, decode, describe, library_of, targets_of
+from ..storage.blob_store import BlobStore
+from ..storage.run import Run
+from ..view.trials import TrialRecord
 
 _SHOWN = {
     "classification": ("log_loss", "accuracy", "balanced_accuracy", "roc_auc", "brier", "ece"),

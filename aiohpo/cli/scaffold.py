@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 from string import Template
 
-from . import __version__
-from .plugin import UsageError
+from .. import __version__
+from ..plugin import UsageError
 
 KINDS = ("searcher", "scheduler")
 
@@ -23,7 +23,7 @@ def create_plugin(name: str, kind: str, into: Path) -> tuple[Path, list[Path]]:
 
     Nothing is overwritten. Raises ``UsageError`` for a name that cannot be one, or where writing fails.
     """
-    from .plugin.registry import available
+    from ..plugin.registry import available
 
     if kind not in KINDS:
         raise UsageError(f"there is no scaffold for a {kind!r}; there is one for: {', '.join(KINDS)}")

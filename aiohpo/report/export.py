@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from .plugin import UsageError
-from .result import flat
-from .space.parameters import Constant, Float, Int
-from .words import spreadsheet_cell
+from ..plugin import UsageError
+from ..result import flat
+from ..space.parameters import Constant, Float, Int
+from ..words import spreadsheet_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .space.space import Space
-    from .storage.run import Run
-    from .view.trials import TrialRecord
+    from ..space.space import Space
+    from ..storage.run import Run
+    from ..view.trials import TrialRecord
 
 OPTUNA = "optuna://"
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from ..cli.terminal import say
 from ..view.promotions import Rungs
 from ..view.segments import Activity
 from ..view.summary import best_in_words, climb_in_words, n_done
-from .terminal import say
 
 if TYPE_CHECKING:
     from ..events.schema import Seen
@@ -110,7 +110,7 @@ class Live:
     def __init__(self) -> None:
         from rich.console import Console
 
-        from ..progress import Bar
+        from .bar import Bar
 
         self._bar = Bar(Console(stderr=True), None)
 

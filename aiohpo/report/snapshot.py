@@ -17,13 +17,13 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .events.lifecycle import FINAL, Status
-from .events.schema import Ended, Seen, Started, TrialId
-from .view.promotions import Rungs
-from .view.segments import Activity, Span
-from .view.summary import best_of, n_done
-from .view.trials import TrialRecord
-from .view.view import View
+from ..events.lifecycle import FINAL, Status
+from ..events.schema import Ended, Seen, Started, TrialId
+from ..view.promotions import Rungs
+from ..view.segments import Activity, Span
+from ..view.summary import best_of, n_done
+from ..view.trials import TrialRecord
+from ..view.view import View
 
 WINDOW = 60.0  # seconds over which rate and utilisation are averaged
 _FEWEST = 20  # trials that the rate is averaged over, however long they took

@@ -1,4 +1,4 @@
-"""What a running search looks like in a terminal: a :class:`~aiohpo.watch.Snapshot`, drawn to fit."""
+"""What a running search looks like in a terminal: a :class:`~aiohpo.report.snapshot.Snapshot`, drawn to fit."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from ..cli.common import describe_seconds
+from ..cli.show import configuration, in_words
 from ..view.summary import value_in_words
-from ..watch import HERE, Health, Snapshot, WorkerNow, sparkline
 from ..words import printable
-from .common import describe_seconds
-from .show import configuration, in_words
+from .snapshot import HERE, Health, Snapshot, WorkerNow, sparkline
 
 _STYLES = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim", "unknown": "cyan"}
 _BAR = 24

@@ -13,21 +13,21 @@ from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
 
-from .evaluate.capture import captured
-from .evaluate.process.output import Lines
-from .events.schema import Fresh, Seen, decode_batch
-from .storage.printed import Sink, tagged, write_plainly
-from .view.promotions import Rungs
-from .view.summary import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words
-from .words import SIGNS, printable
+from ..evaluate.capture import captured
+from ..evaluate.process.output import Lines
+from ..events.schema import Fresh, Seen, decode_batch
+from ..storage.printed import Sink, tagged, write_plainly
+from ..view.promotions import Rungs
+from ..view.summary import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words
+from ..words import SIGNS, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .events.log import Log
-    from .result import Result
-    from .study import Study
-    from .view.view import View
+    from ..events.log import Log
+    from ..result import Result
+    from ..study import Study
+    from ..view.view import View
 
 _REFRESH = 0.2
 
