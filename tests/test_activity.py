@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from run_directories import make_run
-
 from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Left, Proposed
 from aiohpo.storage.run import open_run
 from aiohpo.view.segments import Activity, spans
+from tests.support.run_directories import make_run
 
 
 def test_a_segment_lasts_from_its_proposal_to_its_end() -> None:

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ensemble_runs import CLASSES, SPLITS, make_predictions
-from run_directories import make_run
 
 from aiohpo.ensembles.metrics import METRICS
 from aiohpo.plugin import UsageError
@@ -16,6 +14,8 @@ from aiohpo.storage.blob_store import BlobStore
 from aiohpo.storage.run import open_run
 from aiohpo_plugins.ensembles.gradient import GradientBuilder
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
+from tests.support.ensemble_runs import CLASSES, SPLITS, make_predictions
+from tests.support.run_directories import make_run
 
 
 @pytest.fixture(scope="module")

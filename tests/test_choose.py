@@ -6,13 +6,13 @@ import asyncio
 import hashlib
 
 import pytest
-from draws import Draws
 
 from aiohpo import Float, Space, Study
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import AiohpoError, Decision, Identity, Idle, Inherit, NewTrial, Resume
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import SimNetwork, run
+from tests.support.draws import Draws
 
 SPACE = Space(x=Float(0.0, 1.0))
 

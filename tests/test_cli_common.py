@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from run_directories import make_run
 
 from aiohpo.cli.common import Settings, describe_seconds, open_directory, parse_duration
 from aiohpo.plugin import UsageError
+from tests.support.run_directories import make_run
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ import io
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
-from test_watch import HEALTH, NOW, Told
 
 from aiohpo.events.schema import Proposed, Started
 from aiohpo.report.screen import as_line, draw, in_bytes
 from aiohpo.report.snapshot import Health, Snapshot, Tally
+from tests.test_watch import HEALTH, NOW, Told
 
 
 def busy(workers: int = 4) -> Snapshot:

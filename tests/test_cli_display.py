@@ -8,11 +8,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from run_directories import BEGAN, make_climb, make_run
 
 from aiohpo.report import plain as display
 from aiohpo.report.plain import Live, Plain, Progress
 from aiohpo.storage.follower import Follower
+from tests.support.run_directories import BEGAN, make_climb, make_run
 
 
 def progress_of(directory: Path, began: float, pids: frozenset[int], total: int | None = None) -> Progress:

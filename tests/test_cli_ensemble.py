@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ensemble_runs import CLASSES, SPLITS, make_predictions
-from run_directories import make_run
 
 import aiohpo
 from aiohpo.cli import invoke
 from aiohpo.ensembles.metrics import METRICS
+from tests.support.ensemble_runs import CLASSES, SPLITS, make_predictions
+from tests.support.run_directories import make_run
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from run_directories import make_run
 
 from aiohpo.cli import invoke
+from tests.support.run_directories import make_run
 
 
 def test_without_a_file_it_goes_to_stdout(tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]) -> None:

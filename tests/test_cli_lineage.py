@@ -7,12 +7,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from run_directories import make_run
 
 from aiohpo.cli import invoke
 from aiohpo.cli.target import load_study
 from aiohpo.plots import draw
 from aiohpo.storage.run import open_run
+from tests.support.run_directories import make_run
 
 PROGRAM = """
 import aiohpo

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from run_directories import make_run
 
 from aiohpo.cli import invoke
+from tests.support.run_directories import make_run
 
 
 def test_a_plot_is_saved_in_the_run_directory_unless_told_otherwise(

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-from run_directories import SPACE, config, make_run
 
 import aiohpo
 from aiohpo.cli import invoke
 from aiohpo.storage.run import open_run
+from tests.support.run_directories import SPACE, config, make_run
 
 
 async def objective(trial: aiohpo.Trial) -> float:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from run_directories import make_climb, make_run
 
 from aiohpo.cli import invoke
 from aiohpo.cli.run import Options, _already, _Notices, _vanished
@@ -17,12 +16,13 @@ from aiohpo.cli.target import load_study
 from aiohpo.evaluate.reimport import MAIN
 from aiohpo.launch.processes import Exit
 from aiohpo.storage.run import open_run
+from tests.support.run_directories import make_climb, make_run
 
 STUDY = """
 import sys
 sys.path.insert(0, {tests!r})
 import aiohpo
-from run_directories import SPACE
+from tests.support.run_directories import SPACE
 
 def objective(trial):
     return 1.0
@@ -37,7 +37,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, MAIN, raising=False)
     monkeypatch.chdir(tmp_path)
-    Path("train.py").write_text(STUDY.format(tests=str(Path(__file__).parent)))
+    Path("train.py").write_text(STUDY.format(tests=str(Path(__file__).parents[1])))
     yield
     sys.modules.pop(MAIN, None)
 
@@ -95,7 +95,7 @@ CLIMB = """
 import sys
 sys.path.insert(0, {tests!r})
 import aiohpo
-from run_directories import SPACE
+from tests.support.run_directories import SPACE
 study = aiohpo.Study(lambda trial: 1.0, SPACE, metric="accuracy", mode="max", max_steps=9, scheduler="asha:eta=3")
 """
 
@@ -104,7 +104,7 @@ study = aiohpo.Study(lambda trial: 1.0, SPACE, metric="accuracy", mode="max", ma
 def test_a_met_budget_is_not_the_end_while_trials_may_be_promoted(tops: list[int], left: bool) -> None:
     """The study's scheduler is asked whether it would go on with any of those that pause."""
     make_climb(Path("run"), tops)
-    Path("climb.py").write_text(CLIMB.format(tests=str(Path(__file__).parent)))
+    Path("climb.py").write_text(CLIMB.format(tests=str(Path(__file__).parents[1])))
     before = open_run(Path("run"))
     reason = _already(before, load_study("climb.py"), 3, None)
     assert (reason is None) == left

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from run_directories import config, make_climb, make_run
 
 from aiohpo.cli import invoke
+from tests.support.run_directories import config, make_climb, make_run
 
 STATUSES = {"running", "paused", "finished", "stopped", "failed", "lost", "surplus"}
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from run_directories import make_climb, make_run
 
 from aiohpo.cli.summary import interrupted, summarise
 from aiohpo.plugin import UsageError
+from tests.support.run_directories import make_climb, make_run
 
 
 def test_a_resumed_run_says_how_much_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

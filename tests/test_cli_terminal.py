@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_directories import HOSTILE, make_named_run
 
 from aiohpo import Categorical, Float, Space
 from aiohpo.cli import invoke
 from aiohpo.cli.common import print_json
 from aiohpo.cli.terminal import plain_console, prepare, say
+from tests.support.run_directories import HOSTILE, make_named_run
 
 NAME = HOSTILE[:-1]  # an event is UTF-8, which has no surrogates
 

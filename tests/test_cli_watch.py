@@ -9,13 +9,13 @@ import time
 from pathlib import Path
 
 import pytest
-from run_directories import make_run
 
 from aiohpo.cli import invoke
 from aiohpo.cli.watching import Directory, JsonLines, Lines, Screen
 from aiohpo.events.schema import Batch, Proposed, Started, encode_event
 from aiohpo.report.snapshot import Tally
 from aiohpo.storage.run_directory import RunDirectory
+from tests.support.run_directories import make_run
 
 
 def test_one_look_at_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

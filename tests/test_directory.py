@@ -7,7 +7,6 @@ import os
 import stat
 
 import pytest
-from histories import SPACE, batch_of, events_of, split
 
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch
@@ -15,6 +14,7 @@ from aiohpo.plugin import UsageError
 from aiohpo.storage.journal import HEADER, Journal, pack_record
 from aiohpo.storage.run_directory import RunDirectory, load_journals, read_study
 from aiohpo.view.view import View
+from tests.support.histories import SPACE, batch_of, events_of, split
 
 
 def definition(study: str = "a" * 16, **other):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from numpy.typing import NDArray
-from space_strategies import spaces_and_units
 
 from aiohpo.space.encoding import satisfied
 from aiohpo.space.space import Categorical, Float, Int, Ordinal, Parameter, Space
+from tests.support.space_strategies import spaces_and_units
 
 
 def column(param: Parameter, natives: list[float]) -> list[float]:

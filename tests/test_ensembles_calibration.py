@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ensemble_problems import models, numbers, softmax
 from sklearn.linear_model import LogisticRegression
 
 from aiohpo.ensembles.calibrators import Affine, Scaling, log_probabilities
 from aiohpo.ensembles.metrics import METRICS
 from aiohpo_plugins.ensembles.calibration import CALIBRATIONS, PRIOR, cross_fit, fit
 from aiohpo_plugins.ensembles.folds import assign
+from tests.support.ensemble_problems import models, numbers, softmax
 
 FITTED = [name for name in CALIBRATIONS if name != "none"]
 

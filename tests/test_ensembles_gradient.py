@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ensemble_problems import models, numbers, softmax
 
 from aiohpo.ensembles.metrics import METRICS
 from aiohpo.plugin import UsageError
 from aiohpo.testing import check_ensemble
 from aiohpo_plugins.ensembles.gradient import GradientBuilder
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
+from tests.support.ensemble_problems import models, numbers, softmax
 
 
 @pytest.mark.parametrize("options", [{}, {"start": "uniform", "size": 5}, {"start": "greedy", "scaling": "vector"}])

@@ -6,12 +6,12 @@ import time
 
 import numpy as np
 import pytest
-from ensemble_problems import models, numbers
 
 from aiohpo.ensembles.metrics import METRICS
 from aiohpo.plugin import UsageError
 from aiohpo.testing import check_ensemble
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
+from tests.support.ensemble_problems import models, numbers
 
 OPTIONS: list[dict] = [
     {},

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ensemble_problems import models, numbers
 
 from aiohpo.ensembles.ensemble import Ensemble, Member
 from aiohpo.ensembles.metrics import METRICS
 from aiohpo_plugins.ensembles.mixture import SHARED, SHIFTS, Mixture, NormalMixture, mixture_for
+from tests.support.ensemble_problems import models, numbers
 
 CASES = [
     ("classification", 2, "temperature"),

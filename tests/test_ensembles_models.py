@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ensemble_problems import models, numbers
 
 from aiohpo.ensembles.metrics import get_metric
 from aiohpo.plugin import UsageError
 from aiohpo_plugins.ensembles.models import Models
+from tests.support.ensemble_problems import models, numbers
 
 LOG_LOSS, RMSE = get_metric("log_loss"), get_metric("rmse")
 

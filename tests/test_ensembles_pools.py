@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ensemble_problems import models, numbers
 
 from aiohpo.ensembles.metrics import get_metric
 from aiohpo_plugins.ensembles.pools import AnyPool, Pool, SquaresPool, TrueClassPool, pool_for
+from tests.support.ensemble_problems import models, numbers
 
 CASES = [
     ("log_loss", 2),

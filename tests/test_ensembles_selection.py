@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ensemble_problems import models
 
 from aiohpo.ensembles.metrics import get_metric
 from aiohpo_plugins.ensembles.pools import pool_for
 from aiohpo_plugins.ensembles.selection import Explorer, algorithm1, caruana
+from tests.support.ensemble_problems import models
 
 METRIC = get_metric("log_loss")
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from ensemble_problems import models, numbers
 
 from aiohpo.ensembles.metrics import METRICS
 from aiohpo.plugin import UsageError
 from aiohpo.testing import check_ensemble
 from aiohpo_plugins.ensembles.topk import TopKBuilder
+from tests.support.ensemble_problems import models, numbers
 
 
 @pytest.mark.parametrize("options", [{}, {"size": 4}, {"calibration": "temperature", "folds": 3}])

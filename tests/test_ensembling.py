@@ -10,7 +10,6 @@ import threading
 
 import numpy as np
 import pytest
-from evaluate_objectives import Alarm
 
 import aiohpo
 from aiohpo import Float, Space, Study
@@ -21,6 +20,7 @@ from aiohpo.storage.blob_store import BlobStore
 from aiohpo.storage.run import open_run
 from aiohpo.storage.run_directory import read_ensemble
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
+from tests.support.evaluate_objectives import Alarm
 
 SPACE = Space(x=Float(0.0, 1.0), skill=Float(0.2, 1.2))
 ROWS = 200

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluate_objectives import SECRET, Alarm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,6 +31,7 @@ from aiohpo.evaluate.checkpoint import (
 from aiohpo.plugin import UsageError
 from aiohpo.storage.blob_store import BlobStore
 from aiohpo.testing import MemoryBlobs
+from tests.support.evaluate_objectives import SECRET, Alarm
 
 OTHER = bytes(reversed(SECRET))
 NOT_OURS = "was not written under this study's key"

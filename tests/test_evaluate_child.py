@@ -10,13 +10,13 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from evaluate_objectives import gone
 
 from aiohpo.evaluate import TrialEnded
 from aiohpo.evaluate.process import child as module
 from aiohpo.evaluate.process.child import PipeLink
 from aiohpo.evaluate.process.wire import PREDICTIONS, REPORT, SAVE, BlockingWire
 from aiohpo.plugin import Decision, UsageError
+from tests.support.evaluate_objectives import gone
 
 
 @pytest.fixture

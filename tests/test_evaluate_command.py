@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluate_objectives import SECRET, Alarm, Recorder, assignment, gone, stop_at
 
 from aiohpo.evaluate import Objective
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
 from aiohpo.plugin import Decision, Evaluator, Outcome, UsageError
 from aiohpo.storage.blob_store import BlobStore
+from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, gone, stop_at
 
 pytestmark = pytest.mark.smoke
 Run = Callable[..., Any]

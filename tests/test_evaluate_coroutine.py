@@ -8,7 +8,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from evaluate_objectives import (
+
+from aiohpo.evaluate import Objective, Trial, TrialEnded
+from aiohpo.evaluate import coroutine as module
+from aiohpo.evaluate.capture import captured
+from aiohpo.evaluate.checkpoint import encode
+from aiohpo.evaluate.coroutine import CoroutineEvaluator
+from aiohpo.plugin import Evaluator, Outcome, UsageError
+from aiohpo.testing import MemoryBlobs
+from tests.support.evaluate_objectives import (
     SECRET,
     Alarm,
     Recorder,
@@ -19,14 +27,6 @@ from evaluate_objectives import (
     restoring,
     stop_at,
 )
-
-from aiohpo.evaluate import Objective, Trial, TrialEnded
-from aiohpo.evaluate import coroutine as module
-from aiohpo.evaluate.capture import captured
-from aiohpo.evaluate.checkpoint import encode
-from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.plugin import Evaluator, Outcome, UsageError
-from aiohpo.testing import MemoryBlobs
 
 
 async def started(function: Callable[[Trial], Any], blobs: Any = None, **options: Any) -> CoroutineEvaluator:

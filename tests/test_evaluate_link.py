@@ -6,11 +6,11 @@ import asyncio
 import threading
 
 import pytest
-from evaluate_objectives import Recorder, stop_at
 
 from aiohpo.evaluate import TrialEnded
 from aiohpo.evaluate.link import LoopLink
 from aiohpo.plugin import Decision
+from tests.support.evaluate_objectives import Recorder, stop_at
 
 
 class Where(Recorder):

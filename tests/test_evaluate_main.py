@@ -8,12 +8,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from evaluate_objectives import Recorder, assignment
 
 from aiohpo.evaluate import Objective, Source
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.plugin import Outcome
 from aiohpo.storage.blob_store import BlobStore
+from tests.support.evaluate_objectives import Recorder, assignment
 
 pytestmark = pytest.mark.smoke
 

@@ -6,11 +6,11 @@ import functools
 from typing import Any
 
 import pytest
-from evaluate_objectives import async_double, double
 
 from aiohpo.evaluate import ImportedInChild, Objective, in_child
 from aiohpo.evaluate.objective import reimporting
 from aiohpo.plugin import UsageError
+from tests.support.evaluate_objectives import async_double, double
 
 
 class AsyncCallable:

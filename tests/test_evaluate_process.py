@@ -12,9 +12,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import evaluate_objectives
 import pytest
-from evaluate_objectives import (
+
+from aiohpo.evaluate import Objective
+from aiohpo.evaluate.checkpoint import encode
+from aiohpo.evaluate.process import evaluator as module
+from aiohpo.evaluate.process.evaluator import ProcessEvaluator
+from aiohpo.plugin import Decision, Evaluator, Outcome, Unavailable, UsageError
+from aiohpo.storage.blob_store import BlobStore
+from tests.support import evaluate_objectives
+from tests.support.evaluate_objectives import (
     SECRET,
     Alarm,
     Recorder,
@@ -30,13 +37,6 @@ from evaluate_objectives import (
     stop_at,
     whoami,
 )
-
-from aiohpo.evaluate import Objective
-from aiohpo.evaluate.checkpoint import encode
-from aiohpo.evaluate.process import evaluator as module
-from aiohpo.evaluate.process.evaluator import ProcessEvaluator
-from aiohpo.plugin import Decision, Evaluator, Outcome, Unavailable, UsageError
-from aiohpo.storage.blob_store import BlobStore
 
 pytestmark = pytest.mark.smoke
 T = TypeVar("T")
@@ -584,7 +584,7 @@ async def test_closing_is_bounded(start: Start) -> None:
 WORKER = """
 import asyncio, pathlib, sys
 sys.path.insert(0, sys.argv[1])
-from evaluate_objectives import Recorder, assignment, behave
+from tests.support.evaluate_objectives import Recorder, assignment, behave
 from aiohpo.storage.blob_store import BlobStore
 from aiohpo.evaluate import Objective
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
@@ -607,7 +607,7 @@ asyncio.run(main())
 @pytest.mark.parametrize("behaviour", ["busy", "regex", "grandchild"])
 def test_a_killed_worker_takes_its_child_along(tmp_path: Path, behaviour: str) -> None:
     """kill -9 of the worker ends a child that holds the GIL, and grandchildren."""
-    here = str(Path(evaluate_objectives.__file__).parent)
+    here = str(Path(evaluate_objectives.__file__).parents[2])
     worker = subprocess.Popen(
         [sys.executable, "-c", WORKER, here, str(tmp_path), behaviour], stdout=subprocess.PIPE, text=True
     )

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from evaluate_objectives import gone
 
 from aiohpo.evaluate.process.process_group import ProcessGroup, describe_exit
+from tests.support.evaluate_objectives import gone
 
 pytestmark = pytest.mark.smoke
 # A program that tells its grandchild's number and then waits for ever.

@@ -11,12 +11,12 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-import evaluate_objectives
 import pytest
 
 from aiohpo.evaluate import Objective, Source, find, load
 from aiohpo.evaluate.reimport import MAIN, become_main, describe, rebuild
 from aiohpo.plugin import UsageError
+from tests.support import evaluate_objectives
 
 
 class Holder:

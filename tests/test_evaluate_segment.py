@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from evaluate_objectives import Recorder, assignment, behave, stop_at
 
 from aiohpo.evaluate import Objective, Trial
 from aiohpo.evaluate.segment import MAX_DETAIL, MAX_ERROR, failed, run_segment
 from aiohpo.evaluate.trial import TrialEnded
 from aiohpo.plugin import Decision, Outcome
+from tests.support.evaluate_objectives import Recorder, assignment, behave, stop_at
 
 
 def run(function: Callable[[Trial], Any], channel: Recorder | None = None, **options: Any) -> Outcome:

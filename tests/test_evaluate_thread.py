@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from evaluate_objectives import SECRET, Alarm, Recorder, assignment, async_double, behave, restoring, stepping, stop_at
 
 from aiohpo.evaluate import Objective, Trial
 from aiohpo.evaluate.capture import captured
@@ -17,6 +16,17 @@ from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.plugin import Decision, Evaluator, Outcome, UsageError
 from aiohpo.storage.blob_store import BlobStore
+from tests.support.evaluate_objectives import (
+    SECRET,
+    Alarm,
+    Recorder,
+    assignment,
+    async_double,
+    behave,
+    restoring,
+    stepping,
+    stop_at,
+)
 
 
 async def started(function: Callable[[Trial], Any], blobs: Any = None, **options: Any) -> ThreadEvaluator:

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from evaluate_objectives import SECRET, Alarm, Recorder, assignment, stop_at
 
 from aiohpo.evaluate import Objective, Trial, TrialEnded
 from aiohpo.evaluate.segment import conclude, run_segment
 from aiohpo.plugin import Assignment, Decision, Outcome, UsageError
 from aiohpo.storage.blob_store import BlobStore
+from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, stop_at
 
 
 class Blobs(dict[str, bytes]):

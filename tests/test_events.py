@@ -7,7 +7,6 @@ import math
 
 import msgspec
 import pytest
-from event_strategies import batches, events, mutations, names
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +32,7 @@ from aiohpo.events.schema import (
     unpack_batch,
     unpack_raws,
 )
+from tests.support.event_strategies import batches, events, mutations, names
 
 
 def same(a: object, b: object) -> bool:

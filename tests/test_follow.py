@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from run_directories import make_run
 
 from aiohpo.storage.follower import Follower
 from aiohpo.storage.run import open_run
+from tests.support.run_directories import make_run
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import tracemalloc
 
 import msgspec
 import pytest
-from event_strategies import frames, mutations
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +24,7 @@ from aiohpo.mesh.frames import (
     decode_frame,
     encode_frame,
 )
+from tests.support.event_strategies import frames, mutations
 
 TAG = b"\x01\x02\x03\x04"
 HEAD = bytes([FORMAT]) + TAG

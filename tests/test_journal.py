@@ -9,7 +9,6 @@ import subprocess
 import sys
 
 import pytest
-from histories import batch_of, events_of, split
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -26,6 +25,7 @@ from aiohpo.storage.journal import (
     read_record,
     writer_is_gone,
 )
+from tests.support.histories import batch_of, events_of, split
 
 BATCHES = split(batch_of("ann", events_of(6)), 2)
 RECORDS = [pack_record(batch) for batch in BATCHES]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from histories import SPACE, events_of
 
 from aiohpo.runtime.fitting import ModelKeeper
 from aiohpo.testing import run
 from aiohpo.view.view import View
+from tests.support.histories import SPACE, events_of
 
 
 class Learner:

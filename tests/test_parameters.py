@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from space_strategies import parameters
 
 from aiohpo.plugin import UsageError
 from aiohpo.space.parameters import (
@@ -27,6 +26,7 @@ from aiohpo.space.parameters import (
     Parameter,
     from_dict,
 )
+from tests.support.space_strategies import parameters
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from run_directories import HOSTILE, SPACE, config, make_climb, make_named_run, make_run
 
 from aiohpo import Categorical, Float, Int, Space
 from aiohpo.events.schema import Proposed
@@ -15,6 +14,7 @@ from aiohpo.plots import KINDS, draw, save, timeline
 from aiohpo.plots.timeline import Clock
 from aiohpo.plugin import UsageError
 from aiohpo.storage.run import open_run
+from tests.support.run_directories import HOSTILE, SPACE, config, make_climb, make_named_run, make_run
 
 LARGEST = sys.float_info.max
 VALUES = [1.0, 2.0, 0.5, 4.0, 3.0, 0.1, 7.0, 8.0]

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from ensemble_runs import make_predictions
-from run_directories import make_run
 
 from aiohpo.plots import draw
 from aiohpo.plugin import UsageError
 from aiohpo.storage.run import open_run
+from tests.support.ensemble_runs import make_predictions
+from tests.support.run_directories import make_run
 
 
 def test_classes(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from run_directories import make_named_run
 
 from aiohpo import Float, Int, Space
 from aiohpo.plots.units import Quantity, metric_of
 from aiohpo.storage.run import open_run
+from tests.support.run_directories import make_named_run
 
 LARGEST = sys.float_info.max
 

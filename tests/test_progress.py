@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from run_directories import make_climb
 
 import aiohpo
 from aiohpo.evaluate import Trial
 from aiohpo.report.bar import Bar, _news
 from aiohpo.storage.run import open_run
 from aiohpo.view.promotions import Rungs
+from tests.support.run_directories import make_climb
 
 
 def test_rungs_stand_in_a_line_below_the_bar() -> None:

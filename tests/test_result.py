@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 
 import pytest
-from histories import SPACE
 
 from aiohpo.events.schema import Ended, Proposed, Reported
 from aiohpo.plugin import UsageError
 from aiohpo.result import Result
 from aiohpo.view.view import View
+from tests.support.histories import SPACE
 
 
 def view() -> View:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from space_strategies import spaces, spaces_and_units
 
 from aiohpo.plugin import UsageError
 from aiohpo.space.space import Categorical, Constant, Float, Int, Space
+from tests.support.space_strategies import spaces, spaces_and_units
 
 SPACE = Space(
     lr=Float(1e-5, 1e-1, log=True),

@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scheduled import SomeClaims, Told, begun, run_segment, work
 
 from aiohpo.plugin import Decision, Identity, KeepingScheduler, NewTrial, Resume, UsageError
 from aiohpo.plugin.registry import create
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.halving.asha import ASHAScheduler
+from tests.support.scheduled import SomeClaims, Told, begun, run_segment, work
 
 RNG = np.random.default_rng(0)
 OPEN = SomeClaims()

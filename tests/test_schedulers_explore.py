@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from space_strategies import spaces
 
 from aiohpo import Categorical, Constant, Float, Int, Ordinal, Space
 from aiohpo.plugin import UsageError
 from aiohpo_plugins.schedulers.pbt.explore import Explorer
+from tests.support.space_strategies import spaces
 
 
 def neighbours(space: Space, config: dict[str, Any], n: int = 200, **options: Any) -> list[dict[str, Any]]:

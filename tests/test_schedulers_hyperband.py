@@ -6,12 +6,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scheduled import SomeClaims, Told, begun, work
 
 from aiohpo.plugin import Identity, KeepingScheduler, UsageError
 from aiohpo.plugin.registry import create
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.halving.hyperband import HyperbandScheduler
+from tests.support.scheduled import SomeClaims, Told, begun, work
 
 
 @pytest.mark.parametrize("options", [{}, {"eta": 2}])

@@ -6,12 +6,12 @@ from statistics import mean, median
 
 import numpy as np
 import pytest
-from scheduled import SomeClaims, Told, begun, work
 
 from aiohpo.plugin import Decision, Identity, NewTrial, UsageError
 from aiohpo.plugin.registry import create
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.median import MedianScheduler, running_averages
+from tests.support.scheduled import SomeClaims, Told, begun, work
 
 GO, STOP = Decision.CONTINUE, Decision.STOP
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_swarm import Swarm
 
 from aiohpo import Float, Int, Space, Study
 from aiohpo.events.lifecycle import Status
@@ -19,6 +18,7 @@ from aiohpo.view.lineage import Lineage
 from aiohpo.view.view import View
 from aiohpo_plugins.schedulers.pbt.population import bracket, place
 from aiohpo_plugins.schedulers.pbt.scheduler import PBTScheduler
+from tests.support.training_swarm import Swarm
 
 SPACE = Space(lr=Float(1e-3, 1.0, log=True))
 STEPS = 100

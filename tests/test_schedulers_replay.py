@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_swarm import Swarm
 
 from aiohpo import Float, Space
 from aiohpo.plugin import Config, Identity, UsageError
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.pbt.replay import ReplayScheduler
+from tests.support.training_swarm import Swarm
 
 SPACE = Space(lr=Float(1e-3, 1.0, log=True))
 STRETCHES = [{"to": 4, "config": {"lr": 0.5}}, {"to": 6, "config": {"lr": 0.2}}, {"to": 9, "config": {"lr": 0.1}}]

@@ -7,10 +7,10 @@ from dataclasses import replace
 from math import inf
 
 import pytest
-from scheduled import Told
 
 from aiohpo.plugin import TrialState
 from aiohpo_plugins.schedulers.rungs import NOWHERE, Follower, Ladder, locate, values_at
+from tests.support.scheduled import Told
 
 LEVELS = (1, 3, 9)
 PAUSED = TrialState("w-1", "paused", (1, "w"), 0, 3, 0, 3, {1: 0.5, 2: 0.4, 3: 0.3}, None, None, ())

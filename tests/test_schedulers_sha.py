@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scheduled import SomeClaims, Told, begun
 
 from aiohpo.plugin import Identity, KeepingScheduler, NewTrial, UsageError
 from aiohpo.plugin.registry import create
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.halving.sha import SHAScheduler
+from tests.support.scheduled import SomeClaims, Told, begun
 
 
 @pytest.mark.parametrize("options", [{}, {"n": 4}])

@@ -7,11 +7,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from scheduled import SomeClaims, Told, begun, work
 
 from aiohpo.plugin import Decision, NewTrial, Resume
 from aiohpo_plugins.schedulers.halving.hyperband import HyperbandScheduler
 from aiohpo_plugins.schedulers.halving.sha import SHAScheduler
+from tests.support.scheduled import SomeClaims, Told, begun, work
 
 RNG = np.random.default_rng(0)
 OPEN = SomeClaims()

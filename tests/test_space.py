@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from numpy.typing import NDArray
-from space_strategies import spaces, spaces_and_units
 
 from aiohpo.plugin import UsageError
 from aiohpo.space.space import CATEGORICAL, CONTINUOUS, ORDERED, Categorical, Constant, Float, Int, Ordinal, Space
+from tests.support.space_strategies import spaces, spaces_and_units
 
 SPACE = Space(
     lr=Float(1e-5, 1e-1, log=True),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from run_directories import make_climb, make_run
 
 from aiohpo.events.schema import Claimed
 from aiohpo.storage.run import open_run
 from aiohpo.view.summary import best_in_words, best_of, ensemble_in_words, n_done
+from tests.support.run_directories import make_climb, make_run
 
 
 def test_the_best_complete_trial_is_best(tmp_path: Path) -> None:

@@ -11,13 +11,13 @@ import sys
 
 import numpy as np
 import pytest
-from evaluate_objectives import behave
 
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Unavailable, UsageError
 from aiohpo.storage.blob_store import BlobStore
+from tests.support.evaluate_objectives import behave
 
 SPACE = Space(x=Float(-1.0, 1.0), k=Int(1, 4), c=Categorical(["a", "b"]))
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from test_surrogates_gp_likelihood import CASES, SPACE, R, problem
 
 from aiohpo_plugins.searchers.gp.surrogate.features import Features
 from aiohpo_plugins.searchers.gp.surrogate.likelihood import Rows
 from aiohpo_plugins.searchers.gp.surrogate.posterior import Posterior
 from aiohpo_plugins.searchers.gp.surrogate.resource import ResourceModel
+from tests.test_surrogates_gp_likelihood import CASES, SPACE, R, problem
 
 RNG = np.random.default_rng(7)
 NEW = SPACE.sample(RNG, 6)

@@ -10,7 +10,6 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from fake_mpi import World
 
 from aiohpo import Float, Space, Study, Worker
 from aiohpo.keys import kept_key
@@ -21,6 +20,7 @@ from aiohpo_transports.mpi import process as mpi_process
 from aiohpo_transports.mpi import secret as mpi_secret
 from aiohpo_transports.mpi import transport as mpi
 from aiohpo_transports.mpi.transport import MPITransport
+from tests.support.fake_mpi import World
 
 Frames = list[tuple[str, bytes]]
 Make = Callable[..., MPITransport]

@@ -7,9 +7,9 @@ import io
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from run_directories import HOSTILE
 
 from aiohpo.words import SIGNS, plot_text, printable, spreadsheet_cell
+from tests.support.run_directories import HOSTILE
 
 
 @given(st.text(st.characters()))

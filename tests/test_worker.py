@@ -11,9 +11,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from draws import Draws
-from evaluate_objectives import Alarm
-from unavailable import FillingJournal, SometimesUnavailable
 
 from aiohpo import Float, Space, Study, Unavailable
 from aiohpo.evaluate.checkpoint import encode
@@ -25,6 +22,9 @@ from aiohpo.plugin import Identity
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.storage.journal import JournalGone
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
+from tests.support.draws import Draws
+from tests.support.evaluate_objectives import Alarm
+from tests.support.unavailable import FillingJournal, SometimesUnavailable
 
 SPACE = Space(x=Float(0.0, 1.0))
 

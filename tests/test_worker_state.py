@@ -5,8 +5,6 @@ from __future__ import annotations
 import gc
 
 import pytest
-from event_strategies import events, frames, mutations
-from histories import SPACE, batch_of, events_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -17,6 +15,8 @@ from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send
 from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
 from aiohpo.peer.state import WorkerState
 from aiohpo.view.view import View
+from tests.support.event_strategies import events, frames, mutations
+from tests.support.histories import SPACE, batch_of, events_of
 
 STUDY = "abcdef0123456789"
 TAG = bytes.fromhex(STUDY)[:4]

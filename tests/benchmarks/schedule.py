@@ -33,8 +33,8 @@ ROOT = Path(__file__).parents[2]
 LOW, HIGH, STEPS = 1e-3, 10.0, 100
 BEST = np.geomspace(0.03, 0.4, 10)
 
-sys.path.insert(0, str(ROOT / "tests"))
-from training_swarm import Swarm  # noqa: E402 - the path is set above
+sys.path.insert(0, str(ROOT))
+from tests.support.training_swarm import Swarm  # noqa: E402 - the path is set above
 
 
 def load_task() -> Any:

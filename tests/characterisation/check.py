@@ -36,7 +36,7 @@ from unittest.mock import patch
 ROOT = Path(__file__).resolve().parents[2]
 RECORDED = Path(__file__).parent / "recorded"
 SUBJECTS = ("wire", "help", "runs", "proposals", "swarms")
-sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "swarm")]
+sys.path.insert(0, str(ROOT))
 
 
 def observe(subject: str) -> Any:

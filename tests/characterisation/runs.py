@@ -22,8 +22,6 @@ from unittest.mock import patch
 
 import msgspec
 import numpy as np
-from run_directories import BEGAN, SPACE, config
-from training_swarm import Swarm
 
 from aiohpo import Float, Space, Study
 from aiohpo.cli import invoke
@@ -32,6 +30,8 @@ from aiohpo.plugin import Config
 from aiohpo.plugin.registry import create
 from aiohpo.storage.journal import Journal
 from aiohpo.storage.run_directory import RunDirectory
+from tests.support.run_directories import BEGAN, SPACE, config
+from tests.support.training_swarm import Swarm
 
 RATES = Space(lr=Float(1e-3, 1.0, log=True))
 

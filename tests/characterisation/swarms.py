@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from unittest.mock import patch
 
-from harness import SCHEDULED, play
+from tests.swarm.harness import SCHEDULED, play
 
 SEEDS = [*range(1, 36), *range(SCHEDULED + 1, SCHEDULED + 16)]
 

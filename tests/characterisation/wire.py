@@ -6,12 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import Any, get_args
 
-from run_directories import SPACE
-
 from aiohpo import Study
 from aiohpo.events import schema as ev
 from aiohpo.mesh import frames as fr
 from aiohpo.storage.journal import Journal
+from tests.support.run_directories import SPACE
 
 TRIAL = ("0a1b2c", 7)
 DIGEST = "0123456789abcdef" * 4

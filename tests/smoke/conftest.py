@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from processes import end_all
+
+from tests.smoke.processes import end_all
 
 
 @pytest.fixture(autouse=True)

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from namespaces import NotPermitted, Sites
-from processes import GATED, Gate, call, end_all, ended, finish, shown, start, statuses, until
 
 from aiohpo.events.schema import parse_trial
 from aiohpo.storage.run import Run, open_run
+from tests.smoke.namespaces import NotPermitted, Sites
+from tests.smoke.processes import GATED, Gate, call, end_all, ended, finish, shown, start, statuses, until
 
 pytestmark = pytest.mark.smoke
 

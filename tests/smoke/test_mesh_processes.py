@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import GATED, Gate, call, ended, finish, shown, start, until
 
 from aiohpo.events.schema import parse_trial
 from aiohpo.storage.run import open_run
+from tests.smoke.processes import GATED, Gate, call, ended, finish, shown, start, until
 
 pytestmark = pytest.mark.smoke
 

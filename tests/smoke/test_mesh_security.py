@@ -13,12 +13,12 @@ from glob import glob
 from pathlib import Path
 
 import pytest
-from processes import ENVIRONMENT, GATED, Gate, shown, statuses, until
 
 import aiohpo
 from aiohpo.keys import StudyKey, write_key
 from aiohpo.plugin import UsageError
 from aiohpo.runtime.spectator import Observer, observer_id, observer_transport
+from tests.smoke.processes import ENVIRONMENT, GATED, Gate, shown, statuses, until
 
 pytestmark = pytest.mark.smoke
 

@@ -16,11 +16,11 @@ from typing import Any
 
 import msgpack
 import pytest
-from mpi_launch import ENVIRONMENT, launch, why_not
-from mpi_rank import LENGTH, packed
 
 from aiohpo.plugin import OnFrame
 from aiohpo.testing import check_transport
+from tests.smoke.mpi_launch import ENVIRONMENT, launch, why_not
+from tests.smoke.mpi_rank import LENGTH, packed
 
 pytestmark = [pytest.mark.smoke, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from mpi_launch import launch, why_not
-from processes import GATED, Gate, alive, until
 
 from aiohpo.storage.run import open_run
+from tests.smoke.mpi_launch import launch, why_not
+from tests.smoke.processes import GATED, Gate, alive, until
 
 pytestmark = [pytest.mark.smoke, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 

@@ -7,11 +7,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from processes import GATED, Gate, alive, call, finish, shown, start, statuses, until, workers
 
 from aiohpo.events.schema import parse_trial
 from aiohpo.storage.run import open_run
 from aiohpo.view.trials import TrialRecord
+from tests.smoke.processes import GATED, Gate, alive, call, finish, shown, start, statuses, until, workers
 
 pytestmark = pytest.mark.smoke
 

@@ -8,9 +8,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from processes import finish, start, until, workers
 
 from aiohpo.storage.run import Run, open_run
+from tests.smoke.processes import finish, start, until, workers
 
 pytestmark = pytest.mark.smoke
 

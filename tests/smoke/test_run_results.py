@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from processes import GATED, STUDY, Gate, call, finish, shown, start, statuses
 
 from aiohpo.keys import StudyKey, write_key
+from tests.smoke.processes import GATED, STUDY, Gate, call, finish, shown, start, statuses
 
 pytestmark = pytest.mark.smoke
 

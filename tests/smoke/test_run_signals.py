@@ -7,7 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from processes import GATED, Gate, alive, call, finish, shown, start, workers
+
+from tests.smoke.processes import GATED, Gate, alive, call, finish, shown, start, workers
 
 pytestmark = pytest.mark.smoke
 

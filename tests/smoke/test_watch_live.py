@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import ENVIRONMENT, GATED, Gate, call, ended, finish, shown, start, until, workers
+
+from tests.smoke.processes import ENVIRONMENT, GATED, Gate, call, ended, finish, shown, start, until, workers
 
 pytestmark = pytest.mark.smoke
 

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
-from unavailable import SometimesUnavailable
 
 from aiohpo import Categorical, Float, Int, Space, Study, Trial
 from aiohpo.events.lifecycle import Status
@@ -27,6 +26,7 @@ from aiohpo.plugin import Identity, Resume
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.view.view import View
+from tests.support.unavailable import SometimesUnavailable
 
 SPACE = Space(
     x=Float(-1.0, 1.0),

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import pytest
-from harness import SCHEDULED, TROUBLED, Scenario, play
 
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Fresh, decode_batch
+from tests.swarm.harness import SCHEDULED, TROUBLED, Scenario, play
 
 CHUNK = 5  # scenarios a test, so that they spread over the processes that run tests
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ensemble_problems import models, numbers
 
 import aiohpo
+from tests.support.ensemble_problems import models, numbers
 
 SPACE = aiohpo.Space(model=aiohpo.Int(0, 11))
 CLASSES = models(12, 160, 3)
