@@ -1,661 +1,223 @@
-"""Tests of the worker's shell, in virtual time."""
+"""Tests of a worker inside somebody's own event loop."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import pickle
-import random
-from collections.abc import Callable
-from itertools import pairwise
 
-import numpy as np
 import pytest
 
-from aiohpo import Float, Space, Study, Unavailable
-from aiohpo.evaluate.checkpoint import encode
-from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.events.schema import QUEUED, Batch, Ended, Lost, Parent, Proposed, Started, encode_event
-from aiohpo.peer.limits import Limits
-from aiohpo.peer.patience import PATIENCE
-from aiohpo.plugin import Identity
-from aiohpo.runtime.peer import PeerWorker
-from aiohpo.storage.journal import JournalGone
-from aiohpo.testing import MemoryBlobs, SimNetwork, run
-from tests.support.draws import Draws
-from tests.support.evaluate_objectives import Alarm
-from tests.support.unavailable import FillingJournal, SometimesUnavailable
+from aiohpo import Float, Space, Study, UsageError, Worker
+from aiohpo.keys import NO_KEY, StudyKey, keep_key, kept_key, write_key
+from aiohpo_transports.inproc import InprocTransport
 
 SPACE = Space(x=Float(0.0, 1.0))
 
 
-class Learner(Draws):
-    """A searcher whose fit returns how much it saw; ``fails`` makes it raise."""
-
-    def __init__(self, fails: bool = False) -> None:
-        super().__init__()
-        self.fails = fails
-        self.adopted: list[int] = []
-
-    def fit(self, observations):
-        if self.fails:
-            raise ArithmeticError("cannot fit")
-        return len(observations.y)
-
-    def adopt(self, state):
-        self.adopted.append(state)
-
-
-async def broken(trial):
-    await asyncio.sleep(1.0)
-    raise ValueError("no data")
-
-
-def test_a_swarm_whose_first_trials_all_fail_stops_together():
-    """Whoever sees the last of so many failures says so in the log, and nobody goes on."""
-
-    async def main(*peers):
-        await asyncio.gather(*(peer.run() for peer in peers))
-        await asyncio.sleep(5.0)
-        assert all(peer.view.failures_since(0) in range(10, 13) for peer in peers)
-        assert {peer.state.given_up for peer in peers} == {"10 trials failed and none succeeded"}
-        assert not peers[0].view.running
-
-    play(main, n=3, function=broken, limits=Limits(trials=1000))
-
-
-async def second(trial):
-    await asyncio.sleep(1.0)
+async def objective(trial):
+    await asyncio.sleep(0.005)
     return trial["x"]
 
 
-def swarm(network: SimNetwork, n: int, function=second, limits: Limits | None = None, **options) -> list[PeerWorker]:
-    """``n`` workers that know the first one's address."""
-    study = Study(function, SPACE, **{"searcher": Draws(), **options})
-    names = [f"{i:012x}" for i in range(1, n + 1)]
-    first = network.endpoint(names[0])
-    return [
-        study.peer(
-            limits=limits or Limits(trials=4),
-            transport=first if i == 0 else network.endpoint(name),
-            join=[first.address] if i else [],
-            identity=Identity(name, i, n),
-        )
-        for i, name in enumerate(names)
-    ]
+def study(function=objective, **options):
+    return Study(function, SPACE, **{"searcher": "random", **options})
 
 
-def play(main: Callable, seed: int = 0, before: Callable[[PeerWorker], None] = lambda peer: None, **options):
-    """Run ``main(*peers)`` with started workers, then close them."""
-
-    async def whole():
-        network = SimNetwork(seed=seed)
-        peers = swarm(network, **options)
-        for peer in peers:
-            before(peer)
-            await peer.start()
-        try:
-            return await main(*peers)
-        finally:
-            for peer in peers:
-                await peer.aclose()
-
-    return run(whole, seed=seed, timeout=1000.0)
+async def bounded(awaitable):
+    return await asyncio.wait_for(awaitable, 120)
 
 
-def counts(peer: PeerWorker) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for record in peer.view.records():
-        found[record.status] = found.get(record.status, 0) + 1
-    return found
+async def test_a_worker_gives_every_trial_of_the_swarm_once():
+    """Iterating over one of two workers yields each trial that anybody ended, exactly once, and then ends."""
+    ids: list[str] = []
+
+    async def follow() -> None:
+        async with Worker(study(), trials=15) as first, Worker(study(), join=[first.address], trials=15) as second:
+            async for trial in first:
+                ids.append(trial.id)
+            result = await second.wait()
+            known = {t.id for t in first.result.trials if t.status in ("finished", "surplus")}
+            assert len({t.worker for t in result.trials}) == 2
+            assert sum(t.status == "finished" for t in result.trials) == 15
+            assert set(ids) <= known
+
+    await bounded(follow())
+    assert len(ids) == len(set(ids)) >= 15
 
 
-@pytest.mark.parametrize("n", [1, 2, 5])
-def test_a_swarm_ends_with_exactly_its_budget(n):
-    """Workers share one budget; each evaluates, all know all, and nobody works longer than needed."""
+async def test_iterating_late_starts_with_what_is_there():
+    """Trials that ended before the iteration began are given first."""
 
-    async def main(*peers):
-        await asyncio.gather(*(peer.run() for peer in peers))
-        await asyncio.sleep(5.0)
-        assert all(counts(peer)["finished"] == 10 for peer in peers)
-        assert asyncio.get_running_loop().time() < 10 / n + 8
-        assert all(peer.busy_seconds >= 1.0 for peer in peers)
+    async def late() -> list[float | None]:
+        async with Worker(study(), trials=5) as worker:
+            await worker.wait()
+            return [trial.value async for trial in worker]
 
-    play(main, n=n, limits=Limits(trials=10))
+    values = await bounded(late())
+    assert len(values) == 5
 
 
-def test_a_trial_that_hangs_times_out():
-    """The trial timeout makes it a failed trial and frees the worker."""
+async def test_leaving_early_releases_the_running_trial(tmp_path):
+    """Leaving the block ends the worker in good order; the next run goes on from there."""
+    started = asyncio.Event()
 
     async def hang(trial):
-        await asyncio.sleep(1e6)
+        started.set()
+        await asyncio.sleep(3600)
 
-    async def main(peer):
-        await peer.run()
-        [record] = peer.view.records()
-        assert record.status == "failed"
-        assert record.error == "timed out after 3 s (the trial timeout)"
-        assert record.seconds == pytest.approx(3.0)
+    async def leave() -> None:
+        async with Worker(study(hang, directory=tmp_path / "run"), trials=3) as worker:
+            await started.wait()
+            assert worker.best is None
+            assert repr(worker) == f"<Worker {worker.id} of {worker.study!r}>"
 
-    play(main, n=1, function=hang, limits=Limits(trials=1, trial_timeout=3.0))
+    await bounded(leave())
+    result = await bounded(study(directory=tmp_path / "run").arun(trials=3))
+    assert result.counts == {"finished": 3}
 
 
-class Preparing(CoroutineEvaluator):
-    """Takes five seconds, which are not the objective's, to get ready for each segment."""
+async def test_what_breaks_the_worker_is_raised_on_leaving():
+    """A searcher that raises ends the iteration, and the block raises its error."""
 
-    async def run(self, assignment, channel):
-        with channel.untimed():
-            await asyncio.sleep(5.0)
-        channel.notice("prepared")
-        return await super().run(assignment, channel)
+    class Broken:
+        def setup(self, space, seed, identity):
+            pass
 
-
-@pytest.mark.parametrize(("seconds", "status"), [(2.0, "finished"), (4.0, "failed")])
-def test_what_an_evaluator_prepares_is_not_the_trials_time(seconds, status):
-    """The clock of the trial timeout, and the trial's seconds, begin when the objective does."""
-
-    async def objective(trial):
-        await asyncio.sleep(seconds)
-        return 0.5
-
-    async def main(peer):
-        notices = []
-        peer.parts.notice = notices.append
-        await peer.run()
-        [record] = peer.view.records()
-        assert record.status == status
-        assert record.seconds == pytest.approx(min(seconds, 3.0))
-        assert notices == ["prepared"]
-
-    play(main, n=1, function=objective, evaluator=Preparing(), limits=Limits(trials=1, trial_timeout=3.0))
-
-
-def test_a_timeout_of_the_evaluators_own_is_not_the_trials():
-    """A TimeoutError that comes out of an evaluator is a fault and surfaces, although trials have a timeout."""
-
-    class Broken(CoroutineEvaluator):
-        async def run(self, assignment, channel):
-            raise TimeoutError("its own")
-
-    async def main(peer):
-        with pytest.raises(TimeoutError, match="its own"):
-            await peer.run()
-
-    play(main, n=1, evaluator=Broken(), limits=Limits(trials=1, trial_timeout=3.0))
-
-
-def make_unavailable(peer, *spans):
-    """Let a worker's evaluator be unavailable within ``spans``; return it and what the worker says."""
-    notices = []
-    peer.parts.notice = notices.append
-    peer.parts.evaluator = SometimesUnavailable(peer.parts.evaluator, spans)
-    return peer.parts.evaluator, notices
-
-
-def test_what_is_not_the_objectives_fault_costs_no_trial():
-    """A trouble that passes is waited for, said once when it begins and once when it is over, and nothing fails."""
-
-    async def main(peer):
-        evaluator, notices = make_unavailable(peer, (1.5, 8.0), (20.0, 21.5))
-        await peer.run()
-        assert counts(peer) == {"finished": 20}
-        assert evaluator.refused > 3
-        assert (
-            notices
-            == [
-                "there is no process to be had. No trial fails for it: trying again for up to 30 s",
-                "what was wrong has passed: going on",
-            ]
-            * 2
-        )
-        assert asyncio.get_running_loop().time() < 20 + 6.5 + 1.5 + 12
-
-    play(main, n=1, limits=Limits(trials=20))
-
-
-def test_trouble_that_does_not_pass_ends_the_worker_with_the_reason():
-    """The running trial is left for others, and the peers hear that this worker has left in good order."""
-
-    async def main(broken, *others):
-        make_unavailable(broken, (3.0, 1e9))
-        running = [asyncio.create_task(peer.run()) for peer in others]
-        with pytest.raises(Unavailable, match=r"there is no process to be had. This has lasted for 3\d s"):
-            await broken.run()
-        await broken.aclose()
-        await asyncio.gather(*running)
-        assert counts(others[0]) == {"finished": 100}
-        assert not [event for event in events(others[0]) if isinstance(event, Lost)]
-
-    play(main, n=3, limits=Limits(trials=100))
-
-
-def test_a_worker_in_trouble_does_not_outlast_the_search():
-    """When the others have met the budget, or time is up, it ends as they do, without an error."""
-
-    async def main(broken, *others):
-        make_unavailable(broken, (0.0, 1e9))
-        await asyncio.gather(*(peer.run() for peer in (broken, *others)))
-        assert counts(broken) == {"finished": 10}
-
-    play(main, n=3, limits=Limits(trials=10))
-
-    async def alone(broken):
-        make_unavailable(broken, (0.0, 1e9))
-        await broken.run()
-        assert asyncio.get_running_loop().time() == pytest.approx(5.0, abs=0.2)
-
-    play(alone, n=1, limits=Limits(seconds=5.0))
-
-
-def test_what_the_journal_cannot_take_waits_and_nothing_new_begins():
-    """A running trial goes on, its events are kept in memory and written as soon as there is room, in order."""
-
-    async def main(peer):
-        notices = []
-        journal, peer.parts.notice = FillingJournal([(2.5, 9.5)]), notices.append
-        peer.parts.journal = journal
-        await peer.run()
-        assert counts(peer) == {"finished": 6}
-        assert journal.refused > 3
-        for batch, following in pairwise(journal.batches):
-            assert following.first == batch.last + 1
-        assert journal.batches[-1].last == peer.parts.log.count(peer.id)
-        assert notices[0].startswith("cannot write to journal: No space left on device. No trial fails for it")
-        begun = [round(record.started) for record in peer.view.records()]
-        assert not [moment for moment in begun if 3 <= moment < 9]
-
-    play(main, n=1, limits=Limits(trials=6))
-
-
-def test_results_that_cannot_be_written_are_an_error_in_the_end():
-    """The last results count only once they are on disk: the worker waits, and says so if that is in vain."""
-
-    async def main(peer):
-        peer.parts.journal = FillingJournal([(3.5, 1e9)])
-        with pytest.raises(Unavailable, match="No space left on device"):
-            await peer.run()
-        assert PATIENCE < asyncio.get_running_loop().time() < 2 * PATIENCE
-
-    play(main, n=1, limits=Limits(trials=4))
-
-    async def room(peer):
-        peer.parts.journal = FillingJournal([(3.5, 12.0)])
-        await peer.run()
-        assert peer.parts.journal.batches[-1].last == peer.parts.log.count(peer.id)
-
-    play(room, n=1, limits=Limits(trials=4))
-
-
-def test_a_journal_that_is_gone_ends_the_worker_within_a_second():
-    """There is nothing to wait for when the run directory was deleted."""
-
-    class Gone(FillingJournal):
-        def sync(self):
-            raise JournalGone("run was deleted")
-
-    async def main(peer):
-        peer.parts.journal = Gone([])
-        with pytest.raises(Unavailable, match="run was deleted"):
-            await peer.run()
-        assert asyncio.get_running_loop().time() < 2.5
-
-    play(main, n=1, limits=Limits(trials=100))
-
-
-def test_a_checkpoint_that_cannot_be_stored_here_releases_the_trial():
-    """A full disk does not make a trial start over: it is resumed where, or when, there is room."""
-
-    async def stepwise(trial):
-        start = trial.restore() or b""
-        starts.append(len(start))
-        for step in trial.steps():
-            await asyncio.sleep(1.0)
-            trial.report(trial["x"])
-            trial.save(bytes(step))
-        return trial["x"]
-
-    starts = []
-
-    async def main():
-        notices = []
-        first, second = swarm(SimNetwork(seed=0), 2, stepwise, Limits(trials=1), max_steps=6)
-        first.parts.blobs, second.parts.blobs, second.parts.notice = MemoryBlobs(), FullBlobs(), notices.append
-        await first.start()
-        await second.start()
-        running = asyncio.create_task(first.run())
-        await asyncio.sleep(3.5)
-        first.stop()  # its trial is released, with a checkpoint that only it has
-        await running
-        await second.run()
-        assert second.parts.blobs.refused
-        assert counts(second) == {"finished": 1}
-        assert starts == [0, 3]
-        assert notices[0].startswith("cannot write a checkpoint that a peer has: No space left on device. No trial")
-        await asyncio.gather(first.aclose(), second.aclose())
-
-    run(main, seed=0, timeout=1000.0)
-
-
-class FullBlobs(MemoryBlobs):
-    """Takes nothing from peers for the first seconds after it is asked to."""
-
-    refused = 0
-    ends = None
-
-    def write_part(self, digest, offset, data):
-        now = asyncio.get_running_loop().time()
-        self.ends = self.ends or now + 4.0
-        if now < self.ends:
-            self.refused += 1
-            raise OSError(28, "No space left on device")
-        super().write_part(digest, offset, data)
-
-
-def events(peer):
-    """All events that a worker knows."""
-    return [seen.event for origin in peer.parts.log.origins for seen in peer.parts.log.events(origin)]
-
-
-def test_the_time_limit_ends_it_and_releases():
-    """At the limit the running trial is given up for others, not failed."""
-
-    async def main(peer):
-        await peer.run()
-        assert asyncio.get_running_loop().time() == pytest.approx(2.5, abs=0.1)
-        assert counts(peer) == {"finished": 2, "lost": 1}
-        assert not peer.stopped
-
-    play(main, n=1, limits=Limits(seconds=2.5))
-
-
-def test_a_target_reached_by_one_ends_all():
-    """When anybody reaches the target all workers end as soon as they hear."""
-
-    async def main(*peers):
-        await asyncio.gather(*(peer.run() for peer in peers))
-        assert any(peer.view.best_loss <= 0.1 for peer in peers)
-        ended = sum(status == "finished" for status in (r.status for r in peers[0].view.records()))
-        assert ended < 100
-
-    play(main, n=3, limits=Limits(trials=10_000, target=0.1))
-
-
-def test_an_exhausted_searcher_ends_the_search_when_the_last_trial_did():
-    """Without budget the search lasts until the searchers have no more and nothing runs anywhere."""
-
-    async def main(*peers):
-        await asyncio.gather(*(peer.run() for peer in peers))
-        await asyncio.sleep(5.0)
-        assert counts(peers[0]) == {"finished": 6}
-        assert all(not peer.state.view.running for peer in peers)
-
-    play(main, n=2, searcher=Draws(3), limits=Limits())
-
-
-def test_what_a_searcher_raises_ends_the_worker_with_it():
-    """An error in ask or fit surfaces from run(), and the worker can still be closed."""
-
-    class Broken(Draws):
         def ask(self, view, rng, n=1):
             raise ZeroDivisionError("in ask")
 
-    async def main(peer):
-        with pytest.raises((ZeroDivisionError, ArithmeticError)):
-            await peer.run()
+    async def use() -> None:
+        async with Worker(study(searcher=Broken()), trials=3) as worker:
+            async for _ in worker:
+                pass
 
-    play(main, n=1, searcher=Broken())
-    play(main, n=1, searcher=Learner(fails=True))
+    with pytest.raises(ZeroDivisionError, match="in ask"):
+        await bounded(use())
+
+
+async def test_an_error_in_the_block_comes_first():
+    """What the user's own code raises inside the block is not hidden."""
 
-
-def test_models_are_refitted_while_trials_run():
-    """A learning searcher adopts models of more and more results, and a suggestion knows the newest."""
-
-    async def main(peer):
-        await peer.run()
-        return peer.parts.searcher.adopted
-
-    adopted = play(main, n=1, searcher=Learner(), limits=Limits(trials=6))
-    assert adopted == sorted(set(adopted))
-    assert adopted[-1] >= 5
-
-
-def test_callbacks_hear_of_own_trials_only():
-    """Each worker's callbacks get what it evaluated itself."""
-    heard = []
-
-    async def main(*peers):
-        await asyncio.gather(*(peer.run() for peer in peers))
-
-    play(main, n=3, callbacks=[heard.append], limits=Limits(trials=9))
-    ids = [record.id for record in heard]
-    assert len(ids) == len(set(ids)) >= 9
-
-
-def test_stopping_one_worker_leaves_its_trial_to_the_others():
-    """A stopped worker releases its trial at once; another takes it over and the budget is met."""
-
-    async def main(a, b):
-        tasks = [asyncio.create_task(peer.run()) for peer in (a, b)]
-        await asyncio.sleep(1.5)
-        b.stop()
-        await tasks[1]
-        assert b.stopped
-        await tasks[0]
-        assert counts(a)["finished"] == 6
-        assert any(r.attempt == 1 and r.worker == a.id for r in a.view.records())
-
-    play(main, n=2, limits=Limits(trials=6))
-
-
-def test_cancelling_run_is_not_swallowed():
-    """A cancellation from outside reaches the caller, and what ran is released."""
-
-    async def main(peer):
-        task = asyncio.create_task(peer.run())
-        await asyncio.sleep(1.5)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert counts(peer) == {"finished": 1, "lost": 1}
-
-    play(main, n=1)
-
-
-def test_an_objective_that_resists_its_cancellation_does_not_break_the_worker():
-    """An aborted objective that swallows the cancellation is left behind; later trials time out as they should."""
-
-    async def stubborn(trial):
-        try:
-            await asyncio.sleep(50.0 if trial.number == 0 else 1e5)
-        except asyncio.CancelledError:
-            await asyncio.sleep(0.5)
-        return 1.0
-
-    async def main(peer):
-        task = asyncio.create_task(peer.run())
-        await asyncio.sleep(1.0)
-        [segment] = peer.state.segments.values()
-        other = peer.parts.log.clock + 1
-        batch_event = Ended(other, segment.trial, 0, "finished", 0, 0.5)
-        fake = peer.parts.log.__class__()
-        batch = fake.append_own("bob", 1, batch_event)
-        peer.state.recover(1.0, batch)
-        peer.exchange.carry_out()
-        await task
-        assert counts(peer) == {"finished": 1, "failed": 1}
-
-    play(main, n=1, function=stubborn, limits=Limits(trials=2, trial_timeout=60.0))
-
-
-def test_a_worker_declared_lost_in_error_goes_on():
-    """Somebody's mistaken declaration of loss costs a claim, not the trial."""
-
-    async def main(peer):
-        task = asyncio.create_task(peer.run())
-        await asyncio.sleep(0.5)
-        [segment] = peer.state.segments.values()
-        other = type(peer.parts.log)()
-        peer.state.recover(0.5, other.append_own("bob", 1, Lost(99, segment.trial, 0)))
-        peer.exchange.carry_out()
-        await task
-        assert counts(peer) == {"finished": 1}
-        [record] = peer.view.records()
-        assert record.attempt == 1
-
-    play(main, n=1, limits=Limits(trials=1))
-
-
-def test_finished_trials_arrive_once():
-    """A second result of the same trial does not make it arrive again."""
-
-    async def main(peer):
-        arrived = []
-
-        async def follow():
-            async for record in peer.finished():
-                arrived.append(record.id)
-
-        follower = asyncio.create_task(follow())
-        await peer.run()
-        trial = peer.view.id(0)
-        other = type(peer.parts.log)()
-        peer.state.recover(9.0, other.append_own("bob", 1, Ended(99, trial, 0, "finished", 0, 0.5)))
-        peer.exchange.carry_out()
-        await asyncio.sleep(0.1)
-        await peer.aclose()
-        await follower
-        assert len(arrived) == len(set(arrived)) == 4
-
-    play(main, n=1)
-
-
-def test_the_same_seed_plays_the_same_search():
-    """In virtual time a swarm repeats bit for bit."""
-
-    async def main(*peers):
-        await asyncio.gather(*(peer.run() for peer in peers))
-        await asyncio.sleep(5.0)
-        return [(r.id, r.value) for r in peers[0].view.records()]
-
-    def once(seed: int):
-        rng = random.Random(seed)
-
-        async def objective(trial):
-            await asyncio.sleep(rng.random())
-            return trial["x"]
-
-        return play(main, seed=seed, n=4, function=objective, limits=Limits(trials=20))
-
-    assert once(1) == once(1)
-    assert once(1) != once(2)
-
-
-def test_workers_of_one_launch_draw_differently():
-    """Ranks of one seed make different draws."""
-
-    async def main(*peers):
-        await asyncio.gather(*(peer.run() for peer in peers))
-        return [r.config["x"] for r in peers[0].view.records()]
-
-    xs = play(main, n=4, limits=Limits(trials=12))
-    assert len(np.unique(xs)) == len(xs) >= 12
-
-
-# ------------------------------------------------------------------------------------------- checkpoints
-ATTACKER = "bad000000001"
-
-
-async def resuming(trial):
-    """Steps of a second each; each says where it stood and what it had restored."""
-    state = trial.restore()
-    assert (0 if state is None else state["step"]) == trial.start
-    for step in trial.steps():
-        await asyncio.sleep(1.0)
-        trial.report(trial["x"] + 1 / step)
-        trial.save({"step": step})
-
-
-def inherit_from(peer: PeerWorker, blob: bytes) -> None:
-    """Somebody who could write into the journal and the blob store has queued a trial that starts from ``blob``."""
-    peer.parts.blobs.put(blob)
-    parent = Parent((ATTACKER, 1), 2, hashlib.sha256(blob).hexdigest(), len(blob), ATTACKER)
-    events = [Started(1, 0.0, "host", 1, "1.0"), Proposed(2, 0.0, (0.5,), QUEUED, None, 0, parent)]
-    for origin, seq, event in peer.parts.log.merge(Batch(ATTACKER, 1, tuple(map(encode_event, events)))) or ():
-        peer.view.apply(origin, seq, event)
-
-
-@pytest.mark.parametrize("known", ["bytes of an earlier version", "another key", "no seal"])
-def test_a_forged_checkpoint_is_not_loaded_and_costs_no_trial(known):
-    """A trial whose checkpoint was not written under the study's key starts over, and the worker says so."""
-    alarm, said = Alarm(), []
-    blob = {
-        "bytes of an earlier version": b"aiohpo checkpoint: pickle\n" + pickle.dumps(alarm),
-        "another key": encode(alarm, b"another"),
-        "no seal": pickle.dumps(alarm),
-    }[known]
-
-    async def main(peer):
-        peer.parts.notice = said.append
-        await peer.run()
-        assert counts(peer) == {"finished": 4}
-        inherited = [r for r in peer.view.records() if r.parent]
-        assert [(r.step, r.status, r.config) for r in inherited] == [(3, "finished", {"x": 0.5})]
-
-    play(main, n=1, function=resuming, max_steps=3, before=lambda peer: inherit_from(peer, blob))
-    assert not alarm.rang()
-    [notice] = [text for text in said if "starts over" in text]
-    assert "its checkpoint of step 2 was not written under this study's key" in notice
-
-
-def test_damaged_checkpoints_cost_no_trial():
-    """Where something changes the files in the blob store, paused trials start over, and end as usual."""
-    alarm, said, starts = Alarm(), [], []
-
-    async def spoilt(trial):
-        starts.append(trial.start)
-        await resuming(trial)
-        for file in trial._blobs.root.glob("*/*"):
-            file.write_bytes(pickle.dumps(alarm))
-
-    async def main(peer):
-        peer.parts.notice = said.append
-        await peer.run()
-        assert sum(counts(peer).values()) == 9
-        assert set(counts(peer)) == {"finished", "paused"}
-
-    play(main, n=1, function=spoilt, max_steps=4, scheduler="asha:eta=2", limits=Limits(trials=9))
-    assert set(starts) == {0}
-    assert not alarm.rang()
-    assert len(said) == len(starts) - 9
-    assert all("starts over: its checkpoint of step" in text and "is damaged" in text for text in said)
-
-
-def test_workers_of_a_study_resume_from_each_others_checkpoints():
-    """What one of them sealed, the others take over, though their blob stores are apart."""
-    said, resumed = [], []
-
-    async def objective(trial):
-        resumed.append(trial.start > 0)
-        await resuming(trial)
-
-    def apart(peer):
-        peer.parts.blobs, peer.parts.notice = MemoryBlobs(), said.append
-
-    async def main(*peers):
-        await asyncio.gather(*(peer.run() for peer in peers))
-        assert sum(counts(peers[0]).values()) == 9
-
-    options = {"scheduler": "asha:eta=2", "limits": Limits(trials=9), "before": apart}
-    play(main, n=3, function=objective, max_steps=4, **options)
-    assert any(resumed)
-    assert not any("starts over" in text for text in said)
-
-
-def test_repr_is_a_status_line():
-    """The repr names the worker and what it knows."""
-
-    async def main(peer):
-        await peer.run()
-        assert repr(peer).startswith("<PeerWorker 000000000001: <View 4 ended, 0 running, best loss ")
-
-    play(main, n=1)
+    async def use() -> None:
+        async with Worker(study(), trials=3):
+            raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        await bounded(use())
+
+
+async def test_stop_ends_it_and_marks_the_result():
+    """stop() makes the worker finish; its result says that it was interrupted."""
+
+    async def hang(trial):
+        await asyncio.sleep(3600)
+
+    async def use() -> None:
+        async with Worker(study(hang), trials=3) as worker:
+            worker.stop()
+            result = await worker.wait()
+            assert result.interrupted
+            assert worker.result.interrupted
+
+    await bounded(use())
+
+
+async def test_workers_meet_by_directory(tmp_path):
+    """Workers that name the same directory find each other, and take their cards away when they leave."""
+
+    async def use() -> None:
+        meet = [f"file://{tmp_path}/peers"]
+        async with Worker(study(), join=meet, trials=30) as a, Worker(study(), join=meet, trials=30) as b:
+            await asyncio.gather(a.wait(), b.wait())
+            assert len({t.worker for t in a.result.trials}) == 2
+        assert list((tmp_path / "peers").glob("*.address")) == []
+
+    await bounded(use())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"join": "inproc://x"}, "join is a list of addresses"),
+        ({"trials": 0}, "trials must be"),
+        ({"transport": "tcp"}, "no transport named 'tcp'"),
+        ({"join": ["file:relative"]}, "file:///absolute/path"),
+    ],
+)
+def test_bad_arguments(options, message):
+    """Each wrong argument is one clear error before anything starts."""
+    with pytest.raises(UsageError, match=message):
+        Worker(study(), **options)
+
+
+async def test_a_place_that_cannot_be_met_in_closes_everything(tmp_path):
+    """When no card can be left the error is raised and the worker is closed again."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot leave an address"):
+        await bounded(Worker(study(), join=[f"file://{tmp_path}/file"], trials=1).__aenter__())
+
+
+# ------------------------------------------------------------------------------------------------------- keys
+def key_of(worker):
+    return worker.study._key
+
+
+def test_a_directory_keeps_the_key_of_its_workers(tmp_path):
+    """The first worker of a run directory makes its key, the next ones have it; so has who meets them there."""
+    one, two = (Worker(study(directory=tmp_path / "r"), transport="zmq") for _ in range(2))
+    assert key_of(one) == key_of(two) == kept_key(tmp_path / "r")
+    for place in ("r", "r/peers"):
+        assert key_of(Worker(study(), transport="zmq", join=[f"file://{tmp_path}/{place}"])) == key_of(one)
+    meet = [f"file://{tmp_path}/meet"]
+    three, four = (Worker(study(directory=tmp_path / name), transport="zmq", join=meet) for name in ("a", "b"))
+    assert key_of(three) == key_of(four) == kept_key(tmp_path / "meet") == kept_key(tmp_path / "b")
+    assert key_of(three) != key_of(one)
+
+
+def test_a_given_key_is_the_studys(tmp_path, monkeypatch):
+    """A key of the worker, of the study or of the environment's file is that of the whole study, in this order."""
+    keys = {name: StudyKey.generate() for name in ("worker", "study", "environment")}
+    for name, key in keys.items():
+        write_key(tmp_path / name, key)
+    monkeypatch.setenv("AIOHPO_KEY", str(tmp_path / "environment"))
+    assert key_of(Worker(study(), transport="zmq")) == keys["environment"]
+    assert study()._key == keys["environment"]
+    assert key_of(Worker(study(key=tmp_path / "study"), transport="zmq")) == keys["study"]
+    given = Worker(study(key=tmp_path / "study"), transport="zmq", key=str(tmp_path / "worker"))
+    assert key_of(given) == keys["worker"]
+    with pytest.raises(UsageError, match="key must be the name of a key file"):
+        study(key=7)
+
+
+def test_a_study_in_memory_needs_no_key(tmp_path):
+    """Workers of one process have one in common that is never written down."""
+    meet = [f"file://{tmp_path}"]
+    assert key_of(Worker(study(), join=meet)) == key_of(Worker(study())) == study()._key
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_socket_without_a_key_is_refused(tmp_path):
+    """Who listens needs a key, and who joins the others'; the error says where it comes from, and makes nothing."""
+    with pytest.raises(UsageError, match=r"no key and no directory to keep one in: key='study.key'"):
+        Worker(study(), transport="zmq")
+    with pytest.raises(UsageError, match=r"joining tcp://127.0.0.1:5555 takes .* copy the key file .* --key FILE"):
+        Worker(study(directory=tmp_path / "r"), transport="zmq", join=["tcp://127.0.0.1:5555"])
+    assert list(tmp_path.iterdir()) == []
+    keep_key(tmp_path / "r", StudyKey.generate())
+    Worker(study(directory=tmp_path / "r"), transport="zmq", join=["tcp://127.0.0.1:5555"])
+    with pytest.raises(UsageError, match="to the transport itself and to the study"):
+        Worker(study(), transport=InprocTransport(), key=StudyKey.generate())
+
+
+def test_insecure_is_said(tmp_path, monkeypatch):
+    """Without a key everything is open, with a warning; a key beside it is a contradiction."""
+    worker = Worker(study(directory=tmp_path / "r"), transport="zmq", insecure=True)
+    assert key_of(worker) == NO_KEY
+    assert kept_key(tmp_path / "r") is None
+    assert "encrypted" not in repr(worker.peer.parts.transport)
+    assert "whoever reaches this worker's port can join" in worker.study.notices[0]
+    for options in ({"key": StudyKey.generate()}, {}):
+        with pytest.raises(UsageError, match="means that there is no key, and one was given"):
+            Worker(study(key=None if options else tmp_path / "k"), transport="zmq", insecure=True, **options)
+    monkeypatch.setenv("AIOHPO_KEY", "k")
+    with pytest.raises(UsageError, match="means that there is no key, and one was given"):
+        Worker(study(), transport="zmq", insecure=True)

@@ -9,7 +9,7 @@ from aiohpo_plugins.searchers.gp.surrogate.features import Features
 from aiohpo_plugins.searchers.gp.surrogate.likelihood import Rows
 from aiohpo_plugins.searchers.gp.surrogate.posterior import Posterior
 from aiohpo_plugins.searchers.gp.surrogate.resource import ResourceModel
-from tests.test_surrogates_gp_likelihood import CASES, SPACE, R, problem
+from tests.plugins.searchers.gp.surrogate.test_likelihood import CASES, SPACE, R, problem
 
 RNG = np.random.default_rng(7)
 NEW = SPACE.sample(RNG, 6)

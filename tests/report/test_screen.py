@@ -12,7 +12,7 @@ from rich.console import Console
 from aiohpo.events.schema import Proposed, Started
 from aiohpo.report.screen import as_line, draw, in_bytes
 from aiohpo.report.snapshot import Health, Snapshot, Tally
-from tests.test_watch import HEALTH, NOW, Told
+from tests.report.test_snapshot import HEALTH, NOW, Told
 
 
 def busy(workers: int = 4) -> Snapshot:

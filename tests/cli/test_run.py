@@ -37,7 +37,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.delitem(sys.modules, MAIN, raising=False)
     monkeypatch.chdir(tmp_path)
-    Path("train.py").write_text(STUDY.format(tests=str(Path(__file__).parents[1])))
+    Path("train.py").write_text(STUDY.format(tests=str(Path(__file__).parents[2])))
     yield
     sys.modules.pop(MAIN, None)
 
@@ -104,7 +104,7 @@ study = aiohpo.Study(lambda trial: 1.0, SPACE, metric="accuracy", mode="max", ma
 def test_a_met_budget_is_not_the_end_while_trials_may_be_promoted(tops: list[int], left: bool) -> None:
     """The study's scheduler is asked whether it would go on with any of those that pause."""
     make_climb(Path("run"), tops)
-    Path("climb.py").write_text(CLIMB.format(tests=str(Path(__file__).parents[1])))
+    Path("climb.py").write_text(CLIMB.format(tests=str(Path(__file__).parents[2])))
     before = open_run(Path("run"))
     reason = _already(before, load_study("climb.py"), 3, None)
     assert (reason is None) == left

@@ -79,12 +79,12 @@ def test_another_seed_another_order() -> None:
 def test_same_story_in_another_process() -> None:
     """A seed means the same in another process, whose hashes and memory addresses differ."""
     code = (
-        "import zlib; from aiohpo.testing import run; from tests.test_testing_simloop import _story;"
+        "import zlib; from aiohpo.testing import run; from tests.simulation.test_loop import _story;"
         "print(zlib.crc32(repr(run(_story, seed=3)).encode()))"
     )
     told = set()
     for hash_seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[1])}
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(Path(__file__).parents[2])}
         output = subprocess.run(
             [sys.executable, "-c", code], env=environment, capture_output=True, timeout=120, check=True
         )

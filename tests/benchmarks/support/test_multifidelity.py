@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.append(str(Path(__file__).parent / "benchmarks"))
+sys.path.append(str(Path(__file__).parents[1]))
 
 import collisions
+
 from support import curves, peers, standings, tasks, virtual
 from support.anytime import Trace, regret, speed_up
 from support.curves import Curve, Scale
