@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .ensembles.ensemble import Ensemble as Ensemble
     from .ensembles.ensemble import load_ensemble as load_ensemble
+    from .errors import AiohpoError as AiohpoError
+    from .errors import Unavailable as Unavailable
+    from .errors import UsageError as UsageError
     from .evaluate import Trial as Trial
-    from .plugin import AiohpoError as AiohpoError
-    from .plugin import Unavailable as Unavailable
-    from .plugin import UsageError as UsageError
     from .result import Result as Result
     from .runtime.ask_tell import AskedTrial as AskedTrial
     from .space.parameters import Categorical as Categorical
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _WHERE = {
-    "AiohpoError": "plugin",
+    "AiohpoError": "errors",
     "AskedTrial": "runtime.ask_tell",
     "Categorical": "space.parameters",
     "Constant": "space.parameters",
@@ -45,8 +45,8 @@ _WHERE = {
     "Study": "study",
     "Trial": "evaluate",
     "TrialRecord": "view.trials",
-    "Unavailable": "plugin",
-    "UsageError": "plugin",
+    "Unavailable": "errors",
+    "UsageError": "errors",
     "Worker": "worker",
     "load_ensemble": "ensembles.ensemble",
 }

@@ -27,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .plugin import UsageError
+from .errors import UsageError
 
 ENVIRONMENT = "AIOHPO_KEY"  # the name of a key file
 FILE = "study.key"  # in a run directory

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .plugin import Config, UsageError
+from .errors import UsageError
+from .plugin import Config
 from .view.summary import best_of, last_error_in_words, value_in_words
 from .view.trials import TrialRecord
 from .view.view import View

@@ -7,12 +7,13 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .errors import UsageError
 from .evaluate import ImportedInChild, in_child
 from .evaluate.metrics import as_finite, as_metrics
 from .evaluate.objective import started_by_multiprocessing
 from .events.schema import EXTERNAL, QUEUED
 from .peer.limits import make_limits, whole
-from .plugin import Config, Identity, UsageError
+from .plugin import Config, Identity
 from .result import Result
 from .runtime.ask_tell import AskedTrial, Manual
 from .runtime.peer import PeerWorker

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .errors import UsageError
 from .keys import ENVIRONMENT, NO_KEY, StudyKey, process_key
 from .launch.addresses import make_transport, takes_key
 from .launch.cards import Rendezvous, cards_of, directory_of, keeps_key
 from .launch.slurm import WORD as SLURM
 from .launch.slurm import slurm_job
 from .peer.limits import make_limits
-from .plugin import Identity, LaunchedTransport, Transport, UsageError
+from .plugin import Identity, LaunchedTransport, Transport
 from .result import Result
 from .runtime.services import new_worker_id
 from .view.summary import best_of

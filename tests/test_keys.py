@@ -13,6 +13,7 @@ import pytest
 
 from aiohpo.cli import invoke
 from aiohpo.cli.run import Options
+from aiohpo.errors import UsageError
 from aiohpo.keys import (
     FILE,
     StudyKey,
@@ -26,7 +27,6 @@ from aiohpo.keys import (
     without_key,
     write_key,
 )
-from aiohpo.plugin import UsageError
 
 KEY = StudyKey(bytes(range(32)))
 

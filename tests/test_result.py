@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.events.schema import Ended, Proposed, Reported
-from aiohpo.plugin import UsageError
 from aiohpo.result import Result
 from aiohpo.view.view import View
 from tests.support.histories import SPACE

@@ -14,8 +14,8 @@ import pytest
 
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
+from aiohpo.errors import Unavailable, UsageError
 from aiohpo.peer.limits import Limits
-from aiohpo.plugin import Unavailable, UsageError
 from aiohpo.storage.blob_store import BlobStore
 from tests.support.evaluate_objectives import behave
 

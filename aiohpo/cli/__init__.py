@@ -19,7 +19,7 @@ from typing import NoReturn, TextIO
 
 import click
 
-from ..plugin import AiohpoError, Unavailable
+from ..errors import AiohpoError, Unavailable
 from .common import BAD_INPUT, CRASHED, DONE, INTERRUPTED, UNSUCCESSFUL, Group, Settings
 from .ensemble import ensemble
 from .export import export

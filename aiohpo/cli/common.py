@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from ..plugin.algorithms import RECIPES
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from ..words import printable
 from .common import as_json, command, open_directory, print_json, run_directory
 from .show import configuration

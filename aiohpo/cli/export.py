@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from .common import command, open_directory, run_directory
 from .terminal import say
 

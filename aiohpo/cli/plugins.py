@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from .common import as_json, command, print_json
 from .terminal import say
 

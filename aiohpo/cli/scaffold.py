@@ -13,7 +13,7 @@ from pathlib import Path
 from string import Template
 
 from .. import __version__
-from ..plugin import UsageError
+from ..errors import UsageError
 
 KINDS = ("searcher", "scheduler")
 

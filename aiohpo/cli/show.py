@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from ..view.segments import spans
 from ..view.summary import best_in_words, best_of, last_error_in_words, value_in_words
 from ..words import printable

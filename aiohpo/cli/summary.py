@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from ..view.summary import best_in_words, best_of
 from ..words import printable
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..plugin import Identity, UsageError
+from ..errors import UsageError
+from ..plugin import Identity
 from ..plugin.algorithms import RECIPES
 from ..plugin.registry import available, create
 

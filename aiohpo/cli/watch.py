@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from .common import DONE, command, key_option
 
 _LIVE_INTERVAL, _PLAIN_INTERVAL = 1.0, 10.0

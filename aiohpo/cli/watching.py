@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from ..report.screen import as_line, draw
 from ..report.snapshot import Snapshot, Source, Tally
 from .common import check_directory, print_json

@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..plugin import Config, UsageError
+from ..errors import UsageError
+from ..plugin import Config
 from .calibrators import KINDS, Calibrator, arrays_of, kind_of
 from .metrics import Metric, Task
 from .uncertainty import Uncertainty, decompose

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from ..plugin import UsageError, listing
+from ..errors import UsageError, listing
 
 if TYPE_CHECKING:
     from ..plugin import FloatArray, IntArray

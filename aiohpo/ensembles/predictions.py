@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from .metrics import Metric, Task
 
 # Rows of float16 softmax over a thousand classes were off by up to this; a row that is further off means something

@@ -39,7 +39,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from . import plain
 from .metrics import brief
 

@@ -35,8 +35,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError, listing
 from ..peer.patience import in_words
-from ..plugin import Assignment, Channel, Config, Decision, Outcome, UsageError, listing
+from ..plugin import Assignment, Channel, Config, Decision, Outcome
 from .checkpoint import encode
 from .objective import Objective
 from .process.output import Output, Sink, bounded

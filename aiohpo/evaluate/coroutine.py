@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..plugin import Assignment, Channel, Outcome, UsageError
+from ..errors import UsageError
+from ..plugin import Assignment, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective

@@ -14,7 +14,7 @@ from decimal import Decimal
 from numbers import Real
 from typing import Any
 
-from ..plugin import UsageError
+from ..errors import UsageError
 
 MAX_METRICS = 256
 MAX_NAME = 128

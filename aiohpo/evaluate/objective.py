@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..plugin import UsageError
+from ..errors import UsageError
 
 
 class ImportedInChild(BaseException):

@@ -18,7 +18,7 @@ from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from .objective import ImportedInChild, Objective, Source, reimporting
 from .sources import KeptSources, loader_of
 

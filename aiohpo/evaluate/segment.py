@@ -9,7 +9,8 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from ..plugin import Decision, Outcome, UsageError, listing
+from ..errors import UsageError, listing
+from ..plugin import Decision, Outcome
 from .metrics import as_metrics
 from .objective import Objective
 from .trial import Trial, TrialEnded

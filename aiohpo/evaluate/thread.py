@@ -14,7 +14,8 @@ import queue
 import threading
 from typing import Any
 
-from ..plugin import Assignment, Channel, Outcome, UsageError
+from ..errors import UsageError
+from ..plugin import Assignment, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective

@@ -22,9 +22,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from ..errors import Unavailable, UsageError, listing
 from ..events.schema import TARGETS
 from ..peer.patience import in_words
-from ..plugin import Assignment, Config, Decision, Unavailable, UsageError, listing
+from ..plugin import Assignment, Config, Decision
 from . import checkpoint
 from .metrics import as_mapping, as_number, brief
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..errors import UsageError
 from ..keys import StudyKey
-from ..plugin import Transport, UsageError
+from ..plugin import Transport
 from ..plugin.registry import create, load, options_of
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from ..plugin import UsageError
+from ..errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..plugin import UsageError
+from ..errors import UsageError
 
 # What numerical libraries read to choose how many threads they start. N workers with one thread per core each
 # would fight over the cores: on two cores, four such workers fit a random forest three times slower than with

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..plugin import UsageError
+from ..errors import UsageError
 
 WORD = "slurm"  # as an address to join by
 

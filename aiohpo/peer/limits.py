@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from ..plugin import UsageError
+from ..errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ and takes up what it was doing; trouble that does not pass ends it, with the rea
 
 from __future__ import annotations
 
-from ..plugin import Unavailable
+from ..errors import Unavailable
 
 # Seconds of unbroken trouble after which a worker stops. Processes and descriptors that other programs have used up are
 # back within seconds; a disk on which nobody makes room in half a minute stays full until somebody reads the message.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ..errors import UsageError
 from ..events.lifecycle import Status
 from ..events.schema import trial_name
-from ..plugin import UsageError
 from ..view.trials import TrialRecord
 from ..view.view import View
 

@@ -23,7 +23,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..plugin import UsageError
+from ..errors import UsageError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

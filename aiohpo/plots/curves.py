@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from .style import ORANGE, RED, by_progress, cut, is_complete, spans_magnitudes
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import UsageError
 from ..events.schema import parse_trial
-from ..plugin import UsageError
 from ..view.promotions import Rungs
 from .style import BLUE, GREY, ORANGE, RED, cut, is_complete
 

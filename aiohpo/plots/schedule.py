@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from ..space.parameters import Float, Int
 from ..view.lineage import Lineage
 from ..view.summary import value_in_words

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from ..words import plot_text
 
 if TYPE_CHECKING:

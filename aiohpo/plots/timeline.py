@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from ..view.segments import Span, spans
 from .style import BLUE, GREEN, GREY, ORANGE, RED, shades
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import AiohpoError, Unavailable, UsageError, listing
 from .ensemble import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
 from .evaluator import Assignment, Channel, Evaluator, Outcome
 from .scheduler import Claims, Decision, Idle, Inherit, KeepingScheduler, NewTrial, Resume, Scheduler
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from .study_view import FloatArray, IntArray
 
 __all__ = [
-    "AiohpoError",
     "Assignment",
     "Channel",
     "Claims",
@@ -62,8 +60,5 @@ __all__ = [
     "Transport",
     "TrialState",
     "TrialStatus",
-    "Unavailable",
-    "UsageError",
     "View",
-    "listing",
 ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from . import UsageError
+from ..errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)

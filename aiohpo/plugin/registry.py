@@ -14,7 +14,7 @@ from functools import cache
 from importlib import metadata
 from typing import Any
 
-from . import UsageError, listing
+from ..errors import UsageError, listing
 
 KINDS = ("searchers", "schedulers", "ensembles", "transports", "evaluators")
 

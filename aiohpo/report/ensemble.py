@@ -15,8 +15,9 @@ from ..ensembles.ensemble import Ensemble, Member
 from ..ensembles.metrics import METRICS, Metric
 from ..ensembles.predictions import Library, gather
 from ..ensembles.uncertainty import error_auroc, errors, rejection_curve
+from ..errors import UsageError
 from ..peer.ensemble_candidates import MOST, nominate
-from ..plugin import EnsembleBuilder, UsageError
+from ..plugin import EnsembleBuilder
 from ..runtime.live_ensemble import VALID, best_single, decode, describe, library_of, targets_of
 from ..storage.blob_store import BlobStore
 from ..storage.run import Run

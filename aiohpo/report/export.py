@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from ..result import flat
 from ..space.parameters import Constant, Float, Int
 from ..words import spreadsheet_cell

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import UsageError
 from ..evaluate.segment import failed
 from ..events.log import Log
 from ..events.schema import trial_name
 from ..mesh.effects import Persist
 from ..peer.recorder import Ledger, Segment
-from ..plugin import Config, FittingSearcher, Identity, Searcher, UsageError
+from ..plugin import Config, FittingSearcher, Identity, Searcher
 from ..storage.journal import Journal
 from ..view.trials import TrialRecord
 from ..view.view import View

@@ -6,10 +6,11 @@ import asyncio
 
 import numpy as np
 
+from ..errors import AiohpoError
 from ..events.schema import Parent, parse_trial
 from ..peer.eligibility import Eligible
 from ..peer.recorder import Segment
-from ..plugin import AiohpoError, Inherit, NewTrial, Resume
+from ..plugin import Inherit, NewTrial, Resume
 from .driver import Exchange
 from .fitting import ModelKeeper
 from .services import Parts

@@ -12,6 +12,7 @@ import os
 import platform
 from collections.abc import Callable
 
+from ..errors import AiohpoError, Unavailable, UsageError
 from ..events.schema import Batch
 from ..mesh.effects import (
     Abort,
@@ -31,7 +32,7 @@ from ..mesh.effects import (
 from ..mesh.frames import Chunk, Definition, encode_frame
 from ..peer.patience import in_words
 from ..peer.state import WorkerState
-from ..plugin import AiohpoError, TellingTransport, Unavailable, UsageError
+from ..plugin import TellingTransport
 from ..storage.journal import JournalGone
 from .services import Parts
 from .threads import in_thread

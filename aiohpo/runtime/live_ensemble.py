@@ -20,8 +20,9 @@ import numpy as np
 from ..ensembles.ensemble import Ensemble, Member
 from ..ensembles.metrics import Metric, get_metric
 from ..ensembles.predictions import Library, gather, task_of
+from ..errors import Unavailable, UsageError
 from ..peer.ensemble_candidates import nominate
-from ..plugin import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder, Unavailable, UsageError
+from ..plugin import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
 from ..view.summary import ensemble_in_words
 from ..view.trials import TrialRecord
 from ..view.view import View

@@ -17,6 +17,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..errors import Unavailable
 from ..evaluate.checkpoint import find_fault
 from ..events.lifecycle import FINAL
 from ..events.schema import trial_name
@@ -25,7 +26,7 @@ from ..peer.patience import PATIENCE, Patience
 from ..peer.recorder import Segment
 from ..peer.retention import GRACE, Retention
 from ..peer.state import WorkerState
-from ..plugin import Assignment, FittingSearcher, Identity, Outcome, Unavailable
+from ..plugin import Assignment, FittingSearcher, Identity, Outcome
 from ..view.trials import TrialRecord
 from .channel import SegmentChannel
 from .chooser import Chooser

@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..errors import UsageError
 from ..events.log import Log
 from ..events.schema import Fresh, Malformed, Seen, decode_batch
 from ..keys import StudyKey
@@ -20,7 +21,7 @@ from ..launch.addresses import make_transport
 from ..mesh.effects import Connect, Disconnect, Effect, Notice, Send
 from ..mesh.frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
 from ..peer.state import Timing, WorkerState
-from ..plugin import TellingTransport, Transport, UsageError
+from ..plugin import TellingTransport, Transport
 from ..plugin.registry import load, options_of
 from ..report.snapshot import Health
 from ..space.space import Space

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UsageError
 from ..evaluate import Objective, Source
 from ..evaluate.checkpoint import encode_array
 from ..evaluate.reimport import describe
@@ -23,7 +24,7 @@ from ..events.schema import TARGETS
 from ..keys import StudyKey, find_key, kept_key, process_key, settle_key
 from ..launch.addresses import make_transport
 from ..peer.limits import Limits, whole
-from ..plugin import Identity, LaunchedTransport, UsageError
+from ..plugin import Identity, LaunchedTransport
 from ..plugin.registry import create
 from ..space.space import Space
 from ..storage.blob_store import BlobStore

@@ -25,7 +25,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias
 
-from ..plugin import UsageError
+from ..errors import UsageError
 from .parameters import Parameter
 from .scalars import Scalar
 

@@ -11,7 +11,8 @@ import difflib
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
-from ..plugin import Config, UsageError
+from ..errors import UsageError
+from ..plugin import Config
 from .conditions import Condition, holds
 from .parameters import Float, Int, Parameter
 

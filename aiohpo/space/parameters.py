@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import Any, ClassVar
 
-from ..plugin import UsageError, listing
+from ..errors import UsageError, listing
 from .scalars import Scalar, When, canonical_when, flag, integer, key, number, plain, scalar
 
 CONTINUOUS, ORDERED, CATEGORICAL = 0, 1, 2

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ..plugin import UsageError
+from ..errors import UsageError
 
 Scalar: TypeAlias = str | int | float | bool | None
 When: TypeAlias = Mapping[str, Scalar | Iterable[Scalar]]

@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..plugin import Config, UsageError
+from ..errors import UsageError
+from ..plugin import Config
 from . import parameters as _parameters
 from .conditions import count, holds, resolve
 from .encoding import Encoding, FloatArray, satisfied

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from ..errors import Unavailable
 from ..peer.patience import in_words
-from ..plugin import Unavailable
 
 
 class BlobStore:
@@ -48,7 +48,7 @@ class BlobStore:
     def get(self, digest: str) -> bytes | None:
         """The blob's bytes, or None if it is not here or does not match its name.
 
-        Raises :class:`~aiohpo.plugin.Unavailable` if it is here and cannot be read at the moment.
+        Raises :class:`~aiohpo.errors.Unavailable` if it is here and cannot be read at the moment.
         """
         try:
             data = self.path(digest).read_bytes()

@@ -22,10 +22,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..errors import Unavailable, UsageError
 from ..events.schema import Batch, Malformed, pack_batch, unpack_batch
 from ..mesh.frames import MAX_FRAME
 from ..peer.patience import in_words
-from ..plugin import Unavailable, UsageError
 
 MAGIC = b"\xa1\xd0J\x01"
 _HEAD = struct.Struct("<4sII")

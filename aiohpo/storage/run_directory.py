@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
 from ..events.log import Log
 from ..events.schema import Batch, Malformed, Seen
-from ..plugin import UsageError
 from ..view.summary import ensemble_in_words
 from ..view.view import View
 from .blob_store import BlobStore

@@ -31,7 +31,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from support import curves, peers, standings, tasks, virtual
 from support.anytime import Trace
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 Found = dict[str, dict[standings.Pair, Trace]]  # by contender, then by task and seed
 

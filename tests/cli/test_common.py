@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.cli.common import Settings, describe_seconds, open_directory, parse_duration
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from tests.support.run_directories import make_run
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.cli.scaffold import KINDS, create_plugin
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import pytest
 
 from aiohpo.cli.summary import interrupted, summarise
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from tests.support.run_directories import make_climb, make_run
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from aiohpo.cli.target import configure, default_directory, load_study, split_target
+from aiohpo.errors import UsageError
 from aiohpo.evaluate import Source
 from aiohpo.evaluate.reimport import MAIN
-from aiohpo.plugin import UsageError
 
 STUDY = """
 import aiohpo

@@ -14,7 +14,7 @@ import pytest
 from aiohpo.ensembles.calibrators import Affine, Isotonic, Scaling, number
 from aiohpo.ensembles.ensemble import Ensemble, Member, load_ensemble
 from aiohpo.ensembles.metrics import get_metric
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 RNG = np.random.default_rng(0)
 P = RNG.dirichlet([0.5] * 3, size=(2, 10))

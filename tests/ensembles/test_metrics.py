@@ -9,7 +9,7 @@ import pytest
 import sklearn.metrics as sk
 
 from aiohpo.ensembles.metrics import METRICS, Metric, auc, get_metric, reliability
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 RNG = np.random.default_rng(0)
 

@@ -7,7 +7,7 @@ import pytest
 
 from aiohpo.ensembles.metrics import get_metric
 from aiohpo.ensembles.predictions import check_targets, encode_targets, gather, task_of, usable
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 LOG_LOSS, RMSE = get_metric("log_loss"), get_metric("rmse")
 Y = np.array([0, 1, 2, 1])

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiohpo.errors import UsageError
 from aiohpo.evaluate import checkpoint as module
 from aiohpo.evaluate.checkpoint import (
     BadCheckpoint,
@@ -28,7 +29,6 @@ from aiohpo.evaluate.checkpoint import (
     unpack_tree,
     unseal,
 )
-from aiohpo.plugin import UsageError
 from aiohpo.storage.blob_store import BlobStore
 from aiohpo.testing import MemoryBlobs
 from tests.support.evaluate_objectives import SECRET, Alarm

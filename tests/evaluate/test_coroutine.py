@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.evaluate import Objective, Trial, TrialEnded
 from aiohpo.evaluate import coroutine as module
 from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.plugin import Evaluator, Outcome, UsageError
+from aiohpo.plugin import Evaluator, Outcome
 from aiohpo.testing import MemoryBlobs
 from tests.support.evaluate_objectives import (
     SECRET,

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.evaluate.metrics import MAX_METRICS, as_finite, as_mapping, as_metrics, as_number, brief
-from aiohpo.plugin import UsageError
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.evaluate import ImportedInChild, Objective, in_child
 from aiohpo.evaluate.objective import reimporting
-from aiohpo.plugin import UsageError
 from tests.support.evaluate_objectives import async_double, double
 
 

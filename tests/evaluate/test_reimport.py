@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.evaluate import Objective, Source, find, load
 from aiohpo.evaluate.reimport import MAIN, become_main, describe, rebuild
-from aiohpo.plugin import UsageError
 from tests.support import evaluate_objectives
 
 

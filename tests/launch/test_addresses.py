@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.keys import StudyKey
 from aiohpo.launch.addresses import make_transport, takes_key
-from aiohpo.plugin import UsageError
 from aiohpo_transports.inproc import InprocTransport
 
 KEY = StudyKey(bytes(range(32)))

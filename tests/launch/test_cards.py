@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.launch.cards import MOST, Rendezvous, cards_of, directory_of, keeps_key
-from aiohpo.plugin import UsageError
 
 
 def test_directory_addresses():

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.evaluate.cores import THREADS, cores, threads_for
 from aiohpo.launch.processes import Exit, Launcher
-from aiohpo.plugin import UsageError
 
 WAIT = "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {2}); print('ready', flush=True); "
 WAIT += "signal.sigtimedwait({2}, 60); print('interrupted', flush=True); "

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.launch.slurm import Slurm, slurm_job
-from aiohpo.plugin import UsageError
 
 STEP = {
     "SLURM_JOB_ID": "812",

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.peer.recorder import Ledger
 from aiohpo.peer.retrying import choose_failed
-from aiohpo.plugin import UsageError
 from aiohpo.storage.run import Run, open_run
 from tests.support.run_directories import make_run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.plugin.algorithms import RECIPES, parts, recipe
 
 

@@ -6,7 +6,8 @@ from importlib import metadata
 
 import pytest
 
-from aiohpo.plugin import UsageError, registry
+from aiohpo.errors import UsageError
+from aiohpo.plugin import registry
 from aiohpo.plugin.registry import KINDS, available, create, load, options_of, parse_options
 
 

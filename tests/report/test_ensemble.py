@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aiohpo.ensembles.metrics import METRICS
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.report.ensemble import Assessment, assess
 from aiohpo.storage.blob_store import BlobStore
 from aiohpo.storage.run import open_run

@@ -12,7 +12,7 @@ import pandas
 import pytest
 
 from aiohpo import Categorical, Float, Space
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.report.export import to_optuna, write_csv, write_json, write_parquet
 from aiohpo.storage.run import open_run
 from aiohpo.words import printable

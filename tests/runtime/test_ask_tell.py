@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from aiohpo import Float, Space, Study
+from aiohpo.errors import UsageError
 from aiohpo.events.log import Log
-from aiohpo.plugin import Identity, UsageError
+from aiohpo.plugin import Identity
 from aiohpo.runtime.ask_tell import Manual
 from aiohpo.view.view import View
 

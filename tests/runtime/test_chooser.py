@@ -8,8 +8,9 @@ import hashlib
 import pytest
 
 from aiohpo import Float, Space, Study
+from aiohpo.errors import AiohpoError
 from aiohpo.peer.limits import Limits
-from aiohpo.plugin import AiohpoError, Decision, Identity, Idle, Inherit, NewTrial, Resume
+from aiohpo.plugin import Decision, Identity, Idle, Inherit, NewTrial, Resume
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import SimNetwork, run
 from tests.support.draws import Draws

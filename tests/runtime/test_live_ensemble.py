@@ -13,7 +13,7 @@ import pytest
 
 import aiohpo
 from aiohpo import Float, Space, Study
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.plugin.registry import create
 from aiohpo.runtime.live_ensemble import EnsembleState, Ensembling, decode, metric_for
 from aiohpo.storage.blob_store import BlobStore

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from aiohpo import Float, Space, Study
+from aiohpo.errors import UsageError
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Proposed
 from aiohpo.keys import StudyKey
@@ -33,7 +34,7 @@ from aiohpo.mesh.gossip import Gossip, Pace
 from aiohpo.mesh.links import Mesh
 from aiohpo.mesh.membership import Patience, State
 from aiohpo.peer.limits import Limits
-from aiohpo.plugin import Identity, UsageError
+from aiohpo.plugin import Identity
 from aiohpo.report.snapshot import Tally
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.runtime.spectator import Observer, observer_id, observer_transport

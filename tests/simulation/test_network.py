@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from aiohpo.plugin import Transport, UsageError
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Transport
 from aiohpo.testing import SimNetwork, SimTransport, run
 
 Received = list[tuple[str, bytes]]

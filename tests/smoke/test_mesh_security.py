@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 import aiohpo
+from aiohpo.errors import UsageError
 from aiohpo.keys import StudyKey, write_key
-from aiohpo.plugin import UsageError
 from aiohpo.runtime.spectator import Observer, observer_id, observer_transport
 from tests.smoke.processes import ENVIRONMENT, GATED, Gate, shown, statuses, until
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.space.conditions import MOST_BRANCHES, count, holds
 from aiohpo.space.space import Categorical, Constant, Float, Int, Ordinal, Parameter, Space
 

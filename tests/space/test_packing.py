@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.space.space import Categorical, Constant, Float, Int, Space
 from tests.support.space_strategies import spaces, spaces_and_units
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.space.parameters import (
     CATEGORICAL,
     CONTINUOUS,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.space.scalars import canonical_when, flag, integer, key, number, plain, scalar
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from numpy.typing import NDArray
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.space.space import CATEGORICAL, CONTINUOUS, ORDERED, Categorical, Constant, Float, Int, Ordinal, Space
 from tests.support.space_strategies import spaces, spaces_and_units
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.plugin import Unavailable
+from aiohpo.errors import Unavailable
 from aiohpo.storage.blob_store import BlobStore
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aiohpo.errors import Unavailable, UsageError
 from aiohpo.events.schema import Batch
-from aiohpo.plugin import Unavailable, UsageError
 from aiohpo.storage.journal import (
     HEADER,
     Damage,

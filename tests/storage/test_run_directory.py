@@ -8,9 +8,9 @@ import stat
 
 import pytest
 
+from aiohpo.errors import UsageError
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch
-from aiohpo.plugin import UsageError
 from aiohpo.storage.journal import HEADER, Journal, pack_record
 from aiohpo.storage.run_directory import RunDirectory, load_journals, read_study
 from aiohpo.view.view import View

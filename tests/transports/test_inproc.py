@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.testing import check_transport, run
 from aiohpo_transports.inproc import InprocTransport
 

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict, deque
 from itertools import count
 from typing import TYPE_CHECKING
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 if TYPE_CHECKING:
     from aiohpo.plugin import OnFrame

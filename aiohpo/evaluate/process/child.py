@@ -21,7 +21,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ...plugin import Assignment, Decision, Outcome, UsageError
+from ...errors import UsageError
+from ...plugin import Assignment, Decision, Outcome
 from ..objective import Objective
 from ..reimport import rebuild
 from ..segment import failure_of, run_segment

@@ -19,8 +19,9 @@ import time
 from dataclasses import fields
 from typing import Any
 
+from ...errors import Unavailable, UsageError
 from ...peer.patience import in_words
-from ...plugin import Assignment, Channel, Outcome, Unavailable, UsageError
+from ...plugin import Assignment, Channel, Outcome
 from ..cores import threads_for
 from ..objective import Objective
 from ..reimport import describe, file_of

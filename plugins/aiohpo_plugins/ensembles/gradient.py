@@ -27,7 +27,7 @@ import numpy as np
 
 from aiohpo.ensembles.ensemble import Ensemble, Member, mix
 from aiohpo.ensembles.metrics import METRICS, SMALLEST, Metric, get_metric
-from aiohpo.plugin import UsageError, listing
+from aiohpo.errors import UsageError, listing
 
 from .folds import assign
 from .lbfgs import lbfgs

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.plugin import UsageError, listing
+from aiohpo.errors import UsageError, listing
 
 from .selecting import Choice, SelectingBuilder, whole
 from .selection import Explorer, Path, algorithm1, caruana

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aiohpo.ensembles.predictions import check_targets, encode_targets, unusable, usable
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 if TYPE_CHECKING:
     from aiohpo.ensembles.metrics import Metric

@@ -11,7 +11,7 @@ import numpy as np
 from aiohpo.ensembles.ensemble import Ensemble, Member
 from aiohpo.ensembles.metrics import Metric, get_metric
 from aiohpo.ensembles.predictions import check_targets, encode_targets, usable
-from aiohpo.plugin import UsageError, listing
+from aiohpo.errors import UsageError, listing
 
 from .calibration import CALIBRATIONS, cross_fit
 from .folds import assign

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 
 def whole(scheduler: str, name: str, value: Any, least: int) -> int:

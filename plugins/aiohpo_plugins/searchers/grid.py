@@ -7,7 +7,8 @@ from itertools import islice
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, UsageError, View
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Config, Identity, View
 from aiohpo.space.space import Space
 
 _WINDOW = 64

@@ -14,11 +14,12 @@ from typing import Any, TypeVar
 
 import pytest
 
+from aiohpo.errors import Unavailable, UsageError
 from aiohpo.evaluate import Objective
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.process import evaluator as module
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
-from aiohpo.plugin import Decision, Evaluator, Outcome, Unavailable, UsageError
+from aiohpo.plugin import Decision, Evaluator, Outcome
 from aiohpo.storage.blob_store import BlobStore
 from tests.support import evaluate_objectives
 from tests.support.evaluate_objectives import (

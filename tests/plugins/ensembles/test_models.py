@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiohpo.ensembles.metrics import get_metric
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo_plugins.ensembles.models import Models
 from tests.support.ensemble_problems import models, numbers
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiohpo.ensembles.metrics import METRICS
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.testing import check_ensemble
 from aiohpo_plugins.ensembles.topk import TopKBuilder
 from tests.support.ensemble_problems import models, numbers

@@ -7,7 +7,8 @@ from statistics import mean, median
 import numpy as np
 import pytest
 
-from aiohpo.plugin import Decision, Identity, NewTrial, UsageError
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Decision, Identity, NewTrial
 from aiohpo.plugin.registry import create
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.median import MedianScheduler, running_averages

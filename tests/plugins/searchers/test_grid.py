@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from aiohpo.plugin import Config, Identity, UsageError
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Config, Identity
 from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView, check_searcher
 from aiohpo_plugins.searchers.grid import GridSearcher

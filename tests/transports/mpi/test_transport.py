@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from aiohpo import Float, Space, Study, Worker
+from aiohpo.errors import UsageError
 from aiohpo.keys import kept_key
-from aiohpo.plugin import LaunchedTransport, UsageError
+from aiohpo.plugin import LaunchedTransport
 from aiohpo.testing import check_transport, run
 from aiohpo_transports.mpi import link as mpi_link
 from aiohpo_transports.mpi import process as mpi_process

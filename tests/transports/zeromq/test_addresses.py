@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo_transports.zeromq import addresses
 from aiohpo_transports.zeromq.addresses import HERE, check_advertised, check_bind, host_of, is_local, public_address
 

@@ -15,8 +15,8 @@ import pytest
 import zmq
 from zmq.utils import z85
 
+from aiohpo.errors import UsageError
 from aiohpo.keys import StudyKey, write_key
-from aiohpo.plugin import UsageError
 from aiohpo.testing import check_transport
 from aiohpo_transports.zeromq.security import MOST_NOTICES, Curve, Visitors, Why, why_failed
 from aiohpo_transports.zeromq.transport import ZeroMQTransport

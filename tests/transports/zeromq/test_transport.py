@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo.testing import check_transport
 from aiohpo_transports.zeromq.ports import FRAMES_PER_TURN
 from aiohpo_transports.zeromq.transport import ZeroMQTransport

@@ -34,7 +34,7 @@ import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 if TYPE_CHECKING:
     from mpi4py import MPI

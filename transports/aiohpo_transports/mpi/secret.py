@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 from .process import TAG
 

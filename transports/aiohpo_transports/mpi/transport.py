@@ -32,7 +32,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 from .link import Link
 from .process import TAG, world

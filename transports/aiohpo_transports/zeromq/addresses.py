@@ -9,7 +9,7 @@ import socket as sockets
 
 import zmq
 
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 
 _TCP = re.compile(r"tcp://(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[\w.*-]+):(\*|\d{1,5})")
 _IPC = re.compile(r"ipc:///.+")

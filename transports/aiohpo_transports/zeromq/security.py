@@ -24,8 +24,8 @@ from collections.abc import Callable
 import zmq
 from zmq.utils import z85
 
+from aiohpo.errors import UsageError
 from aiohpo.keys import StudyKey
-from aiohpo.plugin import UsageError
 
 from .addresses import HERE, is_local, plain_host
 

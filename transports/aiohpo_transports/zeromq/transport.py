@@ -50,8 +50,8 @@ from typing import TYPE_CHECKING
 
 import zmq
 
+from aiohpo.errors import UsageError
 from aiohpo.keys import find_key
-from aiohpo.plugin import UsageError
 
 from .addresses import check_address, check_advertised, check_bind, host_of, is_local, listen, public_address
 from .pieces import PIECE, Assembler, BadPiece, cut

@@ -28,7 +28,8 @@ import math
 
 import numpy as np
 
-from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Resume, TrialState, UsageError, View, listing
+from aiohpo.errors import UsageError, listing
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Resume, TrialState, View
 
 from ..options import number, steps_of, whole
 from ..rungs import Follower, Ladder, Rung

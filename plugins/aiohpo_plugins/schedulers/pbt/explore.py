@@ -26,7 +26,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from aiohpo.plugin import Config, UsageError
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Config
 from aiohpo.space.space import Categorical, Float, Int, Ordinal, Parameter, Space
 
 RESAMPLE = 0.25  # the paper says "with some probability"; this is Ray Tune's default

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, TrialState, UsageError, View
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, TrialState, View
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, Observations, UsageError, View
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Config, Identity, Observations, View
 
 from ..common.design import SharedSobol
 from ..common.evidence import highest

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, Observations, UsageError, View, listing
+from aiohpo.errors import UsageError, listing
+from aiohpo.plugin import Config, Identity, Observations, View
 
 from ..common.design import SharedSobol, stable_hash
 from ..common.fresh import anything

@@ -7,7 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from aiohpo.plugin import Decision, Identity, KeepingScheduler, NewTrial, Resume, UsageError
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Decision, Identity, KeepingScheduler, NewTrial, Resume
 from aiohpo.plugin.registry import create
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.halving.asha import ASHAScheduler

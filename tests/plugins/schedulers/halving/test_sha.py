@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo.plugin import Identity, KeepingScheduler, NewTrial, UsageError
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Identity, KeepingScheduler, NewTrial
 from aiohpo.plugin.registry import create
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.halving.sha import SHAScheduler

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiohpo import Categorical, Constant, Float, Int, Ordinal, Space
-from aiohpo.plugin import UsageError
+from aiohpo.errors import UsageError
 from aiohpo_plugins.schedulers.pbt.explore import Explorer
 from tests.support.space_strategies import spaces
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from aiohpo import Float, Space
-from aiohpo.plugin import Config, Identity, UsageError
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Config, Identity
 from aiohpo.testing import check_scheduler
 from aiohpo_plugins.schedulers.pbt.replay import ReplayScheduler
 from tests.support.training_swarm import Swarm

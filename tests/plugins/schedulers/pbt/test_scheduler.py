@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from aiohpo import Float, Int, Space, Study
+from aiohpo.errors import UsageError
 from aiohpo.events.lifecycle import Status
-from aiohpo.plugin import Config, Decision, Identity, Idle, NewTrial, Resume, UsageError
+from aiohpo.plugin import Config, Decision, Identity, Idle, NewTrial, Resume
 from aiohpo.testing import check_scheduler
 from aiohpo.testing.schedulers import OpenClaims
 from aiohpo.view.lineage import Lineage

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.plugin import Identity, UsageError
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Identity
 from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView, check_searcher
 from aiohpo_plugins.searchers.gp.model import PENDING, RESOURCES

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.plugin import Identity, UsageError
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Identity
 from aiohpo.plugin.registry import create
 from aiohpo.space.space import Categorical, Float, Space
 from aiohpo.testing import StaticView, check_searcher, example_spaces
