@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .errors import AiohpoError as AiohpoError
     from .errors import Unavailable as Unavailable
     from .errors import UsageError as UsageError
-    from .evaluate import Trial as Trial
+    from .evaluate.trial import Trial as Trial
     from .result import Result as Result
     from .runtime.ask_tell import AskedTrial as AskedTrial
     from .space.parameters import Categorical as Categorical
@@ -43,7 +43,7 @@ _WHERE = {
     "Result": "result",
     "Space": "space.space",
     "Study": "study",
-    "Trial": "evaluate",
+    "Trial": "evaluate.trial",
     "TrialRecord": "view.trials",
     "Unavailable": "errors",
     "UsageError": "errors",

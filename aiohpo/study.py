@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
-from .evaluate import ImportedInChild, in_child
 from .evaluate.metrics import as_finite, as_metrics
-from .evaluate.objective import started_by_multiprocessing
+from .evaluate.objective import ImportedInChild, in_child, started_by_multiprocessing
 from .events.schema import EXTERNAL, QUEUED
 from .peer.limits import make_limits, whole
 from .plugin import Config, Identity
@@ -26,7 +25,7 @@ from .view.trials import TrialRecord
 class Study(Assembly):
     """What is searched, for what, and how.
 
-    objective      called with a :class:`~aiohpo.evaluate.Trial`; ``def`` or ``async def``; None to drive the
+    objective      called with a :class:`~aiohpo.evaluate.trial.Trial`; ``def`` or ``async def``; None to drive the
                    study by :meth:`ask` and :meth:`tell`
     space          a :class:`~aiohpo.space.space.Space`
     metric, mode   the name of what the objective returns or reports, and "min" or "max"

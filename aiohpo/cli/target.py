@@ -32,7 +32,7 @@ def load_study(target: str) -> Study:
 
     A ``study.run()`` at the end of the file does not run. Raises ``UsageError`` for whatever is wrong.
     """
-    from ..evaluate import Source
+    from ..evaluate.objective import Source
     from ..evaluate.reimport import MAIN, load
     from ..study import Study
 

@@ -100,7 +100,7 @@ class Evaluator(Protocol):
     """
 
     async def start(self, objective: Any, blobs: Any) -> None:
-        """Prepare to run ``objective`` (an :class:`aiohpo.evaluate.Objective`). Raises ``UsageError`` when
+        """Prepare to run ``objective`` (an :class:`aiohpo.evaluate.objective.Objective`). Raises ``UsageError`` when
         this evaluator cannot run it, with the remedy."""
         ...
 

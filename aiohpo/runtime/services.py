@@ -18,7 +18,7 @@ from ..view.trials import TrialRecord
 from ..view.view import View
 
 if TYPE_CHECKING:
-    from ..evaluate import Objective
+    from ..evaluate.objective import Objective
 
 
 class JournalLike(Protocol):

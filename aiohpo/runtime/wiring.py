@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..evaluate import Objective, Source
 from ..evaluate.checkpoint import encode_array
+from ..evaluate.objective import Objective, Source
 from ..evaluate.reimport import describe
 from ..events.log import Log
 from ..events.schema import TARGETS

@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from aiohpo.evaluate import Objective, Trial
 from aiohpo.evaluate.command import CommandEvaluator
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
+from aiohpo.evaluate.objective import Objective
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.evaluate.thread import ThreadEvaluator
+from aiohpo.evaluate.trial import Trial
 from aiohpo.plugin import Assignment, Decision
 from aiohpo.storage.blob_store import BlobStore
 

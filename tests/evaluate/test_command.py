@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate import Objective
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
+from aiohpo.evaluate.objective import Objective
 from aiohpo.plugin import Decision, Evaluator, Outcome
 from aiohpo.storage.blob_store import BlobStore
 from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, gone, stop_at

@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate import Objective, Trial, TrialEnded
 from aiohpo.evaluate import coroutine as module
 from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
+from aiohpo.evaluate.objective import Objective
+from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.plugin import Evaluator, Outcome
 from aiohpo.testing import MemoryBlobs
 from tests.support.evaluate_objectives import (

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.evaluate import Objective, Source
+from aiohpo.evaluate.objective import Objective, Source
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.plugin import Outcome
 from aiohpo.storage.blob_store import BlobStore
@@ -144,7 +144,8 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
     assert outcome.kind == "finished", outcome
     code = (
         "import sys; from pathlib import Path; from aiohpo.storage.blob_store import BlobStore\n"
-        "from aiohpo.evaluate import Objective, Source, Trial; from aiohpo.evaluate.reimport import become_main, load\n"
+        "from aiohpo.evaluate.objective import Objective, Source; from aiohpo.evaluate.trial import Trial; "
+        "from aiohpo.evaluate.reimport import become_main, load\n"
         "from aiohpo.plugin import Assignment\n"
         f"load(Source({str(file)!r})); become_main(); become_main()\n"
         f"trial = Trial(Assignment('w.1', 1, {{}}, checkpoint={channel.saves[0][1]!r}), None,"

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate import ImportedInChild, Objective, in_child
-from aiohpo.evaluate.objective import reimporting
+from aiohpo.evaluate.objective import ImportedInChild, Objective, in_child, reimporting
 from tests.support.evaluate_objectives import async_double, double
 
 

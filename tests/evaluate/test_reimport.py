@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate import Objective, Source, find, load
-from aiohpo.evaluate.reimport import MAIN, become_main, describe, rebuild
+from aiohpo.evaluate.objective import Objective, Source
+from aiohpo.evaluate.reimport import MAIN, become_main, describe, find, load, rebuild
 from tests.support import evaluate_objectives
 
 
@@ -185,7 +185,7 @@ SCRIPT = """
     import asyncio, contextlib, dataclasses, pathlib, sys
     import aiohpo
     from aiohpo.storage.blob_store import BlobStore
-    from aiohpo.evaluate import Objective
+    from aiohpo.evaluate.objective import Objective
     from aiohpo.evaluate.process.evaluator import ProcessEvaluator
     from aiohpo.plugin import Assignment, Decision
     {extra}
@@ -211,7 +211,7 @@ SCRIPT = """
         store = BlobStore(pathlib.Path(sys.argv[1]))
         await evaluator.start(Objective(objective, secret=b"key"), store)
         print((await evaluator.run(Assignment("w.1", 1, {{}}), channel)).metrics)
-        from aiohpo.evaluate import Trial
+        from aiohpo.evaluate.trial import Trial
         again = Assignment("w.1", 1, {{}}, checkpoint=channel.digest)
         print(Trial(again, channel, store, Objective(None, secret=b"key")).restore())
         await evaluator.aclose()
@@ -256,7 +256,7 @@ def test_the_files_classes_can_be_pickled_though_it_imports_multiprocessing(tmp_
     file = tmp_path / "trains.py"
     file.write_text("import multiprocessing\nclass Network: pass\ndef objective(trial): return 0.0\n")
     code = (
-        "import pickle, sys\nfrom aiohpo.evaluate import Source\nfrom aiohpo.evaluate.reimport import find\n"
+        "import pickle, sys\nfrom aiohpo.evaluate.objective import Source\nfrom aiohpo.evaluate.reimport import find\n"
         f"o = find(Source({str(file)!r}, 'objective'))\n"
         "pickle.loads(pickle.dumps(o.function.__globals__['Network']()))\n"
     )

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from aiohpo.evaluate import Objective, Trial
+from aiohpo.evaluate.objective import Objective
 from aiohpo.evaluate.segment import MAX_DETAIL, MAX_ERROR, failed, run_segment
-from aiohpo.evaluate.trial import TrialEnded
+from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.plugin import Decision, Outcome
 from tests.support.evaluate_objectives import Recorder, assignment, behave, stop_at
 

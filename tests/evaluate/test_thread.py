@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate import Objective, Trial
 from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
+from aiohpo.evaluate.objective import Objective
 from aiohpo.evaluate.thread import ThreadEvaluator
+from aiohpo.evaluate.trial import Trial
 from aiohpo.plugin import Decision, Evaluator, Outcome
 from aiohpo.storage.blob_store import BlobStore
 from tests.support.evaluate_objectives import (

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate import Objective, Trial, TrialEnded
+from aiohpo.evaluate.objective import Objective
 from aiohpo.evaluate.segment import conclude, run_segment
+from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.plugin import Assignment, Decision, Outcome
 from aiohpo.storage.blob_store import BlobStore
 from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, stop_at

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 import aiohpo
-from aiohpo.evaluate import Trial
+from aiohpo.evaluate.trial import Trial
 from aiohpo.report.bar import Bar, _news
 from aiohpo.storage.run import open_run
 from aiohpo.view.promotions import Rungs

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from aiohpo.evaluate import Trial
+from aiohpo.evaluate.trial import Trial
 from aiohpo.plugin import Assignment, Decision
 
 

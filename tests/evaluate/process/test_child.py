@@ -12,10 +12,10 @@ from collections.abc import Iterator
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate import TrialEnded
 from aiohpo.evaluate.process import child as module
 from aiohpo.evaluate.process.child import PipeLink
 from aiohpo.evaluate.process.wire import PREDICTIONS, REPORT, SAVE, BlockingWire
+from aiohpo.evaluate.trial import TrialEnded
 from aiohpo.plugin import Decision
 from tests.support.evaluate_objectives import gone
 
