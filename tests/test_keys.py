@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from aiohpo.cli.run import Options
 from aiohpo.errors import UsageError
 from aiohpo.keys import (

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from ..plots import KINDS, save
+from ..plots.drawing import KINDS, save
 from .common import as_json, command, open_directory, print_json, run_directory
 from .terminal import say
 

@@ -110,7 +110,7 @@ def _draw(run: Run) -> Path | None:
 
     if find_spec("matplotlib") is None or run.view.leader() is None:
         return None
-    from ..plots import save
+    from ..plots.drawing import save
 
     path = run.path / "plot.png"
     try:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import os
 
-from aiohpo.cli import cli, invoke
+from aiohpo.cli.main import cli, invoke
 
 
 def observe() -> dict[str, list[str]]:

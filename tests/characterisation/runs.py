@@ -24,7 +24,7 @@ import msgspec
 import numpy as np
 
 from aiohpo import Float, Space, Study
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from aiohpo.events.schema import Batch, Claimed, Ended, Event, Goal, Left, Proposed, Reported, Started, encode_event
 from aiohpo.plugin import Config
 from aiohpo.plugin.registry import create

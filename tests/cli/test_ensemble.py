@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import aiohpo
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from aiohpo.ensembles.metrics import METRICS
 from tests.support.ensemble_runs import CLASSES, SPLITS, make_predictions
 from tests.support.run_directories import make_run

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from aiohpo.cli.target import load_study
-from aiohpo.plots import draw
+from aiohpo.plots.drawing import draw
 from aiohpo.storage.run import open_run
 from tests.support.run_directories import make_run
 

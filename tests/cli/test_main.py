@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from aiohpo.cli import cli, invoke, main
+from aiohpo.cli.main import cli, invoke, main
 
 
 def test_every_command_explains_itself_with_an_example(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +96,7 @@ def test_main_exits_with_the_commands_code() -> None:
 def test_help_imports_nothing_heavy() -> None:
     """``aiohpo --help`` loads neither numpy nor rich nor any plugin: it answers at once."""
     program = (
-        "import sys; from aiohpo.cli import invoke; invoke(['--help']); "
+        "import sys; from aiohpo.cli.main import invoke; invoke(['--help']); "
         "print(sorted({'numpy', 'rich', 'sklearn', 'scipy', 'zmq', 'asyncio'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
@@ -105,7 +105,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: object) -> None:
     """Output piped into a program that stops reading ends quietly."""
-    program = "from aiohpo.cli import main; main(['plugins', '--json'])"
+    program = "from aiohpo.cli.main import main; main(['plugins', '--json'])"
     command = f'{sys.executable} -c "{program}" | true; exit ${{PIPESTATUS[0]}}'
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=120, check=False)
     assert done.stderr == ""

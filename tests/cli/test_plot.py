@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from tests.support.run_directories import make_run
 
 

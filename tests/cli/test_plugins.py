@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from aiohpo.plugin import registry
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import aiohpo
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from aiohpo.storage.run import open_run
 from tests.support.run_directories import SPACE, config, make_run
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from aiohpo.cli.run import Options, _already, _Notices, _vanished
 from aiohpo.cli.target import load_study
 from aiohpo.evaluate.reimport import MAIN

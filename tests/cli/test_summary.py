@@ -52,7 +52,7 @@ def test_a_picture_that_fails_does_not_fail_the_run(
     for error, said in zip(
         errors, [r"ValueError: bad \x1b[2J$xx", "MemoryError", ": No space left", ": no luck"], strict=True
     ):
-        monkeypatch.setattr("aiohpo.plots.save", Mock(side_effect=error))
+        monkeypatch.setattr("aiohpo.plots.drawing.save", Mock(side_effect=error))
         assert summarise(directory, "train.py", json_, before=0) == 0
         out, err = capsys.readouterr()
         assert err.count("\n") == 1

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from aiohpo import Categorical, Float, Space
-from aiohpo.cli import invoke
 from aiohpo.cli.common import print_json
+from aiohpo.cli.main import invoke
 from aiohpo.cli.terminal import plain_console, prepare, say
 from tests.support.run_directories import HOSTILE, make_named_run
 

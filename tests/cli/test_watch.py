@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from aiohpo.cli.watching import Directory, JsonLines, Lines, Screen
 from aiohpo.events.schema import Batch, Proposed, Started, encode_event
 from aiohpo.report.snapshot import Tally

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.cli import invoke
+from aiohpo.cli.main import invoke
 from aiohpo.cli.worker import _invitation
 from aiohpo.evaluate.reimport import MAIN
 from aiohpo.keys import StudyKey, keep_key

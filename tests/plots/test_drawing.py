@@ -11,7 +11,8 @@ import pytest
 from aiohpo import Categorical, Float, Int, Space
 from aiohpo.errors import UsageError
 from aiohpo.events.schema import Proposed
-from aiohpo.plots import KINDS, draw, save, timeline
+from aiohpo.plots import timeline
+from aiohpo.plots.drawing import KINDS, draw, save
 from aiohpo.plots.timeline import Clock
 from aiohpo.storage.run import open_run
 from tests.support.run_directories import HOSTILE, SPACE, config, make_climb, make_named_run, make_run

@@ -22,7 +22,9 @@ from tests.smoke.processes import ENVIRONMENT, GATED, Gate, shown, statuses, unt
 
 pytestmark = pytest.mark.smoke
 
-OTHER_FORMAT = "import sys, aiohpo.mesh.frames as f; f.FORMAT = 99; from aiohpo.cli import main; main(sys.argv[1:])"
+OTHER_FORMAT = (
+    "import sys, aiohpo.mesh.frames as f; f.FORMAT = 99; from aiohpo.cli.main import main; main(sys.argv[1:])"
+)
 KEY, WRONG = StudyKey(bytes(range(32))), StudyKey(bytes(range(1, 33)))
 
 

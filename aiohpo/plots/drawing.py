@@ -1,0 +1,85 @@
+"""Pictures of a run, drawn from its directory with matplotlib (the extra ``plot``).
+
+overview  how good it got, above what the workers did: what ``aiohpo run`` saves
+history   every result in the order in which it came, and the best so far
+curves    the learning curves of all trials, the best on top
+rungs     how many trials got how far, what they were worth there, and who was promoted
+parallel  every configuration as a line over the parameters, the best tenth on top
+slice     the metric against each parameter
+timeline  what each worker ran when, and which part of them was busy
+schedule  what the best trial and those it inherited from were trained with, step by step
+ensemble  an ensemble of the trials: its members, its calibration and its uncertainty
+
+Nothing is smoothed or modelled: each mark is a trial. Where outliers would flatten the rest, the axis is cut and
+the title says how many trials lie outside.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..storage.run import Run
+
+# Each kind is a module with draw(figure, run, records, metric), imported when it is wanted: the command line lists the
+# kinds without numpy or matplotlib.
+KINDS = {
+    "overview": ".overview",
+    "history": ".history",
+    "curves": ".curves",
+    "rungs": ".rungs",
+    "parallel": ".parallel",
+    "slice": ".slice",
+    "timeline": ".timeline",
+    "schedule": ".schedule",
+    "ensemble": ".ensemble",
+}
+
+
+def draw(run: Run, kind: str) -> Figure:
+    """Draw one kind of picture. Raises ``UsageError`` if there is nothing to draw or no matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UsageError("plots need matplotlib: pip install 'aiohpo[plot]'") from None
+    if kind not in KINDS:
+        raise UsageError(f"there is no plot of kind {kind!r}; there are: {', '.join(KINDS)}")
+    from .units import metric_of
+
+    with _own_style():
+        figure = Figure(figsize=(9, 5), layout="constrained")
+        metric, records = metric_of(run, list(run.records()))
+        import_module(KINDS[kind], __package__).draw(figure, run, records, metric)
+    return figure
+
+
+def save(run: Run, kind: str, path: Path) -> None:
+    """Draw to a file, whose suffix says the format (png, svg, pdf). Raises ``UsageError``."""
+    figure = draw(run, kind)
+    known = figure.canvas.get_supported_filetypes()
+    suffix = path.suffix.lstrip(".").lower()
+    if suffix not in known:
+        raise UsageError(
+            f"cannot write a picture to {str(path)!r}: its suffix must be one of {', '.join(sorted(known))}"
+        )
+    with _own_style():
+        figure.savefig(path, dpi=120)
+
+
+@contextmanager
+def _own_style() -> Iterator[None]:
+    """The user's style but for what would take names for TeX; no warnings about glyphs that the font does not have."""
+    import matplotlib
+
+    with warnings.catch_warnings(), matplotlib.rc_context({"text.usetex": False, "text.parse_math": True}):
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
+        yield
