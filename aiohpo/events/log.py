@@ -18,7 +18,8 @@ import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
-from .schema import Batch, Event, Fresh, Seen, decode_batch, encode_event, pack_raws, unpack_raws
+from .codec import decode_batch, encode_event, pack_raws, unpack_raws
+from .schema import Batch, Event, Fresh, Seen
 
 CHUNK_EVENTS = 128
 

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..evaluate.capture import captured
 from ..evaluate.process.output import Lines
-from ..events.schema import Fresh, Seen, decode_batch
+from ..events.codec import decode_batch
+from ..events.schema import Fresh, Seen
 from ..storage.printed import Sink, tagged, write_plainly
 from ..view.promotions import Rungs
 from ..view.summary import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words

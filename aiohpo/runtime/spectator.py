@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import UsageError
+from ..events.codec import decode_batch
 from ..events.log import Log
-from ..events.schema import Fresh, Malformed, Seen, decode_batch
+from ..events.schema import Fresh, Malformed, Seen
 from ..keys import StudyKey
 from ..launch.addresses import make_transport
 from ..mesh.effects import Connect, Disconnect, Effect, Notice, Send

@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import Unavailable, UsageError
-from ..events.schema import Batch, Malformed, pack_batch, unpack_batch
+from ..events.codec import pack_batch, unpack_batch
+from ..events.schema import Batch, Malformed
 from ..mesh.frames import MAX_FRAME
 from ..peer.patience import in_words
 

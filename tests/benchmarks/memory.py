@@ -19,8 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from aiohpo import Float, Space
+from aiohpo.events.codec import encode_event
 from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch, Ended, Proposed, encode_event
+from aiohpo.events.schema import Batch, Ended, Proposed
 from aiohpo.storage.journal import Journal
 from aiohpo.storage.run_directory import load_journals
 from aiohpo.view.view import View

@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from aiohpo import Float, Space, Study, Worker
-from aiohpo.events.schema import Batch, Ended, Proposed, encode_event
+from aiohpo.events.codec import encode_event
+from aiohpo.events.schema import Batch, Ended, Proposed
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.storage.journal import Journal

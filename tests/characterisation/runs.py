@@ -25,7 +25,8 @@ import numpy as np
 
 from aiohpo import Float, Space, Study
 from aiohpo.cli.main import invoke
-from aiohpo.events.schema import Batch, Claimed, Ended, Event, Goal, Left, Proposed, Reported, Started, encode_event
+from aiohpo.events.codec import encode_event
+from aiohpo.events.schema import Batch, Claimed, Ended, Event, Goal, Left, Proposed, Reported, Started
 from aiohpo.plugin import Config
 from aiohpo.plugin.registry import create
 from aiohpo.storage.journal import Journal

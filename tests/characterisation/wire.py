@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from aiohpo import Study
 from aiohpo.events import schema as ev
+from aiohpo.events.codec import encode_event
 from aiohpo.mesh import frames as fr
 from aiohpo.storage.journal import Journal
 from tests.support.run_directories import SPACE
@@ -31,7 +32,7 @@ EVENTS: list[ev.Event] = [
     ev.Lost(10, TRIAL, 1),
     ev.Over(11, "the target is reached"),
 ]
-RAWS = tuple(map(ev.encode_event, EVENTS))
+RAWS = tuple(map(encode_event, EVENTS))
 BATCH = ev.Batch("0a1b2c", 1, RAWS[:3])
 
 FRAMES: list[fr.Frame] = [

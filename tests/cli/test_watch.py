@@ -12,7 +12,8 @@ import pytest
 
 from aiohpo.cli.main import invoke
 from aiohpo.cli.watching import Directory, JsonLines, Lines, Screen
-from aiohpo.events.schema import Batch, Proposed, Started, encode_event
+from aiohpo.events.codec import encode_event
+from aiohpo.events.schema import Batch, Proposed, Started
 from aiohpo.report.snapshot import Tally
 from aiohpo.storage.run_directory import RunDirectory
 from tests.support.run_directories import make_run

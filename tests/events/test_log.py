@@ -7,8 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from aiohpo.events.codec import encode_event
 from aiohpo.events.log import CHUNK_EVENTS, Log, OriginLog
-from aiohpo.events.schema import Batch, Fresh, Goal, Malformed, encode_event
+from aiohpo.events.schema import Batch, Fresh, Goal, Malformed
 
 ORIGINS = ("ann", "bob", "cid")
 

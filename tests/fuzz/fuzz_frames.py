@@ -21,6 +21,7 @@ except ImportError:
 
 with atheris.instrument_imports():
     from aiohpo import Categorical, Float, Int, Space
+    from aiohpo.events.codec import decode_batch, encode_event, pack_batch, unpack_batch
     from aiohpo.events.log import Log
     from aiohpo.events.schema import (
         Batch,
@@ -35,10 +36,6 @@ with atheris.instrument_imports():
         Reported,
         Saved,
         Started,
-        decode_batch,
-        encode_event,
-        pack_batch,
-        unpack_batch,
     )
     from aiohpo.mesh.frames import (
         FORMAT,

@@ -8,8 +8,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from aiohpo.events.codec import encode_event
 from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch, Goal, encode_event
+from aiohpo.events.schema import Batch, Goal
 from aiohpo.mesh.effects import Publish, Send
 from aiohpo.mesh.frames import Digest, Events, Vector
 from aiohpo.mesh.gossip import Gossip, Pace

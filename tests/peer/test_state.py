@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aiohpo.events.codec import encode_event
 from aiohpo.events.lifecycle import MOST_LOSSES, Status
 from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch, Claimed, Ended, Goal, Lost, Proposed, Reported, Saved, encode_event
+from aiohpo.events.schema import Batch, Claimed, Ended, Goal, Lost, Proposed, Reported, Saved
 from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send
 from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
 from aiohpo.peer.state import WorkerState

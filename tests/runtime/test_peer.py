@@ -15,7 +15,8 @@ import pytest
 from aiohpo import Float, Space, Study, Unavailable
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.events.schema import QUEUED, Batch, Ended, Lost, Parent, Proposed, Started, encode_event
+from aiohpo.events.codec import encode_event
+from aiohpo.events.schema import QUEUED, Batch, Ended, Lost, Parent, Proposed, Started
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from aiohpo.events import schema as ev
+from aiohpo.events.codec import encode_event
 from aiohpo.mesh import frames as fr
 
 names = st.text("abcdef0123456789_.-", min_size=1, max_size=12)
@@ -50,7 +51,7 @@ events = st.one_of(
     ),
     st.builds(ev.Lost, lamports, trials, small),
 )
-raws = events.map(ev.encode_event) | st.binary(max_size=20)
+raws = events.map(encode_event) | st.binary(max_size=20)
 batches = st.builds(ev.Batch, names, st.integers(1, 20), st.lists(raws, max_size=4).map(tuple))
 news = st.builds(fr.MemberNews, names, texts, st.integers(0, 3), small, names)
 frames = st.one_of(

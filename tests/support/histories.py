@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from aiohpo import Float, Space
-from aiohpo.events.schema import Batch, Ended, Event, Proposed, Started, encode_event
+from aiohpo.events.codec import encode_event
+from aiohpo.events.schema import Batch, Ended, Event, Proposed, Started
 
 SPACE = Space(x=Float(0.0, 1.0))
 

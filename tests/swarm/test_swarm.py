@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 
+from aiohpo.events.codec import decode_batch
 from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch, Fresh, decode_batch
+from aiohpo.events.schema import Batch, Fresh
 from tests.swarm.harness import SCHEDULED, TROUBLED, Scenario, play
 
 CHUNK = 5  # scenarios a test, so that they spread over the processes that run tests
