@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from ..events.lifecycle import Status
 from ..events.schema import parse_trial
 from ..view.view import View
-from .claims import Racing
+from .racing import Racing
 
 
 class Eligible:

@@ -39,7 +39,7 @@ from ..events.schema import (
 from ..mesh.effects import Effect, Persist
 from ..plugin import Assignment
 from ..view.view import View
-from .claims import Racing
+from .racing import Racing
 
 
 @dataclass(slots=True)

@@ -23,7 +23,7 @@ from ..mesh.links import Mesh
 from ..mesh.membership import Patience, State
 from ..mesh.transfers import Fetches
 from ..view.view import View
-from .claims import Leases
+from .leases import Leases
 from .recorder import Ledger, Segment
 
 

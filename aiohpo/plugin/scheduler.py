@@ -62,7 +62,7 @@ class Idle:
 
 class Claims(Protocol):
     """What this worker may take. Many workers become free at once and all want the best paused trial: who may
-    have it follows from a hash (:mod:`aiohpo.peer.claims`); whoever may not, starts something else and never waits."""
+    have it follows from a hash (:mod:`aiohpo.peer.racing`); whoever may not, starts something else and never waits."""
 
     def may_start(self, *, suggested: bool = True) -> bool:
         """Whether ``NewTrial`` can be carried out: the study's budget has room for one more trial and, if its

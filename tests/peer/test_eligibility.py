@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from aiohpo import Float, Space
 from aiohpo.events.schema import Ended, Goal, Proposed, Saved
-from aiohpo.peer.claims import Racing
 from aiohpo.peer.eligibility import Eligible
+from aiohpo.peer.racing import Racing
 from aiohpo.view.view import View
 
 A = "a" * 64

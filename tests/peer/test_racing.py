@@ -1,11 +1,10 @@
-"""Tests of claims and leases."""
+"""Tests of who may claim a trial."""
 
 from __future__ import annotations
 
 import pytest
 
-from aiohpo.mesh.membership import State
-from aiohpo.peer.claims import LAST_TURN, TURN, Leases, Racing, claim_threshold, unit_hash
+from aiohpo.peer.racing import Racing, claim_threshold, unit_hash
 
 TRIAL = ("ann", 1)
 
@@ -76,51 +75,3 @@ def test_unit_hashes_are_uniform_and_the_same_everywhere():
     assert all(0.0 <= v < 1.0 for v in values)
     assert sum(values) / 2000 == pytest.approx(0.5, abs=0.02)
     assert unit_hash("a", "b", 1) == unit_hash("a", "b", 1)
-
-
-def expired(
-    leases: Leases, now: float, state: State | None, owner: str = "ann", present: tuple[str, ...] = ("me",)
-) -> list[tuple[tuple[str, int], int]]:
-    return leases.expired(now, [(TRIAL, 0, owner)], lambda _: state, present)
-
-
-def test_the_living_keep_their_lease():
-    """A segment of a worker that is alive or only suspected is never declared lost."""
-    leases = Leases("me", grace=10.0)
-    for now in range(0, 1000, 10):
-        assert expired(leases, float(now), State.ALIVE) == []
-        assert expired(leases, float(now), State.SUSPECT) == []
-
-
-@pytest.mark.parametrize("state", [State.DEAD, State.LEFT])
-def test_the_dead_and_the_departed_lose_it_at_once(state):
-    """With nobody else to speak first this worker declares it immediately."""
-    assert expired(Leases("me", grace=10.0), 5.0, state) == [(TRIAL, 0)]
-
-
-def test_strangers_get_a_grace():
-    """The owner may be somebody whom this worker has yet to meet; doubt ends when it appears."""
-    leases = Leases("me", grace=10.0)
-    assert expired(leases, 0.0, None) == []
-    assert expired(leases, 9.0, None) == []
-    assert expired(leases, 9.5, State.ALIVE) == []
-    assert expired(leases, 11.0, None) == []
-    assert expired(leases, 21.0, None) == [(TRIAL, 0)]
-
-
-def test_those_known_to_be_gone_get_none():
-    """A worker whose journal is unlocked is gone for certain, whatever is believed of it."""
-    leases = Leases("me", grace=10.0)
-    leases.gone.add("ann")
-    assert expired(leases, 0.0, State.ALIVE) == [(TRIAL, 0)]
-
-
-def test_observers_take_turns():
-    """Of many observers exactly one speaks in the first turn, and each within the last."""
-    present = tuple(f"w{i}" for i in range(50))
-    everyone = [Leases(name, grace=0.0) for name in present]
-    first = [leases.me for leases in everyone if expired(leases, 0.0, State.DEAD, present=present)]
-    assert len(first) == 1
-    second = [leases.me for leases in everyone if expired(leases, TURN, State.DEAD, present=present)]
-    assert len(second) == 2
-    assert all(expired(leases, TURN * LAST_TURN, State.DEAD, present=present) for leases in everyone)
