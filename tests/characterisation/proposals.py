@@ -20,8 +20,7 @@ OPTIONS = {
     "adbo": [
         "initial=4,acquisition=bucb",
         "initial=4,acquisition=ucb,failures=ignore",
-        "initial=4,pending=liar",
-        "initial=4,pending=random",
+        "initial=4,pending=believer",
     ],
     "gp": ["pending=fantasies", "pending=liar", "resource=matern", "resource=expdecay"],
     "kde": ["random=0,good=0.3"],

@@ -53,7 +53,7 @@ class ADBOSearcher:
         distance: weight of the distance to the nearest known configuration in the uncertainty.
         gamma: speed at which ``bucb`` becomes greedy.
         failures: what a failed trial counts as: ``worst``, ``mean``, or ``ignore``.
-        pending: what a running evaluation counts as: ``none``, ``space``, ``liar``, ``believer`` or ``random``.
+        pending: what a running evaluation counts as: ``none``, ``space`` or ``believer`` (:mod:`.model`).
         elites: best observations around which candidates are generated.
         trees, min_leaf, max_features, rows: see :class:`.forest.Forest`.
 
