@@ -16,10 +16,6 @@ from pathlib import Path
 
 from ..errors import UsageError
 
-# What numerical libraries read to choose how many threads they start. N workers with one thread per core each
-# would fight over the cores: on two cores, four such workers fit a random forest three times slower than with
-# one thread each.
-
 
 @dataclass(frozen=True, slots=True)
 class Exit:

@@ -28,7 +28,6 @@ from ..view.view import View
 WINDOW = 60.0  # seconds over which rate and utilisation are averaged
 _FEWEST = 20  # trials that the rate is averaged over, however long they took
 HERE = ("alive", "suspect", "unknown")
-_TOLD_OF_BEST = ("id", "number", "status", "value", "step", "config", "worker")
 _BARS = "▁▂▃▄▅▆▇█"
 
 
