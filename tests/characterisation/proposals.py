@@ -22,7 +22,7 @@ OPTIONS = {
         "initial=4,acquisition=ucb,failures=ignore",
         "initial=4,pending=believer",
     ],
-    "gp": ["pending=fantasies", "pending=liar", "resource=matern", "resource=expdecay"],
+    "gp": ["pending=fantasies", "pending=none", "resource=matern", "resource=expdecay"],
     "kde": ["random=0,good=0.3"],
     "tpe": ["initial=4"],
     "grid": ["resolution=3"],

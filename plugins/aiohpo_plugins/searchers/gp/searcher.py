@@ -39,8 +39,8 @@ class GPSearcher:
             Hartmann-6 ends in its second-best basin, -3.203, more often than not; with 12 or 20 at -3.322.)
         resource: model of partial training: ``matern``, ``expdecay`` or ``decay``
             (:mod:`.surrogate.resource`); without steps it makes no difference.
-        pending: what a running evaluation counts as: its mean (``believer``), joint ``fantasies``, the average
-            target (``liar``), or ``none`` (:mod:`.model`).
+        pending: what a running evaluation counts as: its mean (``believer``), joint ``fantasies``, or
+            ``none`` (:mod:`.model`).
         fantasies: how many joint fantasies.
         eta: ratio of the levels at which reports are used.
         enough: trials that must have reached a level before the best is looked for there. None: the number of

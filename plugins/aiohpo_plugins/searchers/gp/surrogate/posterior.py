@@ -115,13 +115,11 @@ class Posterior:
         return np.asarray(prior - solved.T @ _forward(self.factor, self._cross(G, g)[0].T))
 
     # --------------------------------------------------------------------------------------------- pending
-    def extended(
-        self, F: FloatArray, level: NDArray[np.intp], draws: FloatArray | None, lie: float | None = None
-    ) -> Posterior:
+    def extended(self, F: FloatArray, level: NDArray[np.intp], draws: FloatArray | None) -> Posterior:
         """Return the posterior given pending rows ``F`` (p, e) as well.
 
-        Their targets are joint fantasies made of standard normal ``draws`` (p, S); or ``lie``, for all the same;
-        or, with neither, their means (which changes variances only: a believer).
+        Their targets are joint fantasies made of standard normal ``draws`` (p, S); or, without draws, their
+        means (which changes variances only: a believer).
         """
         p = len(F)
         if not p:
@@ -133,11 +131,7 @@ class Posterior:
         corner = factorise(block - across.T @ across, self.parameters.noise**2)
         factor = np.zeros((n + p, n + p), order="F")
         factor[:n, :n], factor[n:, :n], factor[n:, n:] = self.factor, across.T, corner
-        if lie is not None:
-            known = self.table.mean[level][:, None] + across.T @ self.whitened
-            own = _forward(corner, lie - known)
-        else:
-            own = np.zeros((p, 1)) if draws is None else draws
+        own = np.zeros((p, 1)) if draws is None else draws
         whitened = np.concatenate([np.repeat(self.whitened, own.shape[1], axis=1), own])
         return Posterior(
             self.likelihood,

@@ -56,17 +56,18 @@ def test_gradients_agree_with_finite_differences(model: ResourceModel, resource:
 
 
 @pytest.mark.parametrize(("model", "resource"), CASES)
-def test_a_lie_is_an_observation(model: ResourceModel, resource: bool) -> None:
+def test_a_fantasy_is_an_observation(model: ResourceModel, resource: bool) -> None:
     """Extending by a block gives what learning from all rows at once gives."""
     likelihood, rows, theta = problem(model, resource)
     F = Features(SPACE, resource).embed(NEW, R[-1])
     level = np.array([3, 3, 2, 1, 0, 3])
-    lied = Posterior.of(likelihood, theta, rows).extended(F, level, None, lie=0.4)
-    whole = Rows(np.concatenate([rows.features, F]), np.r_[rows.level, level], np.r_[rows.target, np.full(6, 0.4)], R)
+    fantasised = Posterior.of(likelihood, theta, rows).extended(F, level, RNG.normal(size=(6, 1)))
+    targets = fantasised.table.mean[level] + (fantasised.factor @ fantasised.whitened)[-6:, 0]
+    whole = Rows(np.concatenate([rows.features, F]), np.r_[rows.level, level], np.r_[rows.target, targets], R)
     at_once = Posterior.of(likelihood, theta, whole)
     G = Features(SPACE, resource).embed(SPACE.sample(RNG, 5), R[-1])
-    np.testing.assert_allclose(lied.predict(G, 3).mean, at_once.predict(G, 3).mean, atol=1e-5)
-    np.testing.assert_allclose(lied.predict(G, 3).variance, at_once.predict(G, 3).variance, atol=1e-5)
+    np.testing.assert_allclose(fantasised.predict(G, 3).mean, at_once.predict(G, 3).mean, atol=1e-5)
+    np.testing.assert_allclose(fantasised.predict(G, 3).variance, at_once.predict(G, 3).variance, atol=1e-5)
 
 
 def test_fantasies_have_the_mean_and_spread_of_the_posterior() -> None:
