@@ -36,7 +36,7 @@ aiohpo ensemble runs/digits --method greedy --metric log_loss --size 25 --save d
     default=METHOD,
     show_default=True,
     metavar="E",
-    help="What builds it: topk, greedy, gradient, or a plugin; with options as in greedy:bags=10.",
+    help="What builds it: topk, greedy, gradient, or a plugin; with options as in greedy:size=10.",
 )
 @click.option(
     "--metric", metavar="M", help="What to be good at; by default log_loss, or rmse where targets are continuous."

@@ -39,7 +39,6 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     "topk": TopKBuilder,
     "greedy": GreedyBuilder,
     "greedy, platt before": lambda: GreedyBuilder(calibration="platt"),
-    "greedy, 20 bags": lambda: GreedyBuilder(bags=20),
     "gradient": GradientBuilder,
 }
 

@@ -48,7 +48,7 @@ def test_json_and_a_saved_ensemble_agree(run: Path, tmp_path: Path, capsys: pyte
     assert told["table"]["brier"]["ensemble"]["test"] == pytest.approx(brier, abs=1e-6)
 
 
-@pytest.mark.parametrize("method", ["topk", "greedy:bags=3,size=5", "gradient:scaling=temperature"])
+@pytest.mark.parametrize("method", ["topk", "greedy:start=3,size=5", "gradient:scaling=temperature"])
 def test_methods_take_options(run: Path, method: str, capsys: pytest.CaptureFixture[str]) -> None:
     """As searchers do."""
     assert invoke(["ensemble", str(run), "--method", method, "--json"]) == 0

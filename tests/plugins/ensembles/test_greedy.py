@@ -16,7 +16,6 @@ from tests.support.ensemble_problems import models, numbers
 OPTIONS: list[dict] = [
     {},
     {"start": 5},
-    {"bags": 4},
     {"variant": "algorithm1", "size": 4},
     {"calibration": "platt", "folds": 3},
 ]
@@ -62,20 +61,6 @@ def test_weights_are_how_often_a_model_was_selected() -> None:
     assert len(ensemble.path) == 12
 
 
-def test_bags_join_what_subsets_selected() -> None:
-    """More models take part than without, whatever the subset each was in."""
-    p, y = models(30, 150)
-    one, many = (GreedyBuilder(bags=bags).fit(p, y, "log_loss") for bags in (1, 20))
-    assert len(many.members) > len(one.members)
-    assert many.score == pytest.approx(METRICS["log_loss"](y, many.predict_proba(p[many.rows])), abs=1e-6)
-
-
-def test_a_tiny_fraction_still_gives_every_bag_a_model() -> None:
-    """A subset is never empty."""
-    p, y = models(3)
-    assert GreedyBuilder(bags=5, fraction=1e-9).fit(p, y, "log_loss").members
-
-
 def test_leaves_out_what_is_no_good() -> None:
     """The ensemble is the one of the others, and says so."""
     p, y = models()
@@ -101,9 +86,6 @@ def test_scorers_of_scikit_learn_can_be_selected_by() -> None:
         {"size": 2.5},
         {"variant": "other"},
         {"start": 0},
-        {"bags": 0},
-        {"fraction": 0.0},
-        {"fraction": 1.5},
         {"calibration": "magic"},
         {"folds": 1},
         {"seed": -1},
@@ -116,7 +98,7 @@ def test_refuses_options_that_make_no_sense(options: dict) -> None:
 
 
 # ------------------------------------------------------------------------------------------------- live
-@pytest.mark.parametrize("options", [*OPTIONS, {"bags": 3, "start": 4, "calibration": "temperature"}])
+@pytest.mark.parametrize("options", [*OPTIONS, {"start": 4, "calibration": "temperature"}])
 @pytest.mark.parametrize("metric", ["log_loss", "brier", "accuracy"])
 def test_grows_into_what_is_built_at_once(options: dict, metric: str) -> None:
     """Bit for bit, whatever the order of arrival and whoever was there in between."""
