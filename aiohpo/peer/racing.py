@@ -6,9 +6,9 @@ loser aborts" then wastes nearly everything (82 % at 4,096 workers, simulated). 
     hash(worker, trial, attempt) < min(1, eps / (rate * delay) * 2^(age * eps / (4 * delay)))
 
 where rate is how often workers become free (1/s), delay how long news travels (s) and age how long the trial has been
-claimable (s). On average eps workers qualify within one delay; a trial that nobody took opens up exponentially. A worker
-that does not qualify starts something else and never waits. Simulated at 4,096 workers this wastes 0.65 % of the time;
-in small swarms rate * delay < eps and everybody may claim the best at once.
+claimable (s). On average eps workers qualify within one delay; a trial that is not taken opens up exponentially. A
+worker that does not qualify starts something else and never waits. Simulated at 4,096 workers this wastes 0.65 % of the
+time; in small swarms rate * delay < eps and every worker may claim the best trial at once.
 
 Among the claims of one attempt the smallest (lamport, worker) wins; losers abort when they hear
 (:meth:`aiohpo.peer.state.WorkerState.receive`).
