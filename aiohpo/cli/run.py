@@ -171,8 +171,8 @@ def run(
         ensemble,
     )
     before = open_directory(study.directory)
-    for damage in before.loaded.damage:
-        say(f"damaged: {damage}", err=True)
+    for notice in before.loaded.notices:
+        say(notice, err=True)
     goal = before.view.goal[1] if before.view.goal else None
     done = _already(before, study, trials or goal, target_value)
     if done:

@@ -83,8 +83,8 @@ def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, js
     # Piped output is for grep and for files: never wrap a row there.
     console = plain_console(None if sys.stdout.isatty() else 10_000)
     say(_headline(run, records))
-    for damage in run.loaded.damage:
-        console.print(printable(f"damaged: {damage}"), style="yellow", soft_wrap=True)
+    for notice in run.loaded.notices:
+        console.print(printable(notice), style="yellow", soft_wrap=True)
     if failed:
         _print_failures([r for r in records if r.status == "failed"], limit)
         return 0

@@ -76,7 +76,7 @@ def watch(
             f"--join, --key and --insecure go with an address; {target!r} is a directory, which is just read"
         )
     else:
-        opened = watching.directory(Path(target))
+        opened = watching.directory(Path(target), show.say)
     watching.run(opened, show, interval, once)
     return DONE
 

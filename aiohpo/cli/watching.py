@@ -34,11 +34,13 @@ class Directory:
     """A run directory as a :class:`~aiohpo.report.snapshot.Source`: journals are followed, their locks tell who
     lives."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, say: Callable[[str], None]) -> None:
         from ..storage.follower import Follower
 
         check_directory(path)
         self._follower = Follower(path)
+        self._say = say
+        self._said = False
         self.name = str(path)
 
     @property
@@ -50,7 +52,11 @@ class Directory:
         return self._follower.view
 
     def poll(self) -> list[Seen]:
-        return self._follower.poll()
+        new = self._follower.poll()
+        if (skipped := self._follower.log.skipped) and not self._said:
+            self._said = True
+            self._say(f"{self.name}: {skipped}")
+        return new
 
     def states(self) -> dict[str, str]:
         """A lock that is free tells of a dead process only on the machine where that ran."""
@@ -69,9 +75,9 @@ class Directory:
 
 
 @asynccontextmanager
-async def directory(path: Path) -> AsyncIterator[Source]:
+async def directory(path: Path, say: Callable[[str], None]) -> AsyncIterator[Source]:
     """Follow a run directory."""
-    yield Directory(path)
+    yield Directory(path, say)
 
 
 def key_for(addresses: Sequence[str], transport: str, file: Path | None, insecure: bool) -> StudyKey | None:

@@ -8,13 +8,25 @@ length that the input does not back, and raises :class:`~aiohpo.events.schema.Ma
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import get_args
 
 import msgspec
 
-from .schema import Batch, Event, Malformed
+from .schema import Batch, Count, Event, Malformed, Unknown
+
+
+class _Head(msgspec.Struct, frozen=True, array_like=True):
+    """What every event of every version begins with; what follows is skipped."""
+
+    kind: Count
+    lamport: Count
+
+
+_KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(Event))
 
 _encode = msgspec.msgpack.Encoder().encode
 _event_decoder: msgspec.msgpack.Decoder[Event] = msgspec.msgpack.Decoder(Event)
+_head_decoder = msgspec.msgpack.Decoder(_Head)
 _batch_decoder = msgspec.msgpack.Decoder(Batch)
 _raws_decoder = msgspec.msgpack.Decoder(tuple[bytes, ...])
 
@@ -24,17 +36,33 @@ def encode_event(event: Event) -> bytes:
     return _encode(event)
 
 
-def decode_batch(batch: Batch) -> list[Event]:
-    """The events of a batch. Raises :class:`Malformed` if any of it is not one."""
+def decode_batch(batch: Batch) -> list[Event | Unknown]:
+    """Decode the events of a batch, those of kinds that this version does not know as :class:`Unknown`.
+
+    Raises :class:`Malformed` if any of them is no event, or not as its kind has to be.
+    """
     return _decode_raws(batch.raws) if len(batch.raws) > 32 else _decode_raws_shared(batch.raws)
 
 
-def _decode_raws(raws: tuple[bytes, ...]) -> list[Event]:
+def _decode_raws(raws: tuple[bytes, ...]) -> list[Event | Unknown]:
     decode = _event_decoder.decode
     try:
-        return [decode(raw) for raw in raws]
+        try:
+            return [decode(raw) for raw in raws]
+        except msgspec.ValidationError:
+            return [_decode_or_skip(raw) for raw in raws]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # ValidationError is a DecodeError
         raise Malformed(str(error)) from None
+
+
+def _decode_or_skip(raw: bytes) -> Event | Unknown:
+    try:
+        return _event_decoder.decode(raw)
+    except msgspec.ValidationError:
+        head = _head_decoder.decode(raw)
+        if head.kind in _KINDS:
+            raise
+        return Unknown(head.kind, head.lamport)
 
 
 _decode_raws_shared = lru_cache(maxsize=32)(_decode_raws)

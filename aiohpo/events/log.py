@@ -10,6 +10,8 @@ a 10-parameter trial, with no Python object for each.
 A journal with a corrupt record in the middle has a gap. The events behind it are still true, so they are
 *parked*: readers get them, but they are not part of the prefix, are not counted in the version vector and are
 not offered to peers until somebody fills the gap.
+
+An event of a kind that this version does not know is kept, counted and offered like any other; its meaning is skipped.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
 from .codec import decode_batch, encode_event, pack_raws, unpack_raws
-from .schema import Batch, Event, Fresh, Seen
+from .schema import Batch, Event, Fresh, Seen, Unknown
 
 CHUNK_EVENTS = 128
 
@@ -66,13 +68,14 @@ class OriginLog:
 class Log:
     """A replica's copy of all logs."""
 
-    __slots__ = ("_origins", "_parked", "_vector_hash", "clock")
+    __slots__ = ("_origins", "_parked", "_vector_hash", "clock", "unknown_kinds")
 
     def __init__(self) -> None:
         self._origins: dict[str, OriginLog] = {}
         self._parked: dict[str, dict[int, bytes]] = {}
         self._vector_hash: bytes | None = None
         self.clock = 0  # the largest lamport time seen
+        self.unknown_kinds: set[int] = set()  # of events that a later version of aiohpo recorded
 
     def count(self, origin: str) -> int:
         """How many events of ``origin`` this replica has."""
@@ -113,19 +116,19 @@ class Log:
         if not 0 <= known < len(batch.raws):
             return None
         new = batch if known == 0 else Batch(batch.origin, batch.first + known, batch.raws[known:])
-        events = decode_batch(new)
+        events = self._decode(new)
         self._extend(batch.origin, new.raws)
-        self._advance_clock(events)
+        self._note(events)
         if self._parked:
             self._unpark(batch.origin)
         return Fresh(new.origin, new.first, events)
 
     def park(self, batch: Batch) -> Fresh:
         """Keep a batch that lies behind a gap and return its events; see the module's docstring."""
-        events = decode_batch(batch)
+        events = self._decode(batch)
         waiting = self._parked.setdefault(batch.origin, {})
         waiting.update(zip(range(batch.first, batch.last + 1), batch.raws, strict=True))
-        self._advance_clock(events)
+        self._note(events)
         return Fresh(batch.origin, batch.first, events)
 
     def missing(
@@ -154,14 +157,18 @@ class Log:
         return any(n > self.count(origin) for origin, n in counts.items())
 
     def events(self, origin: str) -> Iterator[Seen]:
-        """All held events of ``origin`` in order."""
+        """All held events of ``origin`` in order, without those of unknown kinds."""
         if origin in self._origins:
             batch = self.batch(origin, 1)
-            yield from Fresh(origin, 1, decode_batch(batch))
+            yield from Fresh(origin, 1, self._decode(batch))
 
     @property
     def origins(self) -> list[str]:
         return sorted(self._origins)
+
+    @staticmethod
+    def _decode(batch: Batch) -> list[Event | Unknown]:
+        return decode_batch(batch)
 
     def _extend(self, origin: str, raws: tuple[bytes, ...]) -> None:
         log = self._origins.get(origin)
@@ -184,10 +191,26 @@ class Log:
         if not waiting:
             del self._parked[origin]
 
-    def _advance_clock(self, events: list[Event]) -> None:
-        clock = max((event.lamport for event in events), default=0)
+    def _note(self, events: list[Event | Unknown]) -> None:
+        clock = 0
+        for event in events:
+            if event.lamport > clock:
+                clock = event.lamport
+            if isinstance(event, Unknown):
+                self.unknown_kinds.add(event.kind)
         if clock > self.clock:
             self.clock = clock
+
+    @property
+    def skipped(self) -> str:
+        """What of this log is not understood, in words; empty if all of it is."""
+        if not self.unknown_kinds:
+            return ""
+        kinds = ", ".join(map(str, sorted(self.unknown_kinds)))
+        return (
+            f"events of kind {kinds} are kept and passed on, but their meaning is skipped: a later version of aiohpo "
+            "recorded them"
+        )
 
     def __repr__(self) -> str:
         return f"<Log {self.size} events of {len(self._origins)} workers, clock {self.clock}>"

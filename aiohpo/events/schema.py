@@ -19,13 +19,15 @@ Adding an event
 2. What it means in :meth:`aiohpo.view.reducer.Folded.apply`, such that the order of arrival cannot matter.
 3. The method of :class:`aiohpo.peer.recorder.Ledger` that records it.
 
-The codec (:mod:`aiohpo.events.codec`) follows from the class.
+The codec (:mod:`aiohpo.events.codec`) follows from the class. Versions that lack it read the new kind as
+:class:`Unknown`: they keep its bytes, pass them on and skip its meaning, so a study survives a mixture of versions.
+Only a change to what an existing kind means takes a new :data:`aiohpo.mesh.frames.FORMAT`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Literal, NamedTuple, get_args
+from typing import Annotated, Literal, NamedTuple, final, get_args
 
 import msgspec
 
@@ -51,7 +53,7 @@ TrialRef = int | tuple[Name, Number]
 
 
 class Malformed(Exception):
-    """Bytes that are not what they should be: counted and dropped by whoever received them."""
+    """Bytes that are not what they should be: the receiver counts and drops them."""
 
 
 def trial_name(trial: TrialId) -> str:
@@ -216,6 +218,20 @@ class Over(msgspec.Struct, frozen=True, array_like=True, tag=11):
 
 
 Event = Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost | Over
+
+
+@final
+class Unknown(msgspec.Struct, frozen=True):
+    """An event of a kind that this version of aiohpo does not know, which a later one recorded.
+
+    All that is known of any event, of any version, is that it is an array which begins with its ``kind`` and its
+    ``lamport`` time. Its bytes stay in the log.
+    """
+
+    kind: int
+    lamport: int
+
+
 TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost
 
 
@@ -252,14 +268,21 @@ class Seen(NamedTuple):
 
 
 class Fresh(msgspec.Struct, frozen=True):
-    """Events that a replica had not seen before, numbered ``first``, ``first + 1``, …"""
+    """Events that a replica had not seen before, numbered ``first``, ``first + 1``, …
+
+    Iterating yields those that this version understands.
+    """
 
     origin: str
     first: int
-    events: list[Event]
+    events: list[Event | Unknown]
 
     def __iter__(self) -> Iterator[Seen]:
-        return (Seen(self.origin, seq, event) for seq, event in enumerate(self.events, self.first))
+        return (
+            Seen(self.origin, seq, event)
+            for seq, event in enumerate(self.events, self.first)
+            if not isinstance(event, Unknown)
+        )
 
     def __len__(self) -> int:
         return len(self.events)

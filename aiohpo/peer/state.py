@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..events.lifecycle import FINAL, Status
 from ..events.log import Log
-from ..events.schema import Batch, Ended, Fresh, Malformed
+from ..events.schema import Batch, Ended, Fresh, Malformed, Unknown
 from ..mesh.effects import Abort, CallOff, Describe, Notice, Persist
 from ..mesh.frames import Chunk, Digest, Events, Foreign, Hello, Inquire, Refused, Vector, Want, decode_frame
 from ..mesh.gossip import Gossip, Pace
@@ -79,6 +79,7 @@ class WorkerState(Ledger):
         self._newly_dead: list[str] = []
         self._newly_suspect: list[str] = []
         self._lease_due = now
+        self._told_skipped = bool(log.unknown_kinds)  # by what loaded the log
 
     def leave(self, wall: float, reason: str, now: float) -> None:
         """Record that this worker leaves and flush; keep it running until :meth:`flushed`, then say goodbye."""
@@ -224,6 +225,9 @@ class WorkerState(Ledger):
         """Bring new events of another worker into the view, and see what they mean for this one."""
         origin, apply = fresh.origin, self.view.apply
         for seq, event in enumerate(fresh.events, fresh.first):
+            if isinstance(event, Unknown):
+                self._skip(origin)
+                continue
             row = apply(origin, seq, event)
             if row is None:
                 continue
@@ -237,10 +241,16 @@ class WorkerState(Ledger):
         if self.called_off:
             over = self.view.last_over
             self._out.append(CallOff(over.reason if over is not None else "the search was called off"))
-        started = self.view.workers[origin].started
-        if started is None or started.journal != self._shared_journal:
+        info = self.view.workers.get(origin)
+        if info is None or info.started is None or info.started.journal != self._shared_journal:
             # Nobody else writes it to this worker's directory.
             self._out.append(Persist(self.log.batch(origin, fresh.first)))
+
+    def _skip(self, origin: str) -> None:
+        """Say once that some of what others record is not understood here."""
+        if not self._told_skipped:
+            self._told_skipped = True
+            self._out.append(Notice(f"worker {origin}: {self.log.skipped}"))
 
     def _check(self, segment: Segment) -> None:
         """See whether what others recorded still leaves this worker its segment."""

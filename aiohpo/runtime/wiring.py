@@ -141,7 +141,7 @@ class Assembly:
             loaded = directory.load(log, view)
             # A lock tells only about processes of this machine.
             gone = frozenset(w for w in loaded.gone if view.host(w) == platform.node())
-            self.notices += [str(damage) for damage in loaded.damage]
+            self.notices += loaded.notices
             blobs = directory.blobs
         else:
             if self._replica is not None:
@@ -294,7 +294,7 @@ class Assembly:
             directory = self._open()
             if directory is not None:
                 loaded = directory.load(*self._replica)
-                self.notices += [str(damage) for damage in loaded.damage]
+                self.notices += loaded.notices
         return self._replica[1]
 
     def _absorb(self, peer: PeerWorker) -> None:

@@ -59,7 +59,7 @@ class Follower:
                 try:
                     new += take(batch, self.log, self.view)
                 except Malformed:
-                    pass  # of another version: a full load says so
+                    pass  # a full load says so
                 done = position = end
             else:
                 # Incomplete so far, or damaged for good: only an intact record behind it tells.

@@ -37,7 +37,7 @@ _JOIN_EVENTS = 512
 @dataclass(frozen=True, slots=True)
 class Damage:
     """A part of a journal that could not be read. ``torn``: the end of the file, an interrupted write;
-    ``offset`` None: intact records somewhere in it that hold events of another version."""
+    ``offset`` None: intact records somewhere in it that hold what is no event."""
 
     path: Path
     offset: int | None
@@ -45,7 +45,7 @@ class Damage:
 
     def __str__(self) -> str:
         if self.offset is None:
-            return f"{self.path}: events that this version of aiohpo does not know were skipped"
+            return f"{self.path}: malformed events were skipped"
         what = "an interrupted write at the end was cut off" if self.torn else "a corrupt record was skipped"
         return f"{self.path} at byte {self.offset}: {what}"
 

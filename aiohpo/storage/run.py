@@ -70,7 +70,7 @@ class Run:
                 "done": self.n_done,
                 "rungs": [[step, n] for step, n in self.rungs().reached().items()],
                 "best": None if best is None else best.as_dict(),
-                "damage": [str(d) for d in self.loaded.damage],
+                "damage": [*map(str, self.loaded.damage), *([self.loaded.skipped] if self.loaded.skipped else [])],
             },
             "workers": self.as_workers(),
             "trials": trials,

@@ -34,10 +34,17 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was found while loading: damaged places, and workers whose process is certainly gone."""
+    """What was found while loading: damaged places, workers whose process is certainly gone, and what of it this
+    version does not understand, in words."""
 
     damage: tuple[Damage, ...]
     gone: frozenset[str]
+    skipped: str = ""
+
+    @property
+    def notices(self) -> list[str]:
+        """What people should hear of it, a line each."""
+        return [*(f"damaged: {damage}" for damage in self.damage), *([self.skipped] if self.skipped else [])]
 
 
 class RunDirectory:
@@ -147,20 +154,20 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
     gone = gone_workers(path)
     for file in sorted((path / "journal").glob("*.log")):
         found: list[Damage] = []
-        unknown = False
+        malformed = False
         for batch in read_journal(file, found):
             try:
                 take(batch, log, view)
             except Malformed:
-                unknown = True
-        if unknown:
+                malformed = True
+        if malformed:
             found.append(Damage(file, None))
         for place in found:
             if not place.torn:
                 damage.append(place)
             elif file.stem in gone and (not mend or cut_torn_end(place)):
                 damage.append(place)  # a living writer's last record may merely be in the making
-    return Loaded(tuple(damage), gone)
+    return Loaded(tuple(damage), gone, log.skipped and f"{path}: {log.skipped}")
 
 
 def gone_workers(path: Path) -> frozenset[str]:
@@ -171,7 +178,8 @@ def gone_workers(path: Path) -> frozenset[str]:
 def take(batch: Batch, log: Log, view: View) -> list[Seen]:
     """Bring a batch that was read from a journal into ``log`` and ``view``; return its new events.
 
-    Raises :class:`Malformed` if there are events in it that are not ours, after taking all the others.
+    Those of unknown kinds are kept in the log and left out here. Raises :class:`Malformed` if there are bytes in it
+    that are no events, after taking all the others.
     """
     try:
         fresh = log.park(batch) if batch.first > log.count(batch.origin) + 1 else log.merge(batch)

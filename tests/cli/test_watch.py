@@ -15,7 +15,9 @@ from aiohpo.cli.watching import Directory, JsonLines, Lines, Screen
 from aiohpo.events.codec import encode_event
 from aiohpo.events.schema import Batch, Proposed, Started
 from aiohpo.report.snapshot import Tally
+from aiohpo.storage.journal import Journal
 from aiohpo.storage.run_directory import RunDirectory
+from tests.support.histories import remark
 from tests.support.run_directories import make_run
 
 
@@ -90,7 +92,7 @@ def test_wrong_usage_is_one_line(
 def test_a_directory_is_followed(tmp_path: Path) -> None:
     """New workers and trials are seen at the next look; locks tell who lives, Left who went."""
     directory = make_run(tmp_path / "r", [3.0])
-    source = Directory(directory)
+    source = Directory(directory, print)
     tally = Tally(source)
     (gone,) = tally.look(time.time()).workers
     assert gone.status == "left"
@@ -115,12 +117,27 @@ def _row(source: Directory) -> tuple[float | int | None, ...]:
     return tuple(source.view.space.pack(source.view.record(0).config))
 
 
+def test_what_a_later_version_recorded_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Events of an unknown kind in a journal are skipped with one line, however often it is looked at."""
+    directory = make_run(tmp_path / "r", [3.0])
+    journal = Journal(directory / "journal" / "new.log")
+    journal.append([Batch("new", 1, (remark(1), remark(2)))])
+    journal.close()
+    told: list[str] = []
+    tally = Tally(Directory(directory, told.append))
+    assert [tally.look(time.time()).ended for _ in range(2)] == [1, 1]
+    [line] = told
+    assert line.startswith(f"{directory}: events of kind 99 are kept")
+    assert invoke(["show", str(directory)]) == 0
+    assert capsys.readouterr().out.count("events of kind 99 are kept") == 1
+
+
 def test_the_screen_keeps_what_was_last_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """When the live screen is closed, its last picture is printed below the prompt."""
     screen = Screen()
     with screen:
         screen.say("worker x is dead")
-        screen.update(Tally(Directory(make_run(tmp_path / "r", [3.0]))).look(time.time()))
+        screen.update(Tally(Directory(make_run(tmp_path / "r", [3.0]), print)).look(time.time()))
     out = capsys.readouterr().out
     assert "best loss 3 (trial 0)" in out
     assert "worker x is dead" in out

@@ -17,7 +17,7 @@ from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
 from aiohpo.peer.state import WorkerState
 from aiohpo.view.view import View
 from tests.support.event_strategies import events, frames, mutations
-from tests.support.histories import SPACE, batch_of, events_of
+from tests.support.histories import SPACE, batch_of, events_of, remark, with_remarks
 
 STUDY = "abcdef0123456789"
 TAG = bytes.fromhex(STUDY)[:4]
@@ -111,6 +111,34 @@ def test_what_is_said_is_journalled_first():
     state.tick(10.0)
     kinds = [type(e) for e in state.drain()]
     assert kinds.index(Persist) < kinds.index(Publish)
+
+
+def test_an_event_of_an_unknown_kind_is_kept_and_passed_on():
+    """Its meaning is skipped, which is said once; the events behind it count, and all of it can be handed on."""
+    state = worker()
+    state.drain()
+    raws = with_remarks()
+    frame = Events((Batch("bob", 1, raws),))
+    state.receive(1.0, "addr-bob", encode_frame(TAG, frame))
+    state.receive(1.0, "addr-cid", encode_frame(TAG, Events((Batch("cid", 1, (remark(100),)),))))
+    effects = state.drain()
+    [notice] = [e.text for e in effects if isinstance(e, Notice)]
+    assert "worker bob: events of kind 99 are kept and passed on" in notice
+    assert state.log.batch("bob", 1).raws == raws
+    assert state.view.n_ended == 2
+    assert state.goal == 7
+    written = [e.batch for e in effects if isinstance(e, Persist)]
+    assert tuple(raw for batch in written if batch.origin == "bob" for raw in batch.raws) == raws
+    state.propose(0.0, (0.5,))
+    assert state.log.clock == 101, "what is recorded next comes after it"
+    state.receive(2.0, "addr-dan", encode_frame(TAG, Vector({}, True, False)))
+    sent = {
+        b.origin: b.raws
+        for e in state.drain()
+        if isinstance(e, Send) and isinstance(e.frame, Events)
+        for b in e.frame.batches
+    }
+    assert sent["bob"] == raws
 
 
 def test_foreign_frames_are_answered_with_an_introduction():

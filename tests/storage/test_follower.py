@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from aiohpo.events.schema import Batch
 from aiohpo.storage.follower import Follower
+from aiohpo.storage.journal import Journal
 from aiohpo.storage.run import open_run
+from tests.support.histories import with_remarks
 from tests.support.run_directories import make_run
 
 
@@ -45,6 +48,19 @@ def test_a_damaged_record_is_passed_over(written: tuple[Path, Path, bytes]) -> N
     assert len(follower.poll()) > 0
     assert before > 0
     assert follower.poll() == []
+
+
+def test_events_of_an_unknown_kind_are_passed_over(tmp_path: Path) -> None:
+    """What a later version of aiohpo recorded is in the log, and no event of it is returned."""
+    directory = make_run(tmp_path / "r", [1.0])
+    raws = with_remarks()
+    journal = Journal(directory / "journal" / "ann.log")
+    journal.append([Batch("ann", 1, raws)])
+    journal.close()
+    follower = Follower(directory)
+    assert [seen.seq for seen in follower.poll() if seen.origin == "ann"] == [2, 3, 5, 6, 8]
+    assert follower.log.batch("ann", 1).raws == raws
+    assert "events of kind 99" in follower.log.skipped
 
 
 def test_new_workers_are_found(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import stat
 
+import msgspec
 import pytest
 
 from aiohpo.errors import UsageError
@@ -14,7 +15,7 @@ from aiohpo.events.schema import Batch
 from aiohpo.storage.journal import HEADER, Journal, pack_record
 from aiohpo.storage.run_directory import RunDirectory, load_journals, read_study
 from aiohpo.view.view import View
-from tests.support.histories import SPACE, batch_of, events_of, split
+from tests.support.histories import SPACE, batch_of, events_of, split, with_remarks
 
 
 def definition(study: str = "a" * 16, **other):
@@ -162,6 +163,27 @@ def test_what_is_no_event_does_not_spoil_a_file(tmp_path):
     log, view, _ = load(tmp_path)
     assert log.vector() == {"ann": 3}
     assert view.n_ended == 1
+
+
+def test_events_of_an_unknown_kind_are_kept_and_said_once(tmp_path):
+    """A journal of a later version loads; its bytes are there for peers, and one line says what is skipped."""
+    raws = with_remarks()
+    write(tmp_path, "ann", split(Batch("ann", 1, raws)))
+    write(tmp_path, "bob", [Batch("bob", 1, raws)])
+    log, view, loaded = load(tmp_path)
+    assert log.batch("ann", 1).raws == raws
+    assert view.n_ended == 4
+    assert loaded.damage == ()
+    [notice] = loaded.notices
+    assert notice.startswith(f"{tmp_path}: events of kind 99 are kept")
+
+
+def test_malformed_events_are_damage(tmp_path):
+    """An event of a known kind that is not as its kind has to be is skipped, and named as damage of its file."""
+    write(tmp_path, "ann", [batch_of("ann", events_of(1)), Batch("ann", 4, (msgspec.msgpack.encode([3, -1, 5]),))])
+    _, view, loaded = load(tmp_path)
+    assert view.n_ended == 1
+    assert loaded.notices == [f"damaged: {tmp_path / 'journal' / 'ann.log'}: malformed events were skipped"]
 
 
 def test_a_new_directory_is_its_owners(tmp_path):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,6 +46,9 @@ SCHEDULERS = (
     "pbt:population=6,interval=3",
 )
 
+
+Version = Callable[[int], AbstractContextManager[object]]
+Beside = Callable[["Swarm"], Coroutine[None, None, None]]
 
 SCHEDULED = 1_000_000  # scenarios from this seed on always have a scheduler that pauses or stops trials
 TROUBLED = 2_000_001  # from this one on, evaluators are unavailable now and then as well
@@ -169,18 +173,20 @@ class Swarm:
     evaluations: int = 0
     retried: int = 0
     troubled: list[SometimesUnavailable] = field(default_factory=list)
+    version: Version = lambda slot: nullcontext()
 
     async def start(self, slot: int, join: list[str], journal_id: str | None = None) -> None:
         """Start a worker in ``slot``, from what is in its directory."""
         s = self.scenario
         self.starts += 1
         worker = hashlib.blake2b(f"{s.seed}/{slot}/{self.starts}".encode(), digest_size=6).hexdigest()
-        peer = self.study.peer(
-            limits=Limits(trials=s.trials),
-            transport=self.network.endpoint(worker),
-            join=join,
-            identity=Identity(worker, slot, s.workers),
-        )
+        with self.version(slot):
+            peer = self.study.peer(
+                limits=Limits(trials=s.trials),
+                transport=self.network.endpoint(worker),
+                join=join,
+                identity=Identity(worker, slot, s.workers),
+            )
         where = journal_id or ("shared" if s.shared_directory else f"own-{slot}")
         inhabitants = self.directory.setdefault(where, set())
         for other in sorted(inhabitants):
@@ -235,13 +241,19 @@ def load(batches: Iterable[Batch], log: Log, view: View) -> None:
             view.apply(origin, seq, event)
 
 
-def play(seed: int, trace: bool = False) -> tuple[Swarm, str]:
-    """Play a scenario and check the invariants; return the swarm and a fingerprint of all that happened."""
+def play(
+    seed: int, trace: bool = False, *, version: Version | None = None, beside: Beside | None = None
+) -> tuple[Swarm, str]:
+    """Play a scenario and check the invariants; return the swarm and a fingerprint of all that happened.
+
+    ``version(slot)`` is entered while a worker is put together, so that not all need be of one version of aiohpo;
+    ``beside`` runs beside the search.
+    """
     scenario = Scenario.draw(seed)
     out: list[Swarm] = []
 
     async def main() -> None:
-        await _play(scenario, out, trace)
+        await _play(scenario, out, trace, version, beside)
 
     run(main, seed=seed, timeout=3000.0)
     swarm = out[0]
@@ -249,7 +261,7 @@ def play(seed: int, trace: bool = False) -> tuple[Swarm, str]:
     return swarm, hashlib.sha256(repr((logs, swarm.network.trace)).encode()).hexdigest()
 
 
-async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
+async def _play(s: Scenario, out: list[Swarm], trace: bool, version: Version | None, beside: Beside | None) -> None:
     network = SimNetwork(seed=s.seed, delay=s.delay, loss=s.loss, duplicate=s.duplicate, reorder=s.reorder, trace=trace)
     loop = asyncio.get_running_loop()
     rng = random.Random(f"objective {s.seed}")
@@ -280,12 +292,15 @@ async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
 
     study = Study(objective, SPACE, searcher=RandomSearcher(), scheduler=s.scheduler, seed=s.seed, max_steps=s.steps)
     swarm = Swarm(s, network, study)
+    if version is not None:
+        swarm.version = version
     out.append(swarm)
     for slot in range(s.workers):
         await swarm.start(slot, swarm.addresses()[:1])
     begun = loop.time()
     meeting = asyncio.create_task(_meet(swarm))
     script = asyncio.create_task(_faults(swarm, begun))
+    others = [] if beside is None else [asyncio.create_task(beside(swarm))]
     while not script.done() or any(not task.done() for task in swarm.tasks.values()):
         pending = [script, *swarm.tasks.values()]
         await asyncio.wait([t for t in pending if not t.done()], return_when=asyncio.FIRST_COMPLETED)
@@ -293,6 +308,8 @@ async def _play(s: Scenario, out: list[Swarm], trace: bool) -> None:
             if task.done():
                 task.result()
     script.result()
+    for other in others:
+        other.cancel()
     network.heal()
     network.loss = min(network.loss, 0.1)
     await asyncio.sleep(90.0)  # quiet: probes of the dead every ~10 s, digests every ~2 s

@@ -1,0 +1,76 @@
+"""Two versions of aiohpo in one swarm: what only the later one understands does the earlier one no harm."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+from unittest.mock import patch
+
+import msgspec
+import pytest
+
+from aiohpo.events.codec import decode_batch
+from aiohpo.events.log import Log
+from aiohpo.events.schema import Batch, Event, Unknown
+from aiohpo.view.view import View
+from tests.support.histories import Remark
+from tests.swarm.harness import SCHEDULED, Scenario, Swarm, play
+
+
+class LaterLog(Log):
+    """The log of a version that knows of remarks."""
+
+    __slots__ = ()
+
+    @staticmethod
+    def _decode(batch: Batch) -> list[Any]:
+        decode = msgspec.msgpack.Decoder(Remark).decode
+        events = zip(decode_batch(batch), batch.raws, strict=True)
+        return [decode(raw) if isinstance(event, Unknown) else event for event, raw in events]
+
+
+class LaterView(View):
+    """The view of a version that collects remarks."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.remarks: set[tuple[str, str]] = set()
+
+    def apply(self, origin: str, seq: int, event: Event | Remark) -> int | None:
+        if not isinstance(event, Remark):
+            return super().apply(origin, seq, event)
+        self.remarks.add((origin, event.text))
+        return None
+
+
+def version(slot: int) -> AbstractContextManager[object]:
+    """Every other worker is of the later version."""
+    return patch.multiple("aiohpo.runtime.wiring", Log=LaterLog, View=LaterView) if slot % 2 else nullcontext()
+
+
+async def remarks(swarm: Swarm) -> None:
+    """The later workers make a remark now and then, long before and after their trials."""
+    number = 0
+    while True:
+        for peer in list(swarm.alive.values()):
+            if isinstance(peer.view, LaterView):
+                number += 1
+                peer.state._record(lambda t: Remark(t, f"remark {number}"))  # type: ignore[arg-type]  # noqa: B023
+                peer.exchange.carry_out()
+        await asyncio.sleep(swarm.scenario.mean_seconds)
+
+
+@pytest.mark.parametrize("seed", [2, 6, 9, 15, SCHEDULED + 1, SCHEDULED + 4])
+def test_two_versions_converge(seed: int) -> None:
+    """All invariants hold, the budget among them; every worker keeps every remark, and the earlier ones say so once."""
+    swarm, _ = play(seed, version=version, beside=remarks)
+    peers = list(swarm.alive.values())
+    later = [peer.view.remarks for peer in peers if isinstance(peer.view, LaterView)]
+    assert 0 < len(later) < len(peers), f"this scenario leaves one version: {Scenario.draw(seed)}"
+    assert all(made == later[0] for made in later)
+    assert len(later[0]) > 3
+    for peer in peers:
+        assert peer.parts.log.unknown_kinds == (set() if isinstance(peer.view, LaterView) else {99})
+    said = [text for text in swarm.study.notices if "events of kind 99" in text]
+    assert 1 <= len(said) <= swarm.starts
