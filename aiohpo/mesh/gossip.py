@@ -19,24 +19,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ..events.log import Log
 from ..events.schema import Batch, Fresh, Malformed
 from .effects import Effect, Publish, Send
 from .frames import Digest, Events, Vector
-
-
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Timing (seconds) and sizes (bytes) of the exchange."""
-
-    interval: float = 0.02
-    digest: float = 2.0
-    repair_timeout: float = 1.0
-    batch_bytes: int = 256 << 10
-    batch_events: int = 256
-    round_bytes: int = 1 << 20
+from .timing import Pace
 
 
 class Gossip:

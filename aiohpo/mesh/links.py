@@ -20,8 +20,9 @@ from ..words import printable
 from .effects import Connect, Disconnect, Effect, Notice, Publish, Send
 from .frames import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused
 from .gossip import Gossip
-from .membership import Membership, Patience, State
+from .membership import Membership, State
 from .overlay import floods_reach_all, neighbours
+from .timing import GREET_AGAIN, LONGEST_ROUND_TRIP, Suspicion
 
 _MOST_STRANGERS = 4096
 _MOST_NOTICES = 50  # of refusals
@@ -40,7 +41,7 @@ class Mesh:
         gossip: Gossip,
         rng: random.Random,
         now: float,
-        patience: Patience,
+        suspicion: Suspicion,
         observer: bool = False,
     ) -> None:
         self.me = me
@@ -48,10 +49,10 @@ class Mesh:
         self.study = study
         self.address = address
         self.gossip = gossip
-        self.membership = Membership(me, address, now, patience, observer)
+        self.membership = Membership(me, address, now, suspicion, observer)
         self.round_trip = 0.0
         self._rng = rng
-        self._patience = patience
+        self._suspicion = suspicion
         self._worker_at: dict[str, str] = {}  # address -> worker, by its own hello
         self._linked: set[str] = set()
         self._join: set[str] = set()
@@ -61,7 +62,7 @@ class Mesh:
         self._strange: dict[str, int] = {}  # address -> frames of another study or format
         self._audience: set[str] = set()  # addresses of observers
         self._probing: str | None = None
-        self._probe_due = now + patience.probe_dead * rng.uniform(0.5, 1.5)
+        self._probe_due = now + suspicion.probe_dead * rng.uniform(0.5, 1.5)
         self._changed: list[str] = []
 
     # --------------------------------------------------------------------------------------------- joining
@@ -114,7 +115,7 @@ class Mesh:
                     effects.append(Send(peer, Members(self.membership.news())))  # so that it can refute
                 return effects
             case Pong(nonce):
-                sample = min(max(now - nonce, 0.0), 10.0)
+                sample = min(max(now - nonce, 0.0), LONGEST_ROUND_TRIP)
                 self.round_trip += (0.2 if self.round_trip else 1.0) * (sample - self.round_trip)
                 return []
             case Digest(_, members) if members != self.membership.hash():
@@ -150,7 +151,7 @@ class Mesh:
             return []
         if len(self._greeted) > _MOST_STRANGERS:
             self._greeted.clear()
-        self._greeted[peer] = now + 1.0
+        self._greeted[peer] = now + GREET_AGAIN
         return [Send(peer, self._hello(peer, reply=True))]
 
     def stranger(self, peer: str, now: float) -> list[Effect]:
@@ -267,7 +268,7 @@ class Mesh:
         return min(self.membership.next_tick, self._probe_due)
 
     def _probe(self, now: float) -> list[Effect]:
-        self._probe_due = now + self._patience.probe_dead * self._rng.uniform(0.75, 1.25)
+        self._probe_due = now + self._suspicion.probe_dead * self._rng.uniform(0.75, 1.25)
         effects: list[Effect] = []
         if self._probing is not None and self._probing not in self._linked:
             effects.append(Disconnect(self._probing))

@@ -26,6 +26,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .frames import MemberNews
+from .timing import Suspicion
 
 
 class State(enum.IntEnum):
@@ -35,21 +36,6 @@ class State(enum.IntEnum):
     SUSPECT = 1
     DEAD = 2
     LEFT = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """Timing of the failure detector, in seconds.
-
-    A silent worker is declared dead after ``suspect + dead`` (with a second observer) to ``suspect + 2 * dead``
-    (alone), plus one ``ping`` interval.
-    """
-
-    ping: float = 1.0
-    suspect: float = 3.0
-    dead: float = 3.0
-    probe_dead: float = 10.0
-    late: float = 0.5
 
 
 @dataclass(slots=True)
@@ -68,16 +54,16 @@ class Member:
 class Membership:
     """This worker's member table."""
 
-    def __init__(self, me: str, address: str, now: float, patience: Patience, observer: bool = False) -> None:
+    def __init__(self, me: str, address: str, now: float, suspicion: Suspicion, observer: bool = False) -> None:
         self.me = me
         self.observer = observer
         self.address = address
         self.incarnation = 0
-        self.patience = patience
+        self.suspicion = suspicion
         self.members: dict[str, Member] = {}
         self.watched: frozenset[str] = frozenset()
         self.version = 0
-        self._due = now + patience.ping
+        self._due = now + suspicion.ping
         self._leaving = False
         self._hash: tuple[int, bytes] | None = None
 
@@ -169,12 +155,12 @@ class Membership:
     def tick(self, now: float) -> tuple[list[str], list[MemberNews], list[str]]:
         """Return (workers to ping, news to spread, workers whose state changed)."""
         late = now - self._due
-        if late > self.patience.late:
+        if late > self.suspicion.late:
             for member in self.members.values():
                 # No later than now: what was heard since waking up needs no credit.
                 member.heard = min(member.heard + late, now)
                 member.since = min(member.since + late, now)
-        self._due = now + self.patience.ping
+        self._due = now + self.suspicion.ping
         ping: list[str] = []
         news: list[MemberNews] = []
         changed: list[str] = []
@@ -184,9 +170,9 @@ class Membership:
                 continue
             silent = now - watched.heard
             # An observer also wants to know how long news travels when there is much of it.
-            if silent >= self.patience.ping * 0.75 or self.observer:
+            if silent >= self.suspicion.ping * 0.75 or self.observer:
                 ping.append(worker)
-            if silent < self.patience.suspect:
+            if silent < self.suspicion.suspect:
                 continue
             if watched.state is State.ALIVE:
                 self._set(watched, State.SUSPECT, watched.incarnation, now)
@@ -197,11 +183,11 @@ class Membership:
         for member in self.members.values():
             if member.state is not State.SUSPECT:
                 continue
-            if member.worker in self.watched and now - member.heard < self.patience.suspect:
+            if member.worker in self.watched and now - member.heard < self.suspicion.suspect:
                 member.since = now  # it is talking to us: its refutation is on the way
                 continue
             agreed = len(member.observers) > 1
-            if now - member.since >= self.patience.dead * (1 if agreed else 2):
+            if now - member.since >= self.suspicion.dead * (1 if agreed else 2):
                 accusers = member.observers
                 self._set(member, State.DEAD, member.incarnation, now)
                 if self.observer:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 from .effects import Effect, Fetched, Send, Serve, Store
 from .frames import Chunk, Want
+from .timing import HOLDER_SILENT
 
 CHUNK_BYTES = 64 << 10
 WINDOW = 4
-PATIENCE = 2.0  # seconds without progress after which the next holder is asked
 ROUNDS = 3  # how often all holders are tried
 
 
@@ -52,7 +52,7 @@ class Fetches:
             return []
         if not holders:
             return [Fetched(digest, complete=False)]
-        fetch = self.open[digest] = Fetch(digest, list(holders), 0, now + PATIENCE)
+        fetch = self.open[digest] = Fetch(digest, list(holders), 0, now + HOLDER_SILENT)
         return self._ask(fetch)
 
     def serve(self, peer: str, want: Want) -> list[Effect]:
@@ -70,7 +70,7 @@ class Fetches:
         if chunk.offset != fetch.received or (not chunk.data and chunk.total != fetch.received):
             return []
         fetch.total = chunk.total
-        fetch.due = now + PATIENCE
+        fetch.due = now + HOLDER_SILENT
         effects: list[Effect] = [Store(chunk.digest, fetch.received, chunk.data)]
         fetch.received += len(chunk.data)
         if fetch.received >= chunk.total:
@@ -109,7 +109,7 @@ class Fetches:
         if fetch.turn >= ROUNDS * len(fetch.holders) or fetch.said_no >= everybody:
             del self.open[fetch.digest]
             return [Fetched(fetch.digest, complete=False)]
-        fetch.due = now + PATIENCE
+        fetch.due = now + HOLDER_SILENT
         fetch.asked = fetch.received
         return self._ask(fetch)
 

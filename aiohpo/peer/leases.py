@@ -11,9 +11,9 @@ from collections.abc import Callable, Collection
 
 from ..events.schema import TrialId
 from ..mesh.membership import State
+from ..mesh.timing import TURN
 from .racing import unit_hash
 
-TURN = 0.5  # seconds between two observers' turns to declare a loss
 LAST_TURN = 8
 
 

@@ -20,6 +20,7 @@ import hashlib
 from dataclasses import dataclass, field
 
 from ..events.schema import TrialId, trial_name
+from ..mesh.timing import FREED_OVER
 
 EPSILON = 0.3
 
@@ -54,7 +55,7 @@ class Racing:
         """Somebody, anywhere, ended a segment. Updates the rate, averaged over about ten seconds."""
         elapsed = now - self._freed_at
         if elapsed > 1.0:
-            self.rate += min(1.0, elapsed / 10.0) * (self._freed / elapsed - self.rate)
+            self.rate += min(1.0, elapsed / FREED_OVER) * (self._freed / elapsed - self.rate)
             self._freed, self._freed_at = 0.0, now
         self._freed += 1.0
 

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..events.lifecycle import FINAL, Status
 from ..events.log import Log
 from ..events.schema import Batch, Ended, Fresh, Malformed, Unknown
 from ..mesh.effects import Abort, CallOff, Describe, Notice, Persist
 from ..mesh.frames import Chunk, Digest, Events, Foreign, Hello, Inquire, Refused, Vector, Want, decode_frame
-from ..mesh.gossip import Gossip, Pace
+from ..mesh.gossip import Gossip
 from ..mesh.links import Mesh
-from ..mesh.membership import Patience, State
+from ..mesh.membership import State
+from ..mesh.timing import Timing
 from ..mesh.transfers import Fetches
 from ..view.view import View
 from .leases import Leases
@@ -35,14 +36,6 @@ class Counters:
     foreign: int = 0
     frames: int = 0
     bytes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """All timing of a worker in one place (seconds)."""
-
-    pace: Pace = field(default_factory=Pace)
-    patience: Patience = field(default_factory=Patience)
 
 
 class WorkerState(Ledger):
@@ -69,9 +62,8 @@ class WorkerState(Ledger):
         self.tag = bytes.fromhex(study)[:4].ljust(4, b"\0")
         self.gossip = Gossip(log, rng, now, timing.pace)
         self.gossip.mine = me
-        self.mesh = Mesh(me, study, address, self.gossip, rng, now, timing.patience, observer)
-        p = timing.patience
-        self.leases = Leases(me, grace=p.ping + p.suspect + 2 * p.dead)
+        self.mesh = Mesh(me, study, address, self.gossip, rng, now, timing.suspicion, observer)
+        self.leases = Leases(me, grace=timing.suspicion.longest)
         self.counters = Counters()
         self.fetches = Fetches()
         self.observer = observer
@@ -194,7 +186,7 @@ class WorkerState(Ledger):
         self._out += self.fetches.tick(now)
         self._notice_changes(now)
         if now >= self._lease_due:
-            self._lease_due = now + self.mesh.membership.patience.ping / 2
+            self._lease_due = now + self.mesh.membership.suspicion.ping / 2
             self._release_lost(now)
 
     def next_deadline(self) -> float:

@@ -30,16 +30,13 @@ from ..mesh.effects import (
     Store,
 )
 from ..mesh.frames import Chunk, Definition, encode_frame
+from ..mesh.timing import ACQUAINTED_WITHIN, HEAR_OUT_WITHIN, LEAVE_WITHIN, LOOK_LATER, LOOK_SOON, SYNC_EVERY
 from ..peer.patience import in_words
 from ..peer.state import WorkerState
 from ..plugin import TellingTransport
 from ..storage.journal import JournalGone
 from .services import Parts
 from .threads import in_thread
-
-_ACQUAINTED_WITHIN = 1.0
-_HEAR_OUT_WITHIN = 2.0
-_LEAVE_WITHIN = 2.0
 
 
 class Exchange:
@@ -124,7 +121,7 @@ class Exchange:
         finally:
             self._cancel_timer()
             try:
-                async with asyncio.timeout(_LEAVE_WITHIN):
+                async with asyncio.timeout(LEAVE_WITHIN):
                     await self.parts.transport.aclose()
             except TimeoutError:
                 pass  # a peer that does not read must not keep us here
@@ -136,27 +133,27 @@ class Exchange:
                         self._tell(str(error))
 
     async def _flush(self) -> None:
-        pause, end = 0.01, self._loop.time() + _LEAVE_WITHIN
+        pause, end = LOOK_SOON, self._loop.time() + LEAVE_WITHIN
         while self.failure is None and not self.state.flushed() and self._loop.time() < end:
             self.carry_out()
             await asyncio.sleep(pause)
-            pause = min(2 * pause, 0.2)
+            pause = min(2 * pause, LOOK_LATER)
 
     async def get_acquainted(self, stop: Callable[[], bool]) -> None:
         """Hear what the others know before the first proposal; else workers that start together would all begin with
         the same thing. A worker whose peers do not answer goes on alone."""
-        end = self._loop.time() + _ACQUAINTED_WITHIN
+        end = self._loop.time() + ACQUAINTED_WITHIN
         # A look every 10 ms for at most a second, once: cheaper to read than an event through three layers.
         while not self.state.gossip.caught_up and not stop() and self._loop.time() < end:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(LOOK_SOON)
 
     async def hear_out(self, stop: Callable[[], bool]) -> None:
         """Wait until all that the peers know has arrived. Those that do not answer are not waited for very long."""
-        began, pause = self._loop.time(), 0.01
-        while not stop() and not self.state.heard_out(began) and self._loop.time() < began + _HEAR_OUT_WITHIN:
+        began, pause = self._loop.time(), LOOK_SOON
+        while not stop() and not self.state.heard_out(began) and self._loop.time() < began + HEAR_OUT_WITHIN:
             self.carry_out()
             await asyncio.sleep(pause)
-            pause = min(2 * pause, 0.2)
+            pause = min(2 * pause, LOOK_LATER)
 
     async def fetch(self, digest: str, saved_by: str | None) -> bool:
         """Get a blob from whoever has it; False if nobody does. Returns at once if it is here already.
@@ -206,7 +203,7 @@ class Exchange:
     async def keep_synced(self) -> None:
         """Make the journal durable once a second, in a thread; runs until cancelled."""
         while True:
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(SYNC_EVERY)
             await self.sync()
 
     async def sync(self) -> None:

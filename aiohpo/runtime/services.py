@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..events.log import Log
 from ..events.schema import Batch
+from ..mesh.timing import Timing
 from ..peer.limits import Limits
-from ..peer.state import Timing
 from ..plugin import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
 from ..storage.printed import Sink
 from ..view.trials import TrialRecord

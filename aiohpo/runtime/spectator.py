@@ -21,7 +21,8 @@ from ..keys import StudyKey
 from ..launch.addresses import make_transport
 from ..mesh.effects import Connect, Disconnect, Effect, Notice, Send
 from ..mesh.frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
-from ..peer.state import Timing, WorkerState
+from ..mesh.timing import ANSWER_WITHIN, ASK_AGAIN, PONG_WITHIN, Timing
+from ..peer.state import WorkerState
 from ..plugin import TellingTransport, Transport
 from ..plugin.registry import load, options_of
 from ..report.snapshot import Health
@@ -30,8 +31,6 @@ from ..view.view import View
 from ..words import printable
 from .services import new_worker_id
 
-ANSWER_WITHIN = 10.0
-_ASK_AGAIN = 0.5
 _MOST_SAID = 300  # characters of a stranger's words
 _NO_STUDY = bytes(4)
 
@@ -112,7 +111,7 @@ class Observer:
                 except ValueError as error:
                     raise UsageError(f"cannot connect to {address!r}: {error}") from None
                 self._send(address, _NO_STUDY, Inquire())
-            await asyncio.wait([self._answer], timeout=min(_ASK_AGAIN, max(end - self._loop.time(), 0.0)))
+            await asyncio.wait([self._answer], timeout=min(ASK_AGAIN, max(end - self._loop.time(), 0.0)))
         if not self._answer.done():
             where = ", ".join(asked[:3]) + (f" and {len(asked) - 3} more" if len(asked) > 3 else "")
             raise UsageError(
@@ -154,7 +153,7 @@ class Observer:
         """Wait until all that some worker knew has arrived, and the first ping was answered."""
         end = self._loop.time() + within
         await self._until(lambda: self.state.gossip.caught_up, end)
-        await self._until(lambda: self.state.mesh.round_trip > 0, min(end, self._loop.time() + 1.5))
+        await self._until(lambda: self.state.mesh.round_trip > 0, min(end, self._loop.time() + PONG_WITHIN))
         return self.state.gossip.caught_up
 
     async def _until(self, condition: Callable[[], bool], end: float) -> None:

@@ -39,7 +39,7 @@ from .services import Parts, new_worker_id
 
 if TYPE_CHECKING:
     from ..events.schema import Batch
-    from ..peer.state import Timing
+    from ..mesh.timing import Timing
 
 Callback = Callable[[TrialRecord], Any]
 
@@ -124,7 +124,7 @@ class Assembly:
         """Put one worker together; :class:`aiohpo.Worker` and :meth:`arun` use it. A ``transport`` that needs to know
         more than the worker's id is an instance. ``output`` takes what trials print, which also goes to the run
         directory's ``output/``."""
-        from ..peer.state import Timing
+        from ..mesh.timing import Timing
 
         worker_id = identity.worker if identity else new_worker_id()
         carrier = make_transport(transport, worker=worker_id)

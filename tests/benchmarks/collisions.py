@@ -32,7 +32,7 @@ from support.curves import Curve, CurveTask, Scale
 
 from aiohpo.events.log import Log
 from aiohpo.events.schema import parse_trial, trial_name
-from aiohpo.mesh.gossip import Pace
+from aiohpo.mesh.timing import Pace
 from aiohpo.peer.eligibility import Eligible
 from aiohpo.peer.recorder import Ledger, Segment
 from aiohpo.plugin import Config, Identity, Resume

@@ -13,7 +13,8 @@ from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Goal
 from aiohpo.mesh.effects import Publish, Send
 from aiohpo.mesh.frames import Digest, Events, Vector
-from aiohpo.mesh.gossip import Gossip, Pace
+from aiohpo.mesh.gossip import Gossip
+from aiohpo.mesh.timing import Pace
 
 NAMES = ("ann", "bob", "cid")
 HASH = bytes  # an empty member table

@@ -9,9 +9,10 @@ import pytest
 from aiohpo.events.log import Log
 from aiohpo.mesh.effects import Connect, Disconnect, Effect, Notice, Publish, Send
 from aiohpo.mesh.frames import FORMAT, Digest, Hello, MemberNews, Members, Ping, Pong, Refused, Vector
-from aiohpo.mesh.gossip import Gossip, Pace
+from aiohpo.mesh.gossip import Gossip
 from aiohpo.mesh.links import Mesh
-from aiohpo.mesh.membership import Patience, State
+from aiohpo.mesh.membership import State
+from aiohpo.mesh.timing import Pace, Suspicion
 
 STUDY = "abcdef0123456789"
 
@@ -19,7 +20,7 @@ STUDY = "abcdef0123456789"
 def mesh(me: str, study: str = STUDY, now: float = 0.0) -> Mesh:
     rng = random.Random(me)
     gossip = Gossip(Log(), rng, now, Pace())
-    return Mesh(me, study, f"addr-{me}", gossip, rng, now, Patience())
+    return Mesh(me, study, f"addr-{me}", gossip, rng, now, Suspicion())
 
 
 def run(meshes: list[Mesh], sent: list[tuple[Mesh, list[Effect]]], now: float = 0.0) -> list[tuple[str, str]]:

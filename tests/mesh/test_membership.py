@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiohpo.mesh.frames import MemberNews
-from aiohpo.mesh.membership import Membership, Patience, State
+from aiohpo.mesh.membership import Membership, State
+from aiohpo.mesh.timing import Suspicion
 
-P = Patience()
+P = Suspicion()
 
 
 def member(*others: str, me: str = "me", now: float = 0.0) -> Membership:

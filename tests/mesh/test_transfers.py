@@ -13,7 +13,8 @@ from aiohpo import Float, Space, Study, Worker
 from aiohpo.keys import StudyKey
 from aiohpo.mesh.effects import Effect, Fetched, Send, Serve, Store
 from aiohpo.mesh.frames import Chunk, Want
-from aiohpo.mesh.transfers import CHUNK_BYTES, PATIENCE, Fetches
+from aiohpo.mesh.timing import HOLDER_SILENT
+from aiohpo.mesh.transfers import CHUNK_BYTES, Fetches
 from aiohpo.storage.blob_store import BlobStore
 
 DATA = bytes(range(256)) * 2000  # eight chunks
@@ -49,7 +50,7 @@ def drive(
             if chunk is not None:
                 effects += fetches.on_chunk(now, peer, chunk)
         if not effects:
-            now += PATIENCE
+            now += HOLDER_SILENT
             effects = fetches.tick(now)
     return bytes(stored), ends, asked
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from aiohpo.mesh.membership import State
-from aiohpo.peer.leases import LAST_TURN, TURN, Leases
+from aiohpo.mesh.timing import TURN
+from aiohpo.peer.leases import LAST_TURN, Leases
 
 TRIAL = ("ann", 1)
 

@@ -30,9 +30,10 @@ from aiohpo.mesh.frames import (
     decode_frame,
     encode_frame,
 )
-from aiohpo.mesh.gossip import Gossip, Pace
+from aiohpo.mesh.gossip import Gossip
 from aiohpo.mesh.links import Mesh
-from aiohpo.mesh.membership import Patience, State
+from aiohpo.mesh.membership import State
+from aiohpo.mesh.timing import Pace, Suspicion
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.report.snapshot import Tally
@@ -401,7 +402,7 @@ STUDY = "abcdef0123456789"
 
 def make_mesh(me: str, observer: bool = False) -> Mesh:
     rng = random.Random(me)
-    return Mesh(me, STUDY, f"addr-{me}", Gossip(Log(), rng, 0.0, Pace()), rng, 0.0, Patience(), observer)
+    return Mesh(me, STUDY, f"addr-{me}", Gossip(Log(), rng, 0.0, Pace()), rng, 0.0, Suspicion(), observer)
 
 
 def greet(me: Mesh, worker: str, *, observer: bool) -> list[object]:

@@ -14,10 +14,8 @@ from dataclasses import replace
 from typing import Any
 
 from aiohpo import Study, Trial
-from aiohpo.mesh.gossip import Pace
-from aiohpo.mesh.membership import Patience
+from aiohpo.mesh.timing import Pace, Suspicion, Timing
 from aiohpo.peer.limits import Limits
-from aiohpo.peer.state import Timing
 from aiohpo.plugin import Identity
 from aiohpo.plugin.registry import create
 from aiohpo.runtime import peer as worker_module
@@ -44,7 +42,7 @@ def timing(seconds: float, workers: int, interval: float | None = None) -> Timin
     if interval is None:
         interval = 0.02 if workers <= 16 else min(0.5, seconds / 100.0)
     pace = Pace(interval=interval, digest=20.0 * slow, repair_timeout=5.0)
-    return Timing(pace, Patience(ping=30.0 * slow, suspect=300.0 * slow, dead=300.0 * slow, probe_dead=3000.0 * slow))
+    return Timing(pace, Suspicion(ping=30.0 * slow, suspect=300.0 * slow, dead=300.0 * slow, probe_dead=3000.0 * slow))
 
 
 @contextmanager

@@ -1,0 +1,84 @@
+"""Every number of seconds by which peers keep in step, in one place.
+
+:class:`Pace`, :class:`Suspicion` and :class:`Timing` are what a swarm of another size or on another network may want
+otherwise, and are given to a peer when it is made. The constants below them hold everywhere. How long the user's code
+may take to start, to answer or to end stands beside the evaluators; how long a worker puts up with a full disk, in
+:mod:`aiohpo.peer.patience`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Timing (seconds) and sizes (bytes) of the gossip.
+
+    interval        between two batches of a flood
+    digest          between two comparisons of version vectors, jittered by a quarter
+    repair_timeout  until a question for missing events counts as unanswered
+    """
+
+    interval: float = 0.02
+    digest: float = 2.0
+    repair_timeout: float = 1.0
+    batch_bytes: int = 256 << 10
+    batch_events: int = 256
+    round_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Timing of the failure detector (seconds).
+
+    A silent worker is declared dead after ``suspect + dead`` (with a second accuser) to ``suspect + 2 * dead``
+    (alone), plus one ``ping`` interval.
+
+    probe_dead  between two greetings of a member believed dead, jittered
+    late        how much too late a tick may come before this worker doubts itself rather than the others
+    """
+
+    ping: float = 1.0
+    suspect: float = 3.0
+    dead: float = 3.0
+    probe_dead: float = 10.0
+    late: float = 0.5
+
+    @property
+    def longest(self) -> float:
+        """The longest that a worker takes to find out that another is dead, give or take a ping interval."""
+        return self.ping + self.suspect + 2 * self.dead
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What may differ from swarm to swarm."""
+
+    pace: Pace = field(default_factory=Pace)
+    suspicion: Suspicion = field(default_factory=Suspicion)
+
+
+# Links
+GREET_AGAIN = 1.0  # between two greetings of one address
+LONGEST_ROUND_TRIP = 10.0  # a longer one is a clock that jumped, or nonsense
+
+# Fetching blobs
+HOLDER_SILENT = 2.0  # without progress, after which the next holder is asked
+
+# Claims and leases
+FREED_OVER = 10.0  # what the rate of workers becoming free is averaged over
+TURN = 0.5  # between two workers' turns to declare a loss
+
+# A peer's beginning and end
+ACQUAINTED_WITHIN = 1.0  # a worker whose peers do not answer begins without them
+HEAR_OUT_WITHIN = 2.0  # what the peers know may be on its way for so long when the search seems to be over
+LEAVE_WITHIN = 2.0  # and so long a leaving worker waits for peers to take what it has
+SYNC_EVERY = 1.0  # between two times that the journal is made durable
+LOOK_SOON = 0.01  # the first pause between two looks at something that a peer has to answer
+LOOK_LATER = 0.2  # pauses double up to this one
+
+# Spectators
+ANSWER_WITHIN = 10.0  # for a worker to say what is searched, and for its log to arrive
+ASK_AGAIN = 0.5
+PONG_WITHIN = 1.5  # for the first ping to be answered
