@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 from .plugin import Config
+from .text import printable
 from .view.summary import best_of, last_error_in_words, value_in_words
 from .view.trials import TrialRecord
 from .view.view import View
-from .words import printable
 
 if TYPE_CHECKING:
     import pandas

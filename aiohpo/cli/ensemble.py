@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
-from ..words import printable
+from ..text import printable
 from .common import as_json, command, open_directory, print_json, run_directory
 from .show import configuration
 from .terminal import say

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..text import printable
 from ..view.lineage import Lineage
-from ..words import printable
 from .common import print_json
 from .show import brief, configuration
 from .terminal import say

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from ..words import printable
+from ..text import printable
 from .common import DONE, UNSUCCESSFUL, as_json, command, open_directory, print_json, run_directory
 from .terminal import say
 

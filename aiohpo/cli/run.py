@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..peer.patience import in_words
-from ..words import printable
+from ..text import printable
 from .common import (
     BAD_INPUT,
     DONE,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
+from ..text import printable
 from ..view.segments import spans
 from ..view.summary import best_in_words, best_of, last_error_in_words, value_in_words
-from ..words import printable
 from .common import DONE, UNSUCCESSFUL, as_json, command, describe_seconds, open_directory, print_json, run_directory
 from .terminal import plain_console, say
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..text import printable
 from ..view.summary import best_in_words, best_of
-from ..words import printable
 from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json
 from .show import count, describe_best, in_words, nothing_yet
 from .terminal import say

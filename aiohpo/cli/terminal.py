@@ -6,7 +6,7 @@ import io
 import sys
 from typing import TYPE_CHECKING
 
-from ..words import SIGNS, printable
+from ..text import SIGNS, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

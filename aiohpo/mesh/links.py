@@ -16,7 +16,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 
-from ..words import printable
+from ..text import printable
 from .effects import Connect, Disconnect, Effect, Notice, Publish, Send
 from .frames import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused
 from .gossip import Gossip

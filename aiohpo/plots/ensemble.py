@@ -15,7 +15,7 @@ import numpy as np
 from ..ensembles.ensemble import mix
 from ..ensembles.metrics import reliability
 from ..ensembles.uncertainty import error_auroc, errors
-from ..words import plot_text
+from ..text import plot_text
 from .style import BLUE, GREEN, GREY, ORANGE, RED
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..space.parameters import Float, Int
-from ..words import plot_text
+from ..text import plot_text
 from .style import BLUE, GREY, ORANGE, by_progress, choices, edge_of, is_complete, judged, labelled, middle_of, short
 from .units import Quantity
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from ..words import plot_text
+from ..text import plot_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from ..space.parameters import Float, Int
-from ..words import plot_text
+from ..text import plot_text
 
 if TYPE_CHECKING:
     from ..storage.run import Run

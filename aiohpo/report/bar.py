@@ -18,9 +18,9 @@ from ..evaluate.process.output import Lines
 from ..events.codec import decode_batch
 from ..events.schema import Fresh, Seen
 from ..storage.printed import Sink, tagged, write_plainly
+from ..text import SIGNS, printable
 from ..view.promotions import Rungs
 from ..view.summary import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words
-from ..words import SIGNS, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

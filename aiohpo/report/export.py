@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 from ..errors import UsageError
 from ..result import flat
 from ..space.parameters import Constant, Float, Int
-from ..words import spreadsheet_cell
+from ..text import spreadsheet_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +36,7 @@ def table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
 def write_csv(run: Run, file: IO[str]) -> None:
     """One line per trial, empty where a trial has no such entry (and where a choice is None).
 
-    Text is written for spreadsheets and terminals, see :func:`aiohpo.words.spreadsheet_cell`; JSON has it as it is.
+    Text is written for spreadsheets and terminals, see :func:`aiohpo.text.spreadsheet_cell`; JSON has it as it is.
     """
     columns, rows = table(run)
     writer = csv.writer(file, lineterminator="\n")

@@ -11,8 +11,8 @@ from rich.text import Text
 
 from ..cli.common import describe_seconds
 from ..cli.show import configuration, in_words
+from ..text import printable
 from ..view.summary import value_in_words
-from ..words import printable
 from .snapshot import HERE, Health, Snapshot, WorkerNow, sparkline
 
 _STYLES = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim", "unknown": "cyan"}

@@ -27,8 +27,8 @@ from ..plugin import TellingTransport, Transport
 from ..plugin.registry import load, options_of
 from ..report.snapshot import Health
 from ..space.space import Space
+from ..text import printable
 from ..view.view import View
-from ..words import printable
 from .services import new_worker_id
 
 _MOST_SAID = 300  # characters of a stranger's words

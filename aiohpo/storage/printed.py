@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
-from ..words import SIGNS, printable
+from ..text import SIGNS, printable
 
 # Takes whole lines that a trial printed: its id, its number as far as is known now, and the text.
 Sink = Callable[[str, int, str], None]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..events.lifecycle import FINAL, Status
-from ..words import printable
+from ..text import printable
 
 if TYPE_CHECKING:
     from .promotions import Rungs

@@ -15,7 +15,7 @@ from aiohpo import Categorical, Float, Space
 from aiohpo.errors import UsageError
 from aiohpo.report.export import to_optuna, write_csv, write_json, write_parquet
 from aiohpo.storage.run import open_run
-from aiohpo.words import printable
+from aiohpo.text import printable
 from tests.support.run_directories import HOSTILE, config, make_named_run, make_run
 
 OUTCOMES = [3.0, "boom", 1.0, 2.0, None]

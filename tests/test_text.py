@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiohpo.words import SIGNS, plot_text, printable, spreadsheet_cell
+from aiohpo.text import SIGNS, plot_text, printable, spreadsheet_cell
 from tests.support.run_directories import HOSTILE
 
 
