@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import signal
 import sys
 import time
@@ -59,16 +58,7 @@ class Directory:
         return new
 
     def states(self) -> dict[str, str]:
-        """A lock that is free tells of a dead process only on the machine where that ran."""
-        gone, here = self._follower.gone(), platform.node()
-        states = {}
-        for name, info in self.view.workers.items():
-            if info.left is not None:
-                states[name] = "left"
-            elif info.started is not None:
-                lost = "dead" if info.started.host == here else "unknown"
-                states[name] = lost if name in gone else "alive"
-        return states
+        return dict(self._follower.states())
 
     def health(self) -> None:
         """There is no mesh to be seen."""

@@ -61,10 +61,8 @@ def draw_on(axes: Axes, run: Run) -> None:
     for name in (name for name in colours if any(name == used for used, _ in places)):
         axes.broken_barh([], (0, 0), facecolor=colours[name], label=name)
     _moves(axes, bars, clock, rows)
-    for mark, word in {"|": "left", "x": "gone"}.items():
-        workers = [w for w in lives if (run.view.workers[w].left is not None) == (word == "left")]
-        if word == "gone":
-            workers = [w for w in workers if w in run.loaded.gone]
+    for mark, word in {"|": "left", "x": "dead"}.items():
+        workers = [worker for worker in lives if run.loaded.states.get(worker) == word]
         if workers:
             moments = [clock(lives[w][1]) for w in workers]
             axes.plot(moments, [rows[w] for w in workers], mark, color="black", ms=8, label=word, ls="none")
@@ -122,7 +120,7 @@ def _moves(axes: Axes, bars: Sequence[Span], clock: Clock, rows: dict[str, int])
 
 
 def _lives(run: Run, found: Sequence[Span]) -> dict[str, tuple[float, float]]:
-    """From a worker's first segment to when it left, or to the last thing known of it if it is gone."""
+    """From a worker's first segment to when it left, or to the last thing known of it if it is dead."""
     now = max(span.began + (span.seconds or 0.0) for span in found)
     by_worker: dict[str, list[Span]] = {}
     for span in found:
@@ -133,7 +131,7 @@ def _lives(run: Run, found: Sequence[Span]) -> dict[str, tuple[float, float]]:
         left = run.view.workers[worker].left
         if left is not None:
             last = max(last, left.time) if left.time < _LATEST else last
-        elif worker not in run.loaded.gone:
+        elif run.loaded.states.get(worker) != "dead":
             last = max(last, now)
         lives[worker] = min(span.began for span in mine), last
     return lives

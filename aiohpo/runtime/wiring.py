@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import json
-import platform
 import shutil
 import tempfile
 import time
@@ -28,7 +27,8 @@ from ..plugin import Identity, LaunchedTransport
 from ..plugin.registry import create
 from ..space.space import Space
 from ..storage.blob_store import BlobStore
-from ..storage.journal import read_journal, writer_is_gone
+from ..storage.journal import read_journal
+from ..storage.liveness import Writers
 from ..storage.printed import Sink, both
 from ..storage.run_directory import RunDirectory
 from ..view.reducer import Mode
@@ -136,11 +136,11 @@ class Assembly:
         if rank == 0 or (rank is None and not join):  # the first of its launch; the others hear of it
             self._fulfil()
         log, view = Log(), View(self.space, self.metric, self.mode, self.max_steps)
-        directory, gone = self._open(), frozenset[str]()
+        directory, gone, writers = self._open(), frozenset[str](), None
         if directory is not None:
             loaded = directory.load(log, view)
-            # A lock tells only about processes of this machine.
-            gone = frozenset(w for w in loaded.gone if view.host(w) == platform.node())
+            writers = Writers(directory.path, view)
+            gone = frozenset(worker for worker, state in loaded.states.items() if state in ("dead", "left"))
             self.notices += loaded.notices
             blobs = directory.blobs
         else:
@@ -158,12 +158,6 @@ class Assembly:
             except UsageError as error:  # one unreadable file of the dead must not end the living
                 notice(str(error))
                 return []
-
-        def is_gone(worker: str) -> bool:
-            if directory is None or view.host(worker) != platform.node():
-                return False
-            path = directory.path / "journal" / f"{worker}.log"
-            return path.exists() and writer_is_gone(path)
 
         if directory is not None:
             file = directory.output(worker_id if rank is None else str(rank), notice)
@@ -185,7 +179,7 @@ class Assembly:
                 journal=directory.journal(worker_id) if directory else None,
                 journal_id=directory.id if directory else "",
                 gone=gone,
-                is_gone=is_gone,
+                is_gone=None if writers is None else writers.is_gone,
                 recover=recover,
                 join=join,
                 expects_peers=bool(join) or (identity is not None and (identity.size or 1) > 1),

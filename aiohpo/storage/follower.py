@@ -14,7 +14,8 @@ from ..events.schema import Malformed, Seen
 from ..space.space import Space
 from ..view.view import View
 from .journal import HEADER, MAGIC, read_record
-from .run_directory import gone_workers, read_study, take
+from .liveness import Writers, WriterState
+from .run_directory import read_study, take
 
 
 class Follower:
@@ -36,9 +37,9 @@ class Follower:
             new += self._read_on(file)
         return new
 
-    def gone(self) -> frozenset[str]:
-        """The workers whose process has certainly ended."""
-        return gone_workers(self.path)
+    def states(self) -> dict[str, WriterState]:
+        """What is known now of every worker that ever began."""
+        return Writers(self.path, self.view).states()
 
     def _read_on(self, file: Path) -> list[Seen]:
         at = self._offsets.get(file, 0)

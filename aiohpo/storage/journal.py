@@ -7,8 +7,7 @@ written when the process dies; ``sync`` makes it outlive the machine too.
 
 Reading forgives. A torn last record (the process died inside ``write``) is cut off; a corrupt one in the
 middle is reported with file and offset, the reader finds the next intact record by its magic and checksum, and
-everything else loads. While a worker lives it holds a lock on its file, so a reader on the same machine can
-tell a dead writer from a living one at once.
+everything else loads. While a worker lives it holds a lock on its file: see :mod:`aiohpo.storage.liveness`.
 """
 
 from __future__ import annotations
@@ -154,7 +153,7 @@ def _lock(fd: int) -> bool:
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(0.005)  # somebody looks whether we live, see writer_is_gone; that takes microseconds
+            time.sleep(0.005)  # another process asks whether this one lives, see lock_is_held; that takes microseconds
         except OSError:
             return False
         else:
@@ -237,21 +236,15 @@ def read_record(data: bytes, at: int) -> tuple[Batch | None, int]:
 
 
 def cut_torn_end(damage: Damage) -> bool:
-    """Truncate a torn file at the damage if its writer is gone; say whether that was done."""
+    """Truncate a torn file at the damage, unless a process holds its lock; return whether that was done.
+
+    Only for a file whose writer has certainly ended (:func:`aiohpo.storage.liveness.has_ended`): the lock of a writer
+    on another machine may look free from here.
+    """
     try:
         with damage.path.open("r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.truncate(damage.offset or 0)
-    except OSError:
-        return False
-    return True
-
-
-def writer_is_gone(path: Path) -> bool:
-    """Whether nobody on this machine holds the lock of this journal (False where that cannot be told)."""
-    try:
-        with path.open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

@@ -53,8 +53,7 @@ class Run:
     def _abandoned(self, record: TrialRecord) -> bool:
         if record.status != "running":
             return False
-        worker = self.view.workers[record.worker]
-        return worker.left is not None or record.worker in self.loaded.gone
+        return self.loaded.states.get(record.worker) in ("dead", "left")
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form of ``aiohpo show --json``."""
@@ -86,7 +85,7 @@ class Run:
                 "host": w.started.host if w.started else None,
                 "pid": w.started.pid if w.started else None,
                 "started": w.started.time if w.started else None,
-                "status": "left" if w.left else "gone" if w.name in self.loaded.gone else "alive",
+                "status": self.loaded.states.get(w.name, "unknown"),
             }
             for w in workers
         ]

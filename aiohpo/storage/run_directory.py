@@ -26,7 +26,8 @@ from ..events.schema import Batch, Malformed, Seen
 from ..view.summary import ensemble_in_words
 from ..view.view import View
 from .blob_store import BlobStore
-from .journal import Damage, Journal, cut_torn_end, read_journal, writer_is_gone
+from .journal import Damage, Journal, cut_torn_end, read_journal
+from .liveness import WriterState, has_ended, locks_in, states_of
 from .printed import OutputFile
 
 FORMAT = 1
@@ -34,11 +35,11 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was found while loading: damaged places, workers whose process is certainly gone, and what of it this
+    """What was found while loading: damaged places, what is known of each worker that ever began, and what of it this
     version does not understand, in words."""
 
     damage: tuple[Damage, ...]
-    gone: frozenset[str]
+    states: Mapping[str, WriterState]
     skipped: str = ""
 
     @property
@@ -118,7 +119,7 @@ class RunDirectory:
         return OutputFile(self.path / "output" / f"worker-{worker}.log", notice)
 
     def load(self, log: Log, view: View) -> Loaded:
-        """Read all journals into ``log`` and ``view``; cut off torn ends of files whose writer is gone."""
+        """Read all journals into ``log`` and ``view``; cut off torn ends of files whose writer has certainly ended."""
         return load_journals(self.path, log, view, mend=True)
 
     def __repr__(self) -> str:
@@ -151,7 +152,8 @@ def read_study(path: Path) -> dict[str, Any]:
 def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Loaded:
     """Read every journal under ``path`` into ``log`` and ``view``."""
     damage: list[Damage] = []
-    gone = gone_workers(path)
+    torn: list[Damage] = []
+    locks = locks_in(path)  # before the files are read: what a writer appends until it ends must not look torn
     for file in sorted((path / "journal").glob("*.log")):
         found: list[Damage] = []
         malformed = False
@@ -163,16 +165,14 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
         if malformed:
             found.append(Damage(file, None))
         for place in found:
-            if not place.torn:
-                damage.append(place)
-            elif file.stem in gone and (not mend or cut_torn_end(place)):
-                damage.append(place)  # a living writer's last record may merely be in the making
-    return Loaded(tuple(damage), gone, log.skipped and f"{path}: {log.skipped}")
-
-
-def gone_workers(path: Path) -> frozenset[str]:
-    """The workers whose process has certainly ended: nobody on this machine holds their journal."""
-    return frozenset(file.stem for file in (path / "journal").glob("*.log") if writer_is_gone(file))
+            (torn if place.torn else damage).append(place)
+    # Only now is it known on which machines the writers run. The last record of one that lives, or may live on another
+    # machine, is perhaps just being written.
+    for place in torn:
+        writer = place.path.stem
+        if has_ended(locks.get(writer), view.host(writer)) and (not mend or cut_torn_end(place)):
+            damage.append(place)
+    return Loaded(tuple(damage), states_of(locks, view), log.skipped and f"{path}: {log.skipped}")
 
 
 def take(batch: Batch, log: Log, view: View) -> list[Seen]:

@@ -40,14 +40,17 @@ def test_best_without_a_success_says_why_and_exits_with_1(tmp_path: Path, capsys
     assert json.loads(capsys.readouterr().out) is None
 
 
-def test_show_as_json_has_the_documented_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Study, workers and trials with the documented keys; a gone worker's running trial is lost."""
+def test_show_as_json_has_the_documented_form(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Study, workers and trials with the documented keys; a dead worker's running trial is lost."""
+    monkeypatch.setattr("platform.node", lambda: "host")
     assert invoke(["show", str(make_run(tmp_path / "r", [2.0, "boom", None], goal=9, left=False)), "--json"]) == 0
     shown = json.loads(capsys.readouterr().out)
     assert set(shown) == {"study", "workers", "trials"}
     assert (shown["study"]["metric"], shown["study"]["trials"], shown["study"]["ended"]) == ("loss", 9, 2)
     assert shown["study"]["running"] == 0
-    assert [worker["status"] for worker in shown["workers"]] == ["gone"]
+    assert [worker["status"] for worker in shown["workers"]] == ["dead"]
     documented = {"id", "number", "status", "config", "value", "metrics", "step", "worker", "started", "seconds"}
     for trial in shown["trials"]:
         assert documented <= set(trial)

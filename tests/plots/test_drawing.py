@@ -186,12 +186,13 @@ def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
         draw(open_run(make_run(tmp_path / "r", [3.0])), "pie")
 
 
-def test_a_killed_worker_is_not_shown_busy_after_its_death(tmp_path: Path) -> None:
-    """Of a worker that is gone nothing is known after what it last wrote, so nothing is drawn there."""
+def test_a_killed_worker_is_not_shown_busy_after_its_death(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a dead worker nothing is known after what it last wrote, so nothing is drawn there."""
+    monkeypatch.setattr("platform.node", lambda: "host")
     axes = draw(open_run(make_run(tmp_path / "r", [3.0, None], left=False)), "timeline").axes[0]
-    (gone,) = [line for line in axes.get_lines() if line.get_label() == "gone"]
+    (dead,) = [line for line in axes.get_lines() if line.get_label() == "dead"]
     bars = [path.get_extents().x1 for drawn in axes.collections for path in drawn.get_paths()]
-    assert max(bars) <= gone.get_xdata()[0] + 1e-6
+    assert max(bars) <= dead.get_xdata()[0] + 1e-6
 
 
 def test_pauses_between_runs_are_cut_out() -> None:

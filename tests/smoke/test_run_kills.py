@@ -59,10 +59,10 @@ def test_one_killed_worker_leaves_the_others_finishing_the_exact_budget(place: P
     assert len(finished) == show["study"]["ended"] == 100
     assert statuses(show) - statuses({"trials": finished}) in ({}, {"surplus": statuses(show)["surplus"]})
     assert before | {lost} <= {t["id"] for t in show["trials"] if t["status"] in ("finished", "surplus")}
-    dead = next(worker["id"] for worker in show["workers"] if worker["status"] == "gone")
+    dead = next(worker["id"] for worker in show["workers"] if worker["status"] == "dead")
     assert lost.startswith(dead)
     assert record(place / "r", lost).worker != dead
-    assert sorted(worker["status"] for worker in show["workers"]) == ["gone", "left", "left", "left"]
+    assert sorted(worker["status"] for worker in show["workers"]) == ["dead", "left", "left", "left"]
     assert out.startswith("100 trials in ")
 
 

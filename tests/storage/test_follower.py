@@ -71,4 +71,4 @@ def test_new_workers_are_found(tmp_path: Path) -> None:
     make_run(directory, [1.0])
     assert len(follower.poll()) > 0
     assert len(follower.view.workers) == 2
-    assert len(follower.gone()) == 2
+    assert set(follower.states().values()) == {"left"}

@@ -43,7 +43,7 @@ def test_a_run_is_read_as_it_was(tmp_path):
 
 
 def test_what_a_vanished_worker_left_running_is_shown_as_lost(tmp_path):
-    """A trial that nobody ended and whose worker is gone is lost; while the worker lives it is running."""
+    """A trial that never ended and whose worker is dead is lost; while the worker lives it is running."""
     study = Study(None, SPACE, searcher="random", directory=tmp_path / "run")
     study.ask()
     assert [r.status for r in open_run(tmp_path / "run").records()] == ["running"]
@@ -51,7 +51,7 @@ def test_what_a_vanished_worker_left_running_is_shown_as_lost(tmp_path):
     study._manual.close()
     opened = open_run(tmp_path / "run")
     assert [r.status for r in opened.records()] == ["lost"]
-    assert [w["status"] for w in opened.as_workers()] == ["gone"]
+    assert [w["status"] for w in opened.as_workers()] == ["dead"]
 
 
 def test_reading_changes_nothing(tmp_path):

@@ -18,6 +18,12 @@ from aiohpo.view.view import View
 from tests.support.histories import SPACE, batch_of, events_of, split, with_remarks
 
 
+@pytest.fixture(autouse=True)
+def _here(monkeypatch):
+    """This machine is the one on which the workers of these tests ran, where they name no other."""
+    monkeypatch.setattr("platform.node", lambda: "nowhere")
+
+
 def definition(study: str = "a" * 16, **other):
     return {"study": study, "metric": "loss", "mode": "min", "max_steps": None, "space": SPACE.to_dict(), **other}
 
@@ -93,7 +99,7 @@ def test_a_read_only_place_is_a_usage_error(tmp_path, monkeypatch):
 
 
 def test_all_workers_journals_load(tmp_path):
-    """Each worker's trials are there, and a worker whose file nobody holds is gone."""
+    """Each worker's trials are there, and what is known of each worker that began."""
     write(tmp_path, "ann", split(batch_of("ann", events_of(3)), 2))
     write(tmp_path, "bob", [batch_of("bob", events_of(2))])
     (tmp_path / "journal" / "new.log").write_bytes(b"")
@@ -101,7 +107,7 @@ def test_all_workers_journals_load(tmp_path):
     log, view, loaded = load(tmp_path)
     assert log.vector() == {"ann": 7, "bob": 5}
     assert view.n_ended == 5
-    assert loaded.gone == {"ann", "bob", "new"}
+    assert loaded.states == {"ann": "dead", "bob": "dead"}
     assert loaded.damage == ()
     held.close()
 
@@ -155,6 +161,23 @@ def test_torn_ends_are_mended_only_when_asked_and_only_of_the_gone(tmp_path):
     assert load(tmp_path, mend=True)[2].damage == ()
     assert path.stat().st_size == len(whole) - 3
     writer.close()
+
+
+@pytest.mark.parametrize("others", ["its own file", "another file", "no file"])
+def test_the_torn_end_of_a_writer_on_another_machine_is_left_alone(tmp_path, others):
+    """Its lock looks free from here while it writes; nor is a writer cut off of which no machine is known."""
+    events = events_of(2, host="elsewhere")
+    first = {"its own file": 1, "another file": 2, "no file": 2}[others]
+    write(tmp_path, "ann", [batch_of("ann", events[first - 1 : 3], first), batch_of("ann", events[3:], 4)])
+    if others == "another file":
+        write(tmp_path, "bob", [batch_of("ann", events[:1])])
+    path = tmp_path / "journal" / "ann.log"
+    torn = path.read_bytes()[:-3]
+    path.write_bytes(torn)
+    _, _, loaded = load(tmp_path, mend=True)
+    assert path.read_bytes() == torn
+    assert loaded.damage == ()
+    assert loaded.states == ({} if others == "no file" else {"ann": "unknown"})
 
 
 def test_what_is_no_event_does_not_spoil_a_file(tmp_path):
