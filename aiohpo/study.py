@@ -11,8 +11,8 @@ from .errors import UsageError
 from .evaluate.metrics import as_finite, as_metrics
 from .evaluate.objective import ImportedInChild, in_child, started_by_multiprocessing
 from .events.schema import EXTERNAL, QUEUED
-from .peer.limits import make_limits, whole
-from .plugin import Config, Identity
+from .peer.limits import make_limits
+from .plugin import Config, Identity, Options
 from .result import Result
 from .runtime.ask_tell import AskedTrial, Manual
 from .runtime.peer import PeerWorker
@@ -118,7 +118,7 @@ class Study(Assembly):
         self._not_in_child()
         if self._workers:
             raise UsageError("this study is running already; wait for it or stop() it")
-        workers = whole("workers", workers)
+        workers = Options().whole("workers", workers, least=1)
         limits = make_limits(trials, time, target, trial_timeout)
         peers: list[PeerWorker] = []
         try:

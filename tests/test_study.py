@@ -521,11 +521,11 @@ def test_bad_arguments_of_a_study(options, message):
         ({"trials": 1.5}, "trials must be"),
         ({"trials": True}, "trials must be"),
         ({"workers": 0}, "workers must be"),
-        ({"time": 0}, "time must be a positive number"),
-        ({"time": "10"}, "time must be a positive number"),
+        ({"time": 0}, "time must be a number of seconds above 0"),
+        ({"time": "10"}, "time must be a number of seconds above 0"),
         ({"trial_timeout": -1}, "trial_timeout must be"),
-        ({"target": float("nan")}, "target must be a finite value"),
-        ({"target": "low"}, "target must be a finite value"),
+        ({"target": float("nan")}, "target must be a finite number"),
+        ({"target": "low"}, "target must be a number"),
     ],
 )
 async def test_bad_arguments_of_a_run(options, message):

@@ -37,7 +37,7 @@ from typing import Any
 
 from ..errors import UsageError, listing
 from ..peer.patience import in_words
-from ..plugin import Assignment, Channel, Config, Decision, Outcome
+from ..plugin import Assignment, Channel, Config, Decision, Options, Outcome
 from .checkpoint import encode
 from .objective import Objective
 from .process.output import Output, Sink, bounded
@@ -70,19 +70,18 @@ class CommandEvaluator:
         directory: str | Path | None = None,
         grace: float = 10.0,
     ) -> None:
+        options = Options("command")
+        if not isinstance(command, str | list | tuple):
+            options.refuse(f"command must be text, or a list of a program and its arguments, not {command!r:.80}")
         try:
             self._command = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
         except ValueError as error:
             raise UsageError(f"command {command!r} is not well quoted: {error}") from None
         if not self._command:
             raise UsageError("command is empty: name a program and its arguments")
-        if input not in _INPUTS:
-            raise UsageError(f"input must be one of {listing(_INPUTS)}, not {input!r}")
-        if not isinstance(grace, (int, float)) or not 0 <= grace < float("inf"):
-            raise UsageError(f"grace must be a number of seconds, not {grace!r}")
-        self._json = input == "json"
-        self._directory = None if directory is None else str(directory)
-        self._grace = grace
+        self._json = options.choice("input", input, _INPUTS) == "json"
+        self._directory = None if directory is None else options.path("directory", directory)
+        self._grace = options.number("grace", grace, least=0, unit="seconds")
         self._names = {found[2] for word in self._command for found in _PLACEHOLDER.finditer(word) if found[2]}
         self._objective: Objective | None = None
         self._blobs: Any = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import UsageError
+from ..plugin import Options
 
 
 class ImportedInChild(BaseException):
@@ -87,8 +88,7 @@ class Objective:
             raise UsageError(f"objective must be a function that takes a trial, not {type(self.function).__name__}")
         if not isinstance(self.metric, str) or not self.metric:
             raise UsageError(f"metric must be a non-empty name, not {self.metric!r}")
-        if self.max_steps is not None and (not isinstance(self.max_steps, int) or self.max_steps < 1):
-            raise UsageError(f"max_steps must be a whole number of at least 1, or None, not {self.max_steps!r}")
+        Options().whole_or_none("max_steps", self.max_steps, least=1)
         if (self.dump is None) != (self.load is None):
             raise UsageError("dump and load go together: give both or neither")
 

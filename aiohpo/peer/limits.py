@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Any
 
-from ..errors import UsageError
+from ..plugin import Options
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +20,10 @@ class Limits:
 
 def make_limits(trials: int | None, time: float | None, target: float | None, trial_timeout: float | None) -> Limits:
     """Check the limits of a run. Raises ``UsageError`` that names the wrong one."""
-    if trials is not None:
-        whole("trials", trials)
-    for name, value in (("time", time), ("trial_timeout", trial_timeout)):
-        if value is not None and not (isinstance(value, int | float) and 0 < value < math.inf):
-            raise UsageError(f"{name} must be a positive number of seconds, not {value!r}")
-    if target is not None and not (isinstance(target, int | float) and math.isfinite(target)):
-        raise UsageError(f"target must be a finite value of the metric, not {target!r}")
-    return Limits(trials, time, target, trial_timeout)
-
-
-def whole(name: str, value: Any, least: int = 1) -> int:
-    """Return a whole number of at least ``least``. Raises ``UsageError`` that names it."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise UsageError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    return value
+    given = Options()
+    return Limits(
+        given.whole_or_none("trials", trials, least=1),
+        None if time is None else given.number("time", time, above=0, unit="seconds"),
+        None if target is None else given.number("target", target),
+        None if trial_timeout is None else given.number("trial_timeout", trial_timeout, above=0, unit="seconds"),
+    )

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from .ensemble import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
 from .evaluator import Assignment, Channel, Evaluator, Outcome
+from .options import Options
 from .scheduler import Claims, Decision, Idle, Inherit, KeepingScheduler, NewTrial, Resume, Scheduler
 from .searcher import FittingSearcher, Searcher
 from .study_view import Config, Curves, Identity, Observations, TrialState, TrialStatus, View
@@ -52,6 +53,7 @@ __all__ = [
     "NewTrial",
     "Observations",
     "OnFrame",
+    "Options",
     "Outcome",
     "Resume",
     "Scheduler",

@@ -22,8 +22,8 @@ from ..events.log import Log
 from ..events.schema import TARGETS
 from ..keys import StudyKey, find_key, kept_key, process_key, settle_key
 from ..launch.addresses import make_transport
-from ..peer.limits import Limits, whole
-from ..plugin import Identity, LaunchedTransport
+from ..peer.limits import Limits
+from ..plugin import Identity, LaunchedTransport, Options
 from ..plugin.registry import create
 from ..space.space import Space
 from ..storage.blob_store import BlobStore
@@ -77,20 +77,18 @@ class Assembly:
             )
         if mode not in ("min", "max"):
             raise UsageError(f"mode must be 'min' or 'max', not {mode!r}")
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise UsageError(f"seed must be a whole number of at least 0, not {seed!r}")
         self.objective = objective
         self.space = space
         self.metric = metric
         self.mode: Mode = "min" if mode == "min" else "max"
-        self.max_steps = max_steps
+        self.max_steps = Options().whole_or_none("max_steps", max_steps, least=1)
         self.searcher = searcher
         self.scheduler = scheduler
         self.evaluator = evaluator
         self.directory = Path(directory) if directory is not None else None
-        self.seed = seed
-        self.keep = whole("keep", keep, 0)
-        self.max_failures = whole("max_failures", max_failures, 0)
+        self.seed = Options().whole("seed", seed, least=0)
+        self.keep = Options().whole("keep", keep, least=0)
+        self.max_failures = Options().whole("max_failures", max_failures, least=0)
         if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks := tuple(callbacks))):
             raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
         self.callbacks = tuple(callbacks)

@@ -15,6 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from aiohpo.errors import UsageError
+from aiohpo.plugin import Options
 
 if TYPE_CHECKING:
     from aiohpo.plugin import OnFrame
@@ -35,11 +36,15 @@ class InprocTransport:
         worker: the worker's id; names the address if ``bind`` does not.
         bind: the address, ``inproc://`` and a name.
         inbox: frames from one link that may wait here; more are dropped.
+
+    Raises UsageError for values that are out of range.
     """
 
     def __init__(self, *, worker: str = "", bind: str | None = None, inbox: int = 10_000) -> None:
-        self._address = _checked(bind or f"{SCHEME}{worker or next(_numbers)}")
-        self._limit = inbox
+        options = Options("inproc")
+        name = f"{SCHEME}{worker or next(_numbers)}" if bind is None else options.text("bind", bind)
+        self._address = _checked(name)
+        self._limit = options.whole("inbox", inbox, least=1)
         self._loop: asyncio.AbstractEventLoop | None = None  # None: not started, or closed
         self._on_frame: OnFrame | None = None
         self._connected: set[str] = set()

@@ -21,7 +21,7 @@ from typing import Any
 
 from ...errors import Unavailable, UsageError
 from ...peer.patience import in_words
-from ...plugin import Assignment, Channel, Outcome
+from ...plugin import Assignment, Channel, Options, Outcome
 from ..cores import threads_for
 from ..objective import Objective
 from ..reimport import describe, file_of
@@ -198,6 +198,7 @@ class ProcessEvaluator:
     """
 
     def __init__(self, share: int = 1) -> None:
+        share = Options("process").whole("share", share, least=1)
         self._threads = threads_for(share, os.environ) if share > 1 else {}
         self._hello: dict[str, Any] | None = None
         self._child: _Child | None = None

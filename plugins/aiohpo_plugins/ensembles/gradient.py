@@ -27,14 +27,14 @@ import numpy as np
 
 from aiohpo.ensembles.ensemble import Ensemble, Member, mix
 from aiohpo.ensembles.metrics import METRICS, SMALLEST, Metric, get_metric
-from aiohpo.errors import UsageError, listing
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Options
 
 from .folds import assign
 from .lbfgs import lbfgs
 from .mixture import Mixture, NormalMixture, mixture_for
 from .models import Models
 from .pools import pool_for
-from .selecting import whole
 from .selection import Explorer, caruana
 
 if TYPE_CHECKING:
@@ -127,14 +127,14 @@ class GradientBuilder:
         folds: int = 5,
         seed: int = 0,
     ) -> None:
-        for option, word, known in (("start", start, ("auto", *STARTS)), ("scaling", scaling, SCALINGS)):
-            if word not in known:
-                raise UsageError(f"gradient: {option} {word!r} is unknown; choose one of {listing(known)}")
-        whole("gradient", size=(size, 1), iterations=(iterations, 1), folds=(folds, 2), seed=(seed, 0))
-        if isinstance(prior, bool) or not isinstance(prior, int | float) or not 0 <= prior < np.inf:
-            raise UsageError(f"gradient: prior must be a number of at least 0, not {prior!r}")
-        self.size, self.start, self.scaling, self.prior = size, start, scaling, float(prior)
-        self.iterations, self.folds, self.seed = iterations, folds, seed
+        options = Options(self.name)
+        self.size = options.whole("size", size, least=1)
+        self.start = options.choice("start", start, ("auto", *STARTS))
+        self.scaling = options.choice("scaling", scaling, SCALINGS)
+        self.prior = options.number("prior", prior, least=0)
+        self.iterations = options.whole("iterations", iterations, least=1)
+        self.folds = options.whole("folds", folds, least=2)
+        self.seed = options.whole("seed", seed, least=0)
 
     def fit(self, predictions: Any, y: Any, metric: Any) -> Ensemble:
         """See :class:`aiohpo.plugin.EnsembleBuilder`. What is minimised, and what stops the descent, is the

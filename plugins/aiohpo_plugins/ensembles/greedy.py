@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aiohpo.errors import UsageError, listing
+from aiohpo.plugin import Options
 
-from .selecting import Choice, SelectingBuilder, whole
+from .selecting import Choice, SelectingBuilder
 from .selection import algorithm1, caruana
 
 if TYPE_CHECKING:
@@ -57,10 +57,10 @@ class GreedyBuilder(SelectingBuilder):
         seed: int = 0,
     ) -> None:
         super().__init__(calibration, folds, seed)
-        if variant not in VARIANTS:
-            raise UsageError(f"greedy: variant {variant!r} is unknown; choose one of {listing(VARIANTS)}")
-        whole("greedy", size=(size, 1), start=(start, 1))
-        self.size, self.variant, self.start = size, variant, start
+        options = Options(self.name)
+        self.size = options.whole("size", size, least=1)
+        self.variant = options.choice("variant", variant, VARIANTS)
+        self.start = options.whole("start", start, least=1)
 
     def select(self, explorer: Explorer, slots: Sequence[int]) -> Choice:
         """Add models one after the other, and stop where the loss was lowest."""

@@ -11,7 +11,8 @@ import numpy as np
 from aiohpo.ensembles.ensemble import Ensemble, Member
 from aiohpo.ensembles.metrics import Metric, get_metric
 from aiohpo.ensembles.predictions import check_targets, encode_targets, usable
-from aiohpo.errors import UsageError, listing
+from aiohpo.errors import UsageError
+from aiohpo.plugin import Options
 
 from .calibration import CALIBRATIONS, cross_fit
 from .folds import assign
@@ -41,11 +42,10 @@ class SelectingBuilder(ABC):
     name: str
 
     def __init__(self, calibration: str, folds: int, seed: int) -> None:
-        known = ("auto", *CALIBRATIONS)
-        if calibration not in known:
-            raise UsageError(f"{self.name}: calibration {calibration!r} is unknown; choose one of {listing(known)}")
-        whole(self.name, folds=(folds, 2), seed=(seed, 0))
-        self.calibration, self.folds, self.seed = calibration, folds, seed
+        options = Options(self.name)
+        self.calibration = options.choice("calibration", calibration, ("auto", *CALIBRATIONS))
+        self.folds = options.whole("folds", folds, least=2)
+        self.seed = options.whole("seed", seed, least=0)
 
     @abstractmethod
     def select(self, explorer: Explorer, slots: Sequence[int]) -> Choice:
@@ -158,10 +158,3 @@ class LiveSelection:
 
     def __repr__(self) -> str:
         return f"<LiveSelection by {self._builder!r} among {len(self)} models>"
-
-
-def whole(name: str, **options: tuple[Any, int]) -> None:
-    """Check options that must be whole numbers: ``option=(value, least)``. Raises UsageError."""
-    for option, (value, least) in options.items():
-        if isinstance(value, bool) or not isinstance(value, int) or value < least:
-            raise UsageError(f"{name}: {option} must be a whole number of at least {least}, not {value!r}")

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .selecting import Choice, SelectingBuilder, whole
+from aiohpo.plugin import Options
+
+from .selecting import Choice, SelectingBuilder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,9 +34,7 @@ class TopKBuilder(SelectingBuilder):
 
     def __init__(self, *, size: int | None = None, calibration: str = "auto", folds: int = 5, seed: int = 0) -> None:
         super().__init__(calibration, folds, seed)
-        if size is not None:
-            whole("topk", size=(size, 1))
-        self.size = size
+        self.size = Options(self.name).whole_or_none("size", size, least=1)
 
     def select(self, explorer: Explorer, slots: Sequence[int]) -> Choice:
         """Rank the models; add one after the other."""

@@ -18,10 +18,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from aiohpo.plugin import Claims, Decision, Identity, NewTrial, TrialState, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, TrialState, View
 
-from .options import steps_of, whole
 from .rungs import NOWHERE, Follower, Ladder, Place, Rung
+from .steps import steps_of
 
 CHECKPOINTS = 100
 
@@ -37,8 +37,9 @@ class MedianScheduler:
     """
 
     def __init__(self, *, grace_steps: int = 1, grace_trials: int = 5) -> None:
-        self.grace_steps = whole("median", "grace_steps", grace_steps, 1)
-        self.grace_trials = whole("median", "grace_trials", grace_trials, 1)
+        options = Options("median")
+        self.grace_steps = options.whole("grace_steps", grace_steps, least=1)
+        self.grace_trials = options.whole("grace_trials", grace_trials, least=1)
         self._follower = Follower(self._update, self._clear)
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:

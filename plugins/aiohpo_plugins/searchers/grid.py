@@ -7,8 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from aiohpo.errors import UsageError
-from aiohpo.plugin import Config, Identity, View
+from aiohpo.plugin import Config, Identity, Options, View
 from aiohpo.space.space import Space
 
 _WINDOW = 64
@@ -23,9 +22,7 @@ class GridSearcher:
     """
 
     def __init__(self, resolution: int = 10) -> None:
-        if not isinstance(resolution, int) or resolution < 1:
-            raise UsageError(f"grid: resolution must be a whole number of at least 1, not {resolution!r}")
-        self.resolution = resolution
+        self.resolution = Options("grid").whole("resolution", resolution, least=1)
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""

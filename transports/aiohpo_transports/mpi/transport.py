@@ -33,6 +33,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from aiohpo.errors import UsageError
+from aiohpo.plugin import Options
 
 from .link import Link
 from .process import TAG, world
@@ -77,8 +78,9 @@ class MPITransport:
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         self.malformed = 0
-        self._outbox = outbox
-        self._max_frame = max_frame
+        options = Options("mpi")
+        self._outbox = options.whole("outbox", outbox, least=1)
+        self._max_frame = options.whole("max_frame", max_frame, least=1)
         self._address = f"mpi://{self.rank}"
         if bind not in (None, self._address):
             raise UsageError(f"cannot bind to {bind!r}: MPI decides, this rank is {self._address}; leave it out")

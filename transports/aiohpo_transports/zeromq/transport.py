@@ -52,6 +52,7 @@ import zmq
 
 from aiohpo.errors import UsageError
 from aiohpo.keys import find_key
+from aiohpo.plugin import Options
 
 from .addresses import check_address, check_advertised, check_bind, host_of, is_local, listen, public_address
 from .pieces import PIECE, Assembler, BadPiece, cut
@@ -81,6 +82,8 @@ class ZeroMQTransport:
         insecure: let anybody connect, without a key.
         outbox: messages that may wait for one peer.
         max_frame: the longest frame, in bytes.
+
+    Raises UsageError for values that are out of range.
     """
 
     def __init__(
@@ -96,10 +99,12 @@ class ZeroMQTransport:
     ) -> None:
         self.dropped = 0
         self.malformed = 0
-        self._bind = bind or "tcp://127.0.0.1:*"
-        self._advertise = advertise
-        self._outbox = outbox
-        self._max_frame = max_frame
+        options = Options("zmq")
+        self._bind = "tcp://127.0.0.1:*" if bind is None else options.text("bind", bind)
+        self._advertise = None if advertise is None else options.text("advertise", advertise)
+        self._outbox = options.whole("outbox", outbox, least=1)
+        self._max_frame = options.whole("max_frame", max_frame, least=1)
+        options.flag("insecure", insecure)
         check_bind(self._bind)
         if advertise is not None:
             check_advertised(advertise)
@@ -113,7 +118,7 @@ class ZeroMQTransport:
         self._router: Port
         self._links: dict[str, _Link] = {}
         self._subscribers: dict[bytes, str] = {}
-        self._assembler = Assembler(max_frame)
+        self._assembler = Assembler(self._max_frame)
         self._numbers = itertools.count()
 
     def __repr__(self) -> str:

@@ -28,11 +28,10 @@ import math
 
 import numpy as np
 
-from aiohpo.errors import UsageError, listing
-from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Resume, TrialState, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, Resume, TrialState, View
 
-from ..options import number, steps_of, whole
 from ..rungs import Follower, Ladder, Rung
+from ..steps import steps_of
 from .brackets import bracket_shares, geometric_levels, lowest_rung
 
 TYPES = ("promotion", "stopping")
@@ -73,17 +72,15 @@ class ASHAScheduler:
         type: str = "promotion",
         restart: bool = False,
     ) -> None:
-        self.eta = number("asha", "eta", eta, 2)
-        self.r_min = None if r_min is None else whole("asha", "r_min", r_min, 1)
-        self.r_max = None if r_max is None else whole("asha", "r_max", r_max, self.r_min or 1)
-        self.brackets = whole("asha", "brackets", brackets, 1)
-        if type not in TYPES:
-            raise UsageError(f"asha: type {type!r} is unknown; choose one of {listing(TYPES)}")
-        if not isinstance(restart, bool):
-            raise UsageError(f"asha: restart must be true or false, not {restart!r}")
-        if restart and type == "stopping":
-            raise UsageError("asha: restart=true needs type=promotion; a stopped trial is never resumed")
-        self.type, self.restart = type, restart
+        options = Options("asha")
+        self.eta = options.number("eta", eta, least=2)
+        self.r_min = options.whole_or_none("r_min", r_min, least=1)
+        self.r_max = options.whole_or_none("r_max", r_max, least=self.r_min or 1)
+        self.brackets = options.whole("brackets", brackets, least=1)
+        self.type = options.choice("type", type, TYPES)
+        self.restart = options.flag("restart", restart)
+        if self.restart and self.type == "stopping":
+            options.refuse("restart=true needs type=promotion; a stopped trial is never resumed")
         self._follower = Follower(self._update, self._clear)
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from aiohpo.plugin import Identity
+from aiohpo.plugin import Identity, Options
 
-from ..options import number, steps_of, whole
+from ..steps import steps_of
 from .brackets import halvings, lowest_rung, plan
 from .synchronous import SynchronousHalving
 
@@ -22,9 +22,10 @@ class SHAScheduler(SynchronousHalving):
 
     def __init__(self, *, eta: float = 3, r_min: int | None = None, n: int | None = None) -> None:
         super().__init__()
-        self.eta = number("sha", "eta", eta, 2)
-        self.r_min = None if r_min is None else whole("sha", "r_min", r_min, 1)
-        self.n = None if n is None else whole("sha", "n", n, 1)
+        options = Options("sha")
+        self.eta = options.number("eta", eta, least=2)
+        self.r_min = options.whole_or_none("r_min", r_min, least=1)
+        self.n = options.whole_or_none("n", n, least=1)
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Lay out the bracket. Raises ``ValueError`` if there are no steps, or too few for a rung."""

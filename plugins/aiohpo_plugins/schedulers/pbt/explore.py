@@ -48,12 +48,6 @@ class Explorer:
     def __init__(
         self, perturb: float = PERTURB, resample: float = RESAMPLE, vary: Collection[str] | None = None
     ) -> None:
-        if not 0 < perturb < 1:
-            raise ValueError(f"perturb={perturb!r} must lie between 0 and 1, both excluded; 0.2 is usual")
-        if not 0 <= resample <= 1:
-            raise ValueError(f"resample={resample!r} is a probability; give a number from 0 to 1, 0.25 is usual")
-        if vary is not None and not vary:
-            raise ValueError("vary names no parameter; name those that may change, or leave it out for all")
         self.perturb = perturb
         self.resample = resample
         self.vary = vary
@@ -92,7 +86,7 @@ class Explorer:
             return space.names
         unknown = sorted(set(self.vary) - set(space.names))
         if unknown:
-            raise UsageError(f"vary names {unknown[0]!r}; the tunable parameters are {', '.join(space.names)}")
+            raise UsageError(f"pbt: vary names {unknown[0]!r}; the tunable parameters are {', '.join(space.names)}")
         return self.vary
 
     def _perturbed(self, parameter: Parameter, value: object, sign: float) -> float:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from aiohpo.errors import UsageError
-from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, TrialState, View
+from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, Options, TrialState, View
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,12 @@ class ReplayScheduler:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = str(path)
-        self.schedule = read_schedule(path)
+        options = Options("replay")
+        self.path = options.path("path", path)
+        self.schedule = read_schedule(self.path)
         steps = [stretch.to for stretch in self.schedule[:-1]]
         if any(after <= before for before, after in zip([0, *steps], steps, strict=False)):
-            raise ValueError(f"the stretches of {self.path!r} end at {steps}: each must end after the one before")
+            options.refuse(f"the stretches of {self.path!r} end at {steps}: each must end after the one before")
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Bind to a study. Raises ``ValueError`` if the schedule does not fit into its steps."""

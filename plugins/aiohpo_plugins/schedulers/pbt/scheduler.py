@@ -35,7 +35,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, Resume, TrialState, View
+from aiohpo.plugin import (
+    Claims,
+    Config,
+    Decision,
+    Identity,
+    Idle,
+    Inherit,
+    NewTrial,
+    Options,
+    Resume,
+    TrialState,
+    View,
+)
 
 from . import exploit as rules
 from .explore import PERTURB, RESAMPLE, Explorer
@@ -63,6 +75,8 @@ class PBTScheduler:
     resample    probability with which a parameter is drawn anew instead
     vary        names of the parameters that may change under way, as a list or joined by "+"; default: all. Those
                 that shape the model (width, depth) must not be among them
+
+    Raises UsageError for values that are out of range.
     """
 
     def __init__(
@@ -75,27 +89,23 @@ class PBTScheduler:
         resample: float = RESAMPLE,
         vary: str | Sequence[str] | None = None,
     ) -> None:
-        if not _whole(population) or population < 2:
-            raise ValueError(f"population={population!r} must be a whole number of at least 2")
-        if interval is not None and (not _whole(interval) or interval < 1):
-            raise ValueError(f"interval={interval!r} must be a whole number of at least 1")
-        if exploit not in RULES:
-            raise ValueError(f"exploit={exploit!r} is unknown; there are: {', '.join(RULES)}")
-        if not 0 < quantile <= 0.5:
-            raise ValueError(f"quantile={quantile!r} must be above 0 and at most 0.5; 0.2 is usual")
-        self.population = population
-        self.interval = interval
-        self.exploit = exploit
-        self.quantile = quantile
-        names = [name.strip() for name in vary.split("+")] if isinstance(vary, str) else vary
-        self.explorer = Explorer(perturb, resample, names)
+        options = Options("pbt")
+        self.population = options.whole("population", population, least=2)
+        self.interval = options.whole_or_none("interval", interval, least=1)
+        self.exploit = options.choice("exploit", exploit, RULES)
+        self.quantile = options.number("quantile", quantile, above=0, most=0.5)
+        self.explorer = Explorer(
+            options.number("perturb", perturb, above=0, below=1),
+            options.number("resample", resample, least=0, most=1),
+            None if vary is None else options.names("vary", vary),
+        )
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Bind to a study. Raises ``ValueError`` if it has no steps."""
         if max_steps is None:
             raise ValueError("pbt compares trials on their way: give the study max_steps, and report at each step")
         if self.interval is not None and self.interval > max_steps:
-            raise ValueError(f"interval={self.interval} is longer than the study's max_steps={max_steps}")
+            raise ValueError(f"pbt: interval={self.interval} is longer than the study's max_steps={max_steps}")
         self._max_steps = max_steps
         self._interval = self.interval or math.ceil(max_steps / ROUNDS)
         self.rule = {
@@ -234,7 +244,3 @@ class _Turn:
     def _bracket(self) -> int:
         slot, generation = place(self.holder.bracket)
         return bracket(slot, generation + 1)
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)

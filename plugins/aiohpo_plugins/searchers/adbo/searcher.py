@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.errors import UsageError, listing
-from aiohpo.plugin import Config, Identity, Observations, View
+from aiohpo.plugin import Config, Identity, Observations, Options, View
 
 from ..common.candidates import Candidates
 from ..common.design import SharedSobol, stable_hash
@@ -80,38 +79,28 @@ class ADBOSearcher:
         max_features: int = 10,
         rows: int = 300,
     ) -> None:
-        for name, word, known in (
-            ("acquisition", acquisition, ACQUISITIONS),
-            ("failures", failures, FAILURES),
-            ("pending", pending, PENDING),
-        ):
-            if word not in known:
-                raise UsageError(f"adbo: {name} {word!r} is unknown; choose one of {listing(known)}")
-        least: dict[str, tuple[float, float]] = {
-            "initial": (initial, 2),
-            "kappa": (kappa, 0),
-            "spread": (spread, 0),
-            "decay": (decay, 0),
-            "period": (period, 0),
-            "delay": (delay, 0),
-            "distance": (distance, 0),
-            "gamma": (gamma, 0),
-            "elites": (elites, 1),
-            "trees": (trees, 2),
-            "min_leaf": (min_leaf, 1),
-            "max_features": (max_features, 1),
-            "rows": (rows, 10),
+        options = Options("adbo")
+        self.initial = options.whole("initial", initial, least=2)
+        self.acquisition = options.choice("acquisition", acquisition, ACQUISITIONS)
+        self.kappa = options.number("kappa", kappa, least=0)
+        self.spread = options.number("spread", spread, least=0)
+        self.decay = Decay(
+            options.number("decay", decay, least=0),
+            options.whole("period", period, least=0),
+            options.whole("delay", delay, least=0),
+        )
+        self.distance = options.number("distance", distance, least=0)
+        self.gamma = options.number("gamma", gamma, least=0)
+        self.failures = options.choice("failures", failures, FAILURES)
+        self.pending = options.choice("pending", pending, PENDING)
+        self.elites = options.whole("elites", elites, least=1)
+        self.forest = {
+            "trees": options.whole("trees", trees, least=2),
+            "min_leaf": options.whole("min_leaf", min_leaf, least=1),
+            "max_features": options.whole("max_features", max_features, least=1),
+            "rows": options.whole("rows", rows, least=10),
         }
-        for name, (value, low) in least.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < np.inf:
-                raise UsageError(f"adbo: {name} must be a number of at least {low}, not {value!r}")
-            if name not in ("kappa", "spread", "decay", "distance", "gamma") and not isinstance(value, int):
-                raise UsageError(f"adbo: {name} must be a whole number, not {value!r}")
-        self.initial, self.acquisition, self.kappa, self.spread = initial, acquisition, kappa, spread
-        self.decay, self.distance, self.gamma = Decay(decay, period, delay), distance, gamma
-        self.failures, self.pending, self.elites = failures, pending, elites
-        self.forest = {"trees": trees, "min_leaf": min_leaf, "max_features": max_features, "rows": rows}
-        self._kappa = kappa
+        self._kappa = self.kappa
         self._model: Model | None = None
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aiohpo.plugin import Options
+
 from .density import Density, reference_widths
 from .ratio import MOVES, Ratio, RatioSearcher
 
@@ -55,9 +57,10 @@ class KDESearcher(RatioSearcher):
         pending: bool = True,
     ) -> None:
         super().__init__(good, candidates, pending)
-        self.factor = self._number("factor", factor, 0, 100, open=True)
-        self.random = self._number("random", random, 0, 1)
-        self.min_bandwidth = self._number("min_bandwidth", min_bandwidth, 0, 1, open=True)
+        options = Options(self.name)
+        self.factor = options.number("factor", factor, above=0, below=100)
+        self.random = options.number("random", random, least=0, most=1)
+        self.min_bandwidth = options.number("min_bandwidth", min_bandwidth, above=0, below=1)
 
     def _enough(self, losses: int, failures: int) -> bool:
         least = self._space.dim + 1

@@ -25,8 +25,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.errors import UsageError
-from aiohpo.plugin import Config, Identity, Observations, View
+from aiohpo.plugin import Config, Identity, Observations, Options, View
 
 from ..common.design import SharedSobol
 from ..common.evidence import highest
@@ -70,24 +69,11 @@ class RatioSearcher(ABC):
     name = ""
 
     def __init__(self, good: float, candidates: int, pending: bool) -> None:
-        self.good = self._number("good", good, 0, 1, open=True)
-        self.candidates = self._whole("candidates", candidates, 1)
-        if not isinstance(pending, bool):
-            raise UsageError(f"{self.name}: pending must be true or false, not {pending!r}")
-        self.pending = pending
+        options = Options(self.name)
+        self.good = options.number("good", good, above=0, below=1)
+        self.candidates = options.whole("candidates", candidates, least=1)
+        self.pending = options.flag("pending", pending)
         self._model: Ratio | None = None
-
-    def _number(self, option: str, value: float, low: float, high: float, *, open: bool = False) -> float:
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
-        if not fits or (open and value in (low, high)):
-            between = "between, but not equal to," if open else "between"
-            raise UsageError(f"{self.name}: {option} must be a number {between} {low:g} and {high:g}, not {value!r}")
-        return float(value)
-
-    def _whole(self, option: str, value: int, low: int) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < low:
-            raise UsageError(f"{self.name}: {option} must be a whole number of at least {low}, not {value!r}")
-        return value
 
     # ----------------------------------------------------------------------------------- what differs
     @abstractmethod

@@ -30,6 +30,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aiohpo.plugin import Options
+
 from .density import Density, neighbour_widths
 from .ratio import MOVES, Ratio, RatioSearcher
 
@@ -65,8 +67,9 @@ class TPESearcher(RatioSearcher):
         pending: bool = True,
     ) -> None:
         super().__init__(good, candidates, pending)
-        self.initial = self._whole("initial", initial, 2)
-        self.prior = self._number("prior", prior, 0, 1e6, open=True)
+        options = Options(self.name)
+        self.initial = options.whole("initial", initial, least=2)
+        self.prior = options.number("prior", prior, above=0, below=1e6)
 
     def _enough(self, losses: int, failures: int) -> bool:
         return losses >= 2 and losses + failures >= self.initial

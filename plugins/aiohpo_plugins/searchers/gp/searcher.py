@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.errors import UsageError, listing
-from aiohpo.plugin import Config, Identity, Observations, View
+from aiohpo.plugin import Config, Identity, Observations, Options, View
 
 from ..common.design import SharedSobol, stable_hash
 from ..common.fresh import anything
@@ -61,19 +60,14 @@ class GPSearcher:
         enough: int | None = None,
         budget: int = 1000,
     ) -> None:
-        for name, word, known in (("resource", resource, RESOURCES), ("pending", pending, PENDING)):
-            if word not in known:
-                raise UsageError(f"gp: {name} {word!r} is unknown; choose one of {listing(list(known))}")
-        whole = {"initial": (initial, 2), "fantasies": (fantasies, 1), "enough": (enough, 1), "budget": (budget, 10)}
-        for name, (value, low) in whole.items():
-            if value is None and name in ("initial", "enough"):
-                continue
-            if isinstance(value, bool) or not isinstance(value, int) or value < low:
-                raise UsageError(f"gp: {name} must be a whole number of at least {low}, not {value!r}")
-        if isinstance(eta, bool) or not isinstance(eta, int | float) or not 1.1 <= eta < np.inf:
-            raise UsageError(f"gp: eta must be a number of at least 1.1, not {eta!r}")
-        self.initial, self.resource, self.pending, self.fantasies = initial, resource, pending, fantasies
-        self.eta, self.enough, self.budget = eta, enough, budget
+        options = Options("gp")
+        self.initial = options.whole_or_none("initial", initial, least=2)
+        self.resource = options.choice("resource", resource, RESOURCES)
+        self.pending = options.choice("pending", pending, PENDING)
+        self.fantasies = options.whole("fantasies", fantasies, least=1)
+        self.eta = options.number("eta", eta, least=1.1)
+        self.enough = options.whole_or_none("enough", enough, least=1)
+        self.budget = options.whole("budget", budget, least=10)
         self._model: Model | None = None
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:

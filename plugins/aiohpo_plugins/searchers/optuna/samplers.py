@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aiohpo.errors import UsageError, listing
-from aiohpo.plugin import Config, Identity, Observations, View
+from aiohpo.plugin import Config, Identity, Observations, Options, View
 
 from ..common.design import stable_hash
 from ..common.fresh import anything, keys, unseen
@@ -66,8 +66,7 @@ class OptunaSearcher:
         if importlib.util.find_spec("optuna") is None:
             raise UsageError("the searcher 'optuna' needs Optuna: pip install 'aiohpo[optuna]'")
         known = _samplers()
-        if sampler not in known:
-            raise UsageError(f"optuna: there is no sampler {sampler!r}; choose one of {listing(list(known))}")
+        sampler = Options("optuna").choice("sampler", sampler, sorted(known))
         package = _NEEDS.get(sampler)
         if package and importlib.util.find_spec(package) is None:
             raise UsageError(f"optuna: the sampler {sampler!r} needs the package {package}: pip install {package}")

@@ -39,11 +39,11 @@ def test_is_registered_and_shown():
     ("options", "message"),
     [
         ({"eta": 1}, "eta must be a number of at least 2, not 1"),
-        ({"eta": float("nan")}, "eta must be a number"),
+        ({"eta": float("nan")}, "eta must be a finite number"),
         ({"r_min": 0}, "r_min must be a whole number of at least 1, not 0"),
         ({"r_min": 3, "r_max": 2}, "r_max must be a whole number of at least 3, not 2"),
         ({"brackets": 0}, "brackets must be"),
-        ({"type": "halving"}, "type 'halving' is unknown; choose one of promotion, stopping"),
+        ({"type": "halving"}, "asha: type must be one of promotion, stopping, not 'halving'"),
         ({"restart": 1}, "restart must be true or false"),
         ({"restart": True, "type": "stopping"}, "never resumed"),
     ],

@@ -99,21 +99,6 @@ def test_unknown_name_is_refused_with_the_known_ones() -> None:
         neighbours(Space(x=Float(0, 1)), {"x": 0.5}, vary=["rate"])
 
 
-@pytest.mark.parametrize(
-    ("options", "complaint"),
-    [
-        ({"perturb": 0.0}, "perturb=0.0 must lie between 0 and 1"),
-        ({"perturb": 1.0}, "perturb=1.0 must lie between 0 and 1"),
-        ({"resample": 1.5}, "resample=1.5 is a probability"),
-        ({"vary": []}, "vary names no parameter"),
-    ],
-)
-def test_options_out_of_range_are_refused(options: dict[str, Any], complaint: str) -> None:
-    """The complaint names the option and its value."""
-    with pytest.raises(ValueError, match=complaint):
-        Explorer(**options)
-
-
 @given(space=spaces(), seed=st.integers(0, 2**32 - 1), resample=st.sampled_from([0.0, 0.25, 1.0]))
 @settings(max_examples=100, deadline=None)
 def test_neighbours_are_valid_in_any_space(space: Space, seed: int, resample: float) -> None:

@@ -363,12 +363,15 @@ def test_one_interval_is_a_plain_search() -> None:
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        ({"population": 1}, "population=1 must be a whole number of at least 2"),
-        ({"population": 4.5}, "population=4.5 must be"),
-        ({"interval": 0}, "interval=0 must be"),
-        ({"exploit": "best"}, "exploit='best' is unknown; there are: truncation, tournament, ttest"),
-        ({"quantile": 0.6}, "quantile=0.6 must be above 0 and at most 0.5"),
-        ({"perturb": 2}, "perturb=2 must lie between"),
+        ({"population": 1}, "pbt: population must be a whole number of at least 2, not 1"),
+        ({"population": 4.5}, "population must be .*, not 4.5"),
+        ({"interval": 0}, "interval must be .*, not 0"),
+        ({"exploit": "best"}, "exploit must be one of truncation, tournament, ttest, not 'best'"),
+        ({"quantile": 0.6}, "quantile must be a number above 0 and at most 0.5, not 0.6"),
+        ({"perturb": 2}, "perturb must be a number above 0 and below 1, not 2"),
+        ({"resample": 1.5}, "resample must be a number from 0 to 1, not 1.5"),
+        ({"vary": ""}, "vary must be one or more names"),
+        ({"vary": 3}, "vary must be one or more names"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], complaint: str) -> None:

@@ -70,11 +70,11 @@ def test_starts_with_a_sobol_sequence() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"good": 1}, "kde: good must be a number between, but not equal to, 0 and 1, not 1"),
+        ({"good": 1}, "kde: good must be a number above 0 and below 1, not 1"),
         ({"candidates": 0}, "kde: candidates must be a whole number of at least 1, not 0"),
-        ({"factor": "wide"}, "kde: factor must be a number between, but not equal to, 0 and 100, not 'wide'"),
-        ({"random": 1.5}, "kde: random must be a number between 0 and 1, not 1.5"),
-        ({"min_bandwidth": 0}, "kde: min_bandwidth must be a number between"),
+        ({"factor": "wide"}, "kde: factor must be a number above 0 and below 100, not 'wide'"),
+        ({"random": 1.5}, "kde: random must be a number from 0 to 1, not 1.5"),
+        ({"min_bandwidth": 0}, "kde: min_bandwidth must be a number above 0"),
         ({"pending": "bad"}, "kde: pending must be true or false, not 'bad'"),
     ],
 )

@@ -60,8 +60,8 @@ def test_at_most_25_are_good() -> None:
     ("options", "message"),
     [
         ({"initial": 1}, "tpe: initial must be a whole number of at least 2, not 1"),
-        ({"prior": 0}, "tpe: prior must be a number between, but not equal to, 0 and 1e[+]06, not 0"),
-        ({"good": True}, "tpe: good must be a number between"),
+        ({"prior": 0}, "tpe: prior must be a number above 0 and below 1e[+]06, not 0"),
+        ({"good": True}, "tpe: good must be a number above 0 and below 1, not True"),
     ],
 )
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:

@@ -73,7 +73,7 @@ def test_the_registry_takes_the_sampler_as_a_bare_word() -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("optuna:tpa", "there is no sampler 'tpa'; choose one of .*cmaes.*tpe"),
+        ("optuna:tpa", "optuna: sampler must be one of .*cmaes.*tpe.*, not 'tpa'"),
         ("optuna:tpe,n_start=5", "the sampler 'tpe' has no option 'n_start'; its options are: .*n_startup_trials"),
         ("optuna:tpe,seed=5", "has no option 'seed'"),
     ],

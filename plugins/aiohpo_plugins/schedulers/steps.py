@@ -1,25 +1,8 @@
-"""Checks of options that the schedulers share; each error names the option, its value and what would do."""
+"""What schedulers that compare trials step by step need of a study."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
-
-from aiohpo.errors import UsageError
-
-
-def whole(scheduler: str, name: str, value: Any, least: int) -> int:
-    """Return ``value`` if it is a whole number of at least ``least``; raise ``UsageError`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise UsageError(f"{scheduler}: {name} must be a whole number of at least {least}, not {value!r}")
-    return value
-
-
-def number(scheduler: str, name: str, value: Any, least: float) -> float:
-    """Return ``value`` if it is a finite number of at least ``least``; raise ``UsageError`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < math.inf:
-        raise UsageError(f"{scheduler}: {name} must be a number of at least {least:g}, not {value!r}")
-    return value
 
 
 def steps_of(scheduler: str, max_steps: int | None, r_min: int = 1, eta: float = 1) -> int:
