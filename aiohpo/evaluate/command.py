@@ -143,7 +143,7 @@ class CommandEvaluator:
         except (UsageError, OSError) as error:
             return failed(f"cannot run {self._command[0]!r}: {error}")
         finally:
-            trial.close()
+            trial._close()
             for made in scratch:
                 shutil.rmtree(made, ignore_errors=True)
 
@@ -182,7 +182,7 @@ class CommandEvaluator:
             await run.group.wait(_DIE)
             if outcome.kind == "paused" and os.listdir(directory):
                 data = await asyncio.to_thread(encode, directory, trial._objective.secret)
-                digest = await asyncio.to_thread(trial.put, "a checkpoint", data)
+                digest = await asyncio.to_thread(trial._put, "a checkpoint", data)
                 channel.save(trial.step, digest, len(data))
         return outcome
 
@@ -263,7 +263,7 @@ class _Run:
             numbers |= {name: values[name] for name in (metric, "step") if name in values}
         if metric not in numbers and ("step" not in numbers or len(numbers) == 1):
             self._log(line + "\n")
-        elif self._trial.failure is None and not self.done.done():  # not while it is being closed
+        elif self._trial._failure is None and not self.done.done():  # not while it is being closed
             self._take(numbers)
 
     def _take(self, numbers: dict[str, Any]) -> None:
@@ -277,14 +277,14 @@ class _Run:
         except TrialEnded:
             pass
         except UsageError as error:
-            trial.failure = str(error)
+            trial._failure = str(error)
         except Exception as error:
             # A fault of the worker's, not of the program's: it must surface there.
             if not self.done.done():
                 self.done.set_exception(error)
             self.group.kill()
             return
-        if (trial.failure is not None or trial.ended) and not ended:  # else it was told already
+        if (trial._failure is not None or trial.ended) and not ended:  # else it was told already
             self.group.kill(signal.SIGTERM)
             self._killer = self._loop.call_later(self._grace, self.group.kill)
 
@@ -296,7 +296,7 @@ class _Run:
         if self.done.done():
             return
         trial = self._trial
-        if returncode == 0 or trial.failure is not None or trial.decision is not Decision.CONTINUE:
+        if returncode == 0 or trial._failure is not None or trial._decision is not Decision.CONTINUE:
             try:
                 self.done.set_result(conclude(trial, self._final))
             except Exception as error:  # a fault of the worker's, as above

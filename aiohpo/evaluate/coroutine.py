@@ -81,10 +81,10 @@ async def _drive(objective: Objective, trial: Trial, done: asyncio.Future[Outcom
     except asyncio.CancelledError:
         # If run() was cancelled, nobody hears this any more.
         trouble = "the objective was cancelled, but not by the search"
-        outcome = failed(trouble) if trial.trouble is None else conclude(trial, None)
+        outcome = failed(trouble) if trial._trouble is None else conclude(trial, None)
     except BaseException as error:
-        outcome = failure_of(error) if trial.failure is None and trial.trouble is None else conclude(trial, None)
+        outcome = failure_of(error) if trial._failure is None and trial._trouble is None else conclude(trial, None)
     finally:
-        trial.close()
+        trial._close()
     if not done.done():
         done.set_result(outcome)

@@ -70,14 +70,14 @@ def conclude(trial: Trial, returned: Any) -> Outcome:
     report before. A trial that has never reported its metric fails: it could not be compared with any other. Raises
     nothing but what the link raises.
     """
-    if trial.trouble is not None:
-        return released(trial.trouble)
-    if trial.failure is not None:
-        return failed(trial.failure)
-    if trial.decision is Decision.STOP:
+    if trial._trouble is not None:
+        return released(trial._trouble)
+    if trial._failure is not None:
+        return failed(trial._failure)
+    if trial._decision is Decision.STOP:
         return Outcome("stopped")
-    pauses = trial.decision is Decision.PAUSE
-    if pauses and trial.reported_at == trial.step:
+    pauses = trial._decision is Decision.PAUSE
+    if pauses and trial._reported_at == trial.step:
         return Outcome("paused")
     if inspect.iscoroutine(returned):
         returned.close()
@@ -90,19 +90,19 @@ def conclude(trial: Trial, returned: Any) -> Outcome:
     except Exception as error:
         return failure_of(error)
     if metric not in metrics:
-        if trial.reported is None:
-            return failed(_without(metric, trial, returned, trial.reported_names | metrics.keys()))
+        if trial._reported is None:
+            return failed(_without(metric, trial, returned, trial._reported_names | metrics.keys()))
         # Said twice or only once, the value that counts is the last.
-        metrics = {metric: trial.reported, **metrics}
+        metrics = {metric: trial._reported, **metrics}
     if not pauses:
         return Outcome("finished", metrics)
-    return Outcome("paused" if trial.report_pause(metrics) else "stopped")
+    return Outcome("paused" if trial._report_pause(metrics) else "stopped")
 
 
 def _without(metric: str, trial: Trial, returned: Any, others: Collection[str]) -> str:
     """The error of a trial that paused or came to its end and never had a value of the metric."""
     but = f"only {listing(sorted(others))}" if others else "nothing"
-    if trial.decision is Decision.PAUSE:
+    if trial._decision is Decision.PAUSE:
         return (
             f"paused at step {trial.step} to be compared with others, but has no {metric!r} to compare: the objective "
             f"reported {but} so far. Call trial.report({metric}=...) at every step, or return the value when the loop "
@@ -124,6 +124,6 @@ def run_segment(objective: Objective, trial: Trial) -> Outcome:
     except TrialEnded:
         outcome = conclude(trial, None)
     except BaseException as error:
-        outcome = failure_of(error) if trial.failure is None and trial.trouble is None else conclude(trial, None)
-    trial.close()
+        outcome = failure_of(error) if trial._failure is None and trial._trouble is None else conclude(trial, None)
+    trial._close()
     return outcome

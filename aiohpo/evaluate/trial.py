@@ -67,29 +67,33 @@ class Trial:
     """One configuration being evaluated. Passed to the objective; not to be constructed by users.
 
     config     parameter values by name; inactive conditional parameters are absent. ``trial["lr"]`` reads one
-    id         the trial's name, unique in the study
-    number     its number among those that this worker proposed
+    id         the trial's name, such as "a99104d6921c-3": unique in the study, the same on every worker and in every
+               segment, and short, with nothing but letters, digits and "-" in it. Name files by it
+    number     where the trial stands among those that this worker knew of when the segment began, from 0 on. With one
+               worker it is exact. With several it may be off, and two trials may have the same, until all workers
+               have heard of each other's proposals; :class:`~aiohpo.TrialRecord` has the final number
     start      last step that was done before this segment; 0 for a fresh trial
     step       current step: the one that :meth:`steps` is at, else the last one reported
     max_steps  steps of a whole trial; None if the study sets none
+    ended      whether the trial was told to pause or stop
     """
 
     __slots__ = (
         "_assignment",
         "_blobs",
         "_checkpoint",
+        "_decision",
         "_directory",
+        "_failure",
         "_link",
         "_objective",
+        "_reported",
+        "_reported_at",
+        "_reported_names",
         "_stepping",
+        "_trouble",
         "config",
-        "decision",
-        "failure",
-        "reported",
-        "reported_at",
-        "reported_names",
         "step",
-        "trouble",
     )
 
     def __init__(self, assignment: Assignment, link: Link, blobs: Any, objective: Objective) -> None:
@@ -103,12 +107,12 @@ class Trial:
         self._stepping: bool | None = None
         self.config: Config = dict(assignment.config)
         self.step = assignment.start
-        self.decision = Decision.CONTINUE
-        self.failure: str | None = None
-        self.trouble: str | None = None
-        self.reported = assignment.reported
-        self.reported_at: int | None = None  # the step of the last report of the objective metric in this segment
-        self.reported_names: set[str] = set()
+        self._decision = Decision.CONTINUE
+        self._failure: str | None = None
+        self._trouble: str | None = None
+        self._reported = assignment.reported
+        self._reported_at: int | None = None  # the step of the last report of the objective metric in this segment
+        self._reported_names: set[str] = set()
 
     # ------------------------------------------------------------------------------------------ reading
     @property
@@ -130,7 +134,7 @@ class Trial:
     @property
     def ended(self) -> bool:
         """Whether the trial was told to pause or stop: for loops that do not use :meth:`steps`."""
-        return self.decision is not Decision.CONTINUE
+        return self._decision is not Decision.CONTINUE
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -146,7 +150,7 @@ class Trial:
     def __repr__(self) -> str:
         config = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
         of = "" if self.max_steps is None else f" of {self.max_steps}"
-        end = "" if self.decision is Decision.CONTINUE else f", told to {self.decision.value}"
+        end = "" if self._decision is Decision.CONTINUE else f", told to {self._decision.value}"
         return f"<Trial {self.id}: {config}; step {self.step}{of}{end}>"
 
     # ------------------------------------------------------------------------------------------- steps
@@ -160,7 +164,7 @@ class Trial:
         if self.step:
             self._pause_at(to_step, max_steps)  # saved there, but its worker died before it could say so
         try:
-            while self.decision is Decision.CONTINUE and (max_steps is None or self.step < max_steps):
+            while self._decision is Decision.CONTINUE and (max_steps is None or self.step < max_steps):
                 self.step += 1
                 yield self.step
                 self._pause_at(to_step, max_steps)
@@ -173,9 +177,9 @@ class Trial:
             to_step is not None
             and self.step >= to_step
             and (max_steps is None or self.step < max_steps)
-            and self.decision is Decision.CONTINUE
+            and self._decision is Decision.CONTINUE
         ):
-            self.decision = Decision.PAUSE
+            self._decision = Decision.PAUSE
 
     def report(self, value: Any = None, /, *, step: int | None = None, **metrics: Any) -> None:
         """Report the objective's metric (one number, or a dict) or named metrics, at this step.
@@ -185,7 +189,7 @@ class Trial:
         :class:`TrialEnded` for a later step than the one at which the trial was told to end. An objective metric
         that is NaN or infinite ends the trial as failed.
         """
-        if self.decision is not Decision.CONTINUE and not self._stepping and not self._is_about_last_step(step):
+        if self._decision is not Decision.CONTINUE and not self._stepping and not self._is_about_last_step(step):
             raise TrialEnded
         metric = self._objective.metric
         values = as_mapping(metrics) if metrics else {}
@@ -200,13 +204,13 @@ class Trial:
         at = self._step_of(step)
         if metric in values:
             if not math.isfinite(values[metric]):
-                self.fail(f"reported {metric}={values[metric]} at step {at}: the search needs a finite number")
-            self.reported, self.reported_at = values[metric], at
-        self.reported_names.update(values)
+                self._fail(f"reported {metric}={values[metric]} at step {at}: the search needs a finite number")
+            self._reported, self._reported_at = values[metric], at
+        self._reported_names.update(values)
         decision = self._link.report(at, values)
         self.step = at
-        if decision is Decision.STOP or (decision is Decision.PAUSE and self.decision is Decision.CONTINUE):
-            self.decision = decision
+        if decision is Decision.STOP or (decision is Decision.PAUSE and self._decision is Decision.CONTINUE):
+            self._decision = decision
         elif not self._stepping:
             self._pause_at(self._assignment.to_step, self.max_steps)
 
@@ -214,7 +218,7 @@ class Trial:
         """Whether a report adds to the step at which the trial was told to end, rather than beginning another."""
         return self._stepping is False if step is None else bool(step == self.step)
 
-    def report_pause(self, metrics: Mapping[str, float]) -> bool:
+    def _report_pause(self, metrics: Mapping[str, float]) -> bool:
         """Report what is to count for the step at which the trial pauses; say whether it still may pause there."""
         try:
             return self._link.report(self.step, metrics) is not Decision.STOP
@@ -236,25 +240,25 @@ class Trial:
             )
         return at
 
-    def fail(self, error: str) -> None:
+    def _fail(self, error: str) -> None:
         """End the trial as failed, whatever the objective does with the exception. Raises TrialEnded."""
-        self.failure = error
+        self._failure = error
         raise TrialEnded
 
-    def release(self, trouble: str) -> NoReturn:
+    def _release(self, trouble: str) -> NoReturn:
         """End the segment without a verdict, whatever the objective does with the exception: what went wrong is not its
         fault. Raises TrialEnded."""
-        self.trouble = trouble
+        self._trouble = trouble
         self._link = _CLOSED
         raise TrialEnded
 
-    def put(self, what: str, data: bytes) -> str:
+    def _put(self, what: str, data: bytes) -> str:
         """Store a blob; return its digest. Releases the trial if that is impossible."""
         try:
             digest: str = self._blobs.put(data)
         except OSError as error:
             # Ours, not the objective's: what that writes by itself raises in its own code.
-            self.release(f"cannot write {what} to {getattr(self._blobs, 'root', 'the blob store')}: {in_words(error)}")
+            self._release(f"cannot write {what} to {getattr(self._blobs, 'root', 'the blob store')}: {in_words(error)}")
         return digest
 
     # ------------------------------------------------------------------------------------------- blobs
@@ -264,7 +268,7 @@ class Trial:
         With the study's ``dump`` and ``load`` those decide instead. Any worker can resume from it.
         """
         data = checkpoint.encode(obj, self._objective.secret, self._objective.dump)
-        digest = self.put("a checkpoint", data)
+        digest = self._put("a checkpoint", data)
         self._link.save(self.step, digest, len(data))
         self._checkpoint = digest
 
@@ -298,10 +302,10 @@ class Trial:
         try:
             blob: bytes | None = self._blobs.get(self._checkpoint)
         except Unavailable as error:
-            self.release(str(error))
+            self._release(str(error))
         if blob is None:
             # It was there when the segment began, or the trial would have started over.
-            self.release("a checkpoint vanished from the blob store")
+            self._release("a checkpoint vanished from the blob store")
         return blob
 
     def _unpack(self, decode: Callable[[Callable[[], Path]], Any]) -> Any:
@@ -317,7 +321,7 @@ class Trial:
         except OSError as error:
             if not unpacking:
                 raise  # from the user's own classes, when they were unpickled
-            self.release(f"cannot unpack a checkpoint in {tempfile.gettempdir()}: {in_words(error)}")
+            self._release(f"cannot unpack a checkpoint in {tempfile.gettempdir()}: {in_words(error)}")
 
     def _scratch(self) -> Path:
         if self._directory is None:
@@ -340,13 +344,13 @@ class Trial:
     def _store(self, arrays: Mapping[str, Any], prefix: str) -> None:
         single = prefix != TARGETS  # targets may be large numbers whose last digits count
         digests = {
-            prefix + name: self.put("predictions", checkpoint.encode_array(name, values, single=single))
+            prefix + name: self._put("predictions", checkpoint.encode_array(name, values, single=single))
             for name, values in arrays.items()
         }
         if digests:
             self._link.predictions(digests)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """End the segment: from now on every word raises :class:`TrialEnded`. Called by evaluators."""
         self._link = _CLOSED
         if self._directory is not None:

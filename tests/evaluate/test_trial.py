@@ -16,6 +16,7 @@ from aiohpo.errors import UsageError
 from aiohpo.evaluate.objective import Objective
 from aiohpo.evaluate.segment import conclude, run_segment
 from aiohpo.evaluate.trial import Trial, TrialEnded
+from aiohpo.events.schema import trial_name
 from aiohpo.plugin import Assignment, Decision, Outcome
 from aiohpo.storage.blob_store import BlobStore
 from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, stop_at
@@ -79,7 +80,7 @@ def test_steps_end_when_told_to(decision: Decision) -> None:
     for _ in trial.steps():
         trial.report(0.5)
     assert [step for step, _ in channel.reports] == [1, 2]
-    assert trial.decision is decision
+    assert trial._decision is decision
     assert trial.ended
 
 
@@ -87,7 +88,7 @@ def test_steps_end_at_the_step_to_pause_at() -> None:
     """A trial pauses at to_step even if the channel says nothing and nothing was reported."""
     trial = make(to_step=2, max_steps=9)
     assert list(trial.steps()) == [1, 2]
-    assert trial.decision is Decision.PAUSE
+    assert trial._decision is Decision.PAUSE
 
 
 def test_a_complete_trial_is_not_paused() -> None:
@@ -147,7 +148,7 @@ def test_a_report_names_its_metrics() -> None:
         {"loss": 3.0, "extra": 4.0},
         {"other": 5.0},
     ]
-    assert trial.reported == 3.0
+    assert trial._reported == 3.0
 
 
 @pytest.mark.parametrize("decision", [Decision.STOP, Decision.PAUSE])
@@ -179,9 +180,9 @@ def test_a_report_that_is_not_finite_fails_the_trial(value: float) -> None:
     with pytest.raises(TrialEnded):
         trial.report(value)
     assert not channel.reports
-    assert trial.failure is not None
-    assert "loss=" in trial.failure
-    assert "step 1" in trial.failure
+    assert trial._failure is not None
+    assert "loss=" in trial._failure
+    assert "step 1" in trial._failure
 
 
 def test_other_metrics_may_be_nan() -> None:
@@ -261,8 +262,8 @@ def test_a_checkpoint_that_vanished_releases_the_trial(tmp_path: Path) -> None:
     trial = make(blobs=BlobStore(tmp_path), checkpoint="ab" * 32, start=3)
     with pytest.raises(TrialEnded):
         trial.restore()
-    assert conclude(trial, 0.5) == Outcome("released", error=trial.trouble)
-    assert "vanished" in (trial.trouble or "")
+    assert conclude(trial, 0.5) == Outcome("released", error=trial._trouble)
+    assert "vanished" in (trial._trouble or "")
 
 
 def broken(*_: object, **__: object) -> Any:
@@ -307,7 +308,7 @@ def test_a_checkpoint_that_cannot_be_unpacked_releases_the_trial(
     monkeypatch.setattr("tempfile.mkdtemp", broken)
     with pytest.raises(TrialEnded):
         trial.restore()
-    assert "cannot unpack a checkpoint in" in (trial.trouble or "")
+    assert "cannot unpack a checkpoint in" in (trial._trouble or "")
 
 
 class RaisesWhenLoaded:
@@ -332,7 +333,7 @@ def test_a_restored_directory_lives_as_long_as_the_segment(tmp_path: Path) -> No
     trial.save(tmp_path / "model")
     back = trial.restore()
     assert (back / "w").read_text() == "1"
-    trial.close()
+    trial._close()
     assert not back.exists()
 
 
@@ -348,10 +349,23 @@ def test_a_closed_trial_says_nothing_more() -> None:
     """Whoever still holds a trial whose segment is over gets TrialEnded, and nothing is sent."""
     channel = Recorder()
     trial = make(channel)
-    trial.close()
+    trial._close()
     for word in (lambda: trial.report(0.5), lambda: trial.save(b""), lambda: trial.predictions(valid=[1.0])):
         with pytest.raises(TrialEnded):
             word()
     assert not channel.reports
     assert not channel.saves
     assert not channel.stored
+
+
+def test_what_is_public_is_what_objectives_need():
+    """What evaluators use to conclude a segment is no part of what users see."""
+    assert {name for name in dir(Trial) if not name.startswith("_")} == {
+        *("config", "id", "number", "start", "step", "max_steps", "ended"),
+        *("steps", "report", "save", "restore", "predictions", "targets"),
+    }
+
+
+def test_an_id_names_a_file():
+    """It is short and has no character that a file system or a shell minds."""
+    assert re.fullmatch(r"[0-9a-f]{12}-\d+", trial_name(("a99104d6921c", 3)))
