@@ -9,10 +9,11 @@ the survivors with 30 % of the members silently dead and 1 % loss.
 
 from __future__ import annotations
 
-import hashlib
 from bisect import bisect_left
 from collections.abc import Collection
 from functools import lru_cache
+
+from ..plugin.hashing import text_hash
 
 FULL_MESH = 16
 _FOURTH_RING_ABOVE = 2_000
@@ -24,9 +25,9 @@ def rings(size: int) -> int:
 
 
 @lru_cache(maxsize=1 << 16)  # links are computed anew with every change of membership
-def ring_position(ring: int, worker: str) -> bytes:
+def ring_position(ring: int, worker: str) -> tuple[int, str]:
     """Where ``worker`` stands on a ring; ties are broken by the name itself."""
-    return hashlib.blake2b(f"{ring}/{worker}".encode(), digest_size=8).digest() + worker.encode()
+    return text_hash(f"{ring}/{worker}"), worker
 
 
 def neighbours(members: Collection[str], me: str) -> set[str]:
@@ -36,8 +37,8 @@ def neighbours(members: Collection[str], me: str) -> set[str]:
         return others
     chosen: set[str] = set()
     for ring in range(rings(len(others) + 1)):
-        order = sorted((ring_position(ring, worker), worker) for worker in others)
-        at = bisect_left(order, (ring_position(ring, me), me))
+        order = sorted(ring_position(ring, worker) for worker in others)
+        at = bisect_left(order, ring_position(ring, me))
         chosen.add(order[at % len(order)][1])
         chosen.add(order[at - 1][1])
     return chosen

@@ -16,10 +16,10 @@ Among the claims of one attempt the smallest (lamport, worker) wins; losers abor
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 
 from ..events.schema import TrialId, trial_name
+from ..plugin.hashing import text_hash
 from ..mesh.timing import FREED_OVER
 
 EPSILON = 0.3
@@ -27,8 +27,7 @@ EPSILON = 0.3
 
 def unit_hash(*parts: object) -> float:
     """A number in [0, 1) that looks random and is the same everywhere."""
-    text = "/".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest()) / 2.0**64
+    return text_hash("/".join(map(str, parts))) / 2.0**64
 
 
 def claim_threshold(rate: float, delay: float, age: float, eps: float = EPSILON) -> float:

@@ -48,6 +48,7 @@ from aiohpo.plugin import (
     TrialState,
     View,
 )
+from aiohpo.plugin.hashing import text_hash
 
 from . import exploit as rules
 from .explore import PERTURB, RESAMPLE, Explorer
@@ -117,7 +118,7 @@ class PBTScheduler:
         if identity.rank is not None and identity.size:
             self._first = identity.rank * self.population // identity.size
         else:
-            self._first = rules.number(f"{seed}/{identity.worker}") % self.population
+            self._first = text_hash(f"{seed}/{identity.worker}") % self.population
         self._view: View | None = None
 
     def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume | Idle:

@@ -13,11 +13,12 @@ it was; points that were seen are skipped, so trials that others ran in the mean
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import qmc
+
+from aiohpo.plugin.hashing import text_hash
 
 from .fresh import unseen
 
@@ -30,8 +31,7 @@ _SKIPS = 8
 
 def stable_hash(*parts: object) -> int:
     """Return 64 bits that depend on the text of ``parts`` only, the same in every process."""
-    text = "\0".join(map(str, parts)).encode()
-    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big")
+    return text_hash("\0".join(map(str, parts)))
 
 
 class SharedSobol:
