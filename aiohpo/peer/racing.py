@@ -19,8 +19,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..events.schema import TrialId, trial_name
-from ..plugin.hashing import text_hash
 from ..mesh.timing import FREED_OVER
+from ..plugin.hashing import text_hash
 
 EPSILON = 0.3
 

@@ -37,7 +37,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..common.candidates import Candidates
-from ..common.fresh import distinct, every
+from ..common.fresh import every, without
 from .forest import Forest, Prediction
 from .geometry import Geometry
 from .joint import joint
@@ -108,7 +108,7 @@ class Learner:
         taken = np.concatenate([o.X, o.failed, o.pending])
 
         def predict(units: FloatArray, taken: FloatArray) -> Pool:
-            units = _without(units, taken)
+            units = without(units, taken)
             embedded = self.geometry.embed(units)
             if not len(units):
                 return Pool(units, *np.empty((3, 0)), embedded)
@@ -151,9 +151,3 @@ def _sample(o: Observations, z: FloatArray, rng: np.random.Generator) -> FloatAr
         return o.X
     order, half = np.argsort(z, kind="stable"), REFERENCE // 2
     return o.X[np.concatenate([order[:half], rng.choice(order[half:], half, replace=False)])]
-
-
-def _without(units: FloatArray, taken: FloatArray) -> FloatArray:
-    """Return the rows of ``units`` that are not among ``taken``, each once."""
-    first = distinct(np.concatenate([taken, units]))
-    return units[first[first >= len(taken)] - len(taken)]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .fresh import keys
+from aiohpo.space.row_hashes import row_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,7 +71,7 @@ class Rungs:
         last = np.ones(len(curves.trial), np.bool_)
         last[:-1] = curves.trial[1:] != curves.trial[:-1]
         self.reached: IntArray = curves.step[last]
-        running = np.isin(keys(curves.X), keys(o.pending))
+        running = np.isin(row_hashes(curves.X), row_hashes(o.pending))
         self.steps: IntArray = np.unique(self.reached[~running])
         # one ascending key for (trial, step), so that a binary search finds a trial's first report at a step
         self._base = int(self.reached.max(initial=0)) + 1

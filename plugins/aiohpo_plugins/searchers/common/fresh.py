@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aiohpo.space.row_hashes import row_hashes
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,20 +25,15 @@ SAMPLES = 256  # with 97 % of a finite space seen, 256 random rows still find a 
 SCAN = 1024
 
 
-def keys(units: FloatArray) -> NDArray[np.int64]:
-    """Return an integer for each row of ``units`` (n, d): equal for equal rows, and practically only for them."""
-    # a random integer combination of the columns tells rows apart at a tenth of the cost of sorting them
-    # lexicographically; in floating point, equal rows may differ by the order in which BLAS adds
-    cells = np.rint(np.nan_to_num(units, nan=-1.0) * 1e9).astype(np.int64)
-    factors = np.random.default_rng(0).integers(1 << 62, size=units.shape[1])
-    return np.asarray((cells * factors).sum(axis=1))
-
-
 def distinct(units: FloatArray) -> NDArray[np.intp]:
     """Return the indices of the first occurrence of each row of ``units`` (n, d), ascending."""
-    if len(units) < 2:
-        return np.arange(len(units))
-    return np.sort(np.unique(keys(units), return_index=True)[1])
+    return np.sort(np.unique(row_hashes(units), return_index=True)[1])
+
+
+def without(units: FloatArray, taken: FloatArray) -> FloatArray:
+    """Return the rows of ``units`` (n, d) that are not among ``taken`` (k, d), each once, in the given order."""
+    first = distinct(np.concatenate([taken, units]))
+    return units[first[first >= len(taken)] - len(taken)]
 
 
 def unseen(view: View, units: FloatArray) -> FloatArray:
@@ -58,22 +55,14 @@ def anything(view: View, rng: np.random.Generator, n: int, besides: FloatArray) 
     taken = besides
     for _ in range(4):
         rows = unseen(view, space.sample(rng, max(SAMPLES, n)))
-        rows = _without(rows, taken)
+        rows = without(rows, taken)
         taken = np.concatenate([taken, rows[: n - (len(taken) - len(besides))]])
         if len(taken) - len(besides) >= n:
             return taken[len(besides) :]
     if np.isfinite(space.size):
         for rows in every(space):
-            rows = _without(unseen(view, rows), taken)
+            rows = without(unseen(view, rows), taken)
             taken = np.concatenate([taken, rows[: n - (len(taken) - len(besides))]])
             if len(taken) - len(besides) >= n:
                 break
     return taken[len(besides) :]
-
-
-def _without(rows: FloatArray, taken: FloatArray) -> FloatArray:
-    """Drop the rows that are among ``taken``."""
-    if not len(taken) or not len(rows):
-        return rows
-    first = distinct(np.concatenate([taken, rows]))
-    return rows[first[first >= len(taken)] - len(taken)]

@@ -29,7 +29,7 @@ from aiohpo.plugin import Config, Identity, Observations, Options, View
 
 from ..common.design import SharedSobol
 from ..common.evidence import highest
-from ..common.fresh import anything, keys, unseen
+from ..common.fresh import anything, unseen, without
 from .density import Density, Kernels
 
 if TYPE_CHECKING:
@@ -129,8 +129,7 @@ class RatioSearcher(ABC):
 
     def _suggest(self, model: Ratio, view: View, rng: np.random.Generator, besides: FloatArray) -> FloatArray:
         """Return one new row that is not among ``besides``, or none."""
-        rows = unseen(view, self._draw(model, rng))
-        rows = rows[~np.isin(keys(rows), keys(besides))]
+        rows = without(unseen(view, self._draw(model, rng)), besides)
         if not len(rows):
             return rows
         features = self._kernels.features(rows)

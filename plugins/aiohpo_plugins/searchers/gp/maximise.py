@@ -22,7 +22,7 @@ from scipy.stats import qmc
 from aiohpo.space.space import CATEGORICAL, CONTINUOUS
 
 from ..common.candidates import Candidates
-from ..common.fresh import distinct, every
+from ..common.fresh import every, without
 from .acquisition import log_ei, log_ei_gradient
 from .pool import Pool
 
@@ -67,7 +67,7 @@ class Maximiser:
         at = _At(self, posterior, goal, resource, best)
         if self.space.size <= ENUMERATE:
             units = np.concatenate(list(every(self.space)))
-            return at.pool(_without(units, taken), rng)
+            return at.pool(without(units, taken), rng)
         anywhere = self._anywhere(rng, UNIFORM)
         local = self.candidates.around(rng, elites, LOCAL) if len(elites) else anywhere[:0]
         units = np.concatenate([anywhere, local])
@@ -78,7 +78,7 @@ class Maximiser:
         ]
         ends = self._climb(at, units[np.concatenate(starts)])
         ends = self._hop(at, ends, rng)
-        return at.pool(_without(np.concatenate([ends, units]), taken), rng)
+        return at.pool(without(np.concatenate([ends, units]), taken), rng)
 
     def _anywhere(self, rng: np.random.Generator, n: int) -> FloatArray:
         if not self.space.dim:
@@ -197,9 +197,3 @@ class _At:
             self.posterior,
             self.maximiser.features,
         )
-
-
-def _without(units: FloatArray, taken: FloatArray) -> FloatArray:
-    """Return the rows of ``units`` that are not among ``taken``, each once."""
-    first = distinct(np.concatenate([taken, units]))
-    return units[first[first >= len(taken)] - len(taken)]

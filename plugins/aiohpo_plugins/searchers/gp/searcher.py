@@ -17,7 +17,7 @@ import numpy as np
 from aiohpo.plugin import Config, Identity, Observations, Options, View
 
 from ..common.design import SharedSobol, stable_hash
-from ..common.fresh import anything
+from ..common.fresh import anything, without
 from .model import PENDING, RESOURCES, Learner, Model
 from .surrogate.learn import Memory
 from .surrogate.threads import one_thread
@@ -109,7 +109,7 @@ class GPSearcher:
         pool = model.pool
         taking = pool.taking()
         if self.pending != "none":
-            taking.take(pool.embed(_new(view.observations().pending, model.pending)[-MOST_TAKEN:]))
+            taking.take(pool.embed(without(view.observations().pending, model.pending)[-MOST_TAKEN:]))
         free = ~view.seen(pool.units)
         chosen: list[int] = []
         for _ in range(min(n, int(free.sum()))):
@@ -123,9 +123,3 @@ class GPSearcher:
     def __repr__(self) -> str:
         state = "no model yet" if self._model is None else f"{len(self._model.pool)} candidates"
         return f"<GPSearcher {self.resource}, {self.pending}, {state}>"
-
-
-def _new(rows: FloatArray, known: FloatArray) -> FloatArray:
-    """Return the rows that are not among ``known``."""
-    before = {row.tobytes() for row in known}
-    return rows[[row.tobytes() not in before for row in rows]] if len(rows) else rows

@@ -25,9 +25,10 @@ import numpy as np
 
 from aiohpo.errors import UsageError, listing
 from aiohpo.plugin import Config, Identity, Observations, Options, View
+from aiohpo.space.row_hashes import row_hashes
 
 from ..common.design import stable_hash
-from ..common.fresh import anything, keys, unseen
+from ..common.fresh import anything, unseen
 from .quiet import Quiet
 from .space import OptunaSpace
 
@@ -112,7 +113,7 @@ class OptunaSearcher:
         taken = np.concatenate([o.X, o.failed, o.pending, o.curves.X])
         for _ in range(TRIES):
             ready.row, ready.attributes = self._sample(ready)
-            if not np.isin(keys(ready.row), keys(taken)).any():
+            if not np.isin(row_hashes(ready.row), row_hashes(taken)).any():
                 break
         return ready
 
@@ -133,8 +134,8 @@ class OptunaSearcher:
                 break
             row, attributes = (ready.row, ready.attributes) if len(ready.row) else self._sample(ready)
             ready.row = row[:0]
-            if len(unseen(view, row)) and not np.isin(keys(row), keys(rows)).any():
-                self._mine[int(keys(row)[0])] = attributes
+            if len(unseen(view, row)) and not np.isin(row_hashes(row), row_hashes(rows)).any():
+                self._mine[int(row_hashes(row)[0])] = attributes
                 rows = np.concatenate([rows, row])
         self._study_attributes = ready.storage.get_study_system_attrs(ready.study._study_id)
         if len(rows) < n:
@@ -165,7 +166,7 @@ class OptunaSearcher:
         from optuna.trial import TrialState as states
 
         curves = _curves(o)
-        partial = o.curves.X[~np.isin(keys(o.curves.X), keys(np.concatenate([o.X, o.pending])))]
+        partial = o.curves.X[~np.isin(row_hashes(o.curves.X), row_hashes(np.concatenate([o.X, o.pending])))]
         worst = float(o.y.max()) if len(o.y) else None
         failed = states.FAIL if worst is None else states.COMPLETE
         return (
@@ -182,7 +183,8 @@ class OptunaSearcher:
         from optuna.trial import create_trial
 
         found = []
-        for key, parameters, value in zip(keys(units).tolist(), self._optuna.parameters(units), values, strict=True):
+        keys = row_hashes(units).tolist()
+        for key, parameters, value in zip(keys, self._optuna.parameters(units), values, strict=True):
             found.append(
                 create_trial(
                     state=state,
@@ -205,7 +207,7 @@ def _curves(o: Observations) -> dict[int, dict[int, float]]:
     c = o.curves
     ends = np.flatnonzero(np.diff(c.trial, append=-1)) + 1
     starts = np.concatenate([[0], ends])[:-1].astype(int)
-    pieces = zip(keys(c.X).tolist(), starts.tolist(), ends.tolist(), strict=True)
+    pieces = zip(row_hashes(c.X).tolist(), starts.tolist(), ends.tolist(), strict=True)
     return {key: dict(zip(c.step[a:b].tolist(), c.loss[a:b].tolist(), strict=True)) for key, a, b in pieces}
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo.testing import StaticView
-from aiohpo_plugins.searchers.common.fresh import anything, distinct, every, keys, unseen
+from aiohpo_plugins.searchers.common.fresh import anything, distinct, every, unseen, without
 
 FINITE = Space(a=Int(1, 4), b=Categorical(["u", "v", "w"]))
 
@@ -17,12 +17,13 @@ def test_distinct_keeps_first_occurrences_in_order() -> None:
     assert distinct(rows).tolist() == [0, 1, 4]
 
 
-def test_keys_tell_rows_apart() -> None:
-    """Equal rows have equal keys, wherever they stand, and all configurations of a space different ones."""
-    units = np.concatenate(list(every(FINITE)))
-    assert np.array_equal(keys(units)[::-1], keys(units[::-1]))
-    assert len(np.unique(keys(units))) == len(units)
-    assert len(keys(units[:0])) == 0
+def test_without_drops_what_is_taken() -> None:
+    """The other rows stay, each once and in order; with nothing taken, all of them."""
+    rows = np.array([[0.5, np.nan], [0.1, 0.2], [0.5, np.nan], [0.2, 0.1]])
+    assert without(rows, rows[1:2]).tolist()[1] == [0.2, 0.1]
+    assert len(without(rows, rows[1:2])) == 2
+    assert len(without(rows, rows[:0])) == 3
+    assert len(without(rows[:0], rows)) == 0
 
 
 def test_unseen_drops_what_anybody_did_or_does() -> None:
