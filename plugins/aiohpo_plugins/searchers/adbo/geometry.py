@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.space.space import CATEGORICAL
+from ..common.embedding import Embedding
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,18 +35,12 @@ class Geometry:
     which stand at the middle)."""
 
     def __init__(self, space: Space) -> None:
-        self._numerical = np.flatnonzero(space.kinds != CATEGORICAL)
-        self._categorical = np.flatnonzero(space.kinds == CATEGORICAL)
-        self._cardinality = space.cardinality[self._categorical].astype(int)
+        self._embedding = Embedding(space, CATEGORY * np.sqrt(0.5))
         self._scale = 1.0 / np.sqrt(max(space.dim, 1))
 
     def embed(self, U: FloatArray) -> NDArray[np.float32]:
         """Return the embedding (n, numerical columns + categories) of unit rows (n, d)."""
-        parts = [np.nan_to_num(U[:, self._numerical], nan=0.5)]
-        for column, k in zip(self._categorical, self._cardinality, strict=True):
-            level = np.floor(np.nan_to_num(U[:, column], nan=-1.0) * k)
-            parts.append((level[:, None] == np.arange(k)) * (CATEGORY * np.sqrt(0.5)))
-        return (np.concatenate(parts, axis=1) * self._scale).astype(np.float32)
+        return (self._embedding.embed(U) * self._scale).astype(np.float32)
 
     @staticmethod
     def nearest(A: NDArray[np.float32], B: NDArray[np.float32]) -> FloatArray:

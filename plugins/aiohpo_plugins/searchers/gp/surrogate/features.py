@@ -1,9 +1,8 @@
 """What a Gaussian process sees of a configuration: numbers whose squared differences make up a distance.
 
-Each column of the unit encoding has one lengthscale. A number is a feature as it is; 0.5 stands for an inactive
-one, which is told apart by the category that it depends on. A category is one feature per choice, of height
-sqrt(1/2), so that two choices are at squared distance 1 (the Hamming distance) and an inactive one at 1/2 from
-all. Optionally a last feature, with a lengthscale of its own, is the resource.
+Each column of the unit encoding has one lengthscale. A category is one feature per choice, of height sqrt(1/2)
+(:mod:`aiohpo_plugins.searchers.common.embedding`), so that two choices are at squared distance 1 (the Hamming
+distance) and an inactive one at 1/2 from all. Optionally the resource is a last feature, with a lengthscale of its own.
 
 Notation: n rows, d columns of the space, e features, g lengthscales (d, or d + 1 with the resource).
 """
@@ -14,15 +13,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.space.space import CATEGORICAL
+from ...common.embedding import Embedding
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from aiohpo.plugin import FloatArray
     from aiohpo.space.space import Space
-
-INACTIVE = 0.5
 
 
 class Features:
@@ -35,23 +30,18 @@ class Features:
     """
 
     def __init__(self, space: Space, resource: bool = False) -> None:
-        self.numbers: NDArray[np.intp] = np.flatnonzero(space.kinds != CATEGORICAL)
-        self.categories: NDArray[np.intp] = np.flatnonzero(space.kinds == CATEGORICAL)
-        self._cardinality = space.cardinality[self.categories].astype(int)
-        group = [*self.numbers, *np.repeat(self.categories, self._cardinality)]
+        self._embedding = Embedding(space, np.sqrt(0.5))
+        self.numbers, self.categories = self._embedding.numbers, self._embedding.categories
         self.groups = max(space.dim, 1)
+        self.group = self._embedding.column
         self.resource = resource
         if resource:
-            group.append(self.groups)
+            self.group = np.append(self.group, self.groups)
             self.groups += 1
-        self.group: NDArray[np.intp] = np.array(group, dtype=np.intp)
 
     def embed(self, U: FloatArray, resource: FloatArray | float = 0.0) -> FloatArray:
         """Return the features (n, e) of unit rows (n, d); ``resource`` is used if this has it as a feature."""
-        parts = [np.where(np.isnan(U[:, self.numbers]), INACTIVE, U[:, self.numbers])]
-        for column, k in zip(self.categories, self._cardinality, strict=True):
-            level = np.floor(np.nan_to_num(U[:, column], nan=-1.0) * k)
-            parts.append((level[:, None] == np.arange(k)) * np.sqrt(0.5))
+        F = self._embedding.embed(U)
         if self.resource:
-            parts.append(np.broadcast_to(np.asarray(resource, dtype=np.float64), len(U))[:, None])
-        return np.ascontiguousarray(np.concatenate(parts, axis=1))
+            F = np.column_stack([F, np.broadcast_to(np.asarray(resource, dtype=np.float64), len(U))])
+        return np.ascontiguousarray(F)
