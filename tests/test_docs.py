@@ -1,0 +1,72 @@
+"""Tests of the pages for people who join: what they name is there, and what is there is named."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+PACKAGES = [ROOT / "aiohpo", *(ROOT / "plugins").glob("*/"), *(ROOT / "transports").glob("*/")]
+
+# A path below one of these folders, in backticks: `aiohpo/events/log.py`, `tests/support/`.
+_PATH = re.compile(r"`((?:aiohpo|plugins|transports|tests|examples|docs)/[\w./-]*)`")
+_LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
+
+
+def described_modules() -> set[str]:
+    """The modules that the page describes: its sections are ``### folder/``, with lines that begin with file names."""
+    found = set()
+    for section in re.split(r"^### (?=aiohpo/)", ARCHITECTURE, flags=re.M)[1:]:
+        folder, text = section.split("\n", 1)
+        for names in re.findall(r"^- (.*?):", text.split("\n## ")[0], flags=re.M | re.S):
+            found |= {folder + name for name in re.findall(r"`(\w+\.py)`", names)}
+    return found
+
+
+def folders_below(package: Path) -> list[str]:
+    return sorted(str(init.parent.relative_to(ROOT)) for init in package.rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_path_that_a_page_names_exists(page: Path) -> None:
+    """A path in backticks is a file or a folder of the repository."""
+    named = set(_PATH.findall(page.read_text(encoding="utf-8")))
+    assert sorted(path for path in named if not (ROOT / path).exists()) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
+    """A link to a file of the repository finds it, from where the page lies."""
+    links = set(_LINK.findall(page.read_text(encoding="utf-8")))
+    local = {link for link in links if "://" not in link and not link.startswith("mailto:")}
+    assert sorted(link for link in local if not (page.parent / link).exists()) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_the_tree_has_a_line_for_every_folder(package: Path) -> None:
+    """Each folder with modules stands in the table of the architecture page."""
+    named = set(re.findall(r"^\| `([\w/]+)/` \|", ARCHITECTURE, flags=re.M))
+    assert [folder for folder in folders_below(package) if folder not in named] == []
+
+
+def test_every_module_of_the_core_has_a_line_and_every_line_a_module() -> None:
+    """The sections of the architecture page list exactly the modules of the core."""
+    there = {str(file.relative_to(ROOT)) for file in (ROOT / "aiohpo").rglob("*.py") if not file.name.startswith("__")}
+    described = {path for path in described_modules() if not path.endswith("__.py")}
+    assert sorted(there - described) == [], "these modules have no line in docs/architecture.md"
+    assert sorted(described - there) == [], "docs/architecture.md describes modules that are not there"
+
+
+def test_the_page_lists_the_import_order_that_is_checked() -> None:
+    """The list under 'Who may import whom' has the layers of the import contract, in their order."""
+    section = ARCHITECTURE.split("## Who may import whom")[1].split("\n## ")[0]
+    rows = re.findall(r"^    (\S.*)$", section, flags=re.M)
+    listed = [set(re.findall(r"\w+", re.sub(r"\(.*\)|\.py", "", row))) for row in rows]
+    checked = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    layers = next(contract["layers"] for contract in checked["contracts"] if contract["type"] == "layers")
+    assert listed == [set(re.findall(r"\w+", layer)) for layer in layers]
