@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -52,6 +53,15 @@ def test_the_tree_has_a_line_for_every_folder(package: Path) -> None:
     """Each folder with modules stands in the table of the architecture page."""
     named = set(re.findall(r"^\| `([\w/]+)/` \|", ARCHITECTURE, flags=re.M))
     assert [folder for folder in folders_below(package) if folder not in named] == []
+
+
+def test_a_folder_of_the_core_says_what_the_page_says_of_it() -> None:
+    """The table's line for a folder is the first line of the folder's docstring."""
+    lines = dict(re.findall(r"^\| `(aiohpo/[\w/]+)/` \| (.*?) \|$", ARCHITECTURE, flags=re.M))
+    for folder, line in lines.items():
+        docstring = ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text(encoding="utf-8"))) or ""
+        said = docstring.split("\n")[0].removesuffix(" Pure.").removesuffix(".").replace("``", "`")
+        assert said == line[0].upper() + line[1:], folder
 
 
 def test_every_module_of_the_core_has_a_line_and_every_line_a_module() -> None:

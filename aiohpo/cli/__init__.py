@@ -1,1 +1,1 @@
-"""The ``aiohpo`` command, a file for each command."""
+"""The ``aiohpo`` command, a file for each subcommand."""

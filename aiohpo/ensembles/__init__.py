@@ -1,1 +1,1 @@
-"""Models together, as data: ensembles, metrics, calibrators and uncertainty."""
+"""Several models combined, as data: metrics, calibrators, uncertainty, saving and loading."""

@@ -1,4 +1,4 @@
-"""Running the user's code: what to run, the trial it sees, and four evaluators that run it.
+"""Running the user's code: the ``Trial`` object, evaluators, checkpoints, metrics.
 
 ``coroutine``  ``async def`` objectives on the worker's loop
 ``thread``     ordinary functions in a thread of the worker's process

@@ -1,1 +1,1 @@
-"""What happened: the events, their log, and the life of a trial."""
+"""What happened: the kinds of event, their bytes, the log, and the life of a trial. Pure."""

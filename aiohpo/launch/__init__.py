@@ -1,1 +1,1 @@
-"""Starting workers and bringing them together."""
+"""Starting workers and bringing them together: processes, addresses, meeting in a directory, Slurm."""

@@ -1,1 +1,1 @@
-"""How peers keep in step: frames, gossip, membership and transfers. Pure."""
+"""How peers keep in step: frames, gossip, membership, the overlay, fetching blobs, all timing. Pure."""

@@ -1,1 +1,1 @@
-"""What one peer decides: its state, its records, claims, limits and retention. Pure."""
+"""What one peer decides: what to record, who may take a trial, what is lost, what is kept, when to end. Pure."""

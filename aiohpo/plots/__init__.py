@@ -1,1 +1,1 @@
-"""Pictures of a run, a file for each kind."""
+"""Pictures of a run with matplotlib, a file for each kind."""

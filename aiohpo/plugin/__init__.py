@@ -1,4 +1,4 @@
-"""The Protocols that plugins implement, each with its guarantees.
+"""What a plugin promises and may use: one Protocol for each kind of plugin, the registry, options.
 
 Everything a plugin needs is here, in :mod:`aiohpo.space.space` and in the objects passed to it; a plugin imports
 nothing else of aiohpo. Searchers and schedulers are *pure*: no clock, no socket, no event loop, no global

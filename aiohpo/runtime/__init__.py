@@ -1,1 +1,1 @@
-"""The asyncio shell around the pure layers: it carries out their effects."""
+"""The asyncio shell: one worker's tasks, carrying out effects, asking plugins, Ctrl-C."""

@@ -1,1 +1,1 @@
-"""Virtual time: an event loop whose clock jumps, and a simulated network."""
+"""Virtual time: an event loop whose clock jumps, and a network that fails on purpose."""

@@ -1,1 +1,1 @@
-"""Search spaces: parameters, the conditions between them, and how configurations are encoded."""
+"""Search spaces: parameters, conditions between them, and how configurations become numbers. Pure."""

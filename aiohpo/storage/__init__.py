@@ -1,1 +1,1 @@
-"""What is on disk: journals, blobs, run directories."""
+"""What is on disk: journals, blobs, run directories, and whether a journal's writer still lives."""

@@ -1,5 +1,7 @@
-"""Tools for testing plugins and swarms: views with a fixed content, virtual time, a simulated network and
-conformance checks. Public: third parties use them in their own tests, as our built-ins do."""
+"""For plugin authors: conformance checks, a view with fixed content, and virtual time re-exported.
+
+Public: third parties use it in their own tests, as the built-ins do.
+"""
 
 from ..simulation.loop import RealWorldError, SimDeadlock, SimError, SimLivelock, SimLoop, SimTimeout, run
 from ..simulation.memory import MemoryBlobs

@@ -1,1 +1,1 @@
-"""What the events mean: the log as columns, observations, trials and summaries. Pure."""
+"""What it means: the log folded into columns, observations, trials, rungs and the best trial. Pure."""

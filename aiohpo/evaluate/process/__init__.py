@@ -1,1 +1,1 @@
-"""Evaluating in other processes: the child, the wire to it, its output and its end."""
+"""The evaluator that runs objectives in another process: the child, the pipe to it, its end."""
