@@ -14,6 +14,7 @@ import pytest
 import aiohpo
 from aiohpo import Float, Space, Study
 from aiohpo.errors import UsageError
+from aiohpo.peer.ensemble_candidates import nominate
 from aiohpo.plugin.registry import create
 from aiohpo.runtime.live_ensemble import EnsembleState, Ensembling, decode, metric_for
 from aiohpo.storage.blob_store import BlobStore
@@ -99,7 +100,7 @@ async def test_an_update_that_is_cancelled_is_made_up_for_by_the_next(tmp_path):
         await update
     assert await ensembling.update()
     assert ensembling.state is not None
-    assert ensembling.state.models == run.view.n_results
+    assert ensembling.state.models == len(nominate(run.view))
 
 
 def test_progress_and_result_tell_of_it(tmp_path):
