@@ -16,14 +16,23 @@ class Eligible:
 
     racing  the race between workers; None: every claim is open
     here    says whether a blob is in this worker's directory
+
+    Where there is a race, whether a trial may be claimed depends on the time: it is asked within :meth:`at`.
     """
 
     def __init__(self, view: View, racing: Racing | None, here: Callable[[str], bool]) -> None:
         self._view = view
         self._racing = racing
         self._here = here
-        self.exhausted = False  # the searcher has no more
+        self._now = 0.0
+        self._exhausted = False
         self._missing: set[str] = set()
+
+    @contextmanager
+    def at(self, now: float) -> Iterator[Eligible]:
+        """Within the block claims are answered as of ``now``, in seconds of a monotonic clock."""
+        self._now = now
+        yield self
 
     @contextmanager
     def open(self) -> Iterator[Eligible]:
@@ -37,7 +46,7 @@ class Eligible:
     def may_start(self, *, suggested: bool = True) -> bool:
         """Whether the budget has room for one more trial, and the searcher (or the queue) has something for it."""
         view = self._view
-        return view.has_room and not (suggested and self.exhausted and not view.counts[Status.QUEUED])
+        return view.has_room and not (suggested and self._exhausted and not view.counts[Status.QUEUED])
 
     def may_claim(self, trial: str) -> bool:
         """Whether this worker may resume ``trial`` now."""
@@ -45,7 +54,7 @@ class Eligible:
         row = view.row(parse_trial(trial))
         if row is None or view.status(row) is not Status.PAUSED or row in view.beyond_line():
             return False
-        return self._racing is None or self._racing.may_claim(view.id(row), view.attempt(row) + 1)
+        return self._racing is None or self._racing.may_claim(view.id(row), view.attempt(row) + 1, self._now)
 
     def holds(self, trial: str, step: int | None = None) -> bool:
         """Whether the trial's checkpoint is in this worker's directory."""
@@ -56,6 +65,15 @@ class Eligible:
         """False once this worker tried to get the checkpoint and nobody had it, or if there is none."""
         digest = self._digest(trial, step)
         return digest is not None and digest not in self._missing
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the searcher has no more to suggest."""
+        return self._exhausted
+
+    def exhaust(self) -> None:
+        """The searcher has no more to suggest."""
+        self._exhausted = True
 
     def missed(self, digest: str) -> None:
         """Nobody had this blob."""

@@ -45,7 +45,6 @@ class Racing:
     me: str
     rate: float = 0.0
     delay: float = 0.02
-    now: float = 0.0
     _since: dict[tuple[TrialId, int], float] = field(default_factory=dict)
     _freed: float = 0.0
     _freed_at: float = 0.0
@@ -58,10 +57,14 @@ class Racing:
             self._freed, self._freed_at = 0.0, now
         self._freed += 1.0
 
-    def may_claim(self, trial: TrialId, attempt: int) -> bool:
+    def news_takes(self, delay: float) -> None:
+        """Note how many seconds news takes to travel."""
+        self.delay = delay
+
+    def may_claim(self, trial: TrialId, attempt: int, now: float) -> bool:
         """Whether this worker may claim ``attempt`` of ``trial`` now."""
-        since = self._since.setdefault((trial, attempt), self.now)
-        threshold = claim_threshold(self.rate, self.delay, self.now - since)
+        since = self._since.setdefault((trial, attempt), now)
+        threshold = claim_threshold(self.rate, self.delay, now - since)
         return threshold >= 1.0 or unit_hash(self.me, trial_name(trial), attempt) < threshold
 
     def forget(self, trial: TrialId, attempt: int) -> None:

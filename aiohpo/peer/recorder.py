@@ -236,11 +236,10 @@ class Ledger:
     def _oldest(self, status: Status, now: float) -> int | None:
         if not self.view.waiting or not self.may_propose():
             return None
-        self.claims.now = now
         view = self.view
         row: int
         for row in sorted((r for r in view.waiting if view.status(r) is status), key=view.stamp):
-            if not self._given_up(row) and self.claims.may_claim(view.id(row), view.attempt(row) + 1):
+            if not self._given_up(row) and self.claims.may_claim(view.id(row), view.attempt(row) + 1, now):
                 return row
         return None
 

@@ -150,7 +150,7 @@ class WorkerState(Ledger):
             case _:
                 self._out += self.mesh.receive(now, peer, frame)
         if self.mesh.round_trip:
-            self.claims.delay = self.mesh.round_trip / 2 + self.gossip.pace.interval
+            self.claims.news_takes(self.mesh.round_trip / 2 + self.gossip.pace.interval)
         self._notice_changes(now)
 
     def recover(self, now: float, batch: Batch) -> None:

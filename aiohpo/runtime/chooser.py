@@ -41,8 +41,8 @@ class Chooser:
         row = state.takeover(now)
         if row is not None:
             return self._claim(row, self._parts.view.to_step(row))
-        state.claims.now = now
-        choice = self._parts.scheduler.next(self._parts.view, self._claims, self._rng)
+        with self._claims.at(now) as claims:
+            choice = self._parts.scheduler.next(self._parts.view, claims, self._rng)
         if isinstance(choice, Resume):
             found = self._parts.view.row(parse_trial(choice.trial))
             if found is None:
@@ -75,7 +75,7 @@ class Chooser:
                 return None
             configs = parts.searcher.ask(parts.view, self._rng, 1)
             if not configs:
-                self._claims.exhausted = True
+                self._claims.exhaust()
                 return None
             values = space.pack(configs[0])
         elif state.may_propose():

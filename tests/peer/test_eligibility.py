@@ -40,7 +40,8 @@ def test_many_free_workers_are_not_all_eligible():
     allowed = 0
     for worker in range(200):
         racing = Racing(f"worker-{worker}", rate=100.0, delay=0.1)
-        allowed += Eligible(view, racing, set().__contains__).may_claim("ann-1")
+        with Eligible(view, racing, set().__contains__).at(5.0) as claims:
+            allowed += claims.may_claim("ann-1")
     assert 0 < allowed < 30
     assert Eligible(view, None, set().__contains__).may_claim("ann-1")
 

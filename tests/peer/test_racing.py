@@ -14,7 +14,7 @@ def test_small_swarms_claim_the_best_at_once():
     assert claim_threshold(0.0, 0.02, 0.0) == 1.0
     assert claim_threshold(10.0, 0.02, 0.0) == 1.0
     assert claim_threshold(1e9, 0.0, 0.0) == 1.0
-    assert Racing("me").may_claim(TRIAL, 1)
+    assert Racing("me").may_claim(TRIAL, 1, 0.0)
 
 
 @pytest.mark.parametrize(("rate", "delay"), [(4096.0, 0.05), (100.0, 0.5), (1e6, 1.0)])
@@ -35,24 +35,21 @@ def test_what_nobody_takes_opens_up_exponentially():
 
 def test_workers_qualify_in_proportion_and_keep_their_answer():
     """Among many workers the threshold's share may claim; with age they become more, never fewer."""
-    many = [Racing(f"w{i}", rate=4000.0, delay=0.05, now=0.0) for i in range(4000)]
-    early = {c.me for c in many if c.may_claim(TRIAL, 1)}
+    many = [Racing(f"w{i}", rate=4000.0, delay=0.05) for i in range(4000)]
+    early = {c.me for c in many if c.may_claim(TRIAL, 1, 0.0)}
     assert 1 <= len(early) <= 20  # 4000 * 0.3 / 200 = 6
-    for c in many:
-        c.now = 3.0
-    late = {c.me for c in many if c.may_claim(TRIAL, 1)}
+    late = {c.me for c in many if c.may_claim(TRIAL, 1, 3.0)}
     assert early < late
-    assert not all(c.may_claim(TRIAL, 2) for c in many), "another attempt is young again"
+    assert not all(c.may_claim(TRIAL, 2, 3.0) for c in many), "another attempt is young again"
 
 
 def test_the_age_counts_from_when_it_was_first_looked_at():
     """Forgetting an attempt starts its age anew."""
     claims = Racing("me", rate=1e6, delay=1.0)
-    assert not claims.may_claim(TRIAL, 1)
-    claims.now = 1e6
-    assert claims.may_claim(TRIAL, 1)
+    assert not claims.may_claim(TRIAL, 1, 0.0)
+    assert claims.may_claim(TRIAL, 1, 1e6)
     claims.forget(TRIAL, 1)
-    assert not claims.may_claim(TRIAL, 1)
+    assert not claims.may_claim(TRIAL, 1, 1e6)
 
 
 def test_the_rate_follows_what_is_observed():

@@ -299,7 +299,7 @@ def test_searcher_with_no_more_configurations() -> None:
     while len(found.statuses()) < 5:
         found.tick()
     for worker in found.workers:
-        worker.claims.exhausted = True
+        worker.claims.exhaust()
     found.run()
     slots = {place(r.bracket)[0] for r in found.view.records()}
     assert 5 <= len(slots) < 8
