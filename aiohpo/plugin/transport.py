@@ -91,3 +91,14 @@ class LaunchedTransport(Transport, Protocol):
         """Addresses to greet at the start: not the own one, and enough that all endpoints together become one
         mesh, though some are dead; in a large launch far fewer than all."""
         ...
+
+
+def check_frame(frame: bytes, most: int | None = None) -> None:
+    """Check what :meth:`Transport.publish` and :meth:`Transport.send` are given.
+
+    Raises ``TypeError`` for anything but non-empty ``bytes``, and ``ValueError`` for more than ``most`` of them.
+    """
+    if type(frame) is not bytes or not frame:
+        raise TypeError(f"a frame must be bytes, at least one, not {frame!r:.40}")
+    if most is not None and len(frame) > most:
+        raise ValueError(f"a frame of {len(frame)} bytes exceeds the {most} that peers accept")

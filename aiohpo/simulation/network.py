@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from aiohpo.errors import UsageError
+from aiohpo.plugin.transport import check_frame
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -271,12 +272,12 @@ class SimTransport:
         self.alive = True
 
     def publish(self, frame: bytes) -> None:
-        _check_frame(frame)
+        check_frame(frame)
         if self.alive:
             self.network._publish(self._address, frame)
 
     def send(self, peer: str, frame: bytes) -> bool:
-        _check_frame(frame)
+        check_frame(frame)
         if not self.alive:
             return False
         if peer not in self.connected:
@@ -311,8 +312,3 @@ def _checked(address: str) -> str:
     if not address.startswith("sim://") or address == "sim://":
         raise ValueError(f"{address!r} is not a simulated address; write sim:// and a name")
     return address
-
-
-def _check_frame(frame: bytes) -> None:
-    if type(frame) is not bytes or not frame:
-        raise TypeError(f"a frame must be bytes, at least one, not {frame!r:.40}")

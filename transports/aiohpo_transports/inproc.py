@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin import Options
+from aiohpo.plugin.transport import check_frame
+
+from .receiving import hand_on
 
 if TYPE_CHECKING:
     from aiohpo.plugin import OnFrame
@@ -76,7 +79,7 @@ class InprocTransport:
         self._loop = asyncio.get_running_loop()
 
     def publish(self, frame: bytes) -> None:
-        _check_frame(frame)
+        check_frame(frame)
         if self._loop is not None:
             with _lock:
                 subscribers = list(_subscribers.get(self._address, {}).values())
@@ -84,7 +87,7 @@ class InprocTransport:
                 subscriber._put(self, True, frame)
 
     def send(self, peer: str, frame: bytes) -> bool:
-        _check_frame(frame)
+        check_frame(frame)
         if self._loop is None or (peer not in self._connected and peer not in self._heard):
             return False
         endpoint = _endpoints.get(peer)
@@ -166,21 +169,10 @@ class InprocTransport:
     def _hand_on(self, source: str, frame: bytes) -> None:
         if self._loop is None or self._on_frame is None:
             return
-        try:
-            self._on_frame(source, frame)
-        except Exception as error:
-            # What follows this frame must not wait for ever because the receiver choked on it.
-            self._loop.call_exception_handler(
-                {"message": f"{self!r} could not hand on a frame from {source}", "exception": error}
-            )
+        hand_on(frame, source, self._on_frame, self._loop, self)
 
 
 def _checked(address: str) -> str:
     if not address.startswith(SCHEME) or address == SCHEME:
         raise UsageError(f"{address!r} is not an address within a process; write {SCHEME} and a name")
     return address
-
-
-def _check_frame(frame: bytes) -> None:
-    if type(frame) is not bytes or not frame:
-        raise TypeError(f"a frame must be bytes, at least one, not {frame!r:.40}")

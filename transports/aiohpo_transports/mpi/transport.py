@@ -34,7 +34,9 @@ from typing import TYPE_CHECKING, Any
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin import Options
+from aiohpo.plugin.transport import check_frame
 
+from ..receiving import hand_on
 from .link import Link
 from .process import TAG, world
 from .secret import hand_out, receive
@@ -215,14 +217,14 @@ class MPITransport:
 
     # ------------------------------------------------------------------------------------------- sending
     def publish(self, frame: bytes) -> None:
-        self._check_frame(frame)
+        check_frame(frame, self._max_frame)
         if self._loop is not None:
             for peer in self._peers.values():
                 if peer.listening:
                     self._post(peer, _PUBLISHED, frame)
 
     def send(self, peer: str, frame: bytes) -> bool:
-        self._check_frame(frame)
+        check_frame(frame, self._max_frame)
         found = self._find(peer)
         if self._loop is None or found is None or not (found.wanted or found.heard):
             return False
@@ -348,19 +350,7 @@ class MPITransport:
     def _hand_on(self, peer: str, frame: bytes) -> None:
         assert self._loop is not None
         assert self._on_frame is not None
-        try:
-            self._on_frame(peer, frame)
-        except Exception as error:
-            # What follows this frame must not wait for ever because the receiver choked on it.
-            self._loop.call_exception_handler(
-                {"message": f"{self!r} could not hand on a frame from {peer}", "exception": error}
-            )
-
-    def _check_frame(self, frame: bytes) -> None:
-        if type(frame) is not bytes or not frame:
-            raise TypeError(f"a frame must be bytes, at least one, not {frame!r:.40}")
-        if len(frame) > self._max_frame:
-            raise ValueError(f"a frame of {len(frame)} bytes exceeds the {self._max_frame} that peers accept")
+        hand_on(frame, peer, self._on_frame, self._loop, self)
 
 
 class _Peer(Link):

@@ -53,7 +53,9 @@ import zmq
 from aiohpo.errors import UsageError
 from aiohpo.keys import find_key
 from aiohpo.plugin import Options
+from aiohpo.plugin.transport import check_frame
 
+from ..receiving import hand_on
 from .addresses import check_address, check_advertised, check_bind, host_of, is_local, listen, public_address
 from .pieces import PIECE, Assembler, BadPiece, cut
 from .ports import Port, Ports, Socket
@@ -274,14 +276,14 @@ class ZeroMQTransport:
 
     # ------------------------------------------------------------------------------------------- sending
     def publish(self, frame: bytes) -> None:
-        self._check_frame(frame)
+        check_frame(frame, self._max_frame)
         if self._usable and self._subscribers:
             for identity in list(self._subscribers):
                 self._route(identity, frame)
             self._ports.look_again(self._router)
 
     def send(self, peer: str, frame: bytes) -> bool:
-        self._check_frame(frame)
+        check_frame(frame, self._max_frame)
         if not self._usable:
             return False
         link, identity = self._links.get(peer), peer.encode()
@@ -369,19 +371,7 @@ class ZeroMQTransport:
             self.malformed += 1
             return
         assert self._on_frame is not None
-        try:
-            self._on_frame(peer, frame)
-        except Exception as error:
-            # What follows this frame must not wait for ever because the receiver choked on it.
-            self._loop.call_exception_handler(
-                {"message": f"{self!r} could not hand on a frame from {peer}", "exception": error}
-            )
-
-    def _check_frame(self, frame: bytes) -> None:
-        if type(frame) is not bytes or not frame:
-            raise TypeError(f"a frame must be bytes, at least one, not {frame!r:.40}")
-        if len(frame) > self._max_frame:
-            raise ValueError(f"a frame of {len(frame)} bytes exceeds the {self._max_frame} that peers accept")
+        hand_on(frame, peer, self._on_frame, self._loop, self)
 
 
 class _Link:
