@@ -316,7 +316,7 @@ async def test_what_breaks_a_worker_is_raised():
         def setup(self, space, seed, identity):
             pass
 
-        def ask(self, view, rng, n=1):
+        def ask(self, view, rng, slots):
             raise ZeroDivisionError("in ask")
 
     with pytest.raises(ZeroDivisionError, match="in ask"):
@@ -330,7 +330,7 @@ async def test_a_searcher_that_cannot_serve_the_space_says_so():
         def setup(self, space, seed, identity):
             raise ValueError("this searcher needs two parameters")
 
-        def ask(self, view, rng, n=1):
+        def ask(self, view, rng, slots):
             return []
 
     s = study(searcher=Picky())

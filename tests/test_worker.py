@@ -82,7 +82,7 @@ async def test_what_breaks_the_worker_is_raised_on_leaving():
         def setup(self, space, seed, identity):
             pass
 
-        def ask(self, view, rng, n=1):
+        def ask(self, view, rng, slots):
             raise ZeroDivisionError("in ask")
 
     async def use() -> None:

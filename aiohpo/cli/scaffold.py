@@ -123,8 +123,10 @@ _MODULE = {
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
-from aiohpo.plugin import Config, Identity, View
+from aiohpo.plugin import Config, Identity, Options, View
 from aiohpo.space.space import Space
 
 _CANDIDATES = 16  # drawn for each configuration that is asked for: some will be known already
@@ -139,20 +141,17 @@ class $cls:
     """
 
     def __init__(self, scale: float = 0.1, explore: float = 0.3) -> None:
-        if not scale > 0:
-            raise ValueError(f"scale must be positive, not {scale!r}")
-        if not 0 <= explore <= 1:
-            raise ValueError(f"explore must be between 0 and 1, not {explore!r}")
-        self.scale = scale
-        self.explore = explore
+        options = Options("$name")
+        self.scale = options.number("scale", scale, above=0)
+        self.explore = options.number("explore", explore, least=0, most=1)
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
         self._space = space
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return up to n configurations that nobody has tried, fewer when hardly any are left."""
-        chosen = np.empty((0, self._space.dim))
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return for each free slot a configuration that nobody has tried; fewer when hardly any are left."""
+        n, chosen = len(slots), np.empty((0, self._space.dim))
         for _ in range(_ROUNDS):
             rows = self._candidates(view, rng, _CANDIDATES * n)
             rows = rows[~view.seen(rows)]
@@ -196,7 +195,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from aiohpo.plugin import Claims, Decision, Identity, NewTrial, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, View
 
 
 class $cls:
@@ -206,9 +205,7 @@ class $cls:
     """
 
     def __init__(self, fraction: float = 0.5) -> None:
-        if not 0 < fraction <= 1:
-            raise ValueError(f"fraction must be above 0 and at most 1, not {fraction!r}")
-        self.fraction = fraction
+        self.fraction = Options("$name").number("fraction", fraction, above=0, most=1)
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Work out the last step."""

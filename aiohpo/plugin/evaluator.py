@@ -86,7 +86,10 @@ class Outcome:
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Runs the user's code, one segment at a time. One instance serves one worker.
+    """Runs the user's code. One instance serves one worker, and runs as many segments at a time as it has slots.
+
+    :meth:`run` is therefore called again while earlier calls have not returned; what one segment does, also by being
+    cancelled, leaves the others alone.
 
     Cancelling :meth:`run` (timeout, lost race, Ctrl-C) ends the segment as fast as the evaluator can and
     leaves it ready for the next. Nothing that the user's code does (raise, exit, crash, hang, hold the GIL,

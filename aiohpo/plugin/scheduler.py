@@ -84,7 +84,7 @@ class Claims(Protocol):
 
 @runtime_checkable
 class Scheduler(Protocol):
-    """Decides how far a trial runs. One instance serves one worker; options as for searchers.
+    """Decides how far a trial runs. One instance serves one worker with all its slots; options as for searchers.
 
     Its answers are a function of the *set* of events behind the view (and of ``claims`` and ``rng``): what it
     keeps between calls is a cache of that.
@@ -95,7 +95,7 @@ class Scheduler(Protocol):
         ...
 
     def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume | Idle:
-        """Say what a free worker does now. Pure; called on the loop; microseconds.
+        """Say what a free slot does now: called once for each that is free. Pure; called on the loop; microseconds.
 
         A worker whose study has its budget of trials cannot carry out ``NewTrial``: it asks again when something
         changed. The search is over when nothing runs and ``next`` resumes nothing even if every claim is open.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -13,22 +14,30 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Searcher(Protocol):
-    """Suggests configurations. One instance serves one worker.
+    """Suggests configurations. One instance serves one worker with all its slots.
 
-    Options are keyword arguments of the constructor, all with defaults. After construction the worker calls
-    :meth:`setup` once, then :meth:`ask` whenever it is free. A searcher that learns also has
-    ``fit(observations) -> state`` and ``adopt(state)`` (see :class:`FittingSearcher`).
+    Options are keyword arguments of the constructor, all with defaults, checked by
+    :class:`~aiohpo.plugin.options.Options`. After construction the worker calls :meth:`setup` once, then :meth:`ask`
+    whenever slots are free. A searcher that learns also has ``fit(observations) -> state`` and ``adopt(state)`` (see
+    :class:`FittingSearcher`).
     """
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
-        """Bind to a space. ``seed`` is the study's, the same on every worker.
+        """Bind to a space. ``seed`` is the study's, the same on every worker; ``identity`` has the rank of the
+        worker's first slot and the number of its slots.
 
         Raises ``ValueError`` with a remedy where the searcher cannot serve this space.
         """
         ...
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return up to ``n`` distinct configurations, fewer (or none) when the space is exhausted.
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return distinct configurations, at most one for each of ``slots``; fewer, or none, when the space is
+        exhausted.
+
+        ``slots`` are the numbers, from 0 and below ``identity.slots``, of the slots that are free now. To most
+        searchers only their count matters; one whose workers differ (in what they explore, in their share of a
+        sequence) treats each slot as a worker of its own, see :meth:`Identity.of_slot`. A number may occur several
+        times if several configurations are wanted for one slot.
 
         Fast (under 5 ms): it is called on the event loop. The answer depends on the *set* of observations,
         on ``rng`` and on what the searcher last adopted, never on the order in which things arrived.

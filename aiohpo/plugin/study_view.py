@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -21,16 +21,26 @@ Config = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a searcher works for.
+    """Which worker a plugin works for, and its place among the slots of those that were launched together.
 
-    ``worker`` is unique per process start. ``rank`` of ``size`` is known when several workers were launched
-    together (``aiohpo run --workers 4``, MPI) and lets them split a sequence without talking; a worker that
-    joined alone has ``rank`` None.
+    A *slot* is a place in a worker where one trial runs at a time.
+
+    worker  unique per process start
+    rank    of the worker's first slot among all slots of the launch, from 0; its other slots have the ranks that
+            follow. With it workers split a sequence without talking. None for a worker that joined alone
+    size    how many slots were launched together; None where ``rank`` is
+    slots   how many slots this worker has
     """
 
     worker: str
     rank: int | None = None
     size: int | None = None
+    slots: int = 1
+
+    def of_slot(self, slot: int) -> Identity:
+        """Return the identity that the worker's slot number ``slot``, from 0, would have as a worker of its own."""
+        worker = self.worker if slot == 0 else f"{self.worker}/{slot}"
+        return replace(self, worker=worker, rank=None if self.rank is None else self.rank + slot, slots=1)
 
 
 class Curves(Protocol):

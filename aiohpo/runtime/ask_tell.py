@@ -87,7 +87,7 @@ class Manual:
                 searcher.adopt(searcher.fit(self.view.observations()))
                 self._fitted = self.view.n_observed
             self._asked += 1
-            configs = searcher.ask(self.view, np.random.default_rng([self._seed, 0, self._asked]), 1)
+            configs = searcher.ask(self.view, np.random.default_rng([self._seed, 0, self._asked]), (0,))
             if not configs:
                 return None
             segment = self.state.propose(time.time(), self.view.space.pack(configs[0]))

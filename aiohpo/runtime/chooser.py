@@ -73,7 +73,7 @@ class Chooser:
                 await self._model.fresh(mean_seconds)
             if not state.may_propose():  # others were faster while the model was being fitted
                 return None
-            configs = parts.searcher.ask(parts.view, self._rng, 1)
+            configs = parts.searcher.ask(parts.view, self._rng, (0,))
             if not configs:
                 self._claims.exhaust()
                 return None

@@ -83,7 +83,7 @@ class PeerWorker:
         # a run with a seed repeats, and a resumed one does not repeat itself.
         place = identity.rank if identity.rank is not None else int(self.id, 16)
         rng = np.random.default_rng([parts.seed, place, self.view.n_rows])
-        parts.searcher.setup(self.view.space, parts.seed, Identity(self.id, identity.rank, identity.size))
+        parts.searcher.setup(self.view.space, parts.seed, replace(identity, worker=self.id))
         parts.scheduler.setup(self.view.max_steps, parts.seed, identity)
         if isinstance(parts.searcher, FittingSearcher):
             self._model = ModelKeeper(parts.searcher, self.view)

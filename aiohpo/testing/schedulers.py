@@ -118,8 +118,8 @@ class _Uniform:
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         self._space = space
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        return self._space.decode(self._space.sample(rng, n))
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        return self._space.decode(self._space.sample(rng, len(slots)))
 
 
 class _Rehearsal:

@@ -15,12 +15,13 @@ from aiohpo.space.space import Categorical, Constant, Float, Int, Ordinal, Space
 from .staticview import StaticView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from aiohpo.plugin import Config, FloatArray
 
 SEED = 12
-SOMEBODY = Identity("somebody")
+ALONE = Identity("somebody")
+MANY = Identity("somebody", slots=5)
 
 
 def example_spaces() -> dict[str, Space]:
@@ -63,7 +64,7 @@ def check_searcher(
     It is checked that
 
     - ``setup`` serves a space or refuses it with a ValueError that says something;
-    - what is asked are complete and valid configurations, at most ``n``, distinct, and neither observed,
+    - what is asked are complete and valid configurations, at most one for each slot, distinct, and neither observed,
       failed nor pending; also with no observations, only failures, ties, repeats and huge losses;
     - a study of 30 trials with four outstanding never repeats a configuration;
     - a finite space is exhausted: the last configurations are found, and then none is returned;
@@ -88,7 +89,7 @@ def check_searcher(
 def _serves(searcher: Searcher, space: Space, name: str) -> bool:
     refusal = None
     try:
-        searcher.setup(space, SEED, SOMEBODY)
+        searcher.setup(space, SEED, MANY)
     except ValueError as error:
         refusal = str(error)
     assert refusal != "", f"setup() refuses the {name} space without saying why"
@@ -122,9 +123,9 @@ class _Check:
         _, first = np.unique(np.nan_to_num(units, nan=-1.0), axis=0, return_index=True)
         return units[np.sort(first)][: min(n, len(first) - 4 if self.space.size < n else n)]
 
-    def _searcher(self) -> Searcher:
+    def _searcher(self, identity: Identity = MANY) -> Searcher:
         searcher = self.factory()
-        searcher.setup(self.space, SEED, SOMEBODY)
+        searcher.setup(self.space, SEED, identity)
         return searcher
 
     def _view(self, n: int, **more: Any) -> StaticView:
@@ -135,18 +136,18 @@ class _Check:
         if isinstance(searcher, FittingSearcher):
             searcher.adopt(searcher.fit(view.observations()))
 
-    def _ask(self, searcher: Searcher, view: StaticView, n: int = 1, seed: int = 0) -> list[Config]:
+    def _ask(self, searcher: Searcher, view: StaticView, slots: Sequence[int] = (0,), seed: int = 0) -> list[Config]:
         """Ask, and check everything that holds for any single answer."""
-        where = f"ask(n={n}) on the {self.name} space with {view!r}"
+        where = f"ask() for the slots {slots} on the {self.name} space with {view!r}"
         before = random.getstate(), repr(np.random.get_state())
         contents = view.observations()
         copies = [array.copy() for array in (contents.X, contents.y, contents.failed, contents.pending)]
         try:
-            configs = searcher.ask(view, np.random.default_rng(seed), n)
+            configs = searcher.ask(view, np.random.default_rng(seed), slots)
         except Exception as error:
             raise AssertionError(f"{where} raised {error!r}") from error
         assert isinstance(configs, list), f"{where} returned {type(configs).__name__}, not a list"
-        assert len(configs) <= n, f"{where} returned {len(configs)} configurations"
+        assert len(configs) <= len(slots), f"{where} returned {len(configs)} configurations"
         for config in configs:
             try:
                 complete = self.space.validate(config)
@@ -188,8 +189,9 @@ class _Check:
                 self._learn(searcher, view)
             except Exception as error:
                 raise AssertionError(f"fit() with {what} on the {self.name} space raised {error!r}") from error
-            for n in (1, 4):
-                assert self._ask(searcher, view, n), f"ask(n={n}) with {what} on the {self.name} space: nothing"
+            for slots in ((0,), (3,), (0, 1, 2, 4)):
+                found = self._ask(searcher, view, slots)
+                assert found, f"ask() for the slots {slots} with {what} on the {self.name} space: nothing"
 
     def repeatable(self) -> None:
         """Give equal answers to equal questions."""
@@ -198,7 +200,7 @@ class _Check:
         for _ in range(2):
             searcher = self._searcher()
             self._learn(searcher, view)
-            answers.append([self._ask(searcher, view, n, seed=5) for n in (1, 3)])
+            answers.append([self._ask(searcher, view, slots, seed=5) for slots in ((0,), (1, 2, 4))])
         assert answers[0] == answers[1], f"equal seeds gave {answers[0]} and {answers[1]}"
 
     def arrival_order(self) -> None:
@@ -209,7 +211,7 @@ class _Check:
             searcher = self._searcher()
             self._learn(searcher, StaticView(self.space, self.units[part], _loss(self.units[part])))
             self._learn(searcher, whole)
-            answers.append(self._ask(searcher, whole, 2))
+            answers.append(self._ask(searcher, whole, (0, 1)))
         assert answers[0] == answers[1], (
             f"on the {self.name} space the order in which observations arrived changes the answer: "
             f"{answers[0]} and {answers[1]}"
@@ -224,12 +226,12 @@ class _Check:
             self._learn(searcher, old)
             if fits and isinstance(searcher, FittingSearcher):
                 searcher.fit(new.observations())
-            answers.append(self._ask(searcher, new, 2))
+            answers.append(self._ask(searcher, new, (0, 1)))
         assert answers[0] == answers[1], f"fit() changes the answers before adopt() on the {self.name} space"
 
     def study(self) -> None:
-        """Never repeat a configuration in a study with four outstanding."""
-        searcher = self._searcher()
+        """Never repeat a configuration in a study with four outstanding, one slot and others elsewhere."""
+        searcher = self._searcher(ALONE)
         pending: list[Config] = []
         done: list[Config] = []
         for step in range(30):
@@ -252,9 +254,9 @@ class _Check:
             view = StaticView(self.space, seen, _loss(self.space.encode(seen)))
             searcher = self._searcher()
             self._learn(searcher, view)
-            found = self._ask(searcher, view, 5)
+            found = self._ask(searcher, view, range(5))
             assert bool(found) == bool(left), (
-                f"with {left} configurations left of {len(every)}, ask(n=5) on the {self.name} space "
+                f"with {left} configurations left of {len(every)}, ask() for five slots on the {self.name} space "
                 f"returned {len(found)}"
             )
 
@@ -266,7 +268,7 @@ class _Check:
         costs = []
         for seed in range(5):
             start = time.process_time()
-            searcher.ask(view, np.random.default_rng(seed))
+            searcher.ask(view, np.random.default_rng(seed), (0,))
             costs.append(time.process_time() - start)
         cost = statistics.median(costs)
         assert cost <= self.seconds, f"ask() took {cost:.3f} s of CPU on the {self.name} space"

@@ -78,7 +78,7 @@ class SingleAsker:
             assert row is not None, "the scheduler resumes what it saw"
             segment = self.ledger.claim(now, row, choice.to_step)
         else:
-            config = self.searcher.ask(self.view, self.rng)[0]
+            config = self.searcher.ask(self.view, self.rng, (0,))[0]
             segment = self.ledger.propose(now, SPACE.pack(config), choice.to_step, choice.bracket)
             name = trial_name(segment.trial)
             self._jobs[name] = peers.Job(name, config, None)

@@ -65,8 +65,8 @@ def ours(searcher: Searcher, view: StaticView, repetitions: int) -> tuple[float,
     if isinstance(searcher, FittingSearcher):
         searcher.adopt(searcher.fit(view.observations()))
         fit = cpu(lambda: searcher.fit(view.observations()), repetitions)
-    searcher.ask(view, rng)
-    return cpu(lambda: searcher.ask(view, rng), repetitions), fit
+    searcher.ask(view, rng, (0,))
+    return cpu(lambda: searcher.ask(view, rng, (0,)), repetitions), fit
 
 
 def tpe(view: StaticView, repetitions: int) -> float:

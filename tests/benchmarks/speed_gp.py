@@ -70,7 +70,7 @@ def ours(before: StaticView, view: StaticView, repetitions: int, **options: Any)
     after = cpu(lambda: searcher.fit(view.observations()), repetitions)
     searcher.adopt(searcher.fit(view.observations()))
     rng = np.random.default_rng(0)
-    return [first, after, cpu(lambda: searcher.ask(view, rng), repetitions)]
+    return [first, after, cpu(lambda: searcher.ask(view, rng, (0,)), repetitions)]
 
 
 def optuna_gp(view: StaticView, repetitions: int) -> float:

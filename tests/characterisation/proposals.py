@@ -66,7 +66,7 @@ def _study(spec: str, space: Space, max_steps: int | None) -> list[Any]:
             warnings.simplefilter("ignore")  # of other libraries, about few observations
             if isinstance(searcher, FittingSearcher) and i % 2 == 0:
                 searcher.adopt(searcher.fit(view.observations()))
-            found = searcher.ask(view, np.random.default_rng([7, i]), 3)
+            found = searcher.ask(view, np.random.default_rng([7, i]), [0] * 3)
         rounds.append(found)
         proposed += found
     return rounds

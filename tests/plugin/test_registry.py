@@ -22,7 +22,7 @@ class Pretend:
     def setup(self, space, seed, identity):
         """Nothing to do."""
 
-    def ask(self, view, rng, n=1):
+    def ask(self, view, rng, slots):
         return []
 
 

@@ -26,7 +26,7 @@ class Learner:
     def adopt(self, state):
         self.known = state
 
-    def ask(self, view, rng, n=1):
+    def ask(self, view, rng, slots):
         return [{"x": self.known / 100}]
 
 

@@ -21,7 +21,7 @@ class Learner:
     def setup(self, space, seed, identity):
         pass
 
-    def ask(self, view, rng, n=1):
+    def ask(self, view, rng, slots):
         return []
 
     def fit(self, observations):

@@ -397,7 +397,7 @@ def test_what_a_searcher_raises_ends_the_worker_with_it():
     """An error in ask or fit surfaces from run(), and the worker can still be closed."""
 
     class Broken(Draws):
-        def ask(self, view, rng, n=1):
+        def ask(self, view, rng, slots):
             raise ZeroDivisionError("in ask")
 
     async def main(peer):

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import json
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -50,8 +50,8 @@ class Uniform:
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         self.space = space
 
-    def ask(self, view: object, rng: np.random.Generator, n: int = 1) -> list[dict[str, object]]:
-        return self.space.decode(self.space.sample(rng, n))
+    def ask(self, view: object, rng: np.random.Generator, slots: Sequence[int]) -> list[dict[str, object]]:
+        return self.space.decode(self.space.sample(rng, len(slots)))
 
 
 @dataclass

@@ -12,6 +12,6 @@ class Draws:
     def setup(self, space, seed, identity):
         self.space = space
 
-    def ask(self, view, rng, n=1):
+    def ask(self, view, rng, slots):
         self.left -= 1
-        return self.space.decode(self.space.sample(rng, n)) if self.left >= 0 else []
+        return self.space.decode(self.space.sample(rng, len(slots))) if self.left >= 0 else []

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
@@ -60,8 +60,8 @@ class RandomSearcher:
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         self.space = space
 
-    def ask(self, view: object, rng: np.random.Generator, n: int = 1) -> list[dict[str, object]]:
-        return self.space.decode(self.space.sample(rng, n))
+    def ask(self, view: object, rng: np.random.Generator, slots: Sequence[int]) -> list[dict[str, object]]:
+        return self.space.decode(self.space.sample(rng, len(slots)))
 
 
 class Crash(Exception):

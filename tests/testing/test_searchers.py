@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,45 +29,45 @@ class Good:
     def adopt(self, state: Any) -> None:
         self.known = state
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         if self.space.size < 100:
             units = self.space.encode(self.space.grid(100))
         else:
-            units = self.space.sample(rng, 4 * n + self.known)[self.known :]
+            units = self.space.sample(rng, 4 * len(slots) + self.known)[self.known :]
         units = units[~view.seen(units)]
         _, first = np.unique(np.nan_to_num(units, nan=-1), axis=0, return_index=True)
-        return self.space.decode(units[np.sort(first)][:n])
+        return self.space.decode(units[np.sort(first)][: len(slots)])
 
 
 class Repeats(Good):
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return [self.space.default()]
 
 
 class Collapses(Good):
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        return super().ask(view, rng, 1) * n
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        return super().ask(view, rng, (0,)) * len(slots)
 
 
 class TooMany(Good):
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        return super().ask(view, rng, n + 1)
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        return super().ask(view, rng, [*slots, 0])
 
 
 class Incomplete(Good):
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        return [dict(list(config.items())[1:]) for config in super().ask(view, rng, n)]
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        return [dict(list(config.items())[1:]) for config in super().ask(view, rng, slots)]
 
 
 class Unrepeatable(Good):
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        return super().ask(view, np.random.default_rng(), n)
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        return super().ask(view, np.random.default_rng(), slots)
 
 
 class GlobalRandom(Good):
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         random.random()
-        return super().ask(view, rng, n)
+        return super().ask(view, rng, slots)
 
 
 class SticksToItsFirstModel(Good):
@@ -85,8 +85,8 @@ class FitsInPlace(Good):
 
 
 class GivesUp(Good):
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        units = self.space.sample(rng, n)
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        units = self.space.sample(rng, len(slots))
         return self.space.decode(units[~view.seen(units)][:1])
 
 
@@ -96,16 +96,21 @@ class CannotFitNothing(Good):
 
 
 class Slow(Good):
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         if view.n_observed == 200:
             sum(k * k for k in range(2_000_000))
-        return super().ask(view, rng, n)
+        return super().ask(view, rng, slots)
+
+
+class KnowsOneSlot(Good):
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        return [super().ask(view, rng, slots)][slots[0]]
 
 
 class HalfAModel:
     def setup(self, space: Space, seed: int, identity: Identity) -> None: ...
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return []
 
     def fit(self, observations: Observations) -> Any: ...
@@ -143,6 +148,7 @@ def test_accepts_good_searchers(factory: Callable[[], Good]) -> None:
         (GivesUp, "nothing|left of 12"),
         (CannotFitNothing, r"fit\(\) with no observation on the continuous space raised IndexError"),
         (Slow, r"ask\(\) took .* s of CPU"),
+        (KnowsOneSlot, r"for the slots \(3,\) .* raised IndexError"),
         (HalfAModel, r"it needs both or neither"),
         (RefusesMutely, "refuses the continuous space without saying why"),
     ],

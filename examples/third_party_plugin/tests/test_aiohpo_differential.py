@@ -46,13 +46,14 @@ def test_population_contracts_around_the_best():
         rows = 0.5 + width * (rng.random((16, 2)) - 0.5)
         searcher = DifferentialSearcher(population=16)
         searcher.setup(space, 0, None)
-        asked = searcher.ask(StaticView(space, rows, rows.sum(axis=1)), rng, 50)
+        asked = searcher.ask(StaticView(space, rows, rows.sum(axis=1)), rng, [0] * 50)
         spread.append(np.std([config["x"] for config in asked]))
     assert spread[1] < spread[0] / 10
 
 
-@pytest.mark.parametrize("options", [{"population": 3}, {"best": 0.0}, {"crossover": 1.5}])
+@pytest.mark.parametrize("options", [{"population": 3}, {"best": 0.0}, {"crossover": "often"}])
 def test_refuses_options_that_make_no_sense(options):
-    """A wrong option is an error that names it."""
-    with pytest.raises(ValueError, match=next(iter(options))):
+    """A wrong option is an error that names it, its value and what is allowed."""
+    ((name, value),) = options.items()
+    with pytest.raises(ValueError, match=f"differential: {name} must be .*, not {value!r}"):
         DifferentialSearcher(**options)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 import numpy as np
@@ -34,13 +34,14 @@ class GridSearcher:
         self._index = np.empty(0, np.int64)
         self._drawn = 0
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return the next ``n`` points of the grid, fewer at its end."""
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return the next points of the grid, one for each slot; fewer at its end."""
+        n = len(slots)
         self._refill(view, max(self._size, n))
         index = self._index
         if self._identity.rank is not None and self._identity.size:
             mine = (index - self._identity.rank) % self._identity.size
-            chosen = np.lexsort((index, mine > 0))[:n]
+            chosen = np.lexsort((index, mine >= self._identity.slots))[:n]
         else:
             chosen = np.sort(rng.permutation(len(index))[:n])
         return self._space.decode(self._window[chosen])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from aiohpo.plugin import Config, Identity, View
@@ -19,11 +21,11 @@ class QuasiRandomSearcher:
         self._space = space
         self._sobol = SharedSobol(space, seed, identity)
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return the next ``n`` points; random ones where snapping leaves no new one, fewer at the end."""
-        rows = self._sobol.take(view, n)
-        if len(rows) < n:
-            rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return each slot's next point; random ones where snapping leaves no new one, fewer at the end."""
+        rows = self._sobol.take(view, slots)
+        if len(rows) < len(slots):
+            rows = np.concatenate([rows, anything(view, rng, len(slots) - len(rows), rows)])
         return self._space.decode(rows)
 
     def __repr__(self) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from aiohpo.plugin import Config, Identity, View
@@ -22,8 +24,9 @@ class RandomSearcher:
         always = [not space[name].condition for name in space.names]
         self._endless = bool((np.array(always) & (space.kinds == CONTINUOUS)).any())
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return ``n`` new random configurations, fewer when the space is exhausted."""
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return a new random configuration for each slot, fewer when the space is exhausted."""
+        n = len(slots)
         if self._endless:  # looking up what was seen would cost five times more
             return self._space.decode(self._space.sample(rng, n))
         rows = unseen(view, self._space.sample(rng, _AHEAD * n))[:n]

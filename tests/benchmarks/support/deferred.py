@@ -9,6 +9,7 @@ way; only what a searcher carries from fit to fit (a warm start) passes through 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -32,9 +33,9 @@ class TimedSearcher:
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         self.inner.setup(space, seed, identity)
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         began = time.process_time()
-        configs = self.inner.ask(view, rng, n)
+        configs = self.inner.ask(view, rng, slots)
         self.trace.cpu += time.process_time() - began
         self.trace.asks += 1
         return configs
@@ -55,13 +56,13 @@ class DeferredSearcher(TimedSearcher):
     def adopt(self, state: Observations) -> None:
         self._due = state
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         if self._due is not None:
             began = time.process_time()
             self.inner.adopt(self.inner.fit(self._due))
             self.trace.cpu += time.process_time() - began
             self._due = None
-        return super().ask(view, rng, n)
+        return super().ask(view, rng, slots)
 
 
 def timed(inner: Searcher, trace: Trace) -> TimedSearcher:

@@ -64,7 +64,7 @@ def run(
         begin = time.process_time()
         if isinstance(searcher, FittingSearcher):
             searcher.adopt(searcher.fit(view.observations()))
-        configs = searcher.ask(view, np.random.default_rng([seed, 2, started]))
+        configs = searcher.ask(view, np.random.default_rng([seed, 2, started]), (0,))
         result.seconds.append(time.process_time() - begin)
         if not configs:
             return False

@@ -33,7 +33,7 @@ def walk(identities: list[Identity], resolution: int = 4, batch: int = 1) -> lis
         asked = False
         for searcher, mine in zip(searchers, done, strict=True):
             view = StaticView(SPACE, pending=[c for configs in done for c in configs])
-            configs = searcher.ask(view, rng, batch)
+            configs = searcher.ask(view, rng, [0] * batch)
             mine.extend(configs)
             asked |= bool(configs)
     return done
@@ -70,7 +70,7 @@ def test_ranks_take_their_own_share_without_hearing_of_each_other() -> None:
     for rank in range(2):
         searcher = GridSearcher(100)
         searcher.setup(space, 0, Identity(f"w{rank}", rank, 2))
-        taken += [c["a"] for c in searcher.ask(view, np.random.default_rng(0), 16)]
+        taken += [c["a"] for c in searcher.ask(view, np.random.default_rng(0), [0] * 16)]
     assert len(set(taken)) == 32
 
 
@@ -79,7 +79,7 @@ def test_a_batch_may_be_larger_than_the_window() -> None:
     space = Space(a=Int(1, 500))
     searcher = GridSearcher(500)
     searcher.setup(space, 0, Identity("a", 0, 1))
-    assert len(searcher.ask(StaticView(space), np.random.default_rng(0), 300)) == 300
+    assert len(searcher.ask(StaticView(space), np.random.default_rng(0), [0] * 300)) == 300
 
 
 def test_resolution_must_be_positive() -> None:

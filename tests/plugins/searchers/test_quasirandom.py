@@ -23,7 +23,7 @@ def test_workers_together_cover_the_space() -> None:
     for rank in range(4):
         searcher = QuasiRandomSearcher()
         searcher.setup(space, 0, Identity(f"w{rank}", rank, 4))
-        rows.append(space.encode(searcher.ask(StaticView(space), np.random.default_rng(rank), 16)))
+        rows.append(space.encode(searcher.ask(StaticView(space), np.random.default_rng(rank), [0] * 16)))
     random = np.random.default_rng(0).random((64, 2))
     assert qmc.discrepancy(np.concatenate(rows)) < 0.5 * qmc.discrepancy(random)
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from aiohpo.ensembles.ensemble import Ensemble, Member
 from aiohpo.ensembles.metrics import true_class
+from aiohpo.plugin import Options
 
 
 class MixtureBuilder:
@@ -27,10 +28,9 @@ class MixtureBuilder:
     """
 
     def __init__(self, *, size: int = 25, iterations: int = 100) -> None:
-        for name, value in (("size", size), ("iterations", iterations)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"mixture: {name} must be a whole number of at least 1, not {value!r}")
-        self.size, self.iterations = size, iterations
+        options = Options("mixture")
+        self.size = options.whole("size", size, least=1)
+        self.iterations = options.whole("iterations", iterations, least=1)
 
     def fit(self, predictions, y, metric) -> Ensemble:
         """Return the ensemble. Raises ValueError for regression."""

@@ -17,9 +17,11 @@ differences: such a column is inherited whole from x, p or a.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, View
+from aiohpo.plugin import Config, Identity, Options, View
 from aiohpo.space.space import CATEGORICAL, Space
 
 _CANDIDATES = 16  # drawn for each configuration that is asked for: some will be known already
@@ -36,14 +38,10 @@ class DifferentialSearcher:
     """
 
     def __init__(self, population: int | None = None, best: float = 0.2, crossover: float = 0.7) -> None:
-        if population is not None and population < 4:
-            raise ValueError(f"population must be at least 4, not {population!r}")
-        for name, value in (("best", best), ("crossover", crossover)):
-            if not 0 < value <= 1:
-                raise ValueError(f"{name} must be above 0 and at most 1, not {value!r}")
-        self.population = population
-        self.best = best
-        self.crossover = crossover
+        options = Options("differential")
+        self.population = options.whole_or_none("population", population, least=4)
+        self.best = options.number("best", best, above=0, most=1)
+        self.crossover = options.number("crossover", crossover, above=0, most=1)
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
@@ -51,9 +49,9 @@ class DifferentialSearcher:
         self._size = self.population or max(16, 8 * space.dim)
         self._categorical = space.kinds == CATEGORICAL
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return up to n configurations that nobody has tried, fewer when hardly any are left."""
-        chosen = np.empty((0, self._space.dim))
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return for each slot a configuration that nobody has tried; fewer when hardly any are left."""
+        n, chosen = len(slots), np.empty((0, self._space.dim))
         for _ in range(_ROUNDS):
             rows = self._space.snap(self._candidates(view, rng, _CANDIDATES * n))
             rows = rows[~view.seen(rows)]

@@ -18,6 +18,7 @@ of the uncertainty (:mod:`.pool`) and in the target.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -100,15 +101,17 @@ class ADBOSearcher:
             "max_features": options.whole("max_features", max_features, least=1),
             "rows": options.whole("rows", rows, least=10),
         }
-        self._kappa = self.kappa
+        self._kappas = [self.kappa]
         self._model: Model | None = None
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
         self._space, self._geometry = space, Geometry(space)
         self._key = [seed, stable_hash(identity.worker) if identity.rank is None else identity.rank]
+        self._kappas = [self.kappa] * identity.slots
         if self.acquisition == "qucb":
-            self._kappa = draw_kappa(self.kappa, self.spread, seed, identity)
+            each = map(identity.of_slot, range(identity.slots))
+            self._kappas = [draw_kappa(self.kappa, self.spread, seed, slot) for slot in each]
         self._sobol = SharedSobol(space, seed, identity)
         self._learner = Learner(
             space,
@@ -131,31 +134,39 @@ class ADBOSearcher:
             return None
         rng = np.random.default_rng([*self._key, observed, len(o.pending)])
         first = observed + len(o.pending) - self.initial + 1  # the number of the next proposal, were it made now
+        # The pool is refined around what the most and the least curious slots would choose.
+        kappas = sorted({min(self._kappas), max(self._kappas)})
         return self._learner.fit(
-            o, rng, [lambda pool, best, i=i: self._score(pool, best, i) for i in (first, first + 1)]
+            o,
+            rng,
+            [
+                lambda pool, best, i=i, kappa=kappa: self._score(pool, best, i, kappa)
+                for i in (first, first + 1)
+                for kappa in kappas
+            ],
         )
 
     def adopt(self, state: Model | None) -> None:
         """Use a model that :meth:`fit` returned."""
         self._model = state
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return up to ``n`` configurations, fewer only when the space is exhausted."""
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return a configuration for each slot, fewer only when the space is exhausted."""
         model = self._model
-        rows = self._sobol.take(view, n) if model is None else self._suggest(model, view, rng, n)
-        if len(rows) < n:
-            rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
+        rows = self._sobol.take(view, slots) if model is None else self._suggest(model, view, rng, slots)
+        if len(rows) < len(slots):
+            rows = np.concatenate([rows, anything(view, rng, len(slots) - len(rows), rows)])
         return self._space.decode(rows)
 
-    def _suggest(self, model: Model, view: View, rng: np.random.Generator, n: int) -> FloatArray:
-        """Return up to ``n`` rows of the pool, taken one after the other."""
+    def _suggest(self, model: Model, view: View, rng: np.random.Generator, slots: Sequence[int]) -> FloatArray:
+        """Return rows of the pool, taken by one slot after the other; fewer where the pool is empty."""
         pool = model.pool.select(~view.seen(model.pool.units))
         if self.pending != "none":
             pool.take(self._geometry.embed(view.observations().pending))
         first = view.n_trials - self.initial + 1
         chosen: list[int] = []
-        for i in range(first, first + min(n, len(pool))):
-            score = self._score(pool, model.best, i)
+        for i, slot in enumerate(slots[: len(pool)], first):
+            score = self._score(pool, model.best, i, self._kappas[slot])
             if self.acquisition == "bucb":
                 score = boltzmann_order(score, i, self.gamma, rng)
             score[chosen] = np.inf
@@ -163,14 +174,14 @@ class ADBOSearcher:
             pool.take(pool.embedded[chosen[-1:]])
         return pool.units[chosen]
 
-    def _score(self, pool: Pool, best: float, i: int) -> FloatArray:
-        """Return the acquisition of a pool for proposal ``i`` (from 1): less is more promising."""
+    def _score(self, pool: Pool, best: float, i: int, kappa: float) -> FloatArray:
+        """Return the acquisition of a pool for proposal ``i`` (from 1) of a slot with this kappa_0: less is more
+        promising."""
         std = pool.std + self.distance * pool.gap
         if self.acquisition == "ei":
             return negative_ei(pool.mean, std, best)
-        kappa = self.decay(self._kappa, i) if self.acquisition == "qucb" else self._kappa
-        return lcb(pool.mean, std, kappa)
+        return lcb(pool.mean, std, self.decay(kappa, i) if self.acquisition == "qucb" else kappa)
 
     def __repr__(self) -> str:
         state = "no model yet" if self._model is None else f"{len(self._model.pool)} candidates"
-        return f"<ADBOSearcher {self.acquisition}, kappa {self._kappa:.3g}, {state}>"
+        return f"<ADBOSearcher {self.acquisition}, kappa {self._kappas[0]:.3g}, {state}>"

@@ -20,6 +20,7 @@ six searchers 3.5):
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -115,10 +116,11 @@ class RatioSearcher(ABC):
         """Use the densities that :meth:`fit` returned."""
         self._model = state
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return up to ``n`` configurations, fewer only when the space is exhausted."""
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return a configuration for each slot, fewer only when the space is exhausted."""
+        n = len(slots)
         if self._model is None:
-            rows = self._sobol.take(view, n)
+            rows = self._sobol.take(view, slots)
         else:
             rows = np.empty((0, self._space.dim))
             for _ in range(n):

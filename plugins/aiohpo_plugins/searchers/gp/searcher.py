@@ -10,6 +10,7 @@ allowing for what was taken since (:mod:`.pool`).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -97,9 +98,10 @@ class GPSearcher:
         """Use a model that :meth:`fit` returned."""
         self._model = state
 
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return up to ``n`` configurations, fewer only when the space is exhausted."""
-        rows = self._sobol.take(view, n) if self._model is None else self._suggest(self._model, view, n)
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return a configuration for each slot, fewer only when the space is exhausted."""
+        n = len(slots)
+        rows = self._sobol.take(view, slots) if self._model is None else self._suggest(self._model, view, n)
         if len(rows) < n:
             rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)

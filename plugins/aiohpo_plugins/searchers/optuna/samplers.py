@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import importlib.util
 import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -122,8 +123,9 @@ class OptunaSearcher:
         self._ready = state
 
     @_quiet
-    def ask(self, view: View, rng: np.random.Generator, n: int = 1) -> list[Config]:
-        """Return up to ``n`` configurations, fewer only when the space is exhausted."""
+    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+        """Return a configuration for each slot, fewer only when the space is exhausted."""
+        n = len(slots)
         rows = np.empty((0, self._space.dim))
         if self._ready is None:
             self._ready = self._study(self._trials(view.observations()))

@@ -57,7 +57,7 @@ def test_starts_with_a_sobol_sequence() -> None:
     view, rng = observed(PLANE, 3), np.random.default_rng(0)
     sobol = QuasiRandomSearcher()
     sobol.setup(PLANE, 0, Identity("w", 0, 1))
-    assert learned(PLANE, view).ask(view, rng, 4) == sobol.ask(view, rng, 4)
+    assert learned(PLANE, view).ask(view, rng, [0] * 4) == sobol.ask(view, rng, [0] * 4)
 
 
 def test_finds_the_bottom_of_a_bowl() -> None:
@@ -65,7 +65,7 @@ def test_finds_the_bottom_of_a_bowl() -> None:
     X = PLANE.sample(np.random.default_rng(1), 30)
     for step in range(20):
         view = StaticView(PLANE, X, bowl(X))
-        config = learned(PLANE, view).ask(view, np.random.default_rng(step))
+        config = learned(PLANE, view).ask(view, np.random.default_rng(step), (0,))
         X = np.concatenate([X, PLANE.encode(config)])
     assert bowl(X).min() < 2 * 0.01**2
 
@@ -77,7 +77,7 @@ def test_finds_the_best_categories() -> None:
     wrong = lambda X: (np.floor(X * 4) != [2, 0, 3, 1, 1, 2]).sum(axis=1).astype(float)  # noqa: E731  # one line
     for step in range(60):
         view = StaticView(space, X, wrong(X))
-        X = np.concatenate([X, space.encode(learned(space, view).ask(view, np.random.default_rng(step)))])
+        X = np.concatenate([X, space.encode(learned(space, view).ask(view, np.random.default_rng(step), (0,)))])
         if wrong(X).min() == 0:
             break
     assert wrong(X).min() == 0
@@ -86,7 +86,7 @@ def test_finds_the_best_categories() -> None:
 def test_batches_are_distinct_and_spread() -> None:
     """32 suggestions at once are 32 different ones that do not crowd together."""
     view = observed(PLANE, 60)
-    rows = PLANE.encode(learned(PLANE, view).ask(view, np.random.default_rng(0), 32))
+    rows = PLANE.encode(learned(PLANE, view).ask(view, np.random.default_rng(0), [0] * 32))
     assert len(np.unique(rows.round(3), axis=0)) == 32
     gaps = np.sqrt(((rows[:, None] - rows[None]) ** 2).sum(axis=2)) + 9 * np.eye(32)
     assert np.median(gaps.min(axis=1)) > 0.005
@@ -96,9 +96,9 @@ def test_a_worker_keeps_away_from_what_others_took_since_its_fit() -> None:
     """What it would have suggested, and its neighbourhood, is avoided once somebody else evaluates it."""
     view = observed(PLANE, 60)
     searcher = learned(PLANE, view, kappa=4.0)
-    first = PLANE.encode(searcher.ask(view, np.random.default_rng(0)))
+    first = PLANE.encode(searcher.ask(view, np.random.default_rng(0), (0,)))
     later = observed(PLANE, 60, pending=first)
-    second = PLANE.encode(searcher.ask(later, np.random.default_rng(0)))
+    second = PLANE.encode(searcher.ask(later, np.random.default_rng(0), (0,)))
     assert np.abs(first - second).max() > 0.02
 
 
@@ -109,7 +109,7 @@ def test_workers_explore_to_different_degrees() -> None:
     distances = []
     for rank in (0, 15):
         searcher = learned(PLANE, view, Identity(f"w{rank}", rank, 16), spread=1.0)
-        row = PLANE.encode(searcher.ask(view, np.random.default_rng(0)))
+        row = PLANE.encode(searcher.ask(view, np.random.default_rng(0), (0,)))
         distances.append(np.sqrt(((row - known) ** 2).sum(axis=1)).min())
     assert distances[1] > 2 * distances[0]
 
@@ -120,7 +120,7 @@ def test_a_failing_region_is_avoided() -> None:
     bad = X[:, 0] > 0.6
     view = StaticView(PLANE, X[~bad], bowl(X[~bad]), failed=X[bad])
     searcher = learned(PLANE, view, kappa=0.1)
-    rows = PLANE.encode(searcher.ask(view, np.random.default_rng(0), 10))
+    rows = PLANE.encode(searcher.ask(view, np.random.default_rng(0), [0] * 10))
     assert (rows[:, 0] < 0.65).all()
 
 
@@ -131,7 +131,7 @@ def test_learns_from_partial_trials() -> None:
     reports = [(i, 1, float(-loss)) for i, loss in enumerate(bowl(X))]
     reports += [(i, 3, float(loss)) for i, loss in enumerate(bowl(X)[:45])]
     view = StaticView(PLANE, partial=X, reports=reports, max_steps=9)
-    rows = PLANE.encode(learned(PLANE, view, kappa=0.1).ask(view, np.random.default_rng(0), 5))
+    rows = PLANE.encode(learned(PLANE, view, kappa=0.1).ask(view, np.random.default_rng(0), [0] * 5))
     assert bowl(rows).max() < 0.1
 
 
@@ -152,7 +152,7 @@ def test_reports_change_nothing_in_a_study_without_steps() -> None:
     answers = []
     for reports in ([], [(i, 1, 1.0) for i in range(40)]):
         view = StaticView(PLANE, X, bowl(X), reports=reports)
-        answers.append(learned(PLANE, view).ask(view, np.random.default_rng(0), 3))
+        answers.append(learned(PLANE, view).ask(view, np.random.default_rng(0), [0] * 3))
     assert answers[0] == answers[1]
 
 
@@ -191,3 +191,31 @@ def test_repr_is_a_status_line() -> None:
     assert repr(searcher) == "<ADBOSearcher qucb, kappa 1.96, no model yet>"
     view = observed(Space(a=Int(1, 20), b=Int(1, 20)), 100)
     assert repr(learned(view.space, view)).endswith(" candidates>")
+
+
+def test_slots_explore_to_different_degrees() -> None:
+    """A worker of four slots has the four degrees of curiosity that four workers of the same launch would have."""
+    many = ADBOSearcher(spread=1.0)
+    many.setup(PLANE, 0, Identity("w", 4, 16, slots=4))
+    single = []
+    for rank in range(4, 8):
+        alone = ADBOSearcher(spread=1.0)
+        alone.setup(PLANE, 0, Identity(f"w{rank}", rank, 16))
+        single += alone._kappas
+    assert many._kappas == single
+    assert len(set(single)) == 4
+
+
+def test_every_free_slot_gets_a_configuration_of_its_own() -> None:
+    """Whichever slots of a worker are free, each is answered, in their order, and none is answered twice."""
+    rng = np.random.default_rng(0)
+    X = PLANE.snap(rng.random((40, 2)))
+    view = StaticView(PLANE, X, bowl(X))
+    found = {}
+    for slots in ((0, 2, 3), (3, 0, 2)):
+        searcher = ADBOSearcher(initial=10, spread=1.0)
+        searcher.setup(PLANE, 0, Identity("w", 0, 4, slots=4))
+        searcher.adopt(searcher.fit(view.observations()))
+        found[slots] = PLANE.encode(searcher.ask(view, np.random.default_rng(1), slots))
+        assert len({bytes(row) for row in found[slots]}) == 3
+    assert not np.array_equal(found[0, 2, 3][0], found[3, 0, 2][0])

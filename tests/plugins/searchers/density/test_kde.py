@@ -53,7 +53,7 @@ def test_a_third_is_random() -> None:
     searcher.setup(PLANE, 0, Identity("w", 0, 1))
     searcher.adopt(searcher.fit(view.observations()))
     rng = np.random.default_rng(0)
-    rows = PLANE.encode([searcher.ask(view, rng)[0] for _ in range(500)])
+    rows = PLANE.encode([searcher.ask(view, rng, (0,))[0] for _ in range(500)])
     assert np.mean(np.abs(rows - 0.9).max(axis=1) > 0.1) == pytest.approx(1 / 3, abs=0.07)
 
 
@@ -63,7 +63,7 @@ def test_starts_with_a_sobol_sequence() -> None:
     answers = []
     for searcher in (KDESearcher(), QuasiRandomSearcher()):
         searcher.setup(PLANE, 0, Identity("w", 0, 1))
-        answers.append(searcher.ask(view, np.random.default_rng(0), 3))
+        answers.append(searcher.ask(view, np.random.default_rng(0), [0] * 3))
     assert answers[0] == answers[1]
 
 

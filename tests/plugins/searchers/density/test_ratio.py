@@ -33,7 +33,7 @@ def learned(make: Make, view: StaticView, space: Space = PLANE, **options: Any) 
 
 def asked(searcher: RatioSearcher, view: StaticView, n: int) -> np.ndarray:
     """Return the rows of ``n`` separate suggestions."""
-    return PLANE.encode([searcher.ask(view, np.random.default_rng(seed))[0] for seed in range(n)])
+    return PLANE.encode([searcher.ask(view, np.random.default_rng(seed), (0,))[0] for seed in range(n)])
 
 
 @BOTH
@@ -52,7 +52,7 @@ def test_the_scale_of_the_loss_does_not_matter(make: Make) -> None:
     answers = []
     for scale, offset in ((1.0, 0.0), (1e-3, 5.0), (1e3, -7.0)):
         view = StaticView(PLANE, X, scale * bowl(X) + offset)
-        answers.append(learned(make, view).ask(view, np.random.default_rng(1), 5))
+        answers.append(learned(make, view).ask(view, np.random.default_rng(1), [0] * 5))
     assert answers[0] == answers[1] == answers[2]
 
 
@@ -85,7 +85,7 @@ def test_batches_are_distinct(make: Make) -> None:
     space = Space({f"c{i}": Categorical(["a", "b", "c"]) for i in range(3)})
     X = space.encode(list(space.grid()))[:7]
     view = StaticView(space, X, bowl(X))
-    configs = learned(make, view, space).ask(view, np.random.default_rng(0), 25)
+    configs = learned(make, view, space).ask(view, np.random.default_rng(0), [0] * 25)
     assert len(np.unique(space.encode(configs), axis=0)) == len(configs) == 20
 
 

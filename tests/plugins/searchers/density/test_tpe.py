@@ -29,7 +29,7 @@ def best_after(space: Space, loss: Any, steps: int) -> float:
     for step in range(steps):
         view = StaticView(space, X, loss(X))
         searcher.adopt(searcher.fit(view.observations()))
-        X = np.concatenate([X, space.encode(searcher.ask(view, np.random.default_rng(step)))])
+        X = np.concatenate([X, space.encode(searcher.ask(view, np.random.default_rng(step), (0,)))])
     return float(loss(X).min())
 
 

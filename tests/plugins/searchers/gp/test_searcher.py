@@ -49,7 +49,7 @@ def sequence(space: Space, steps: int, scale: float = 1.0, offset: float = 0.0, 
     for step in range(steps):
         view = StaticView(space, X, y * scale + offset)
         searcher.adopt(searcher.fit(view.observations()))
-        row = space.encode(searcher.ask(view, np.random.default_rng(step)))
+        row = space.encode(searcher.ask(view, np.random.default_rng(step), (0,)))
         X, y = np.concatenate([X, row]), np.append(y, np.sin(12 * row[:, 0]) + bowl(row))
     return X
 
@@ -67,7 +67,7 @@ def test_starts_with_a_sobol_sequence() -> None:
     view, rng = StaticView(PLANE, X, bowl(X)), np.random.default_rng(0)
     sobol = QuasiRandomSearcher()
     sobol.setup(PLANE, 0, Identity("w", 0, 1))
-    assert learned(PLANE, view).ask(view, rng, 4) == sobol.ask(view, rng, 4)
+    assert learned(PLANE, view).ask(view, rng, [0] * 4) == sobol.ask(view, rng, [0] * 4)
 
 
 def test_finds_the_bottom_of_a_bowl() -> None:
@@ -75,7 +75,7 @@ def test_finds_the_bottom_of_a_bowl() -> None:
     X = PLANE.sample(np.random.default_rng(1), 5)
     for step in range(10):
         view = StaticView(PLANE, X, bowl(X))
-        X = np.concatenate([X, PLANE.encode(learned(PLANE, view).ask(view, np.random.default_rng(step)))])
+        X = np.concatenate([X, PLANE.encode(learned(PLANE, view).ask(view, np.random.default_rng(step), (0,)))])
     assert bowl(X).min() < 2 * 0.01**2
 
 
@@ -86,7 +86,7 @@ def test_finds_the_best_categories() -> None:
     wrong = lambda X: (np.floor(X * 4) != [2, 0, 3, 1, 1, 2]).sum(axis=1).astype(float)  # noqa: E731  # one line
     for step in range(40):
         view = StaticView(space, X, wrong(X))
-        X = np.concatenate([X, space.encode(learned(space, view).ask(view, np.random.default_rng(step)))])
+        X = np.concatenate([X, space.encode(learned(space, view).ask(view, np.random.default_rng(step), (0,)))])
         if wrong(X).min() == 0:
             break
     assert wrong(X).min() == 0
@@ -102,7 +102,7 @@ def test_scale_and_offset_of_the_metric_make_no_difference(scale: float, offset:
 def test_learns_from_partial_trials(resource: str) -> None:
     """With no trial complete at all, suggestions gather around the best that was seen."""
     view = halving(PLANE, 30)
-    rows = PLANE.encode(learned(PLANE, view, resource=resource).ask(view, np.random.default_rng(0), 3))
+    rows = PLANE.encode(learned(PLANE, view, resource=resource).ask(view, np.random.default_rng(0), [0] * 3))
     assert bowl(rows).min() < 0.05
 
 
@@ -116,7 +116,7 @@ def test_running_evaluations_may_be_at_any_step(resource: str) -> None:
     view = StaticView(
         PLANE, partial=o.curves.X, reports=reports, max_steps=27, pending=running, pending_to=[1, 3, 27, 0]
     )
-    config = learned(PLANE, view, resource=resource).ask(view, np.random.default_rng(0))
+    config = learned(PLANE, view, resource=resource).ask(view, np.random.default_rng(0), (0,))
     assert not view.seen(PLANE.encode(config)).any()
 
 
@@ -126,8 +126,8 @@ def test_keeps_away_from_what_others_took_since_its_fit() -> None:
     y = np.sin(7 * X[:, 0]) * np.cos(9 * X[:, 1])
     view = StaticView(PLANE, X, y)
     searcher = learned(PLANE, view)
-    first = PLANE.encode(searcher.ask(view, np.random.default_rng(0)))
-    second = PLANE.encode(searcher.ask(StaticView(PLANE, X, y, pending=first), np.random.default_rng(0)))
+    first = PLANE.encode(searcher.ask(view, np.random.default_rng(0), (0,)))
+    second = PLANE.encode(searcher.ask(StaticView(PLANE, X, y, pending=first), np.random.default_rng(0), (0,)))
     assert np.abs(first - second).max() > 0.02
 
 
@@ -135,7 +135,7 @@ def test_batches_are_distinct_and_spread() -> None:
     """16 suggestions at once are 16 different ones that do not crowd together."""
     X = PLANE.sample(np.random.default_rng(0), 12)
     view = StaticView(PLANE, X, np.sin(7 * X[:, 0]) * np.cos(9 * X[:, 1]))
-    rows = PLANE.encode(learned(PLANE, view).ask(view, np.random.default_rng(0), 16))
+    rows = PLANE.encode(learned(PLANE, view).ask(view, np.random.default_rng(0), [0] * 16))
     gaps = np.sqrt(((rows[:, None] - rows[None]) ** 2).sum(axis=2)) + 9 * np.eye(16)
     assert np.median(gaps.min(axis=1)) > 0.01
 
@@ -146,7 +146,7 @@ def test_a_failing_region_is_avoided() -> None:
     for step in range(12):
         bad = X[:, 0] > 0.6
         view = StaticView(PLANE, X[~bad], bowl(X[~bad]), failed=X[bad])
-        X = np.concatenate([X, PLANE.encode(learned(PLANE, view).ask(view, np.random.default_rng(step)))])
+        X = np.concatenate([X, PLANE.encode(learned(PLANE, view).ask(view, np.random.default_rng(step), (0,)))])
     assert (X[25:, 0] > 0.6).sum() <= 5
 
 
@@ -157,7 +157,7 @@ def test_is_not_trapped_where_ripples_look_like_noise() -> None:
     ripples = lambda X: 0.3 * np.cos(150 * X).sum(axis=1) + 2 * np.sqrt(((X - 0.7) ** 2).sum(axis=1))  # noqa: E731  # one line
     for step in range(15):
         view = StaticView(space, X, ripples(X))
-        X = np.concatenate([X, space.encode(learned(space, view).ask(view, np.random.default_rng(step)))])
+        X = np.concatenate([X, space.encode(learned(space, view).ask(view, np.random.default_rng(step), (0,)))])
     assert np.abs(X[15:] - 0.04).max(axis=1).max() > 0.3
     assert ripples(X).min() < ripples(X[:15]).min() - 0.5
 
@@ -167,7 +167,7 @@ def test_odd_losses_do_no_harm(y: np.ndarray) -> None:
     """Equal, absurdly large and absurdly small losses give a suggestion like any others."""
     X = MIXED.sample(np.random.default_rng(0), 9)
     view = StaticView(MIXED, X, y, failed=MIXED.sample(np.random.default_rng(1), 2))
-    assert len(learned(MIXED, view).ask(view, np.random.default_rng(0), 3)) == 3
+    assert len(learned(MIXED, view).ask(view, np.random.default_rng(0), [0] * 3)) == 3
 
 
 def test_cost_is_bounded() -> None:
@@ -177,7 +177,7 @@ def test_cost_is_bounded() -> None:
     searcher = learned(PLANE, view, budget=100)
     assert searcher._model is not None
     assert len(searcher._model.pool.posterior.level) == 100
-    assert bowl(PLANE.encode(searcher.ask(view, np.random.default_rng(0))))[0] < 0.01
+    assert bowl(PLANE.encode(searcher.ask(view, np.random.default_rng(0), (0,))))[0] < 0.01
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def best_after(sampler: str, steps: int, **options: Any) -> float:
     for step in range(steps):
         view = StaticView(PLANE, X, bowl(X))
         searcher.adopt(searcher.fit(view.observations()))
-        X = np.concatenate([X, PLANE.encode(searcher.ask(view, np.random.default_rng(step)))])
+        X = np.concatenate([X, PLANE.encode(searcher.ask(view, np.random.default_rng(step), (0,)))])
     return float(bowl(X).min())
 
 
