@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import UsageError
-from ..plugin.algorithms import RECIPES
 
 if TYPE_CHECKING:
     from ..storage.run import Run
@@ -153,6 +152,17 @@ def describe_seconds(seconds: float) -> str:
     return f"{hours} h {minutes:02} min"
 
 
+class _AlgorithmOption(click.Option):
+    """``--algorithm``: its help names the recipes that are installed, which are looked up only when it is shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        from ..plugin.registry import available
+
+        names = ", ".join(sorted(available("algorithms"))) or "none is installed"
+        self.help = f"A searcher and a scheduler at once: {names}. --searcher and --scheduler override it."
+        return super().get_help_record(ctx)
+
+
 def search_options(function: F) -> F:
     """Add the options that ``run`` and ``worker`` share."""
     whole = click.IntRange(min=1)
@@ -169,11 +179,7 @@ def search_options(function: F) -> F:
             metavar="N",
             help="Stop when N trials failed and none succeeded; 0: never. If neither this nor the study says, 10.",
         ),
-        click.option(
-            "--algorithm",
-            metavar="A",
-            help=f"A searcher and a scheduler at once: {', '.join(RECIPES)}. --searcher and --scheduler override it.",
-        ),
+        click.option("--algorithm", cls=_AlgorithmOption, metavar="A"),
         click.option("--searcher", metavar="S", help="Who suggests configurations, such as adbo or random."),
         click.option("--scheduler", metavar="S", help="Who decides how far a trial runs, such as fifo or asha."),
         click.option("--ensemble", metavar="E", help="Keep an ensemble of the models: topk, greedy or gradient."),

@@ -28,7 +28,6 @@ def plugins(kind: str | None, json_: bool) -> None:
 
     A plugin is named by its entry point, with options after a colon: adbo:kappa=1.0
     """
-    from ..plugin.algorithms import RECIPES
     from ..plugin.registry import KINDS, available
 
     kinds = (*KINDS, "recipes")
@@ -37,7 +36,7 @@ def plugins(kind: str | None, json_: bool) -> None:
         raise UsageError(f"there is no kind of plugin {kind!r}; there are: {', '.join(kinds)}")
     plugins = [k for k in wanted if k in KINDS]
     found = {k: [_describe(k, name, point) for name, point in sorted(available(k).items())] for k in plugins}
-    recipes = [{"name": name, **asdict(recipe)} for name, recipe in RECIPES.items() if "recipes" in wanted]
+    recipes = [_describe_recipe(name) for name in sorted(available("algorithms"))] if "recipes" in wanted else []
     if json_:
         print_json({**found, "recipes": recipes} if recipes else found)
         return
@@ -53,8 +52,20 @@ def plugins(kind: str | None, json_: bool) -> None:
     if recipes:
         say("recipes:")
     for recipe in recipes:
+        if "error" in recipe:
+            say(f"  {recipe['name']:<14} cannot be imported: {recipe['error']}")
+            continue
         say(f"  {recipe['name']:<14} {recipe['summary']}")
         say(f"  {'':<14}   --searcher {recipe['searcher']} --scheduler {recipe['scheduler']}")
+
+
+def _describe_recipe(name: str) -> dict[str, str]:
+    from ..plugin.algorithms import recipe
+
+    try:
+        return {"name": name, **asdict(recipe(name))}
+    except Exception as error:  # a broken plugin of somebody else's must not hide the others
+        return {"name": name, "error": " ".join(str(error).split())}
 
 
 def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..plugin import Identity
-from ..plugin.algorithms import RECIPES
 from ..plugin.registry import available, create
 
 if TYPE_CHECKING:
@@ -97,7 +96,7 @@ def configure(
 def _try(kind: str, spec: Any, set_up: Callable[[Any], None]) -> None:
     """Make a plugin and set it up, only to hear what it has to say against it."""
     name = spec.partition(":")[0] if isinstance(spec, str) else ""
-    if name in RECIPES and name not in available(kind):
+    if name in available("algorithms") and name not in available(kind):
         raise UsageError(f"{name!r} is a recipe for both parts, not a {kind[:-1]}: --algorithm {name}")
     try:
         set_up(copy.deepcopy(create(kind, spec)))

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .algorithms import Recipe
 from .ensemble import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
 from .evaluator import Assignment, Channel, Evaluator, Outcome
 from .options import Options
@@ -55,6 +56,7 @@ __all__ = [
     "OnFrame",
     "Options",
     "Outcome",
+    "Recipe",
     "Resume",
     "Scheduler",
     "Searcher",

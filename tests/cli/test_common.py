@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from aiohpo.cli.common import Settings, describe_seconds, open_directory, parse_duration
+from aiohpo.cli.main import invoke
 from aiohpo.errors import UsageError
+from aiohpo.plugin import registry
 from tests.support.run_directories import make_run
 
 
@@ -69,3 +72,14 @@ def test_a_wrong_directory_is_answered_with_those_nearby(tmp_path: Path) -> None
     with pytest.raises(UsageError, match="is a file"):
         open_directory(tmp_path / "runs" / "first" / "study.json")
     assert open_directory(tmp_path / "runs" / "first").n_ended == 1
+
+
+def test_help_names_the_recipes_that_are_installed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Anyone's, and what is said where there are none."""
+    point = metadata.EntryPoint("mine", "nowhere:MINE", "aiohpo.algorithms")
+    for known, said in (({"mine": point}, "at once: mine."), ({}, "at once: none is installed.")):
+        monkeypatch.setattr(registry, "available", lambda kind, known=known: known)
+        assert invoke(["run", "--help"]) == 0
+        assert said in " ".join(capsys.readouterr().out.split())

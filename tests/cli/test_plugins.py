@@ -37,7 +37,7 @@ def test_recipes_are_listed_with_their_parts(capsys: pytest.CaptureFixture[str])
     """As options that can be typed; in JSON by name."""
     assert invoke(["plugins", "recipes"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("recipes:\n  adbo ")
+    assert out.startswith("recipes:\n  abohb ")
     assert "--searcher kde --scheduler hyperband" in out
     assert invoke(["plugins", "recipe", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
