@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 from .keys import ENVIRONMENT, NO_KEY, StudyKey, process_key
-from .launch.addresses import make_transport, takes_key
+from .launch.addresses import make_transport, takes_key, transport_class
 from .launch.cards import Rendezvous, cards_of, directory_of, keeps_key
 from .launch.slurm import WORD as SLURM
 from .launch.slurm import slurm_job
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from .runtime.peer import PeerWorker
     from .study import Study
 
-ANYWHERE = "tcp://*:*"  # any free port, on all interfaces
 _LOOK_AGAIN = 1.0
 
 
@@ -75,7 +74,7 @@ class Worker:
             if rank is None and size is None:
                 rank, size = job.rank, job.size
             if bind is None and job.many_nodes:
-                bind = ANYWHERE
+                bind = transport_class(transport).any_address
         limits = make_limits(trials, time, target, trial_timeout)
         directories = [d for d in map(directory_of, join) if d is not None]
         join = [address for address in join if directory_of(address) is None]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 DONE, UNSUCCESSFUL, BAD_INPUT, CRASHED, INTERRUPTED = 0, 1, 2, 70, 130
 
+# How processes talk unless another transport is asked for: on one machine or several, with nothing to install.
+DEFAULT_TRANSPORT = "zmq"
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

@@ -24,6 +24,7 @@ from ..peer.patience import in_words
 from ..text import printable
 from .common import (
     BAD_INPUT,
+    DEFAULT_TRANSPORT,
     DONE,
     UNSUCCESSFUL,
     as_json,
@@ -62,7 +63,8 @@ class Options:
 
     def command(self, directory: Path, rank: int) -> list[str]:
         """The command of one worker."""
-        words = [sys.executable, "-P", "-m", "aiohpo", "worker", self.target, "--quiet", "--transport", "zmq"]
+        words = [sys.executable, "-P", "-m", "aiohpo", "worker", self.target, "--quiet"]
+        words += ["--transport", DEFAULT_TRANSPORT]
         words += ["--dir", str(directory), "--join", (directory / "peers").absolute().as_uri()]
         words += ["--rank", str(rank), "--size", str(self.workers)]
         if self.key is not None:

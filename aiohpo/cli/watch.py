@@ -8,7 +8,7 @@ import click
 from click.core import ParameterSource
 
 from ..errors import UsageError
-from .common import DONE, command, key_option
+from .common import DEFAULT_TRANSPORT, DONE, command, key_option
 
 _LIVE_INTERVAL, _PLAIN_INTERVAL = 1.0, 10.0
 
@@ -25,7 +25,9 @@ aiohpo watch runs/train --json --interval 10 | jq .study.ended
 @click.option("--join", multiple=True, metavar="ADDR", help="More addresses to ask, should the first not answer.")
 @key_option
 @click.option("--insecure", is_flag=True, help="The workers at ADDR were started with --insecure: there is no key.")
-@click.option("--transport", default="zmq", show_default=True, metavar="T", help="How the peers at ADDR talk.")
+@click.option(
+    "--transport", default=DEFAULT_TRANSPORT, show_default=True, metavar="T", help="How the peers at ADDR talk."
+)
 @click.option("--once", is_flag=True, help="Print how it stands, and end.")
 @click.option("--json", "json_", is_flag=True, help="Print one JSON document per line and interval.")
 @click.option(
@@ -68,7 +70,7 @@ def watch(
         show = watching.Lines()
     if interval is None:
         interval = _PLAIN_INTERVAL if isinstance(show, watching.Lines) else _LIVE_INTERVAL
-    if _is_address(target):
+    if _is_address(target, transport):
         found = watching.key_for([target, *join], transport, key, insecure)
         opened = watching.mesh([target, *join], transport, found, show.say, once)
     elif join or insecure or ctx.get_parameter_source("key") is ParameterSource.COMMANDLINE:
@@ -81,10 +83,13 @@ def watch(
     return DONE
 
 
-def _is_address(target: str) -> bool:
+def _is_address(target: str, transport: str) -> bool:
     if "://" in target:
         return True
     host, colon, port = target.rpartition(":")
     if colon and host and port.isdecimal() and not Path(target).exists():
-        raise UsageError(f"there is no directory {target!r}; if it is a worker's address, write tcp://{target}")
+        from ..launch.addresses import transport_class
+
+        form = transport_class(transport).address_form
+        raise UsageError(f"there is no directory {target!r}; if it is a worker's address, write it as {form}")
     return False

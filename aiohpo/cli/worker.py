@@ -15,7 +15,7 @@ import click
 
 from ..launch.slurm import WORD as SLURM
 from ..storage.printed import both, tagged, write_plainly
-from .common import DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search_options
+from .common import DEFAULT_TRANSPORT, DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search_options
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from ..worker import Worker
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_LOOPBACK = ("tcp://127.", "tcp://localhost:", "tcp://[::1]:", "ipc:")
 
 
 @command(
@@ -40,7 +39,9 @@ aiohpo worker train.py --bind tcp://0.0.0.0:5555 --key study.key --join tcp://no
 """,
 )
 @click.argument("target", metavar="FILE[:OBJECT]")
-@click.option("--transport", default="zmq", show_default=True, metavar="T", help="How peers talk: zmq, inproc, ...")
+@click.option(
+    "--transport", default=DEFAULT_TRANSPORT, show_default=True, metavar="T", help="How peers talk: zmq, inproc, ..."
+)
 @click.option("--bind", metavar="ADDR", help="Address to listen on; if not given, any free port of this machine only.")
 @click.option("--advertise", metavar="ADDR", help="Address that others are told, if not --bind (NAT, containers).")
 @click.option(
@@ -157,7 +158,7 @@ def worker(
             "ensemble": ensemble,
             "seed": seed,
         }
-        invite = partial(_invitation, target, Path(key_file), given)
+        invite = partial(_invitation, target, Path(key_file), given, transport)
     become_main()  # what an objective in this process sends to others it sends as any program does
     with captured():
         result = asyncio.run(_serve(peer, quiet, invite))
@@ -171,14 +172,18 @@ def _is_place(address: str) -> bool:
     return address == SLURM or address.startswith("file:")
 
 
-def _invitation(target: str, key: Path, given: Mapping[str, object], address: str) -> str:
+def _invitation(target: str, key: Path, given: Mapping[str, object], transport: str, address: str) -> str:
     """The command of a further worker, to be typed again elsewhere."""
-    here = address.startswith(_LOOPBACK)
+    from ..launch.addresses import transport_class
+
+    kind = transport_class(transport)
+    here = kind.is_local(address)
     words = ["aiohpo", "worker", target]
+    words += [] if transport == DEFAULT_TRANSPORT else ["--transport", transport]
     for name, value in given.items():
         words += [] if value is None else [f"--{name}", str(value)]
-    if not here:
-        words += ["--bind", "tcp://0.0.0.0:0"]
+    if not here and kind.any_address is not None:
+        words += ["--bind", kind.any_address]
     words += ["--join", address, "--key", str(key)]
     if here:
         return f"for one more worker on this machine: {shlex.join(words)}"

@@ -10,9 +10,14 @@ from ..plugin import Transport
 from ..plugin.registry import create, load, options_of
 
 
+def transport_class(spec: Any) -> type[Transport]:
+    """Return the class of the transport that ``spec`` names, or is an instance of."""
+    return load("transports", spec.partition(":")[0]) if isinstance(spec, str) else type(spec)
+
+
 def takes_key(spec: Any) -> bool:
     """Whether the transport that ``spec`` names has doors that need a key; an instance was given its own."""
-    return isinstance(spec, str) and "key" in options_of(load("transports", spec.partition(":")[0]))
+    return isinstance(spec, str) and "key" in options_of(transport_class(spec))
 
 
 def make_transport(
@@ -35,9 +40,11 @@ def make_transport(
         if given:
             raise UsageError(f"give {' and '.join(given)} to the transport itself, not beside {spec!r}")
         return create("transports", spec)  # type: ignore[no-any-return]  # an instance is what its class says
-    name = spec.partition(":")[0]
-    known = options_of(load("transports", name))
+    known = options_of(transport_class(spec))
     for option in given:
         if option not in known:
-            raise UsageError(f"the transport {name!r} takes no {option}; leave it out, or use --transport zmq")
+            raise UsageError(
+                f"the transport {spec.partition(':')[0]!r} takes no {option}; leave it out, or take another one "
+                "(aiohpo plugins transports)"
+            )
     return create("transports", spec, worker=worker, **given)  # type: ignore[no-any-return]  # as above

@@ -24,7 +24,7 @@ _METHODS = {
     "searchers": ("setup", "ask"),
     "schedulers": ("setup", "next", "on_report"),
     "ensembles": ("fit",),
-    "transports": ("start", "publish", "send", "connect", "disconnect", "aclose"),
+    "transports": ("is_local", "undialled_address", "start", "publish", "send", "connect", "disconnect", "aclose"),
     "evaluators": ("start", "run", "aclose"),
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 OnFrame = Callable[[str, bytes], None]
 
@@ -15,9 +15,31 @@ class Transport(Protocol):
     It promises whole frames, and per-link order while the link lives. It may drop any frame at any time and
     promises nothing else: repair is the core's job. No method blocks and none raises for a peer's fault; all
     are called on the event loop on which ``start`` ran. Constructed with keyword options (``worker=`` is the
-    worker's id; ``bind=`` an address to listen on, or None for any). Frames are non-empty ``bytes`` (anything
+    worker's id; ``bind=`` an address to listen on, or None for the default). Frames are non-empty ``bytes`` (anything
     else raises ``TypeError``); connecting to oneself does nothing.
+
+    The class says what its addresses are like, so that nothing outside of it has to know:
+
+    address_form  the form of an address, for people, such as "tcp://host:port"
+    any_address   what to ``bind`` to for any free port that other machines reach too; None where there is no choice
     """
+
+    address_form: ClassVar[str]
+    any_address: ClassVar[str | None]
+
+    @staticmethod
+    def is_local(address: str) -> bool:
+        """Say whether only this machine can connect to ``address``."""
+        ...
+
+    @staticmethod
+    def undialled_address(worker: str) -> str | None:
+        """Return what to advertise for an endpoint that nobody connects to, different for each ``worker``.
+
+        Peers tell each other apart by address, and the default addresses of two machines may be equal. None where
+        that cannot happen, and for transports whose constructor takes no ``advertise``.
+        """
+        ...
 
     @property
     def address(self) -> str:

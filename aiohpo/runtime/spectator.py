@@ -18,13 +18,12 @@ from ..events.codec import decode_batch
 from ..events.log import Log
 from ..events.schema import Fresh, Malformed, Seen
 from ..keys import StudyKey
-from ..launch.addresses import make_transport
+from ..launch.addresses import make_transport, transport_class
 from ..mesh.effects import Connect, Disconnect, Effect, Notice, Send
 from ..mesh.frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
 from ..mesh.timing import ANSWER_WITHIN, ASK_AGAIN, PONG_WITHIN, Timing
 from ..peer.state import WorkerState
 from ..plugin import TellingTransport, Transport
-from ..plugin.registry import load, options_of
 from ..report.snapshot import Health
 from ..space.space import Space
 from ..text import printable
@@ -46,8 +45,7 @@ def observer_transport(name: str, worker: str, key: StudyKey | None = None) -> T
     Peers tell each other apart by address. That of an observer is never dialled, but two of them on two machines
     could have the same one, their loopback address: so it advertises its own name instead.
     """
-    named = "advertise" in options_of(load("transports", name.partition(":")[0]))
-    return make_transport(name, worker=worker, advertise=f"tcp://{worker}:*" if named else None, key=key)
+    return make_transport(name, worker=worker, advertise=transport_class(name).undialled_address(worker), key=key)
 
 
 class Observer:

@@ -23,7 +23,7 @@ import random
 import zlib
 from collections import defaultdict, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin.transport import check_frame
@@ -247,6 +247,9 @@ class SimTransport:
     or crashed, and then every method does nothing.
     """
 
+    address_form: ClassVar[str] = "sim://name"
+    any_address: ClassVar[str | None] = None
+
     def __init__(self, network: SimNetwork, *, worker: str, bind: str | None = None) -> None:
         self.network = network
         self.worker = worker
@@ -259,6 +262,16 @@ class SimTransport:
     def __repr__(self) -> str:
         state = "alive" if self.alive else "dead" if self._on_frame else "not started"
         return f"<SimTransport {self._address} {state}, {len(self.connected)} connected>"
+
+    @staticmethod
+    def is_local(address: str) -> bool:
+        """Every endpoint is a machine of its own."""
+        return False
+
+    @staticmethod
+    def undialled_address(worker: str) -> str | None:
+        """Names are different anyway."""
+        return None
 
     @property
     def address(self) -> str:

@@ -26,6 +26,7 @@ async def check_transport(factory: Callable[[], Transport], *, patience: float =
     Works on a real loop and on :class:`aiohpo.testing.SimLoop`. It is checked that
 
     - endpoints have addresses of their own, and ``connect`` refuses what is none with a ValueError;
+    - the class says what its addresses are like;
     - a published frame reaches who is connected and nobody else, whole, as bytes, with the publisher's address;
     - a sent frame reaches its peer, and a reply the sender, though nobody connected to the sender;
     - ``send`` to somebody unknown returns False; frames that are not bytes, or empty, raise TypeError;
@@ -42,6 +43,7 @@ async def check_transport(factory: Callable[[], Transport], *, patience: float =
     checks = _Checks(factory, patience, quiet)
     for check in (
         checks.addresses,
+        checks.description,
         checks.publish_and_send,
         checks.order,
         checks.connect_and_disconnect,
@@ -160,6 +162,24 @@ class _Checks:
             except ValueError:
                 continue
             raise AssertionError(f"connect({malformed!r}) did not raise ValueError")
+
+    async def description(self) -> None:
+        (a,) = await self.start(1)
+        kind = type(a.transport)
+        form, anywhere = getattr(kind, "address_form", None), getattr(kind, "any_address", "")
+        assert isinstance(form, str), f"{kind.__name__}.address_form is {form!r}, not a str"
+        scheme = a.address.partition("://")[0]
+        assert scheme in form, f"{kind.__name__}.address_form is {form!r}, and an address is {a.address}"
+        assert anywhere is None or (isinstance(anywhere, str) and anywhere), (
+            f"{kind.__name__}.any_address is {anywhere!r}, neither an address nor None"
+        )
+        local = kind.is_local(a.address)
+        assert isinstance(local, bool), f"is_local({a.address!r}) returned {local!r}"
+        if anywhere is not None:
+            assert not kind.is_local(anywhere), f"is_local({anywhere!r}) is true for what other machines are to reach"
+        named = [kind.undialled_address(name) for name in ("0a", "0b")]
+        assert named == [None, None] or None not in named, f"undialled_address() gave {named}"
+        assert named[0] is None or named[0] != named[1], f"undialled_address() gave {named[0]} to two workers"
 
     async def publish_and_send(self) -> None:
         a, b, c = await self.start(3)

@@ -66,7 +66,10 @@ def test_json_lines_come_at_the_interval(tmp_path: Path, capsys: pytest.CaptureF
     ("args", "why"),
     [
         (["nowhere"], "there is no directory 'nowhere'"),
-        (["node1:5555"], "there is no directory 'node1:5555'; if it is a worker's address, write tcp://node1:5555"),
+        (
+            ["node1:5555"],
+            "there is no directory 'node1:5555'; if it is a worker's address, write it as tcp://host:port",
+        ),
         (["r", "--join", "tcp://a:1"], "--join, --key and --insecure go with an address; 'r' is a directory"),
         (["tcp://a:1"], "watching tcp://a:1 takes its study's key: copy the key file of the first worker"),
         (["tcp://a:1", "--key", "k", "--insecure"], "leave out one of --insecure and --key"),

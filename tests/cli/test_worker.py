@@ -103,7 +103,8 @@ def test_the_first_worker_makes_a_key_and_says_how_to_join(capsys: pytest.Captur
 
 def test_the_command_for_another_machine() -> None:
     """It names what to copy, and listens where others can reach it."""
-    said = _invitation("a b.py", Path("study.key"), {"trials": None, "seed": 1}, "tcp://10.0.0.5:5555")
+    given = {"trials": None, "seed": 1}
+    said = _invitation("a b.py", Path("study.key"), given, "zmq", "tcp://10.0.0.5:5555")
     assert said.startswith("for one more worker on another machine, copy a b.py and study.key to it first, then: ")
     assert said.endswith(
         "aiohpo worker 'a b.py' --seed 1 --bind tcp://0.0.0.0:0 --join tcp://10.0.0.5:5555 --key study.key"

@@ -8,7 +8,7 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.keys import StudyKey
-from aiohpo.launch.addresses import make_transport, takes_key
+from aiohpo.launch.addresses import make_transport, takes_key, transport_class
 from aiohpo_transports.inproc import InprocTransport
 
 KEY = StudyKey(bytes(range(32)))
@@ -56,3 +56,17 @@ def test_insecure_and_advertise_reach_the_transport() -> None:
     make_transport("zmq", worker="w", bind="tcp://*:*", insecure=True)
     with pytest.raises(UsageError, match="not where others reach it"):
         make_transport("zmq", worker="w", advertise="tcp://0.0.0.0:5555")
+
+
+def test_a_transport_says_what_its_addresses_are_like() -> None:
+    """By its class, from a name with or without options, or from an instance."""
+    assert transport_class("zmq:outbox=7") is transport_class("zmq")
+    assert transport_class(InprocTransport()) is InprocTransport
+    zeromq = transport_class("zmq")
+    assert zeromq.any_address is not None
+    assert not zeromq.is_local(zeromq.any_address)
+    assert zeromq.is_local("tcp://127.0.0.1:5555")
+    assert zeromq.is_local("tcp://[::1]:5555")
+    assert zeromq.is_local("ipc:///tmp/worker")
+    assert zeromq.undialled_address("watch-0a") != zeromq.undialled_address("watch-0b")
+    assert InprocTransport.any_address is None

@@ -34,6 +34,20 @@ class TakesAnything(SimTransport):
             super().connect(address)
 
 
+class ReachesItselfOnly(SimTransport):
+    any_address = "sim://*"
+
+    @staticmethod
+    def is_local(address):
+        return True
+
+
+class NamesAllAlike(SimTransport):
+    @staticmethod
+    def undialled_address(worker):
+        return "sim://watch"
+
+
 class Broadcasts(SimTransport):
     def publish(self, frame: bytes) -> None:
         for address in list(self.network.traffic):
@@ -103,6 +117,8 @@ class Deaf(SimTransport):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
+        (ReachesItselfOnly, r"is_local\('sim://\*'\) is true for what other machines are to reach"),
+        (NamesAllAlike, r"undialled_address\(\) gave sim://watch to two workers"),
         (TakesAnything, r"connect\(''\) did not raise ValueError"),
         (Broadcasts, "not connected|out of order|had not connected|unknown peer"),
         (CannotReply, "a peer that a frame came from returned False"),

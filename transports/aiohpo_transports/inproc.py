@@ -12,7 +12,7 @@ import asyncio
 import threading
 from collections import Counter, defaultdict, deque
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin import Options
@@ -43,6 +43,9 @@ class InprocTransport:
     Raises UsageError for values that are out of range.
     """
 
+    address_form: ClassVar[str] = f"{SCHEME}name"
+    any_address: ClassVar[str | None] = None  # nothing outside of this process reaches it
+
     def __init__(self, *, worker: str = "", bind: str | None = None, inbox: int = 10_000) -> None:
         options = Options("inproc")
         name = f"{SCHEME}{worker or next(_numbers)}" if bind is None else options.text("bind", bind)
@@ -62,6 +65,16 @@ class InprocTransport:
     def __repr__(self) -> str:
         state = "open" if self._loop else "closed" if self._on_frame else "not started"
         return f"<InprocTransport {self._address} {state}, {len(self._connected)} connected>"
+
+    @staticmethod
+    def is_local(address: str) -> bool:
+        """Nothing leaves the process."""
+        return True
+
+    @staticmethod
+    def undialled_address(worker: str) -> str | None:
+        """Names in one process are different anyway."""
+        return None
 
     @property
     def address(self) -> str:

@@ -30,7 +30,7 @@ import re
 import struct
 from collections.abc import Sequence
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin import Options
@@ -73,6 +73,9 @@ class MPITransport:
         malformed: messages that were not of this transport's making.
     """
 
+    address_form: ClassVar[str] = "mpi://rank"
+    any_address: ClassVar[str | None] = None  # MPI decides
+
     def __init__(
         self, *, worker: str = "", bind: str | None = None, outbox: int = 500, max_frame: int = 16 << 20
     ) -> None:
@@ -102,6 +105,16 @@ class MPITransport:
         listening = sum(peer.listening for peer in self._peers.values())
         links = f"{linked} connected, {listening} listening"
         return f"<MPITransport {self._address} of {self.size} {state}, {links}, {self.dropped} dropped>"
+
+    @staticmethod
+    def is_local(address: str) -> bool:
+        """No rank is known to be on this machine."""
+        return False
+
+    @staticmethod
+    def undialled_address(worker: str) -> str | None:
+        """Ranks are different anyway."""
+        return None
 
     @property
     def address(self) -> str:

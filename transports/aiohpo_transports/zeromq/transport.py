@@ -46,7 +46,7 @@ import errno
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import zmq
 
@@ -88,6 +88,10 @@ class ZeroMQTransport:
     Raises UsageError for values that are out of range.
     """
 
+    address_form: ClassVar[str] = "tcp://host:port or ipc:///path"
+    any_address: ClassVar[str | None] = "tcp://0.0.0.0:0"
+    is_local = staticmethod(is_local)
+
     def __init__(
         self,
         *,
@@ -128,6 +132,11 @@ class ZeroMQTransport:
         how = ", encrypted" if self._curve else ""
         links = f"{len(self._links)} connected, {len(self._subscribers)} listening"
         return f"<ZeroMQTransport {self._address or self._bind} {state}{how}, {links}, {self.dropped} dropped>"
+
+    @staticmethod
+    def undialled_address(worker: str) -> str | None:
+        """A host of that name, which there is not: two machines may have the same loopback address."""
+        return f"tcp://{worker}:*"
 
     @property
     def address(self) -> str:
