@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
-from .evaluate.metrics import as_finite, as_metrics
-from .evaluate.objective import ImportedInChild, in_child, started_by_multiprocessing
-from .events.schema import EXTERNAL, QUEUED
-from .peer.limits import make_limits
+from .evaluate.checkpoint import encode_array
+from .evaluate.metrics import as_metrics
+from .evaluate.objective import ImportedInChild, Objective, Source, in_child, started_by_multiprocessing
+from .events.schema import EXTERNAL, QUEUED, TARGETS
+from .keys import StudyKey
+from .peer.limits import Limits, make_limits
 from .plugin import Config, Identity, Options
 from .result import Result
-from .runtime.ask_tell import AskedTrial, Manual
+from .runtime.ask_tell import AskedTrial, Manual, check_past
+from .runtime.definition import Callback, StudyDefinition
+from .runtime.notices import Logged
 from .runtime.peer import PeerWorker
-from .runtime.services import new_worker_id
-from .runtime.wiring import Assembly
+from .runtime.replica import Replica
+from .runtime.services import Services, new_worker_id
+from .runtime.wiring import build_services, find_place, is_first, make_plugin
+from .space.space import Space
 from .storage.printed import Sink
+from .view.reducer import Mode
 from .view.trials import TrialRecord
 
+if TYPE_CHECKING:
+    from .mesh.timing import Timing
 
-class Study(Assembly):
+
+class Study:
     """What is searched, for what, and how.
 
     objective      called with a :class:`~aiohpo.evaluate.trial.Trial`; ``def`` or ``async def``; None to drive the
@@ -50,10 +60,69 @@ class Study(Assembly):
                    has the key can join the search, which includes running code in it
     """
 
-    _manual: Manual | None = None
-    _workers: Sequence[PeerWorker] = ()
-    _hand_searcher: Any = None
-    _wishes: tuple[tuple[Config, float | None, bool], ...] = ()
+    def __init__(
+        self,
+        objective: Callable[..., Any] | None = None,
+        space: Space | None = None,
+        *,
+        metric: str = "loss",
+        mode: str = "min",
+        max_steps: int | None = None,
+        searcher: Any = "adbo",
+        scheduler: Any = "fifo",
+        evaluator: Any = None,
+        directory: str | Path | None = None,
+        seed: int = 0,
+        keep: int = 10,
+        max_failures: int = 10,
+        dump: Callable[[Any], bytes] | None = None,
+        load: Callable[[bytes], Any] | None = None,
+        ensemble: Any = None,
+        ensemble_metric: Any = None,
+        targets: Mapping[str, Any] | None = None,
+        callbacks: Sequence[Callback] = (),
+        key: StudyKey | str | Path | None = None,
+    ) -> None:
+        if not isinstance(space, Space):
+            raise UsageError(
+                f"space must be an aiohpo.Space, not {type(space).__name__}: "
+                "aiohpo.Space(lr=Float(1e-5, 1e-1, log=True), …)"
+            )
+        if mode not in ("min", "max"):
+            raise UsageError(f"mode must be 'min' or 'max', not {mode!r}")
+        if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks := tuple(callbacks))):
+            raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
+        if key is not None and not isinstance(key, StudyKey | str | Path):
+            raise UsageError(f"key must be the name of a key file, from 'aiohpo keygen FILE', not {type(key).__name__}")
+        if targets is not None and not isinstance(targets, Mapping):
+            raise UsageError(f"targets must be a dict of arrays such as {{'valid': y_valid}}, not {targets!r:.80}")
+        self.objective = objective
+        self.space = space
+        self.metric = metric
+        self.mode: Mode = "min" if mode == "min" else "max"
+        self.max_steps = Options().whole_or_none("max_steps", max_steps, least=1)
+        self.searcher = searcher
+        self.scheduler = scheduler
+        self.evaluator = evaluator
+        self.directory = Path(directory) if directory is not None else None
+        self.seed = Options().whole("seed", seed, least=0)
+        self.keep = Options().whole("keep", keep, least=0)
+        self.max_failures = Options().whole("max_failures", max_failures, least=0)
+        self.ensemble = ensemble
+        self.ensemble_metric = ensemble_metric
+        self.callbacks = tuple(callbacks)
+        self.key = key
+        self.notices: list[str] = []
+        self._source: Source | None = None
+        self._targets = {TARGETS + name: encode_array(name, y) for name, y in (targets or {}).items()}
+        self._dump, self._load = dump, load
+        self._notice = Logged(self.notices.append)
+        self._replica_here: Replica | None = None
+        self._manual: Manual | None = None
+        self._peers: Sequence[PeerWorker] = ()
+        self._hand_searcher: Any = None
+        self._wishes: tuple[tuple[Config, float | None, bool], ...] = ()
+        self._task()  # what is wrong with it should be said here, not when it runs
 
     # ------------------------------------------------------------------------------------------- running
     def run(
@@ -116,60 +185,56 @@ class Study(Assembly):
         output: Sink | None,
     ) -> Result:
         self._not_in_child()
-        if self._workers:
+        if self._peers:
             raise UsageError("this study is running already; wait for it or stop() it")
         workers = Options().whole("workers", workers, least=1)
         limits = make_limits(trials, time, target, trial_timeout)
         peers: list[PeerWorker] = []
         try:
             for rank in range(workers):
-                address = peers[0].parts.transport.address if peers else None
-                peer = self.peer(
+                address = peers[0].services.transport.address if peers else None
+                services = self._services(
                     limits=limits,
                     join=[address] if address else [],
                     identity=Identity(new_worker_id(), rank, workers),
                     output=output,
                 )
+                peer = PeerWorker(services)
                 await peer.start()
                 peers.append(peer)
-            self._workers = peers
+            self._peers = peers
             async with asyncio.TaskGroup() as group:
                 for peer in peers:
                     group.create_task(peer.run())
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
         finally:
-            self._workers = ()
+            self._peers = ()
             for peer in peers:
                 await peer.aclose()
             for peer in peers:  # each: what one recorded last, another may not have heard
-                self._absorb(peer)
+                self._replica.absorb(peer.services.log)
         made = next((p.ensembling.state for p in peers if p.ensembling is not None and p.ensembling.state), None)
         ensemble = None if made is None else made.ensemble
         given_up = next((why for peer in peers if (why := peer.state.given_up) is not None), None)
         interrupted = any(peer.stopped for peer in peers)
-        return Result(self._view, interrupted=interrupted, given_up=given_up, ensemble=ensemble)
+        return Result(self._replica.view, interrupted=interrupted, given_up=given_up, ensemble=ensemble)
 
     def stop(self) -> None:
         """End a running search in good order; :meth:`arun` then returns what was found."""
-        for worker in self._workers:
-            worker.stop()
-
-    @property
-    def workers(self) -> Sequence[PeerWorker]:
-        """The workers that run in this process now."""
-        return self._workers
+        for peer in self._peers:
+            peer.stop()
 
     @property
     def result(self) -> Result:
         """What is known now, from the run directory and from what ran in this process."""
-        return Result(self._view)
+        return Result(self._replica.view)
 
     # --------------------------------------------------------------------------------------- by hand
     def ask(self) -> AskedTrial:
         """Return a configuration to evaluate. Raises ``UsageError`` when the searcher has no more."""
         if self._hand_searcher is None:
-            self._hand_searcher = self._plugin("searchers", self.searcher)
+            self._hand_searcher = make_plugin("searchers", self.searcher)
         asked = self._by_hand.ask(self._hand_searcher)
         if asked is None:
             raise UsageError(f"the searcher {self.searcher!r} has no more configurations to suggest")
@@ -207,7 +272,7 @@ class Study(Assembly):
         leaving out what an earlier run or another process has done already."""
         wishes, self._wishes = self._wishes, ()
         for config, value, queued in wishes:
-            if not self._view.has(self.space.pack(config), QUEUED if queued else EXTERNAL):
+            if not self._replica.view.has(self.space.pack(config), QUEUED if queued else EXTERNAL):
                 if queued:
                     self._by_hand.enqueue(config)
                 else:
@@ -232,16 +297,7 @@ class Study(Assembly):
                 for t in past.trials
                 if t.status in ("finished", "surplus", "failed")
             ]
-        checked: list[tuple[Config, float | None]] = []
-        for i, trial in enumerate(past):
-            try:
-                config, value = trial
-                fitting = self.space.validate(dict(config))
-                checked.append((fitting, None if value is None else as_finite(value, self.metric)))
-            except UsageError as error:
-                raise UsageError(f"past trial {i}: {error} (the value of a failed trial is None)") from None
-            except (TypeError, ValueError):
-                raise UsageError(f"past trial {i}: give (config, value), not {trial!r:.200}") from None
+        checked = check_past(past, self.space, self.metric)
         for fitting, value in checked:
             if in_child():
                 self._wishes += ((fitting, value, False),)
@@ -252,18 +308,76 @@ class Study(Assembly):
     @property
     def _by_hand(self) -> Manual:
         if self._manual is None:
-            view = self._view
-            assert self._replica is not None
-            worker, directory = new_worker_id(), self._open()
+            worker, here = new_worker_id(), self._replica
+            directory = here.directory
             self._manual = Manual(
                 worker,
-                view,
-                self._replica[0],
+                here.view,
+                here.log,
                 self.seed,
                 directory.journal(worker) if directory else None,
                 directory.id if directory else "",
             )
         return self._manual
+
+    # --------------------------------------------------------------------------------------- for workers
+    @property
+    def _definition(self) -> StudyDefinition:
+        return StudyDefinition(
+            objective=self._task(),
+            space=self.space,
+            metric=self.metric,
+            mode=self.mode,
+            max_steps=self.max_steps,
+            searcher=self.searcher,
+            scheduler=self.scheduler,
+            evaluator=self.evaluator,
+            directory=self.directory,
+            seed=self.seed,
+            keep=self.keep,
+            max_failures=self.max_failures,
+            ensemble=self.ensemble,
+            ensemble_metric=self.ensemble_metric,
+            targets=self._targets,
+            callbacks=self.callbacks,
+        )
+
+    @property
+    def _replica(self) -> Replica:
+        if self._replica_here is None:
+            self._replica_here = Replica(self._definition, self.key, self._notice)
+        return self._replica_here
+
+    def _task(self) -> Objective:
+        return Objective(self.objective, self.metric, self.max_steps, self._dump, self._load, self._source)
+
+    def _services(
+        self,
+        *,
+        limits: Limits,
+        transport: Any = "inproc",
+        join: Sequence[str] = (),
+        identity: Identity | None = None,
+        timing: Timing | None = None,
+        output: Sink | None = None,
+        notice: Callable[[str], None] | None = None,
+    ) -> Services:
+        """Put together what one worker needs; ``notice`` hears its notices instead of the study."""
+        carrier, join, place = find_place(transport, join, identity)
+        if is_first(join, place):
+            self._fulfil()
+        return build_services(
+            self._definition,
+            self._replica,
+            transport=carrier,
+            join=join,
+            identity=place,
+            limits=limits,
+            timing=timing,
+            output=output,
+            notice=self._notice if notice is None else Logged(notice),
+            concern=self._notice,
+        )
 
     def _not_in_child(self) -> None:
         if in_child():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +17,15 @@ from .launch.slurm import slurm_job
 from .peer.limits import make_limits
 from .plugin import Identity, LaunchedTransport, Transport
 from .result import Result
+from .runtime.peer import PeerWorker
 from .runtime.services import new_worker_id
+from .storage.printed import Sink
 from .view.summary import best_of
 from .view.trials import TrialRecord
 
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from .runtime.peer import PeerWorker
     from .study import Study
 
 _LOOK_AGAIN = 1.0
@@ -45,6 +46,8 @@ class Worker:
                 that is kept in the run directory or where the workers meet (made there by the first of them)
     insecure    do without a key: whoever reaches this worker can join, which includes running code here
     rank, size  its place among workers launched together, if it has one
+    notice      called with every line that this worker has to say; None: they are added to the study's ``notices``
+    output      called with what trials print here: ``output(trial_id, number, lines)``
     """
 
     def __init__(
@@ -63,6 +66,8 @@ class Worker:
         trial_timeout: float | None = None,
         rank: int | None = None,
         size: int | None = None,
+        notice: Callable[[str], None] | None = None,
+        output: Sink | None = None,
     ) -> None:
         if isinstance(join, str):
             raise UsageError(f"join is a list of addresses: join=[{join!r}]")
@@ -82,9 +87,15 @@ class Worker:
         # Those launched together know each other; what was left in the directory is of another launch.
         meet = () if isinstance(carrier, LaunchedTransport) else directories
         self._cards = [Rendezvous(cards_of(directory), self.id) for directory in meet]
-        self.peer: PeerWorker = study.peer(
-            limits=limits, transport=carrier, join=join, identity=Identity(self.id, rank, size)
+        services = study._services(
+            limits=limits,
+            transport=carrier,
+            join=join,
+            identity=Identity(self.id, rank, size),
+            notice=notice,
+            output=output,
         )
+        self._peer = PeerWorker(services)
         self._running: asyncio.Task[None] | None = None
         self._meeting: asyncio.Task[None] | None = None
 
@@ -99,6 +110,7 @@ class Worker:
         dialled: Sequence[str],
     ) -> Transport:
         """Make the transport, and see to it that the study has the key that its peers have."""
+        local = self.study._replica
         if insecure:
             if key is not None or self.study.key is not None or os.environ.get(ENVIRONMENT):
                 raise UsageError(
@@ -106,8 +118,8 @@ class Worker:
                     "key=): leave one of them out"
                 )
             carrier = make_transport(spec, worker=self.id, bind=bind, advertise=advertise, insecure=True)
-            self.study.use_key(NO_KEY)
-            self.study.notices.append(
+            local.use_key(NO_KEY)
+            self.study._notice(
                 "insecure: there is no key, so whoever reaches this worker's port can join the search, which includes "
                 "running code here"
             )
@@ -117,7 +129,7 @@ class Worker:
                 f"give the key to the transport itself and to the study (Study(key=…)), not beside {spec!r}"
             )
         if takes_key(spec):
-            found = self.study.settle_key(key, meeting=[keeps_key(place) for place in meeting], elsewhere=dialled)
+            found = local.settle_key(key, meeting=[keeps_key(place) for place in meeting], elsewhere=dialled)
             if found is None:
                 raise UsageError(
                     "this worker can be joined by others, but its study has no key and no directory to keep one in: "
@@ -126,66 +138,64 @@ class Worker:
             return make_transport(spec, worker=self.id, bind=bind, advertise=advertise, key=found)
         carrier = make_transport(spec, worker=self.id, bind=bind, advertise=advertise)
         if not isinstance(carrier, LaunchedTransport):
-            self.study.settle_key(key)
+            local.settle_key(key)
         elif carrier.rank == 0:
             try:
-                secret = (self.study.settle_key(key) or process_key()).secret
+                secret = (local.settle_key(key) or process_key()).secret
             except BaseException:
                 carrier.share(b"")  # the others need not wait for it
                 raise
             carrier.share(secret)
         else:
-            self.study.settle_key(StudyKey(carrier.share(None)))
+            local.settle_key(StudyKey(carrier.share(None)))
         return carrier
 
     async def __aenter__(self) -> Worker:
-        await self.peer.start()
+        await self._peer.start()
         try:
             for card in self._cards:
                 card.announce(self.address)
         except BaseException:
-            await self.peer.aclose("stopped")
+            await self._peer.aclose("stopped")
             raise
         if self._cards:
-            others = self._others()
-            self.peer.parts.expects_peers |= bool(others)
-            self.peer.exchange.join(others)
+            self._peer.expect(self._others())
             self._meeting = asyncio.create_task(self._keep_meeting())
-        self._running = asyncio.create_task(self.peer.run())
+        self._running = asyncio.create_task(self._peer.run())
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._running is not None
-        self.peer.stop()
+        self._peer.stop()
         if self._meeting is not None:
             self._meeting.cancel()
         await asyncio.wait([self._running])
         for card in self._cards:
             card.withdraw()
-        await self.peer.aclose("done" if kind is None else "stopped")
+        await self._peer.aclose("done" if kind is None else "stopped")
         if error is None and not self._running.cancelled() and (failure := self._running.exception()):
             raise failure
 
     @property
     def address(self) -> str:
         """Where other workers reach this one."""
-        return self.peer.parts.transport.address
+        return self._peer.services.transport.address
 
     @property
     def result(self) -> Result:
         """What this worker knows now."""
-        return Result(self.peer.view, interrupted=self.peer.stopped, given_up=self.peer.state.given_up)
+        return Result(self._peer.view, interrupted=self._peer.stopped, given_up=self._peer.state.given_up)
 
     @property
     def best(self) -> TrialRecord | None:
         """The best trial that this worker knows of; see :class:`~aiohpo.result.Result`."""
-        return best_of(self.peer.view)
+        return best_of(self._peer.view)
 
     def stop(self) -> None:
         """Make this worker stop evaluating; it releases its running trial."""
-        self.peer.stop()
+        self._peer.stop()
 
     async def wait(self) -> Result:
         """Wait until the search is over; raises what broke this worker."""
@@ -195,7 +205,7 @@ class Worker:
 
     async def __aiter__(self) -> AsyncIterator[TrialRecord]:
         assert self._running is not None, "use 'async with Worker(…) as worker'"
-        trials = self.peer.finished()
+        trials = self._peer.finished()
         while True:
             arrived = asyncio.ensure_future(anext(trials, None))
             await asyncio.wait([arrived, self._running], return_when=asyncio.FIRST_COMPLETED)
@@ -220,7 +230,7 @@ class Worker:
             await asyncio.sleep(pause)
             pause = min(1.5 * pause, _LOOK_AGAIN)
             # In a thread: a file server that hangs must not hold up what the peers have to say.
-            self.peer.exchange.join(await asyncio.to_thread(self._others))
+            self._peer.exchange.join(await asyncio.to_thread(self._others))
 
     def __repr__(self) -> str:
         return f"<Worker {self.id} of {self.study!r}>"

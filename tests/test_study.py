@@ -571,14 +571,14 @@ async def test_an_unusable_directory_is_one_clear_error(tmp_path):
 def test_an_unreadable_journal_of_a_dead_worker_is_a_notice(tmp_path):
     """What a dead peer left and cannot be read is mentioned, and the living go on."""
     s = study(directory=tmp_path / "run")
-    peer = s.peer(limits=Limits())
+    services = s._services(limits=Limits())
     (tmp_path / "run" / "journal" / "dead.log").write_text("no journal at all, and long enough to tell")
-    assert peer.parts.recover is not None
-    assert peer.parts.recover("dead") == []
-    assert peer.parts.recover("unknown") == []
+    assert services.recover is not None
+    assert services.recover("dead") == []
+    assert services.recover("unknown") == []
     assert "dead.log is not an aiohpo journal" in s.notices[-1]
-    assert peer.parts.journal is not None
-    peer.parts.journal.close()
+    assert services.journal is not None
+    services.journal.close()
 
 
 def test_repr_is_a_status_line(tmp_path):

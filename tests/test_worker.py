@@ -158,7 +158,7 @@ async def test_a_place_that_cannot_be_met_in_closes_everything(tmp_path):
 
 # ------------------------------------------------------------------------------------------------------- keys
 def key_of(worker):
-    return worker.study._key
+    return worker.study._replica.key
 
 
 def test_a_directory_keeps_the_key_of_its_workers(tmp_path):
@@ -180,7 +180,7 @@ def test_a_given_key_is_the_studys(tmp_path, monkeypatch):
         write_key(tmp_path / name, key)
     monkeypatch.setenv("AIOHPO_KEY", str(tmp_path / "environment"))
     assert key_of(Worker(study(), transport="zmq")) == keys["environment"]
-    assert study()._key == keys["environment"]
+    assert study()._replica.key == keys["environment"]
     assert key_of(Worker(study(key=tmp_path / "study"), transport="zmq")) == keys["study"]
     given = Worker(study(key=tmp_path / "study"), transport="zmq", key=str(tmp_path / "worker"))
     assert key_of(given) == keys["worker"]
@@ -191,7 +191,7 @@ def test_a_given_key_is_the_studys(tmp_path, monkeypatch):
 def test_a_study_in_memory_needs_no_key(tmp_path):
     """Workers of one process have one in common that is never written down."""
     meet = [f"file://{tmp_path}"]
-    assert key_of(Worker(study(), join=meet)) == key_of(Worker(study())) == study()._key
+    assert key_of(Worker(study(), join=meet)) == key_of(Worker(study())) == study()._replica.key
     assert list(tmp_path.iterdir()) == []
 
 
@@ -213,7 +213,7 @@ def test_insecure_is_said(tmp_path, monkeypatch):
     worker = Worker(study(directory=tmp_path / "r"), transport="zmq", insecure=True)
     assert key_of(worker) == NO_KEY
     assert kept_key(tmp_path / "r") is None
-    assert "encrypted" not in repr(worker.peer.parts.transport)
+    assert "encrypted" not in repr(worker._peer.services.transport)
     assert "whoever reaches this worker's port can join" in worker.study.notices[0]
     for options in ({"key": StudyKey.generate()}, {}):
         with pytest.raises(UsageError, match="means that there is no key, and one was given"):

@@ -38,7 +38,7 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
 
     run = open_directory(directory)
     study = load_study(target)
-    if study.hash != run.study["study"]:
+    if study._definition.hash != run.study["study"]:
         raise UsageError(
             f"{directory} was searched for another study than the one in {target}: space, metric or mode differ"
         )

@@ -152,7 +152,7 @@ def run(
     if study.directory is None:
         study.directory = default_directory(target)
         say(f"no directory was given: using {study.directory}", err=True)
-    study.settle_key(key)  # what is wrong with it is said once, here; the workers find it in the directory
+    study._replica.settle_key(key)  # what is wrong with it is said once, here; the workers find it in the directory
     limits = {
         "trials": trials,
         "time": time,

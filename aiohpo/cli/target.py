@@ -55,7 +55,7 @@ def load_study(target: str) -> Study:
         raise UsageError(_in_short(error, path)) from error
     if not isinstance(found, Study):
         raise UsageError(f"{name!r} in {path} is not an aiohpo.Study but {_kind(found)}")
-    found.source = Source(os.path.abspath(path), name)
+    found._source = Source(os.path.abspath(path), name)
     return found
 
 

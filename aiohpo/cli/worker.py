@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ..launch.slurm import WORD as SLURM
-from ..storage.printed import both, tagged, write_plainly
+from ..storage.printed import tagged, write_plainly
 from .common import DEFAULT_TRANSPORT, DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search_options
 from .terminal import say
 
@@ -136,15 +136,11 @@ def worker(
         trial_timeout=trial_timeout,
         rank=rank,
         size=size,
+        notice=_say,
+        output=None if quiet and study.directory is not None else _print,  # there it is in files
     )
     for text in dict.fromkeys(study.notices):
         _say(text)
-    own = peer.peer.parts
-    own.notice = _say
-    if own.output is None:
-        own.output = _print
-    elif not quiet:
-        own.output = both(own.output, _print)
     invite = None
     if first and keyed and isinstance(key_file, str | Path):
         given = {

@@ -95,7 +95,7 @@ async def _look(
     said, counts, rungs = 0, dict[str, int](), Rungs(study.max_steps)
     while not task.done():
         await asyncio.wait([task], timeout=_REFRESH)
-        workers = study.workers
+        workers = study._peers
         printed.look()
         if console is not None:
             for text in study.notices[said:]:
@@ -104,7 +104,7 @@ async def _look(
         if workers and bar is not None:
             view = workers[0].view
             if study.max_steps is not None:
-                rungs.take(_news(workers[0].parts.log, counts))
+                rungs.take(_news(workers[0].services.log, counts))
             done = n_done(view, rungs)
             elapsed = max(time.monotonic() - began, 1e-9)
             busy = sum(worker.busy_seconds for worker in workers) / (elapsed * len(workers))
@@ -133,7 +133,7 @@ class _Printed:
     def take(self, trial: str, number: int, text: str) -> None:
         """Show lines of a trial. With several workers that waits for two looks: the number that one of them gives to a
         trial is final only when it has heard of the others' earlier ones."""
-        workers = self._study.workers
+        workers = self._study._peers
         self._view = workers[0].view if workers else self._view
         self._waiting[-1].append((trial, number, text))
         if len(workers) < 2 and self._above is None:

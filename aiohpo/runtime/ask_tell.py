@@ -9,30 +9,38 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..errors import UsageError
+from ..evaluate.metrics import as_finite
 from ..evaluate.segment import failed
 from ..events.log import Log
 from ..events.schema import trial_name
 from ..mesh.effects import Persist
 from ..peer.recorder import Ledger, Segment
 from ..plugin import Config, FittingSearcher, Identity, Searcher
+from ..space.space import Space
 from ..storage.journal import Journal
 from ..view.trials import TrialRecord
 from ..view.view import View
 
 
 class AskedTrial:
-    """A configuration to evaluate; hand it back to :meth:`aiohpo.Study.tell` with its value."""
+    """A configuration to evaluate; hand it back to :meth:`aiohpo.Study.tell` with its value.
 
-    __slots__ = ("_began", "config", "id", "number", "segment")
+    config   parameter values by name; inactive conditional parameters are absent. ``asked["lr"]`` reads one
+    id       the trial's name, unique in the study and fit for a file name
+    number   where the trial stands among those that are known here, from 0 on; see :class:`~aiohpo.Trial`
+    seconds  how long ago it was asked for
+    """
+
+    __slots__ = ("_began", "_segment", "config", "id", "number")
 
     def __init__(self, segment: Segment, config: Config, number: int) -> None:
-        self.segment = segment
+        self._segment = segment
         self.config = config
         self.id = trial_name(segment.trial)
         self.number = number
@@ -43,7 +51,7 @@ class AskedTrial:
 
     @property
     def seconds(self) -> float:
-        """Since it was asked for."""
+        """How long ago it was asked for."""
         return time.monotonic() - self._began
 
     def __repr__(self) -> str:
@@ -96,7 +104,7 @@ class Manual:
 
     def tell(self, asked: AskedTrial, value: float | None, extra: Mapping[str, float], error: str | None) -> None:
         """Record the outcome of an asked trial: a value, or an error."""
-        segment = asked.segment
+        segment = asked._segment
         if segment.trial not in self.state.segments:
             raise UsageError(f"trial {asked.id} was told already (or was not asked from this study)")
         self.state.end(
@@ -136,7 +144,7 @@ class Manual:
 
     def record(self, asked: AskedTrial) -> TrialRecord:
         """The trial as people see it."""
-        return self.view.record(asked.segment.row)
+        return self.view.record(asked._segment.row)
 
     def _persist(self) -> None:
         batches = [effect.batch for effect in self.state.drain() if isinstance(effect, Persist)]
@@ -147,3 +155,21 @@ class Manual:
         """Give back the journal's lock."""
         if self._journal is not None:
             self._journal.close()
+
+
+def check_past(
+    past: Iterable[tuple[Mapping[str, Any], float | None]], space: Space, metric: str
+) -> list[tuple[Config, float | None]]:
+    """Return past trials as configurations of ``space`` and finite values. Raises ``UsageError`` that says which trial
+    is wrong, and how."""
+    checked: list[tuple[Config, float | None]] = []
+    for i, trial in enumerate(past):
+        try:
+            config, value = trial
+            fitting = space.validate(dict(config))
+            checked.append((fitting, None if value is None else as_finite(value, metric)))
+        except UsageError as error:
+            raise UsageError(f"past trial {i}: {error} (the value of a failed trial is None)") from None
+        except (TypeError, ValueError):
+            raise UsageError(f"past trial {i}: give (config, value), not {trial!r:.200}") from None
+    return checked

@@ -65,17 +65,17 @@ class SegmentChannel:
         worker.exchange.carry_out()
         if segment.doomed:
             return Decision.STOP
-        return worker.parts.scheduler.on_report(worker.view, trial_name(segment.trial), self.step)
+        return worker.services.scheduler.on_report(worker.view, trial_name(segment.trial), self.step)
 
     def save(self, step: int, digest: str, size: int) -> None:
         self._worker.state.saved(self.segment, step, digest, size)
         self._worker.exchange.carry_out()
 
     def predictions(self, digests: Mapping[str, str]) -> None:
-        self._worker.state.predicted(self.segment, {**self._worker.parts.targets, **digests})
+        self._worker.state.predicted(self.segment, {**self._worker.services.targets, **digests})
         self._worker.exchange.carry_out()
 
     def log(self, text: str) -> None:
         worker, segment = self._worker, self.segment
-        if worker.parts.output is not None:
-            worker.parts.output(trial_name(segment.trial), worker.view.number(segment.row), text)
+        if worker.services.output is not None:
+            worker.services.output(trial_name(segment.trial), worker.view.number(segment.row), text)

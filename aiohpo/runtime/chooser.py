@@ -13,24 +13,26 @@ from ..peer.recorder import Segment
 from ..plugin import Inherit, NewTrial, Resume
 from .driver import Exchange
 from .fitting import ModelKeeper
-from .services import Parts
+from .services import Services
 
 
 class Chooser:
     """Asks the scheduler and the searcher on behalf of one worker, and records what was chosen."""
 
-    def __init__(self, parts: Parts, exchange: Exchange, rng: np.random.Generator, model: ModelKeeper | None) -> None:
-        self._parts = parts
+    def __init__(
+        self, services: Services, exchange: Exchange, rng: np.random.Generator, model: ModelKeeper | None
+    ) -> None:
+        self._services = services
         self._exchange = exchange
         self._rng = rng
         self._model = model
-        self._claims = Eligible(parts.view, exchange.state.claims, parts.blobs.__contains__)
+        self._claims = Eligible(services.view, exchange.state.claims, services.blobs.__contains__)
         self._spare = np.random.default_rng(0)
 
     def left(self) -> bool:
         """Whether there is anything left to do, for this worker or any other, while nothing runs."""
         with self._claims.open() as claims:
-            choice = self._parts.scheduler.next(self._parts.view, claims, self._spare)
+            choice = self._services.scheduler.next(self._services.view, claims, self._spare)
         if isinstance(choice, NewTrial):
             return self._claims.may_start(suggested=choice.config is None)
         return isinstance(choice, Resume)
@@ -40,11 +42,11 @@ class Chooser:
         state, now = self._exchange.state, self._now()
         row = state.takeover(now)
         if row is not None:
-            return self._claim(row, self._parts.view.to_step(row))
+            return self._claim(row, self._services.view.to_step(row))
         with self._claims.at(now) as claims:
-            choice = self._parts.scheduler.next(self._parts.view, claims, self._rng)
+            choice = self._services.scheduler.next(self._services.view, claims, self._rng)
         if isinstance(choice, Resume):
-            found = self._parts.view.row(parse_trial(choice.trial))
+            found = self._services.view.row(parse_trial(choice.trial))
             if found is None:
                 raise AiohpoError(f"the scheduler resumed the unknown trial {choice.trial!r}")
             return self._claim(found, choice.to_step, restart=choice.restart)
@@ -57,8 +59,8 @@ class Chooser:
         return await self._begin(choice, mean_seconds)
 
     async def _begin(self, new: NewTrial, mean_seconds: float) -> Segment | None:
-        parts, state = self._parts, self._exchange.state
-        space, config, parent = parts.view.space, new.config, None
+        services, state = self._services, self._exchange.state
+        space, config, parent = services.view.space, new.config, None
         if new.parent is not None:
             parent = await self._obtain(new.parent)
             if parent is None:
@@ -73,7 +75,7 @@ class Chooser:
                 await self._model.fresh(mean_seconds)
             if not state.may_propose():  # others were faster while the model was being fitted
                 return None
-            configs = parts.searcher.ask(parts.view, self._rng, (0,))
+            configs = services.searcher.ask(services.view, self._rng, (0,))
             if not configs:
                 self._claims.exhaust()
                 return None
@@ -82,13 +84,13 @@ class Chooser:
             values = space.pack(space.validate(config))
         else:
             return None
-        segment = state.propose(parts.wall(), values, new.to_step, new.bracket, parent)
+        segment = state.propose(services.wall(), values, new.to_step, new.bracket, parent)
         self._exchange.carry_out()
         return segment
 
     async def _obtain(self, wanted: Inherit) -> Parent | None:
         """Make sure that a checkpoint is here before anything is built on it."""
-        view = self._parts.view
+        view = self._services.view
         row = view.row(parse_trial(wanted.trial))
         saved = None if row is None else view.checkpoint(row, wanted.step)
         if row is None or saved is None:
@@ -100,7 +102,7 @@ class Chooser:
         return Parent(view.id(row), step, digest, size, worker)
 
     def _claim(self, row: int, to_step: int | None, *, restart: bool = False, bracket: int = 0) -> Segment:
-        segment = self._exchange.state.claim(self._parts.wall(), row, to_step, restart=restart, bracket=bracket)
+        segment = self._exchange.state.claim(self._services.wall(), row, to_step, restart=restart, bracket=bracket)
         self._exchange.carry_out()
         return segment
 

@@ -35,7 +35,7 @@ from ..peer.patience import in_words
 from ..peer.state import WorkerState
 from ..plugin import TellingTransport
 from ..storage.journal import JournalGone
-from .services import Parts
+from .services import Services
 from .threads import in_thread
 
 
@@ -50,7 +50,7 @@ class Exchange:
     def __init__(
         self,
         worker: str,
-        parts: Parts,
+        parts: Services,
         on_ended: Callable[[list[int]], None],
         on_abort: Callable[[Abort], None],
         on_call_off: Callable[[str], None],
@@ -325,8 +325,7 @@ class Exchange:
                     self.state.recover(self._loop.time(), batch)
 
     def _tell(self, text: str) -> None:
-        if self.parts.notice is not None:
-            self.parts.notice(text)
+        self.parts.notice(text)
 
     def __repr__(self) -> str:
         return f"<Exchange of {self.worker}: {self.state!r}>"

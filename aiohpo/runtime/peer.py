@@ -12,6 +12,7 @@ The same class runs under :class:`aiohpo.testing.SimLoop`, which is how swarms a
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
@@ -26,14 +27,14 @@ from ..peer.patience import PATIENCE, Patience
 from ..peer.recorder import Segment
 from ..peer.retention import GRACE, Retention
 from ..peer.state import WorkerState
-from ..plugin import Assignment, FittingSearcher, Identity, Outcome
+from ..plugin import Assignment, FittingSearcher, Outcome
 from ..view.trials import TrialRecord
 from .channel import SegmentChannel
 from .chooser import Chooser
 from .driver import Exchange
 from .fitting import ModelKeeper
 from .live_ensemble import EnsembleState, Ensembling
-from .services import Parts, new_worker_id
+from .services import Services
 from .threads import in_thread
 
 _YIELD_AFTER = 0.001  # seconds of uninterrupted evaluation after which others on the loop get a turn
@@ -44,11 +45,11 @@ _TIDY_EVERY = 5.0
 class PeerWorker:
     """One peer of a search: :meth:`start`, :meth:`run` until the search is over, :meth:`aclose`."""
 
-    def __init__(self, parts: Parts, worker_id: str | None = None) -> None:
-        self.parts = parts
-        self.id = worker_id or new_worker_id()
-        self.view = parts.view
-        self.exchange = Exchange(self.id, parts, self._on_ended, self._on_abort, self._on_call_off, self._cancel)
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.id = services.identity.worker
+        self.view = services.view
+        self.exchange = Exchange(self.id, services, self._on_ended, self._on_abort, self._on_call_off, self._cancel)
         self.stopped = False  # stop() ended it, rather than the search being over
         self.busy_seconds = 0.0
         self.current: Segment | None = None
@@ -59,6 +60,7 @@ class PeerWorker:
         self._ending = False
         self._task: asyncio.Task[None] | None = None
         self._patience = Patience()
+        self._expects_peers = services.expects_peers
 
     @property
     def state(self) -> WorkerState:
@@ -75,34 +77,39 @@ class PeerWorker:
             raise
 
     async def _start(self) -> None:
-        parts = self.parts
+        services = self.services
         self._loop = asyncio.get_running_loop()
         self._change = asyncio.Event()
-        identity = parts.identity or Identity(self.id)
+        identity = services.identity
         # Which draws a worker makes depends on its place in the launch and on what is already known, so that
         # a run with a seed repeats, and a resumed one does not repeat itself.
         place = identity.rank if identity.rank is not None else int(self.id, 16)
-        rng = np.random.default_rng([parts.seed, place, self.view.n_rows])
-        parts.searcher.setup(self.view.space, parts.seed, replace(identity, worker=self.id))
-        parts.scheduler.setup(self.view.max_steps, parts.seed, identity)
-        if isinstance(parts.searcher, FittingSearcher):
-            self._model = ModelKeeper(parts.searcher, self.view)
-        if parts.ensemble is not None:
+        rng = np.random.default_rng([services.seed, place, self.view.n_rows])
+        services.searcher.setup(self.view.space, services.seed, identity)
+        services.scheduler.setup(self.view.max_steps, services.seed, identity)
+        if isinstance(services.searcher, FittingSearcher):
+            self._model = ModelKeeper(services.searcher, self.view)
+        if services.ensemble is not None:
             self.ensembling = Ensembling(
-                parts.ensemble, parts.ensemble_metric, self.view, parts.blobs.get, self.exchange.fetch, parts.notice
+                services.ensemble,
+                services.ensemble_metric,
+                self.view,
+                services.blobs.get,
+                self.exchange.fetch,
+                services.notice,
             )
-        self._retention = Retention(self.view, parts.scheduler, parts.keep, self._checkpoints_of_members)
+        self._retention = Retention(self.view, services.scheduler, services.keep, self._checkpoints_of_members)
         self._started = self._loop.time()
         await self.exchange.start(identity.rank)
-        self._chooser = Chooser(parts, self.exchange, rng, self._model)
-        await parts.evaluator.start(parts.objective, parts.blobs)
+        self._chooser = Chooser(services, self.exchange, rng, self._model)
+        await services.evaluator.start(services.objective, services.blobs)
 
     async def run(self) -> None:
         """Work until the search is over or :meth:`stop` is called. Raises what broke the worker itself."""
         self._check_failure()
         deadline: asyncio.TimerHandle | None = None
-        if self.parts.limits.seconds is not None:
-            deadline = self._loop.call_at(self._started + self.parts.limits.seconds, self._call_off, "time is up")
+        if self.services.limits.seconds is not None:
+            deadline = self._loop.call_at(self._started + self.services.limits.seconds, self._call_off, "time is up")
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(self.exchange.keep_synced())]
@@ -129,6 +136,12 @@ class PeerWorker:
         if self.state.quiet():
             await self._tidy(0.0)
 
+    def expect(self, addresses: list[str]) -> None:
+        """Join those who are reached at ``addresses``. Where there are any, nothing begins before they were heard: to
+        be called between :meth:`start` and :meth:`run`."""
+        self._expects_peers = self._expects_peers or bool(addresses)
+        self.exchange.join(addresses)
+
     def stop(self) -> None:
         """End this worker in good order: its running trial is released for others (or a later run)."""
         self.stopped = True
@@ -140,7 +153,7 @@ class PeerWorker:
             self._finished.put_nowait(None)
         try:
             async with asyncio.timeout(_CLOSE_WITHIN):
-                await self.parts.evaluator.aclose()
+                await self.services.evaluator.aclose()
         except TimeoutError:
             pass  # an evaluator that hangs must not keep the others from hearing what we have
         finally:
@@ -161,13 +174,12 @@ class PeerWorker:
         return set() if state is None else {m.checkpoint for m in state.ensemble.members if m.checkpoint is not None}
 
     def _tell_ensemble(self, state: EnsembleState | None) -> None:
-        if self.parts.tell_ensemble is not None and state is not None:
-            self.parts.tell_ensemble(state.as_dict())
+        if self.services.tell_ensemble is not None and state is not None:
+            self.services.tell_ensemble(state.as_dict())
 
     def tell(self, text: str) -> None:
         """Say something to the user, in one line."""
-        if self.parts.notice is not None:
-            self.parts.notice(text)
+        self.services.notice(text)
 
     def _tell(self, record: TrialRecord) -> None:
         if self._finished is not None:
@@ -188,7 +200,7 @@ class PeerWorker:
     async def _evaluate(self) -> None:
         breath = self._loop.time()
         try:
-            if self.parts.expects_peers:
+            if self._expects_peers:
                 await self.exchange.get_acquainted(lambda: self._ending)
             while not self._over() or not await self._nothing_was_unheard():
                 trouble = self.exchange.unwritten or await self._work()
@@ -226,7 +238,7 @@ class PeerWorker:
             self._release()
             return str(error)
         if not trouble and self._patience.relieve():
-            self.tell("what was wrong has passed: going on")
+            self.services.notice("what was wrong has passed: going on", level=logging.INFO)
         return trouble
 
     async def _suffer(self, trouble: str) -> None:
@@ -255,7 +267,7 @@ class PeerWorker:
     async def _tidy(self, grace: float) -> None:
         for due in self._retention.sweep(self._loop.time(), grace):
             for digest in due:
-                await in_thread(self.parts.blobs.delete, digest, grace)
+                await in_thread(self.services.blobs.delete, digest, grace)
             await asyncio.sleep(0)
 
     def _over(self) -> bool:
@@ -265,12 +277,12 @@ class PeerWorker:
         return self._ending or self.state.called_off or self._target_reached()
 
     def _target_reached(self) -> bool:
-        target, loss = self.parts.limits.target, self.view.best_loss
+        target, loss = self.services.limits.target, self.view.best_loss
         return target is not None and loss is not None and loss <= self.view.sign * target
 
     async def _run_segment(self, segment: Segment) -> str:
         """Run a segment to its end; return what kept it from being run, if it was released for that."""
-        timeout = self.parts.limits.trial_timeout
+        timeout = self.services.limits.trial_timeout
         assignment = await self._with_checkpoint(self.state.assignment(segment, self.view.max_steps), segment)
         channel = SegmentChannel(self, segment, assignment.start)
         outcome: Outcome | None = None
@@ -280,7 +292,7 @@ class PeerWorker:
             try:
                 async with channel.timer:
                     channel.start_clock(timeout)
-                    outcome = await self.parts.evaluator.run(assignment, channel)
+                    outcome = await self.services.evaluator.run(assignment, channel)
             except TimeoutError:
                 if not channel.timer.expired():
                     raise
@@ -306,7 +318,7 @@ class PeerWorker:
         saved = self.view.checkpoint(segment.row, assignment.start)
         fault: str | None = "is lost: nobody has it"
         if await self.exchange.fetch(digest, saved[3] if saved else None):
-            fault = await in_thread(find_fault, self.parts.blobs, digest, self.parts.objective.secret)
+            fault = await in_thread(find_fault, self.services.blobs, digest, self.services.objective.secret)
         if fault is None:
             return assignment
         self.tell(f"trial {assignment.number} starts over: its checkpoint of step {assignment.start} {fault}")
@@ -340,9 +352,9 @@ class PeerWorker:
             detail=outcome.detail,
         )
         self.exchange.carry_out()
-        if self.parts.callbacks and outcome.kind in ("finished", "stopped", "failed"):
+        if self.services.callbacks and outcome.kind in ("finished", "stopped", "failed"):
             record = self.view.record(segment.row)
-            for callback in self.parts.callbacks:
+            for callback in self.services.callbacks:
                 callback(record)
 
     def _release(self) -> None:
@@ -379,7 +391,7 @@ class PeerWorker:
                     self._tell(self.view.record(row))
         if not self._ending and self._target_reached():
             self._call_off("the target is reached")
-        most = self.parts.max_failures
+        most = self.services.max_failures
         if not self._ending and most and (failures := self.state.failures()) >= most:
             self._call_off(f"{failures} trials failed and none succeeded", failures)
 

@@ -1,4 +1,4 @@
-"""What a worker is made of, put together by :class:`aiohpo.Study`."""
+"""What a worker is made of, put together by :mod:`aiohpo.runtime.wiring`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from ..plugin import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, 
 from ..storage.printed import Sink
 from ..view.trials import TrialRecord
 from ..view.view import View
+from .notices import Notify
 
 if TYPE_CHECKING:
     from ..evaluate.objective import Objective
@@ -29,18 +30,29 @@ class JournalLike(Protocol):
     def close(self) -> None: ...
 
 
-@dataclass(slots=True)
-class Parts:
-    """Everything a worker needs.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything that a worker needs. It is complete when the worker is made, and nothing of it is replaced later.
 
-    ``gone`` are workers certainly dead, ``is_gone`` tells for sure where it can, ``recover`` reads a dead one's
-    journal, ``expects_peers`` says that others were started with this one or should be there already, ``output``
-    takes what trials print, ``wall`` tells the time of day, ``keep`` is the number of best complete trials
-    whose last checkpoint stays, ``targets`` are digests of what predictions should have been, by prefixed name,
-    ``max_failures`` trials may fail before one succeeds (0: any number), ``tell_ensemble`` hears of each new ensemble
-    that ``ensemble`` builds.
+    identity        the worker's name, and its place among those launched together
+    study_hash      what all workers of the study have in common (``StudyDefinition.hash``)
+    definition      the study as JSON, for those who ask what is searched
+    journal         takes the worker's events; None: they are kept in memory only
+    journal_id      the directory that the journal is in; workers with the same one need not write down each other's
+    gone            workers that are certainly dead
+    is_gone         tells of a suspected worker whether it is certainly dead
+    recover         reads a dead worker's journal
+    expects_peers   whether others were started together with this one, or should be there already
+    max_failures    how many trials may fail before one succeeds; 0: any number
+    notice          says a line to people
+    output          takes what trials print
+    wall            tells the time of day, in seconds
+    keep            the number of best complete trials whose last checkpoint stays
+    targets         digests of what predictions should have been, by prefixed name
+    tell_ensemble   hears of each new ensemble that ``ensemble`` builds
     """
 
+    identity: Identity
     objective: Objective
     searcher: Searcher
     scheduler: Scheduler
@@ -51,6 +63,7 @@ class Parts:
     study_hash: str
     seed: int
     blobs: Any
+    notice: Notify
     definition: str = "{}"
     journal: JournalLike | None = None
     journal_id: str = ""
@@ -61,10 +74,8 @@ class Parts:
     expects_peers: bool = False
     limits: Limits = field(default_factory=Limits)
     max_failures: int = 0
-    identity: Identity | None = None
     timing: Timing = field(default_factory=Timing)
     callbacks: Sequence[Callable[[TrialRecord], Any]] = ()
-    notice: Callable[[str], None] | None = None
     output: Sink | None = None
     wall: Callable[[], float] = time.time
     keep: int = 10

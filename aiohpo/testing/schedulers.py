@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -172,7 +173,7 @@ class _Rehearsal:
         tasks = [asyncio.create_task(peer.run()) for peer in self.peers]
         if self.kills:
             await asyncio.sleep(2.0)
-            network.crash(self.peers[0].parts.transport.address)
+            network.crash(self.peers[0].services.transport.address)
             self.peers[0].exchange.fail(_Killed())
             with contextlib.suppress(_Killed):
                 await tasks.pop(0)
@@ -182,25 +183,30 @@ class _Rehearsal:
 
     def _worker(self, network: SimNetwork, rank: int) -> PeerWorker:
         from aiohpo.peer.limits import Limits
+        from aiohpo.runtime.peer import PeerWorker
 
         worker = hashlib.blake2b(f"{self.seed}/{rank}".encode(), digest_size=6).hexdigest()
-        peer = self.study.peer(
+        services = self.study._services(
             limits=Limits(trials=TRIALS),
             transport=network.endpoint(worker),
-            join=[peer.parts.transport.address for peer in self.peers[:1]],
+            join=[peer.services.transport.address for peer in self.peers[:1]],
             identity=Identity(worker, rank, WORKERS),
         )
         self.witnesses.append(witness(self.factory))
-        peer.parts.scheduler = self.witnesses[-1]
-        peer.parts.blobs = MemoryBlobs()
-        peer.parts.wall = asyncio.get_running_loop().time
-        return peer
+        return PeerWorker(
+            replace(
+                services,
+                scheduler=self.witnesses[-1],
+                blobs=MemoryBlobs(),
+                wall=asyncio.get_running_loop().time,
+            )
+        )
 
     def replay(self) -> None:
         """Ask fresh schedulers about the search as it was at several moments, its events having come in any order."""
         from aiohpo.events.schema import Reported, trial_name, trial_of
 
-        log = self.peers[-1].parts.log
+        log = self.peers[-1].services.log
         events = [list(log.events(origin)) for origin in sorted(log.origins)]
         last = max(seen.event.lamport for origin in events for seen in origin)
         for moment in np.linspace(0.1, 1.0, 10):

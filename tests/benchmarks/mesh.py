@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from aiohpo.events.codec import encode_event
 from aiohpo.events.schema import Batch, Ended, Proposed
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
+from aiohpo.runtime.peer import PeerWorker
 from aiohpo.storage.journal import Journal
 from aiohpo.testing import SimNetwork, run
 
@@ -116,9 +118,9 @@ async def late_joiner(trials: int) -> None:
         began = time.perf_counter()
         async with Worker(veteran_study, transport="zmq", time=120) as veteran:
             loaded = time.perf_counter() - began
-            before = veteran.peer.state.ended_here
+            before = veteran._peer.state.ended_here
             await asyncio.sleep(1.0)
-            rate = veteran.peer.state.ended_here - before
+            rate = veteran._peer.state.ended_here - before
             joiner = Worker(
                 make_study(0.05, root / "joiner"),
                 transport="zmq",
@@ -126,12 +128,12 @@ async def late_joiner(trials: int) -> None:
                 join=[veteran.address],
                 time=120,
             )
-            before, began = veteran.peer.state.ended_here, time.perf_counter()
+            before, began = veteran._peer.state.ended_here, time.perf_counter()
             async with joiner:
-                while joiner.peer.view.n_observed < trials and time.perf_counter() - began < 60:
+                while joiner._peer.view.n_observed < trials and time.perf_counter() - began < 60:
                     await asyncio.sleep(0.01)
                 caught_up = time.perf_counter() - began
-                meanwhile = (veteran.peer.state.ended_here - before) / caught_up
+                meanwhile = (veteran._peer.state.ended_here - before) / caught_up
         print(
             f"{trials:,} trials: loaded from the journal in {loaded:.2f} s; a late joiner in the same process has them "
             f"after {caught_up:.2f} s; the veteran's rate {rate:.0f}/s before, {meanwhile:.0f}/s meanwhile"
@@ -150,21 +152,21 @@ def overlay(workers: int, seconds: float) -> None:
         peers = []
         for rank in range(workers):
             identity = Identity(f"{rank:012x}", rank, workers)
-            peer = study.peer(
+            services = study._services(
                 limits=Limits(seconds=seconds),
                 transport=network.endpoint(identity.worker),
-                join=[p.parts.transport.address for p in peers[:2]],
+                join=[p.services.transport.address for p in peers[:2]],
                 identity=identity,
             )
-            peer.parts.wall = loop.time
+            peer = PeerWorker(replace(services, wall=loop.time))
             await peer.start()
             peers.append(peer)
         tasks = [asyncio.create_task(peer.run()) for peer in peers]
         await asyncio.sleep(seconds / 2)
-        before = {p.id: network.traffic[p.parts.transport.address].sent_bytes for p in peers}
-        degree = [network.degree(p.parts.transport.address) for p in peers]
+        before = {p.id: network.traffic[p.services.transport.address].sent_bytes for p in peers}
+        degree = [network.degree(p.services.transport.address) for p in peers]
         await asyncio.sleep(seconds / 3)
-        sent = [network.traffic[p.parts.transport.address].sent_bytes - before[p.id] for p in peers]
+        sent = [network.traffic[p.services.transport.address].sent_bytes - before[p.id] for p in peers]
         print(
             f"{workers:>4} workers in virtual time, 10 observations/s: degree {min(degree)} to {max(degree)}, "
             f"{np.mean(sent) / (seconds / 3) / 1e3:.1f} kB/s out of each"

@@ -63,7 +63,7 @@ def _directory(
     path: Path, study: Study, histories: Mapping[str, Sequence[Event]], alive: Sequence[str] = ()
 ) -> Iterator[Path]:
     """A run directory with a journal for each worker; the journals of living workers are open."""
-    definition = study.definition()
+    definition = study._definition.as_dict()
     definition["created"] = "2023-11-14T22:13:20+0000"
     directory = RunDirectory(path, definition)
     opened: list[Journal] = []

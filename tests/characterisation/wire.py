@@ -59,7 +59,7 @@ def observe() -> dict[str, Any]:
         "events": [[type(event).__name__, raw.hex()] for event, raw in zip(EVENTS, RAWS, strict=True)],
         "frames": [[type(frame).__name__, fr.encode_frame(b"tag.", frame).hex()] for frame in FRAMES],
         "journal": _journal().hex(),
-        "study": Study(None, SPACE, metric="loss", searcher="random").definition()["study"],
+        "study": Study(None, SPACE, metric="loss", searcher="random")._definition.as_dict()["study"],
         "space": SPACE.to_dict(),
     }
 

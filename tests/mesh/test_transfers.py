@@ -126,9 +126,9 @@ async def test_a_blob_crosses_real_sockets(tmp_path: Path) -> None:
         async with Worker(study("one"), transport="zmq", key=key, time=20) as one:
             digest = BlobStore(tmp_path / "one" / "blobs").put(data)
             async with Worker(study("two"), transport="zmq", key=key, join=[one.address], time=20) as two:
-                while not two.peer.state.gossip.caught_up:
+                while not two._peer.state.gossip.caught_up:
                     await asyncio.sleep(0.01)
-                assert await two.peer.exchange.fetch(digest, one.id)
-                assert two.peer.parts.blobs.get(digest) == data
-                assert not await two.peer.exchange.fetch("0" * 64, None)
+                assert await two._peer.exchange.fetch(digest, one.id)
+                assert two._peer.services.blobs.get(digest) == data
+                assert not await two._peer.exchange.fetch("0" * 64, None)
                 two.stop()

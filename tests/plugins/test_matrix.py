@@ -21,6 +21,7 @@ from aiohpo.plugin.registry import available
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import SimNetwork, run
 from aiohpo.view.view import View
+from tests.support.peers import make_peer
 
 SPACE = Space(
     x=Float(-1.0, 1.0),
@@ -65,15 +66,16 @@ def workers(study: Study, network: SimNetwork, seconds: float | None, past: Log 
     for rank in range(WORKERS):
         worker = hashlib.blake2b(f"{past is None}/{rank}".encode(), digest_size=6).hexdigest()
         peers.append(
-            study.peer(
+            make_peer(
+                study,
                 limits=Limits(TRIALS, seconds),
                 transport=network.endpoint(worker),
-                join=[peers[0].parts.transport.address] if peers else [],
+                join=[peers[0].services.transport.address] if peers else [],
                 identity=Identity(worker, rank, WORKERS),
             )
         )
         if past is not None:
-            merge(past, peers[-1].parts.log, peers[-1].view)
+            merge(past, peers[-1].services.log, peers[-1].view)
     return peers
 
 
@@ -106,7 +108,7 @@ def test_every_searcher_works_with_every_scheduler(searcher: str, scheduler: str
 
     async def main() -> tuple[list[PeerWorker], list[PeerWorker]]:
         first = await search(study, SimNetwork(seed=1), 9.5, None)
-        return first, await search(study, SimNetwork(seed=2), None, first[0].parts.log)
+        return first, await search(study, SimNetwork(seed=2), None, first[0].services.log)
 
     first, second = run(main, seed=0, timeout=5000.0)
     assert 0 < first[0].view.n_trials < TRIALS

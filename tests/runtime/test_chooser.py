@@ -14,6 +14,7 @@ from aiohpo.plugin import Decision, Identity, Idle, Inherit, NewTrial, Resume
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import SimNetwork, run
 from tests.support.draws import Draws
+from tests.support.peers import make_peer
 
 SPACE = Space(x=Float(0.0, 1.0))
 
@@ -59,10 +60,11 @@ def search(scheduler, n: int = 1, searcher=None, before=lambda study: None, tria
         network, peers = SimNetwork(seed=0), []
         for rank in range(n):
             worker = hashlib.blake2b(bytes([rank]), digest_size=6).hexdigest()
-            peer = study.peer(
+            peer = make_peer(
+                study,
                 limits=Limits(trials),
                 transport=network.endpoint(worker),
-                join=[peers[0].parts.transport.address] if peers else [],
+                join=[peers[0].services.transport.address] if peers else [],
                 identity=Identity(worker, rank, n),
             )
             await peer.start()
@@ -144,8 +146,8 @@ def test_a_checkpoint_that_nobody_has_is_not_built_upon(tmp_path):
     study = Study(stepwise, SPACE, searcher=Draws(), scheduler=scheduler, max_steps=6, directory=tmp_path)
 
     async def main() -> PeerWorker:
-        peer = study.peer(limits=Limits(9), transport=SimNetwork(seed=0).endpoint("ab" * 6))
-        peer.parts.scheduler.blobs = peer.parts.blobs
+        peer = make_peer(study, limits=Limits(9), transport=SimNetwork(seed=0).endpoint("ab" * 6))
+        peer.services.scheduler.blobs = peer.services.blobs
         await peer.start()
         await peer.run()
         await peer.aclose()

@@ -25,6 +25,7 @@ from aiohpo.storage.journal import JournalGone
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from tests.support.draws import Draws
 from tests.support.evaluate_objectives import Alarm
+from tests.support.peers import make_peer
 from tests.support.unavailable import FillingJournal, SometimesUnavailable
 
 SPACE = Space(x=Float(0.0, 1.0))
@@ -70,17 +71,21 @@ async def second(trial):
     return trial["x"]
 
 
-def swarm(network: SimNetwork, n: int, function=second, limits: Limits | None = None, **options) -> list[PeerWorker]:
-    """``n`` workers that know the first one's address."""
+def swarm(
+    network: SimNetwork, n: int, function=second, limits: Limits | None = None, given=lambda rank: {}, **options
+) -> list[PeerWorker]:
+    """``n`` workers that know the first one's address; ``given(rank)`` takes the place of some of their services."""
     study = Study(function, SPACE, **{"searcher": Draws(), **options})
     names = [f"{i:012x}" for i in range(1, n + 1)]
     first = network.endpoint(names[0])
     return [
-        study.peer(
+        make_peer(
+            study,
             limits=limits or Limits(trials=4),
             transport=first if i == 0 else network.endpoint(name),
             join=[first.address] if i else [],
             identity=Identity(name, i, n),
+            **given(i),
         )
         for i, name in enumerate(names)
     ]
@@ -160,15 +165,15 @@ def test_what_an_evaluator_prepares_is_not_the_trials_time(seconds, status):
         return 0.5
 
     async def main(peer):
-        notices = []
-        peer.parts.notice = notices.append
         await peer.run()
         [record] = peer.view.records()
         assert record.status == status
         assert record.seconds == pytest.approx(min(seconds, 3.0))
         assert notices == ["prepared"]
 
-    play(main, n=1, function=objective, evaluator=Preparing(), limits=Limits(trials=1, trial_timeout=3.0))
+    notices = []
+    options = {"evaluator": Preparing(), "limits": Limits(trials=1, trial_timeout=3.0)}
+    play(main, n=1, function=objective, given=lambda rank: {"notice": notices.append}, **options)
 
 
 def test_a_timeout_of_the_evaluators_own_is_not_the_trials():
@@ -185,22 +190,23 @@ def test_a_timeout_of_the_evaluators_own_is_not_the_trials():
     play(main, n=1, evaluator=Broken(), limits=Limits(trials=1, trial_timeout=3.0))
 
 
-def make_unavailable(peer, *spans):
-    """Let a worker's evaluator be unavailable within ``spans``; return it and what the worker says."""
-    notices = []
-    peer.parts.notice = notices.append
-    peer.parts.evaluator = SometimesUnavailable(peer.parts.evaluator, spans)
-    return peer.parts.evaluator, notices
+def unavailable(notices, *spans):
+    """Let the first worker's evaluator be unavailable within ``spans``; ``notices`` are what the worker says."""
+
+    def given(rank):
+        evaluator = SometimesUnavailable(CoroutineEvaluator(), spans)
+        return {"notice": notices.append, "evaluator": evaluator} if rank == 0 else {}
+
+    return given
 
 
 def test_what_is_not_the_objectives_fault_costs_no_trial():
     """A trouble that passes is waited for, said once when it begins and once when it is over, and nothing fails."""
 
     async def main(peer):
-        evaluator, notices = make_unavailable(peer, (1.5, 8.0), (20.0, 21.5))
         await peer.run()
         assert counts(peer) == {"finished": 20}
-        assert evaluator.refused > 3
+        assert peer.services.evaluator.refused > 3
         assert (
             notices
             == [
@@ -211,14 +217,14 @@ def test_what_is_not_the_objectives_fault_costs_no_trial():
         )
         assert asyncio.get_running_loop().time() < 20 + 6.5 + 1.5 + 12
 
-    play(main, n=1, limits=Limits(trials=20))
+    notices = []
+    play(main, n=1, limits=Limits(trials=20), given=unavailable(notices, (1.5, 8.0), (20.0, 21.5)))
 
 
 def test_trouble_that_does_not_pass_ends_the_worker_with_the_reason():
     """The running trial is left for others, and the peers hear that this worker has left in good order."""
 
     async def main(broken, *others):
-        make_unavailable(broken, (3.0, 1e9))
         running = [asyncio.create_task(peer.run()) for peer in others]
         with pytest.raises(Unavailable, match=r"there is no process to be had. This has lasted for 3\d s"):
             await broken.run()
@@ -227,64 +233,58 @@ def test_trouble_that_does_not_pass_ends_the_worker_with_the_reason():
         assert counts(others[0]) == {"finished": 100}
         assert not [event for event in events(others[0]) if isinstance(event, Lost)]
 
-    play(main, n=3, limits=Limits(trials=100))
+    play(main, n=3, limits=Limits(trials=100), given=unavailable([], (3.0, 1e9)))
 
 
 def test_a_worker_in_trouble_does_not_outlast_the_search():
     """When the others have met the budget, or time is up, it ends as they do, without an error."""
 
     async def main(broken, *others):
-        make_unavailable(broken, (0.0, 1e9))
         await asyncio.gather(*(peer.run() for peer in (broken, *others)))
         assert counts(broken) == {"finished": 10}
 
-    play(main, n=3, limits=Limits(trials=10))
+    play(main, n=3, limits=Limits(trials=10), given=unavailable([], (0.0, 1e9)))
 
     async def alone(broken):
-        make_unavailable(broken, (0.0, 1e9))
         await broken.run()
         assert asyncio.get_running_loop().time() == pytest.approx(5.0, abs=0.2)
 
-    play(alone, n=1, limits=Limits(seconds=5.0))
+    play(alone, n=1, limits=Limits(seconds=5.0), given=unavailable([], (0.0, 1e9)))
 
 
 def test_what_the_journal_cannot_take_waits_and_nothing_new_begins():
     """A running trial goes on, its events are kept in memory and written as soon as there is room, in order."""
 
     async def main(peer):
-        notices = []
-        journal, peer.parts.notice = FillingJournal([(2.5, 9.5)]), notices.append
-        peer.parts.journal = journal
         await peer.run()
         assert counts(peer) == {"finished": 6}
         assert journal.refused > 3
         for batch, following in pairwise(journal.batches):
             assert following.first == batch.last + 1
-        assert journal.batches[-1].last == peer.parts.log.count(peer.id)
+        assert journal.batches[-1].last == peer.services.log.count(peer.id)
         assert notices[0].startswith("cannot write to journal: No space left on device. No trial fails for it")
         begun = [round(record.started) for record in peer.view.records()]
         assert not [moment for moment in begun if 3 <= moment < 9]
 
-    play(main, n=1, limits=Limits(trials=6))
+    notices, journal = [], FillingJournal([(2.5, 9.5)])
+    play(main, n=1, limits=Limits(trials=6), given=lambda rank: {"notice": notices.append, "journal": journal})
 
 
 def test_results_that_cannot_be_written_are_an_error_in_the_end():
     """The last results count only once they are on disk: the worker waits, and says so if that is in vain."""
 
     async def main(peer):
-        peer.parts.journal = FillingJournal([(3.5, 1e9)])
         with pytest.raises(Unavailable, match="No space left on device"):
             await peer.run()
         assert PATIENCE < asyncio.get_running_loop().time() < 2 * PATIENCE
 
-    play(main, n=1, limits=Limits(trials=4))
+    play(main, n=1, limits=Limits(trials=4), given=lambda rank: {"journal": FillingJournal([(3.5, 1e9)])})
 
     async def room(peer):
-        peer.parts.journal = FillingJournal([(3.5, 12.0)])
         await peer.run()
-        assert peer.parts.journal.batches[-1].last == peer.parts.log.count(peer.id)
+        assert peer.services.journal.batches[-1].last == peer.services.log.count(peer.id)
 
-    play(room, n=1, limits=Limits(trials=4))
+    play(room, n=1, limits=Limits(trials=4), given=lambda rank: {"journal": FillingJournal([(3.5, 12.0)])})
 
 
 def test_a_journal_that_is_gone_ends_the_worker_within_a_second():
@@ -295,12 +295,11 @@ def test_a_journal_that_is_gone_ends_the_worker_within_a_second():
             raise JournalGone("run was deleted")
 
     async def main(peer):
-        peer.parts.journal = Gone([])
         with pytest.raises(Unavailable, match="run was deleted"):
             await peer.run()
         assert asyncio.get_running_loop().time() < 2.5
 
-    play(main, n=1, limits=Limits(trials=100))
+    play(main, n=1, limits=Limits(trials=100), given=lambda rank: {"journal": Gone([])})
 
 
 def test_a_checkpoint_that_cannot_be_stored_here_releases_the_trial():
@@ -318,9 +317,7 @@ def test_a_checkpoint_that_cannot_be_stored_here_releases_the_trial():
     starts = []
 
     async def main():
-        notices = []
-        first, second = swarm(SimNetwork(seed=0), 2, stepwise, Limits(trials=1), max_steps=6)
-        first.parts.blobs, second.parts.blobs, second.parts.notice = MemoryBlobs(), FullBlobs(), notices.append
+        first, second = swarm(SimNetwork(seed=0), 2, stepwise, Limits(trials=1), given, max_steps=6)
         await first.start()
         await second.start()
         running = asyncio.create_task(first.run())
@@ -328,12 +325,16 @@ def test_a_checkpoint_that_cannot_be_stored_here_releases_the_trial():
         first.stop()  # its trial is released, with a checkpoint that only it has
         await running
         await second.run()
-        assert second.parts.blobs.refused
+        assert second.services.blobs.refused
         assert counts(second) == {"finished": 1}
         assert starts == [0, 3]
         assert notices[0].startswith("cannot write a checkpoint that a peer has: No space left on device. No trial")
         await asyncio.gather(first.aclose(), second.aclose())
 
+    def given(rank):
+        return {"blobs": FullBlobs(), "notice": notices.append} if rank else {"blobs": MemoryBlobs()}
+
+    notices = []
     run(main, seed=0, timeout=1000.0)
 
 
@@ -354,7 +355,7 @@ class FullBlobs(MemoryBlobs):
 
 def events(peer):
     """All events that a worker knows."""
-    return [seen.event for origin in peer.parts.log.origins for seen in peer.parts.log.events(origin)]
+    return [seen.event for origin in peer.services.log.origins for seen in peer.services.log.events(origin)]
 
 
 def test_the_time_limit_ends_it_and_releases():
@@ -413,7 +414,7 @@ def test_models_are_refitted_while_trials_run():
 
     async def main(peer):
         await peer.run()
-        return peer.parts.searcher.adopted
+        return peer.services.searcher.adopted
 
     adopted = play(main, n=1, searcher=Learner(), limits=Limits(trials=6))
     assert adopted == sorted(set(adopted))
@@ -476,9 +477,9 @@ def test_an_objective_that_resists_its_cancellation_does_not_break_the_worker():
         task = asyncio.create_task(peer.run())
         await asyncio.sleep(1.0)
         [segment] = peer.state.segments.values()
-        other = peer.parts.log.clock + 1
+        other = peer.services.log.clock + 1
         batch_event = Ended(other, segment.trial, 0, "finished", 0, 0.5)
-        fake = peer.parts.log.__class__()
+        fake = peer.services.log.__class__()
         batch = fake.append_own("bob", 1, batch_event)
         peer.state.recover(1.0, batch)
         peer.exchange.carry_out()
@@ -495,7 +496,7 @@ def test_a_worker_declared_lost_in_error_goes_on():
         task = asyncio.create_task(peer.run())
         await asyncio.sleep(0.5)
         [segment] = peer.state.segments.values()
-        other = type(peer.parts.log)()
+        other = type(peer.services.log)()
         peer.state.recover(0.5, other.append_own("bob", 1, Lost(99, segment.trial, 0)))
         peer.exchange.carry_out()
         await task
@@ -519,7 +520,7 @@ def test_finished_trials_arrive_once():
         follower = asyncio.create_task(follow())
         await peer.run()
         trial = peer.view.id(0)
-        other = type(peer.parts.log)()
+        other = type(peer.services.log)()
         peer.state.recover(9.0, other.append_own("bob", 1, Ended(99, trial, 0, "finished", 0, 0.5)))
         peer.exchange.carry_out()
         await asyncio.sleep(0.1)
@@ -578,10 +579,10 @@ async def resuming(trial):
 
 def inherit_from(peer: PeerWorker, blob: bytes) -> None:
     """Somebody who could write into the journal and the blob store has queued a trial that starts from ``blob``."""
-    peer.parts.blobs.put(blob)
+    peer.services.blobs.put(blob)
     parent = Parent((ATTACKER, 1), 2, hashlib.sha256(blob).hexdigest(), len(blob), ATTACKER)
     events = [Started(1, 0.0, "host", 1, "1.0"), Proposed(2, 0.0, (0.5,), QUEUED, None, 0, parent)]
-    for origin, seq, event in peer.parts.log.merge(Batch(ATTACKER, 1, tuple(map(encode_event, events)))) or ():
+    for origin, seq, event in peer.services.log.merge(Batch(ATTACKER, 1, tuple(map(encode_event, events)))) or ():
         peer.view.apply(origin, seq, event)
 
 
@@ -596,13 +597,13 @@ def test_a_forged_checkpoint_is_not_loaded_and_costs_no_trial(known):
     }[known]
 
     async def main(peer):
-        peer.parts.notice = said.append
         await peer.run()
         assert counts(peer) == {"finished": 4}
         inherited = [r for r in peer.view.records() if r.parent]
         assert [(r.step, r.status, r.config) for r in inherited] == [(3, "finished", {"x": 0.5})]
 
-    play(main, n=1, function=resuming, max_steps=3, before=lambda peer: inherit_from(peer, blob))
+    options = {"before": lambda peer: inherit_from(peer, blob), "given": lambda rank: {"notice": said.append}}
+    play(main, n=1, function=resuming, max_steps=3, **options)
     assert not alarm.rang()
     [notice] = [text for text in said if "starts over" in text]
     assert "its checkpoint of step 2 was not written under this study's key" in notice
@@ -619,12 +620,12 @@ def test_damaged_checkpoints_cost_no_trial():
             file.write_bytes(pickle.dumps(alarm))
 
     async def main(peer):
-        peer.parts.notice = said.append
         await peer.run()
         assert sum(counts(peer).values()) == 9
         assert set(counts(peer)) == {"finished", "paused"}
 
-    play(main, n=1, function=spoilt, max_steps=4, scheduler="asha:eta=2", limits=Limits(trials=9))
+    options = {"limits": Limits(trials=9), "given": lambda rank: {"notice": said.append}}
+    play(main, n=1, function=spoilt, max_steps=4, scheduler="asha:eta=2", **options)
     assert set(starts) == {0}
     assert not alarm.rang()
     assert len(said) == len(starts) - 9
@@ -639,14 +640,14 @@ def test_workers_of_a_study_resume_from_each_others_checkpoints():
         resumed.append(trial.start > 0)
         await resuming(trial)
 
-    def apart(peer):
-        peer.parts.blobs, peer.parts.notice = MemoryBlobs(), said.append
+    def apart(rank):
+        return {"blobs": MemoryBlobs(), "notice": said.append}
 
     async def main(*peers):
         await asyncio.gather(*(peer.run() for peer in peers))
         assert sum(counts(peers[0]).values()) == 9
 
-    options = {"scheduler": "asha:eta=2", "limits": Limits(trials=9), "before": apart}
+    options = {"scheduler": "asha:eta=2", "limits": Limits(trials=9), "given": apart}
     play(main, n=3, function=objective, max_steps=4, **options)
     assert any(resumed)
     assert not any("starts over" in text for text in said)

@@ -40,6 +40,7 @@ from aiohpo.report.snapshot import Tally
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.runtime.spectator import Observer, observer_id, observer_transport
 from aiohpo.testing import SimNetwork, run
+from tests.support.peers import make_peer
 
 SPACE = Space(x=Float(0.0, 1.0))
 
@@ -69,14 +70,15 @@ class Swarm:
     async def add(self) -> PeerWorker:
         seed, number = self.network.seed, len(self.peers)
         name = hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=6).hexdigest()
-        peer = self.study.peer(
+        peer = make_peer(
+            self.study,
             limits=Limits(trials=self.trials),
             transport=self.network.endpoint(name),
-            join=[self.peers[0].parts.transport.address] if self.peers else [],
+            join=[self.peers[0].services.transport.address] if self.peers else [],
             identity=Identity(name, number),
+            wall=asyncio.get_running_loop().time,
+            notice=self.notices.append,
         )
-        peer.parts.wall = asyncio.get_running_loop().time
-        peer.parts.notice = self.notices.append
         await peer.start()
         self.peers.append(peer)
         self.tasks.append(asyncio.create_task(peer.run()))
@@ -84,14 +86,14 @@ class Swarm:
 
     async def crash(self, number: int) -> None:
         peer, task = self.peers.pop(number), self.tasks.pop(number)
-        self.network.crash(peer.parts.transport.address)
+        self.network.crash(peer.services.transport.address)
         peer.exchange.fail(RuntimeError("killed"))
         await asyncio.wait([task])
         task.exception()
 
     def observer(self, name: str = "watch-1") -> tuple[Observer, list[str]]:
         told: list[str] = []
-        address = self.peers[0].parts.transport.address
+        address = self.peers[0].services.transport.address
         return Observer(self.network.endpoint(name), name, lambda: [address], notice=told.append), told
 
     async def finish(self) -> None:
@@ -133,10 +135,10 @@ def swarm(
 def check_untouched(it: Swarm, observer: Observer) -> None:
     """Nobody has an event of the observer, or believes anything of it."""
     for peer in it.peers:
-        assert peer.parts.log.count(observer.worker) == 0
+        assert peer.services.log.count(observer.worker) == 0
         assert observer.worker not in peer.view.workers
         assert observer.worker not in peer.state.mesh.membership.members
-        assert observer.transport.address not in peer.parts.transport.connected  # type: ignore[attr-defined]
+        assert observer.transport.address not in peer.services.transport.connected  # type: ignore[attr-defined]
         assert set(peer.state.mesh.membership.members) <= {p.id for p in it.peers} | set(peer.view.workers)
     assert not [text for text in it.notices if observer.worker in text]
 
@@ -263,7 +265,7 @@ def test_what_an_observer_suspects_it_keeps_to_itself() -> None:
         await observer.start()
         await observer.catch_up(30.0)
         other, mine = it.peers[1], observer.transport.address
-        there = other.parts.transport.address
+        there = other.services.transport.address
         it.network.cut(mine, there)
         it.network.cut(there, mine)
         await asyncio.sleep(15.0)
@@ -355,7 +357,7 @@ def test_a_peer_that_tells_but_does_not_let_in_is_an_error() -> None:
     async def main() -> None:
         network = SimNetwork()
         peer = network.endpoint("peer")
-        definition = Study(None, SPACE).definition()
+        definition = Study(None, SPACE)._definition.as_dict()
 
         def answer(sender: str, data: bytes) -> None:
             peer.send(sender, encode_frame(bytes(4), Definition(json.dumps(definition))))

@@ -222,7 +222,7 @@ async def test_the_wire_shows_nothing(key: StudyKey | None) -> None:
     assert [count["finished"] for count in counts] == [20, 20], counts
     assert {trial.worker for trial in results[0].trials} == {one.id, two.id}
     seen = b"".join(wire.seen for wire in wires)
-    events = [raw for batch in one.peer.parts.log.missing({}, 1 << 30) for raw in batch.raws if len(raw) > 8]
+    events = [raw for batch in one._peer.services.log.missing({}, 1 << 30) for raw in batch.raws if len(raw) > 8]
     assert len(events) > 40
     words = [b"learning_rate", one.id.encode(), two.id.encode(), one.address.encode()]
     assert [word in seen for word in words] == [key is None] * len(words)

@@ -55,7 +55,7 @@ def make_run(
     left in good order, or was killed.
     """
     study = aiohpo.Study(None, SPACE, metric="loss", mode=mode, searcher="random", directory=path)
-    directory = RunDirectory(path, study.definition())
+    directory = RunDirectory(path, study._definition.as_dict())
     worker = new_worker_id()
     ledger = Ledger(worker, View(SPACE, "loss", study.mode), Log(), directory.id)
     ledger.begin(BEGAN, "host", os.getpid(), None)
@@ -81,7 +81,7 @@ def make_named_run(
     """Make a run directory with trials of a space and a metric of any names, worth ``values`` (a text: its error) after
     two reports, half of it and all."""
     study = aiohpo.Study(None, space, metric=metric, mode=mode, max_steps=2, searcher="random", directory=path)
-    directory = RunDirectory(path, study.definition())
+    directory = RunDirectory(path, study._definition.as_dict())
     worker = new_worker_id()
     ledger = Ledger(worker, View(space, metric, mode, 2), Log(), directory.id)
     ledger.begin(BEGAN, "host", os.getpid(), None)
@@ -110,7 +110,7 @@ def make_climb(path: Path, tops: Sequence[int], *, first: Sequence[int] | None =
     study = aiohpo.Study(
         None, SPACE, metric="accuracy", mode="max", max_steps=9, searcher="random", scheduler="asha", directory=path
     )
-    directory = RunDirectory(path, study.definition())
+    directory = RunDirectory(path, study._definition.as_dict())
     view, log = View(SPACE, "accuracy", "max", 9), Log()
     ledgers = [Ledger(new_worker_id(), view, log, directory.id) for _ in range(2)]
     for rank, ledger in enumerate(ledgers):

@@ -12,7 +12,7 @@ import hashlib
 import random
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -181,7 +181,7 @@ class Swarm:
         self.starts += 1
         worker = hashlib.blake2b(f"{s.seed}/{slot}/{self.starts}".encode(), digest_size=6).hexdigest()
         with self.version(slot):
-            peer = self.study.peer(
+            services = self.study._services(
                 limits=Limits(trials=s.trials),
                 transport=self.network.endpoint(worker),
                 join=join,
@@ -190,18 +190,27 @@ class Swarm:
         where = journal_id or ("shared" if s.shared_directory else f"own-{slot}")
         inhabitants = self.directory.setdefault(where, set())
         for other in sorted(inhabitants):
-            load(self.journals[other].batches, peer.parts.log, peer.view)
+            load(self.journals[other].batches, services.log, services.view)
         live = {p.id for p in self.alive.values()}
-        peer.parts.gone = frozenset(inhabitants - live)
+        gone = frozenset(inhabitants - live)
         inhabitants.add(worker)
         journal = self.journals[worker] = MemoryJournal()
-        peer.parts.journal, peer.parts.journal_id = journal, where
-        peer.parts.blobs = self.blobs.setdefault(where, MemoryBlobs())
-        peer.parts.recover = lambda dead: list(self.journals[dead].batches) if dead in inhabitants else []
-        peer.parts.wall = asyncio.get_running_loop().time
+        evaluator = services.evaluator
         if slot in s.unavailable:
-            peer.parts.evaluator = SometimesUnavailable(peer.parts.evaluator, s.unavailable[slot])
-            self.troubled.append(peer.parts.evaluator)
+            evaluator = SometimesUnavailable(evaluator, s.unavailable[slot])
+            self.troubled.append(evaluator)
+        peer = PeerWorker(
+            replace(
+                services,
+                gone=gone,
+                journal=journal,
+                journal_id=where,
+                blobs=self.blobs.setdefault(where, MemoryBlobs()),
+                recover=lambda dead: list(self.journals[dead].batches) if dead in inhabitants else [],
+                wall=asyncio.get_running_loop().time,
+                evaluator=evaluator,
+            )
+        )
         await peer.start()
         self.alive[slot] = peer
         self.tasks[slot] = asyncio.create_task(peer.run(), name=f"worker {slot}")
@@ -211,7 +220,7 @@ class Swarm:
         peer = self.alive.pop(slot, None)
         if peer is None:
             return
-        self.network.crash(peer.parts.transport.address)
+        self.network.crash(peer.services.transport.address)
         peer.exchange.fail(Crash())
         task = self.tasks.pop(slot)
         await asyncio.wait([task])
@@ -232,7 +241,7 @@ class Swarm:
         peer.exchange.carry_out()
 
     def addresses(self) -> list[str]:
-        return [peer.parts.transport.address for peer in self.alive.values()]
+        return [peer.services.transport.address for peer in self.alive.values()]
 
 
 def load(batches: Iterable[Batch], log: Log, view: View) -> None:
@@ -257,7 +266,7 @@ def play(
 
     run(main, seed=seed, timeout=3000.0)
     swarm = out[0]
-    logs = sorted(peer.parts.log.hash() for peer in swarm.alive.values())
+    logs = sorted(peer.services.log.hash() for peer in swarm.alive.values())
     return swarm, hashlib.sha256(repr((logs, swarm.network.trace)).encode()).hexdigest()
 
 
@@ -322,7 +331,7 @@ async def _meet(swarm: Swarm) -> None:
     """Join by directory, as ``aiohpo run`` does: cards of the dead stay behind, those of strangers get greeted."""
     while True:
         await asyncio.sleep(1.0)
-        cards = [peer.parts.transport.address for peer in (*swarm.alive.values(), *swarm.crashed)]
+        cards = [peer.services.transport.address for peer in (*swarm.alive.values(), *swarm.crashed)]
         for peer in swarm.alive.values():
             peer.exchange.join(cards)
 
@@ -369,14 +378,14 @@ def check(swarm: Swarm) -> None:
     s = swarm.scenario
     peers = list(swarm.alive.values())
     first = peers[0]
-    vectors = {peer.id: peer.parts.log.vector() for peer in peers}
+    vectors = {peer.id: peer.services.log.vector() for peer in peers}
     reference = vectors[first.id]
     log, view = Log(), View(SPACE, "loss", "min")  # built from scratch, origin by origin
-    load(list(first.parts.log.missing({}, 1 << 62)), log, view)
+    load(list(first.services.log.missing({}, 1 << 62)), log, view)
     records, events = list(view.records()), contents(log)
     for peer in peers:
         assert vectors[peer.id] == reference, f"logs differ after quiet: {first.id} and {peer.id}"
-        assert contents(peer.parts.log) == events, f"logs of equal length differ: {first.id} and {peer.id}"
+        assert contents(peer.services.log) == events, f"logs of equal length differ: {first.id} and {peer.id}"
         assert list(peer.view.records()) == records, "the order of arrival changed the view"
         assert best(peer.view) == best(view), "the order of arrival changed which trial is best"
     survivors = {peer.id for peer in peers}
@@ -388,7 +397,7 @@ def check(swarm: Swarm) -> None:
             for inhabitants in swarm.directory.values()
         )
         for batch in journal.batches:
-            held = first.parts.log.count(batch.origin)
+            held = first.services.log.count(batch.origin)
             if in_reach:
                 assert held >= batch.last, f"events of {batch.origin} in {worker}'s journal are lost"
     assert not swarm.broken, swarm.broken[0]
@@ -405,7 +414,7 @@ def check(swarm: Swarm) -> None:
     else:
         assert len(ended) == s.trials, f"{len(ended)} trials of {s.trials}"
     for peer in peers if s.partition is None else ():  # the halves of a cut swarm end without each other's results
-        left = peer.parts.scheduler.next(
+        left = peer.services.scheduler.next(
             peer.view, Eligible(peer.view, None, lambda digest: True), np.random.default_rng(0)
         )
         assert not isinstance(left, Resume), f"{peer.id} ended with {left} to do"
@@ -415,7 +424,7 @@ def check(swarm: Swarm) -> None:
         assert len(surplus) <= at_most, f"{len(surplus)} surplus trials"
     results = sum(
         isinstance(seen.event, Ended) and seen.event.how in ("finished", "failed", "stopped", "paused")
-        for origin in first.parts.log.origins
-        for seen in first.parts.log.events(origin)
+        for origin in first.services.log.origins
+        for seen in first.services.log.events(origin)
     )
     assert results >= len(ended) + len(surplus)

@@ -46,7 +46,7 @@ class LaterView(View):
 
 def version(slot: int) -> AbstractContextManager[object]:
     """Every other worker is of the later version."""
-    return patch.multiple("aiohpo.runtime.wiring", Log=LaterLog, View=LaterView) if slot % 2 else nullcontext()
+    return patch.multiple("aiohpo.runtime.definition", Log=LaterLog, View=LaterView) if slot % 2 else nullcontext()
 
 
 async def remarks(swarm: Swarm) -> None:
@@ -71,6 +71,6 @@ def test_two_versions_converge(seed: int) -> None:
     assert all(made == later[0] for made in later)
     assert len(later[0]) > 3
     for peer in peers:
-        assert peer.parts.log.unknown_kinds == (set() if isinstance(peer.view, LaterView) else {99})
+        assert peer.services.log.unknown_kinds == (set() if isinstance(peer.view, LaterView) else {99})
     said = [text for text in swarm.study.notices if "events of kind 99" in text]
     assert 1 <= len(said) <= swarm.starts

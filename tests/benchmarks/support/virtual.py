@@ -110,18 +110,22 @@ class Bench:
             scheduler=self.scheduler,
             seed=self.seed,
         )
-        peer = study.peer(
+        services = study._services(
             limits=Limits(seconds=self.horizon),
             transport=network.endpoint(worker),
-            join=[p.parts.transport.address for p in self.peers[:1]],
+            join=[p.services.transport.address for p in self.peers[:1]],
             identity=Identity(worker, rank, self.workers),
             timing=self.timing,
         )
-        peer.parts.searcher = peer.parts.searcher.lent
-        peer.parts.blobs = MemoryBlobs()
-        # Each rank has a study of its own; they resume from each other's checkpoints all the same.
-        peer.parts.objective = replace(peer.parts.objective, secret=b"one for all")
-        peer.parts.wall = asyncio.get_running_loop().time
+        services = replace(
+            services,
+            searcher=services.searcher.lent,
+            blobs=MemoryBlobs(),
+            # Each rank has a study of its own; they resume from each other's checkpoints all the same.
+            objective=replace(services.objective, secret=b"one for all"),
+            wall=asyncio.get_running_loop().time,
+        )
+        peer = PeerWorker(services)
         await peer.start()
         self.peers.append(peer)
 

@@ -173,7 +173,7 @@ def test_all_ranks_of_a_study_have_the_key_of_rank_0(
         study = Study(lambda trial: 0.0, Space(x=Float(0, 1)), searcher="random", directory=tmp_path / str(rank))
         return Worker(study, transport="mpi", trials=1, **options)  # type: ignore[arg-type]  # the tests' own options
 
-    keys = {worker(rank).study._key for rank in range(4)}
+    keys = {worker(rank).study._replica.key for rank in range(4)}
     assert keys == {kept_key(tmp_path / "0")}
     with pytest.raises(UsageError, match="cannot read the key file nowhere"):
         worker(0, key="nowhere")

@@ -1,0 +1,67 @@
+"""What is searched, for what, and how: the description that workers are put together from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..evaluate.objective import Objective
+from ..events.log import Log
+from ..space.space import Space
+from ..view.reducer import Mode
+from ..view.trials import TrialRecord
+from ..view.view import View
+
+Callback = Callable[[TrialRecord], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyDefinition:
+    """A study as its user described it, checked. The fields are those of :class:`aiohpo.Study`; ``targets`` are
+    encoded arrays by prefixed name."""
+
+    objective: Objective
+    space: Space
+    metric: str
+    mode: Mode
+    max_steps: int | None
+    searcher: Any
+    scheduler: Any
+    evaluator: Any
+    directory: Path | None
+    seed: int
+    keep: int
+    max_failures: int
+    ensemble: Any
+    ensemble_metric: Any
+    targets: Mapping[str, bytes]
+    callbacks: Sequence[Callback]
+
+    @property
+    def hash(self) -> str:
+        """16 hex digits that all workers of a study share: its space, metric and mode."""
+        text = json.dumps([self.space.to_dict(), self.metric, self.mode], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form: what goes into ``study.json``, and what spectators are told."""
+        return {
+            "study": self.hash,
+            "metric": self.metric,
+            "mode": self.mode,
+            "max_steps": self.max_steps,
+            "searcher": self.searcher if isinstance(self.searcher, str) else repr(self.searcher),
+            "scheduler": self.scheduler if isinstance(self.scheduler, str) else repr(self.scheduler),
+            "seed": self.seed,
+            "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "space": self.space.to_dict(),
+        }
+
+    def empty(self) -> tuple[Log, View]:
+        """A log of this study without any events, and the view of it."""
+        return Log(), View(self.space, self.metric, self.mode, self.max_steps)

@@ -1,0 +1,136 @@
+"""What this process holds of a study while no worker of it runs: its log and view, its run directory and its key."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UsageError
+from ..events.log import Log
+from ..keys import StudyKey, find_key, kept_key, process_key, settle_key
+from ..storage.blob_store import BlobStore
+from ..storage.run_directory import RunDirectory
+from ..view.view import View
+from .definition import StudyDefinition
+from .notices import Notify
+
+
+class Replica:
+    """A process's copy of a study. Workers of the process begin with it, and what they knew in the end goes back to it.
+
+    Nothing is opened or read before it is needed.
+
+    Args:
+        definition: the study, whose directory this is about.
+        key: the study's key or the file that holds it, if the user named one.
+        notice: hears what is wrong with the directory.
+    """
+
+    def __init__(self, definition: StudyDefinition, key: StudyKey | str | Path | None, notice: Notify) -> None:
+        self._definition = definition
+        self._given_key = key
+        self._notice = notice
+        self._known: tuple[Log, View] | None = None
+        self._opened: RunDirectory | None = None
+        self._blobs: BlobStore | None = None
+        self._key: StudyKey | None = None
+
+    @property
+    def directory(self) -> RunDirectory | None:
+        """The run directory, made if it is not there; None for a study in memory. Raises ``UsageError`` if it is that
+        of another study."""
+        path = self._definition.directory
+        if path is not None and self._opened is None:
+            self._opened = RunDirectory(path, self._definition.as_dict())
+            for concern in self._opened.concerns:
+                self._notice(concern)
+        return self._opened
+
+    @property
+    def log(self) -> Log:
+        """All events that are known here."""
+        return self._load()[0]
+
+    @property
+    def view(self) -> View:
+        """What they mean."""
+        return self._load()[1]
+
+    def _load(self) -> tuple[Log, View]:
+        if self._known is None:
+            self._known = self._definition.empty()
+            if self.directory is not None:
+                for text in self.directory.load(*self._known).notices:
+                    self._notice(text)
+        return self._known
+
+    def absorb(self, log: Log) -> None:
+        """Take over what a worker of this process knew when it ended."""
+        copy_log(log, *self._load())
+
+    def copy_to(self, log: Log, view: View) -> None:
+        """Let a worker of a study in memory know what is known here."""
+        if self._known is not None:
+            copy_log(self._known[0], log, view)
+
+    @property
+    def blobs(self) -> BlobStore:
+        """Checkpoints and predictions. Those of a study in memory are in a temporary directory, which is removed once
+        neither the study nor a worker needs it."""
+        if self.directory is not None:
+            return self.directory.blobs
+        if self._blobs is None:
+            scratch = tempfile.mkdtemp(prefix="aiohpo-")
+            self._blobs = BlobStore(Path(scratch) / "blobs")
+            weakref.finalize(self._blobs, shutil.rmtree, scratch, ignore_errors=True)
+        return self._blobs
+
+    # ---------------------------------------------------------------------------------------------- key
+    @property
+    def key(self) -> StudyKey:
+        """The study's key: what its checkpoints are authenticated under, and who may join."""
+        if self._key is None:
+            self._key = self.settle_key() or process_key()
+        return self._key
+
+    def settle_key(
+        self, key: StudyKey | str | Path | None = None, *, meeting: Sequence[Path] = (), elsewhere: Sequence[str] = ()
+    ) -> StudyKey | None:
+        """Decide on the key of this study and return it; None where there is none yet and no place to keep a new one.
+
+        It is ``key``, else the study's own, else ``AIOHPO_KEY``'s, else the one kept in the directories where its
+        workers meet or in the run directory; in the end all of these hold it (:func:`aiohpo.keys.settle_key`).
+        ``elsewhere`` are addresses of workers that have the key already, so that a new one would be of no use: without
+        theirs, ``UsageError`` says what to do.
+        """
+        given = find_key(self._given_key if key is None else key)
+        path = self._definition.directory
+        own = [] if path is None else [path]
+        if given is None and elsewhere and not any(kept_key(place) for place in (*meeting, *own)):
+            raise UsageError(
+                f"joining {elsewhere[0]} takes its study's key: copy the key file of the first worker to this machine "
+                "(there it is study.key in the run directory, or what --key named) and give it with --key FILE (key=, "
+                "AIOHPO_KEY); --insecure (insecure=True) if those workers were started with that"
+            )
+        _ = self.directory  # that of another study is refused before a key is left in it
+        self._key = settle_key(given, [*meeting, *own])
+        return self._key
+
+    def use_key(self, key: StudyKey) -> None:
+        """Go by ``key``, wherever it comes from, without keeping it."""
+        self._key = key
+
+    def __repr__(self) -> str:
+        return (
+            f"<Replica in {self._definition.directory or 'memory'}: {self._known[1] if self._known else 'not loaded'}>"
+        )
+
+
+def copy_log(source: Log, log: Log, view: View) -> None:
+    """Bring into ``log`` and ``view`` what only ``source`` knows."""
+    for batch in source.missing(log.vector(), 1 << 62):
+        for origin, seq, event in log.merge(batch) or ():
+            view.apply(origin, seq, event)

@@ -1,0 +1,25 @@
+"""Workers for tests: what a study puts together, with some of it exchanged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from aiohpo import Study
+from aiohpo.peer.limits import Limits
+from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.services import Services
+
+PLACE = ("transport", "join", "identity", "timing", "output", "notice")
+
+
+def make_services(study: Study, *, limits: Limits, **given: Any) -> Services:
+    """What a worker of ``study`` needs. ``given`` says where it stands (``transport``, ``join``, ``identity``, …) and
+    what takes the place of the study's own services (``blobs``, ``wall``, …)."""
+    place = {name: given.pop(name) for name in PLACE if name in given}
+    return replace(study._services(limits=limits, **place), **given)
+
+
+def make_peer(study: Study, *, limits: Limits, **given: Any) -> PeerWorker:
+    """A worker of ``study``; see :func:`make_services`."""
+    return PeerWorker(make_services(study, limits=limits, **given))
