@@ -16,7 +16,7 @@ import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
 from aiohpo.errors import Unavailable, UsageError
 from aiohpo.peer.limits import Limits
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import behave
 
 SPACE = Space(x=Float(-1.0, 1.0), k=Int(1, 4), c=Categorical(["a", "b"]))
@@ -601,7 +601,7 @@ def test_targets_are_kept_with_the_predictions(tmp_path):
     )
     (trial,) = study.run(trials=1, progress=False).trials
     assert set(trial.predictions) == set(trial.targets) == {"valid", "test"}
-    blobs = BlobStore(tmp_path / "r" / "blobs")
+    blobs = DirectoryBlobs(tmp_path / "r" / "blobs")
     found = {name: np.load(io.BytesIO(blobs.get(digest))).tolist() for name, digest in trial.targets.items()}
     assert found == {"valid": ["cat"], "test": ["dog"]}
     with pytest.raises(UsageError, match="targets"):

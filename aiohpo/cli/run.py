@@ -37,7 +37,7 @@ from .summary import interrupted, summarise
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..launch.processes import Exit, Launcher
+    from ..plugin import Launcher, WorkerExit
     from ..storage.run import Run
     from ..study import Study
 
@@ -233,7 +233,7 @@ def _to_promote(run: Run, study: Study) -> bool:
 
 def _search(study: Study, options: Options, total: int | None, before: int, json_: bool, again: str) -> int:
     from ..evaluate.cores import threads_for
-    from ..launch.processes import Launcher
+    from ..launch.processes import LocalLauncher
     from ..report.plain import Progress, display
     from ..storage.follower import Follower
     from ..storage.run_directory import read_ensemble
@@ -242,7 +242,7 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
     assert directory is not None
     began = _time.time()
     ranks = range(options.workers)
-    launcher = Launcher(
+    launcher = LocalLauncher(
         [options.command(directory, rank) for rank in ranks],
         [directory / "output" / f"worker-{rank}.log" for rank in ranks],
         {**os.environ, **threads_for(options.workers, os.environ)},
@@ -355,7 +355,7 @@ class _Notices:
                     f"cannot write to {directory}: {in_words(error)}. No trial fails for it: workers wait a while"
                 )
 
-    def of_end(self, end: Exit, alive: int) -> None:
+    def of_end(self, end: WorkerExit, alive: int) -> None:
         if alive:
             self.once(f"{end}; {'the other goes on' if alive == 1 else f'the other {alive} go on'}")
         elif end.code != BAD_INPUT:  # those have said why themselves

@@ -40,6 +40,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..plugin import BlobStore
 from . import plain
 from .metrics import brief
 
@@ -86,7 +87,7 @@ def _code(kind: str, parts: Iterable[Any], secret: bytes) -> str:
     return code.hexdigest()
 
 
-def find_fault(blobs: Any, digest: str, secret: bytes) -> str | None:
+def find_fault(blobs: BlobStore, digest: str, secret: bytes) -> str | None:
     """Say why a checkpoint cannot be resumed from, as :attr:`BadCheckpoint.reason` does; None if it can.
 
     A blob that does not match its name is deleted: as long as it is there, the right one is not written again.

@@ -37,7 +37,7 @@ from typing import Any
 
 from ..errors import UsageError, listing
 from ..peer.patience import in_words
-from ..plugin import Assignment, Channel, Config, Decision, Options, Outcome
+from ..plugin import Assignment, BlobStore, Channel, Config, Decision, Options, Outcome
 from .checkpoint import encode
 from .objective import Objective
 from .process.output import Output, Sink, bounded
@@ -84,7 +84,7 @@ class CommandEvaluator:
         self._grace = options.number("grace", grace, least=0, unit="seconds")
         self._names = {found[2] for word in self._command for found in _PLACEHOLDER.finditer(word) if found[2]}
         self._objective: Objective | None = None
-        self._blobs: Any = None
+        self._blobs: BlobStore  # set by start()
         self._last: _Run | None = None
         self._files = Sources(())
         self._told: set[str] = set()
@@ -92,7 +92,7 @@ class CommandEvaluator:
     def __repr__(self) -> str:
         return f"<CommandEvaluator {shlex.join(self._command)}>"
 
-    async def start(self, objective: Objective, blobs: Any) -> None:
+    async def start(self, objective: Objective, blobs: BlobStore) -> None:
         _check_program(self._command[0], self._directory)
         # Checkpoints are directories here, whatever the study's own objectives do with theirs.
         self._objective = Objective(None, objective.metric, objective.max_steps, secret=objective.secret)

@@ -8,10 +8,9 @@ worker. (Awaiting the objective directly would save 4 microseconds per trial, ou
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from ..errors import UsageError
-from ..plugin import Assignment, Channel, Outcome
+from ..plugin import Assignment, BlobStore, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective
@@ -28,12 +27,12 @@ class CoroutineEvaluator:
 
     def __init__(self) -> None:
         self._objective: Objective | None = None
-        self._blobs: Any = None
+        self._blobs: BlobStore  # set by start()
 
     def __repr__(self) -> str:
         return "<CoroutineEvaluator>"
 
-    async def start(self, objective: Objective, blobs: Any) -> None:
+    async def start(self, objective: Objective, blobs: BlobStore) -> None:
         if objective.function is None:
             raise UsageError("the coroutine evaluator needs an objective: give the study an async def function")
         if not objective.is_async:

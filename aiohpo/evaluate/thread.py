@@ -12,10 +12,9 @@ import asyncio
 import ctypes
 import queue
 import threading
-from typing import Any
 
 from ..errors import UsageError
-from ..plugin import Assignment, Channel, Outcome
+from ..plugin import Assignment, BlobStore, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective
@@ -106,13 +105,13 @@ class ThreadEvaluator:
 
     def __init__(self) -> None:
         self._objective: Objective | None = None
-        self._blobs: Any = None
+        self._blobs: BlobStore  # set by start()
         self._runner: _Runner | None = None
 
     def __repr__(self) -> str:
         return "<ThreadEvaluator>"
 
-    async def start(self, objective: Objective, blobs: Any) -> None:
+    async def start(self, objective: Objective, blobs: BlobStore) -> None:
         if objective.function is None:
             raise UsageError("the thread evaluator needs an objective: give the study a function")
         if objective.is_async:

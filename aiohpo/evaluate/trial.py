@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from ..errors import Unavailable, UsageError, listing
 from ..events.schema import TARGETS
 from ..peer.patience import in_words
-from ..plugin import Assignment, Config, Decision
+from ..plugin import Assignment, BlobStore, Config, Decision
 from . import checkpoint
 from .metrics import as_mapping, as_number, brief
 
@@ -96,7 +96,7 @@ class Trial:
         "step",
     )
 
-    def __init__(self, assignment: Assignment, link: Link, blobs: Any, objective: Objective) -> None:
+    def __init__(self, assignment: Assignment, link: Link, blobs: BlobStore, objective: Objective) -> None:
         self._assignment = assignment
         self._link = link
         self._blobs = blobs
@@ -255,7 +255,7 @@ class Trial:
     def _put(self, what: str, data: bytes) -> str:
         """Store a blob; return its digest. Releases the trial if that is impossible."""
         try:
-            digest: str = self._blobs.put(data)
+            digest = self._blobs.put(data)
         except OSError as error:
             # Ours, not the objective's: what that writes by itself raises in its own code.
             self._release(f"cannot write {what} to {getattr(self._blobs, 'root', 'the blob store')}: {in_words(error)}")
@@ -300,7 +300,7 @@ class Trial:
         if self._checkpoint is None:
             return None
         try:
-            blob: bytes | None = self._blobs.get(self._checkpoint)
+            blob = self._blobs.get(self._checkpoint)
         except Unavailable as error:
             self._release(str(error))
         if blob is None:

@@ -11,32 +11,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UsageError
+from ..plugin import WorkerExit
 
 
-@dataclass(frozen=True, slots=True)
-class Exit:
-    """A worker process that ended. ``code`` is negative for a signal, as in :mod:`subprocess`."""
+class LocalLauncher:
+    """A :class:`aiohpo.plugin.Launcher` that runs one process of this machine per command.
 
-    rank: int
-    pid: int
-    code: int
-
-    def __str__(self) -> str:
-        if self.code >= 0:
-            return f"worker {self.rank} (pid {self.pid}) ended with exit code {self.code}"
-        try:
-            name = signal.Signals(-self.code).name
-        except ValueError:
-            name = f"signal {-self.code}"
-        return f"worker {self.rank} (pid {self.pid}) was killed by {name}"
-
-
-class Launcher:
-    """Runs one process per command. ``logs[i]`` is the file that gets the output of ``commands[i]``."""
+    ``logs[i]`` is the file that gets the output of ``commands[i]``."""
 
     def __init__(self, commands: Sequence[Sequence[str]], logs: Sequence[Path], env: Mapping[str, str]) -> None:
         self._commands = commands
@@ -77,13 +61,13 @@ class Launcher:
         """The process ids by rank."""
         return [process.pid for process in self._processes]
 
-    def poll(self) -> list[Exit]:
+    def poll(self) -> list[WorkerExit]:
         """The workers that ended since the last call."""
         new = []
         for rank, process in enumerate(self._processes):
             if rank not in self._ended and (code := process.poll()) is not None:
                 self._ended.add(rank)
-                new.append(Exit(rank, process.pid, code))
+                new.append(WorkerExit(rank, f"pid {process.pid}", code))
         return new
 
     def lines(self) -> list[tuple[int, str]]:
@@ -109,7 +93,7 @@ class Launcher:
             process.send_signal(number)  # does nothing to a process known to have ended
 
     def __repr__(self) -> str:
-        return f"<Launcher {self.alive} of {len(self._commands)} workers alive>"
+        return f"<LocalLauncher {self.alive} of {len(self._commands)} workers alive>"
 
 
 class _Tail:

@@ -21,8 +21,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .algorithms import Recipe
+from .blobs import BlobStore
 from .ensemble import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
 from .evaluator import Assignment, Channel, Evaluator, Outcome
+from .launcher import Launcher, WorkerExit
 from .options import Options
 from .scheduler import Claims, Decision, Idle, Inherit, KeepingScheduler, NewTrial, Resume, Scheduler
 from .searcher import FittingSearcher, Searcher
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Assignment",
+    "BlobStore",
     "Channel",
     "Claims",
     "Config",
@@ -49,6 +52,7 @@ __all__ = [
     "IntArray",
     "KeepingScheduler",
     "LaunchedTransport",
+    "Launcher",
     "LiveEnsemble",
     "LiveEnsembleBuilder",
     "NewTrial",
@@ -65,4 +69,5 @@ __all__ = [
     "TrialState",
     "TrialStatus",
     "View",
+    "WorkerExit",
 ]

@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from .blobs import BlobStore
 from .scheduler import Decision
 from .study_view import Config
 
@@ -102,7 +103,7 @@ class Evaluator(Protocol):
     itself.
     """
 
-    async def start(self, objective: Any, blobs: Any) -> None:
+    async def start(self, objective: Any, blobs: BlobStore) -> None:
         """Prepare to run ``objective`` (an :class:`aiohpo.evaluate.objective.Objective`). Raises ``UsageError`` when
         this evaluator cannot run it, with the remedy."""
         ...

@@ -19,7 +19,7 @@ from ..errors import UsageError
 from ..peer.ensemble_candidates import MOST, nominate
 from ..plugin import EnsembleBuilder
 from ..runtime.live_ensemble import VALID, best_single, decode, describe, library_of, targets_of
-from ..storage.blob_store import BlobStore
+from ..storage.blob_store import DirectoryBlobs
 from ..storage.run import Run
 from ..view.trials import TrialRecord
 
@@ -131,7 +131,7 @@ def assess(run: Run, builder: EnsembleBuilder, metric: Any = None, most: int = M
         raise UsageError(
             f"{run.path} has no predictions to make an ensemble of: call trial.predictions(valid=…) in the objective"
         )
-    blobs = BlobStore(run.path / "blobs")
+    blobs = DirectoryBlobs(run.path / "blobs")
 
     def read(digest: str) -> Any:
         return decode(blobs.get(digest))
@@ -153,7 +153,7 @@ def assess(run: Run, builder: EnsembleBuilder, metric: Any = None, most: int = M
     return Assessment(ensemble, library, chosen, (single, score), valid, tuple(others), (*library.problems, *problems))
 
 
-def _with_what_is_there(member: Member, blobs: BlobStore) -> Member:
+def _with_what_is_there(member: Member, blobs: DirectoryBlobs) -> Member:
     """The member without its checkpoint, if that was deleted since: most are (``Study(keep=…)``)."""
     return member if member.checkpoint and member.checkpoint in blobs else replace(member, checkpoint=None)
 

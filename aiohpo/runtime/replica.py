@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import UsageError
 from ..events.log import Log
 from ..keys import StudyKey, find_key, kept_key, process_key, settle_key
-from ..storage.blob_store import BlobStore
+from ..storage.blob_store import DirectoryBlobs
 from ..storage.run_directory import RunDirectory
 from ..view.view import View
 from .definition import StudyDefinition
@@ -35,7 +35,7 @@ class Replica:
         self._notice = notice
         self._known: tuple[Log, View] | None = None
         self._opened: RunDirectory | None = None
-        self._blobs: BlobStore | None = None
+        self._blobs: DirectoryBlobs | None = None
         self._key: StudyKey | None = None
 
     @property
@@ -77,14 +77,14 @@ class Replica:
             copy_log(self._known[0], log, view)
 
     @property
-    def blobs(self) -> BlobStore:
+    def blobs(self) -> DirectoryBlobs:
         """Checkpoints and predictions. Those of a study in memory are in a temporary directory, which is removed once
         neither the study nor a worker needs it."""
         if self.directory is not None:
             return self.directory.blobs
         if self._blobs is None:
             scratch = tempfile.mkdtemp(prefix="aiohpo-")
-            self._blobs = BlobStore(Path(scratch) / "blobs")
+            self._blobs = DirectoryBlobs(Path(scratch) / "blobs")
             weakref.finalize(self._blobs, shutil.rmtree, scratch, ignore_errors=True)
         return self._blobs
 

@@ -12,7 +12,7 @@ from ..events.log import Log
 from ..events.schema import Batch
 from ..mesh.timing import Timing
 from ..peer.limits import Limits
-from ..plugin import EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
+from ..plugin import BlobStore, EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
 from ..storage.printed import Sink
 from ..view.trials import TrialRecord
 from ..view.view import View
@@ -62,7 +62,7 @@ class Services:
     log: Log
     study_hash: str
     seed: int
-    blobs: Any
+    blobs: BlobStore
     notice: Notify
     definition: str = "{}"
     journal: JournalLike | None = None

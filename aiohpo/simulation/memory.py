@@ -6,7 +6,7 @@ import hashlib
 
 
 class MemoryBlobs:
-    """Does what :class:`aiohpo.storage.blob_store.BlobStore` does, without files."""
+    """A :class:`aiohpo.plugin.BlobStore` without files."""
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}

@@ -17,8 +17,8 @@ from ..errors import Unavailable
 from ..peer.patience import in_words
 
 
-class BlobStore:
-    """Blobs under a directory, ``root/ab/abcdef…``."""
+class DirectoryBlobs:
+    """A :class:`aiohpo.plugin.BlobStore` in files under a directory, ``root/ab/abcdef…``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -116,4 +116,4 @@ class BlobStore:
         return self.path(digest).is_file()
 
     def __repr__(self) -> str:
-        return f"<BlobStore {self.root}>"
+        return f"<DirectoryBlobs {self.root}>"

@@ -25,7 +25,7 @@ from ..events.log import Log
 from ..events.schema import Batch, Malformed, Seen
 from ..view.summary import ensemble_in_words
 from ..view.view import View
-from .blob_store import BlobStore
+from .blob_store import DirectoryBlobs
 from .journal import Damage, Journal, cut_torn_end, read_journal
 from .liveness import WriterState, has_ended, locks_in, states_of
 from .printed import OutputFile
@@ -53,7 +53,7 @@ class RunDirectory:
 
     def __init__(self, path: Path, definition: dict[str, Any]) -> None:
         self.path = path
-        self.blobs = BlobStore(path / "blobs")
+        self.blobs = DirectoryBlobs(path / "blobs")
         self.concerns: list[str] = []
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)  # its files tell what others may not have asked for

@@ -22,7 +22,7 @@ from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.evaluate.trial import Trial
 from aiohpo.plugin import Assignment, Decision
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 
 REPORTS = 10
 
@@ -65,7 +65,7 @@ class Channel:
 
 async def rate(evaluator: Any, objective: Objective, directory: str, trials: int) -> tuple[float, float]:
     began = time.perf_counter()
-    await evaluator.start(objective, BlobStore(Path(directory)))
+    await evaluator.start(objective, DirectoryBlobs(Path(directory)))
     started = time.perf_counter() - began
     assignment, channel = Assignment("w.1", 1, {f"p{i}": i / 10 for i in range(10)}, max_steps=REPORTS), Channel()
     for _ in range(3):

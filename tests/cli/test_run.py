@@ -14,7 +14,7 @@ from aiohpo.cli.main import invoke
 from aiohpo.cli.run import Options, _already, _Notices, _vanished
 from aiohpo.cli.target import load_study
 from aiohpo.evaluate.reimport import MAIN
-from aiohpo.launch.processes import Exit
+from aiohpo.plugin import WorkerExit
 from aiohpo.storage.run import open_run
 from tests.support.run_directories import make_climb, make_run
 
@@ -117,7 +117,7 @@ def test_a_met_budget_is_not_the_end_while_trials_may_be_promoted(tops: list[int
     [
         (["--searcher", "adbbo"], "there is no searcher named 'adbbo'. Did you mean 'adbo'?"),
         (["--searcher", "random:kappa=1"], "the searcher 'random' has no option 'kappa'"),
-        (["--algorithm", "abhob"], "there is no recipe 'abhob'. Did you mean 'abohb'?"),
+        (["--algorithm", "abhob"], "there is no algorithm named 'abhob'. Did you mean 'abohb'?"),
         (["--scheduler", "abohb"], "'abohb' is a recipe for both parts, not a scheduler: --algorithm abohb"),
         (["--scheduler", "nope"], "there is no scheduler named 'nope'. Installed: "),
         (["--dir", "train.py/run"], "cannot use train.py/run as a run directory: Not a directory"),
@@ -171,10 +171,10 @@ def test_a_workers_end_is_said_as_far_as_it_matters() -> None:
     """A killed worker is named, with how many go on; one that said itself what was wrong is not, at the end."""
     said: list[str] = []
     notices = _Notices(said.append)
-    notices.of_end(Exit(2, 42, -9), 3)
-    notices.of_end(Exit(1, 41, 2), 1)
-    notices.of_end(Exit(0, 40, 2), 0)
-    notices.of_end(Exit(3, 43, -9), 0)
+    notices.of_end(WorkerExit(2, "pid 42", -9), 3)
+    notices.of_end(WorkerExit(1, "pid 41", 2), 1)
+    notices.of_end(WorkerExit(0, "pid 40", 2), 0)
+    notices.of_end(WorkerExit(3, "pid 43", -9), 0)
     assert said == [
         "worker 2 (pid 42) was killed by SIGKILL; the other 3 go on",
         "worker 1 (pid 41) ended with exit code 2; the other goes on",

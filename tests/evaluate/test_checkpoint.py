@@ -29,7 +29,7 @@ from aiohpo.evaluate.checkpoint import (
     unpack_tree,
     unseal,
 )
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from aiohpo.testing import MemoryBlobs
 from tests.support.evaluate_objectives import SECRET, Alarm
 
@@ -142,7 +142,7 @@ def test_an_unknown_kind_is_an_error() -> None:
 def test_a_fault_is_found_before_a_trial_starts(tmp_path: Path) -> None:
     """It is said in words that continue "the checkpoint"; nothing is loaded for that."""
     alarm = Alarm()
-    for blobs in (MemoryBlobs(), BlobStore(tmp_path)):
+    for blobs in (MemoryBlobs(), DirectoryBlobs(tmp_path)):
         assert find_fault(blobs, blobs.put(encode(alarm, SECRET)), SECRET) is None
         fault = find_fault(blobs, blobs.put(encode(alarm, OTHER)), SECRET)
         assert fault is not None
@@ -152,7 +152,7 @@ def test_a_fault_is_found_before_a_trial_starts(tmp_path: Path) -> None:
 
 def test_a_damaged_blob_makes_room_for_the_right_one(tmp_path: Path) -> None:
     """As long as a file stood under its name, the same checkpoint could not be saved again."""
-    blobs, blob = BlobStore(tmp_path), encode([1], SECRET)
+    blobs, blob = DirectoryBlobs(tmp_path), encode([1], SECRET)
     digest = blobs.put(blob)
     blobs.path(digest).write_bytes(blob[:-1])
     assert find_fault(blobs, digest, SECRET) == "is damaged"

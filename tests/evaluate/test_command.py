@@ -19,7 +19,7 @@ from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
 from aiohpo.evaluate.objective import Objective
 from aiohpo.plugin import Decision, Evaluator, Outcome
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, gone, stop_at
 
 pytestmark = pytest.mark.smoke
@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> Run:
         metric = options.pop("metric", "loss")
         command = python(tmp_path, program) if isinstance(program, str) else program
         evaluator = CommandEvaluator(command, **settings)
-        await evaluator.start(Objective(None, metric, secret=SECRET), BlobStore(tmp_path / "blobs"))
+        await evaluator.start(Objective(None, metric, secret=SECRET), DirectoryBlobs(tmp_path / "blobs"))
         try:
             return await asyncio.wait_for(evaluator.run(assignment(**options), channel or Recorder()), 120)
         finally:
@@ -120,7 +120,7 @@ async def test_a_missing_program_is_a_usage_error(tmp_path: Path) -> None:
     ):
         evaluator = CommandEvaluator(command, directory=directory)
         with pytest.raises(UsageError, match=message):
-            await evaluator.start(Objective(None), BlobStore(tmp_path))
+            await evaluator.start(Objective(None), DirectoryBlobs(tmp_path))
 
 
 # ----------------------------------------------------------------------------------------------------- metrics
@@ -246,10 +246,10 @@ async def test_a_program_that_cannot_be_started_releases_the_trial(
 async def test_a_checkpoint_that_cannot_be_stored_releases_the_trial(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """The program did its part; that the disk is full is not its fault."""
 
-    def full(self: BlobStore, data: bytes) -> str:
+    def full(self: DirectoryBlobs, data: bytes) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(BlobStore, "put", full)
+    monkeypatch.setattr(DirectoryBlobs, "put", full)
     program = (
         "open(os.environ['AIOHPO_CHECKPOINT_DIR'] + '/w', 'w').close()\n"
         "print(json.dumps({'step': 1, 'loss': 1}), flush=True); time.sleep(60)"
@@ -264,7 +264,7 @@ async def test_a_file_of_the_command_that_changes_is_noticed_once(tmp_path: Path
     script = tmp_path / "train.py"
     script.write_text("print('{\"loss\": 1}')\n")
     evaluator, channel = CommandEvaluator([sys.executable, str(script)]), Recorder()
-    await evaluator.start(Objective(None), BlobStore(tmp_path / "blobs"))
+    await evaluator.start(Objective(None), DirectoryBlobs(tmp_path / "blobs"))
     for text in ("print('{\"loss\": 1}')", "print('{\"loss\": 2.5}')", "print('{\"loss\": 2.75}')"):
         script.write_text(text + "\n")
         await asyncio.wait_for(evaluator.run(assignment(), channel), 30)
@@ -322,7 +322,7 @@ async def test_cancelling_kills_the_family(tmp_path: Path) -> None:
         wait
     """
     evaluator = CommandEvaluator(["sh", "-c", script, "{x}"])
-    await evaluator.start(Objective(None), BlobStore(tmp_path))
+    await evaluator.start(Objective(None), DirectoryBlobs(tmp_path))
     channel = Recorder()
     run = asyncio.ensure_future(evaluator.run(assignment(x="busy"), channel))
     await asyncio.wait_for(channel.heard.wait(), 120)
@@ -416,7 +416,7 @@ async def test_a_checkpoint_of_another_evaluator_is_an_error(run: Run, tmp_path:
     """What a function saved is no directory; the worker does not look into it, least of all into a pickle."""
     alarm = Alarm()
     for obj in (b"bytes", {"n": 1}, alarm):
-        digest = BlobStore(tmp_path / "blobs").put(encode(obj, SECRET))
+        digest = DirectoryBlobs(tmp_path / "blobs").put(encode(obj, SECRET))
         outcome = await run("", checkpoint=digest, start=1)
         assert "another evaluator wrote it" in (outcome.error or "")
     assert not alarm.rang()
@@ -426,7 +426,7 @@ async def test_a_checkpoint_that_was_not_sealed_is_not_unpacked(run: Run, tmp_pa
     """The program does not even start on files that somebody else put into the blob store."""
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / "evil.py").touch()
-    digest = BlobStore(tmp_path / "blobs").put(encode(tmp_path / "files", b"another"))
+    digest = DirectoryBlobs(tmp_path / "blobs").put(encode(tmp_path / "files", b"another"))
     channel = Recorder()
     outcome = await run("print('started')", channel, checkpoint=digest, start=1)
     assert "not written under this study's key" in (outcome.error or "")

@@ -12,7 +12,7 @@ import pytest
 from aiohpo.evaluate.objective import Objective, Source
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.plugin import Outcome
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import Recorder, assignment
 
 pytestmark = pytest.mark.smoke
@@ -122,7 +122,9 @@ async def test_whatever_ships_functions_works_as_in_a_program(file: Path) -> Non
     """Process pools of all kinds, joblib, cloudpickle and pickle, with functions and classes of the user's file."""
     evaluator = ProcessEvaluator()
     source = Source(str(file))
-    await evaluator.start(Objective(lambda trial: 0.0, source=source, secret=b"key"), BlobStore(file.parent / "blobs"))
+    await evaluator.start(
+        Objective(lambda trial: 0.0, source=source, secret=b"key"), DirectoryBlobs(file.parent / "blobs")
+    )
     try:
         for how in HOWS:
             channel = Recorder()
@@ -134,7 +136,7 @@ async def test_whatever_ships_functions_works_as_in_a_program(file: Path) -> Non
 
 async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path) -> None:
     """By another process of the same study, and by one that imports the file under its other name."""
-    store = BlobStore(file.parent / "blobs")
+    store = DirectoryBlobs(file.parent / "blobs")
     evaluator, channel = ProcessEvaluator(), Recorder()
     await evaluator.start(Objective(lambda trial: 0.0, source=Source(str(file)), secret=b"key"), store)
     try:
@@ -143,13 +145,13 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
         await evaluator.aclose()
     assert outcome.kind == "finished", outcome
     code = (
-        "import sys; from pathlib import Path; from aiohpo.storage.blob_store import BlobStore\n"
+        "import sys; from pathlib import Path; from aiohpo.storage.blob_store import DirectoryBlobs\n"
         "from aiohpo.evaluate.objective import Objective, Source; from aiohpo.evaluate.trial import Trial; "
         "from aiohpo.evaluate.reimport import become_main, load\n"
         "from aiohpo.plugin import Assignment\n"
         f"load(Source({str(file)!r})); become_main(); become_main()\n"
         f"trial = Trial(Assignment('w.1', 1, {{}}, checkpoint={channel.saves[0][1]!r}), None,"
-        f" BlobStore(Path({str(store.root)!r})), Objective(None, secret=b'key'))\n"
+        f" DirectoryBlobs(Path({str(store.root)!r})), Objective(None, secret=b'key'))\n"
         "assert trial.restore().value == 14\n"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE)

@@ -184,7 +184,7 @@ def test_a_script_may_have_any_name(tmp_path: Path) -> None:
 SCRIPT = """
     import asyncio, contextlib, dataclasses, pathlib, sys
     import aiohpo
-    from aiohpo.storage.blob_store import BlobStore
+    from aiohpo.storage.blob_store import DirectoryBlobs
     from aiohpo.evaluate.objective import Objective
     from aiohpo.evaluate.process.evaluator import ProcessEvaluator
     from aiohpo.plugin import Assignment, Decision
@@ -208,7 +208,7 @@ SCRIPT = """
 
     async def main():
         evaluator, channel = ProcessEvaluator(), Channel()
-        store = BlobStore(pathlib.Path(sys.argv[1]))
+        store = DirectoryBlobs(pathlib.Path(sys.argv[1]))
         await evaluator.start(Objective(objective, secret=b"key"), store)
         print((await evaluator.run(Assignment("w.1", 1, {{}}), channel)).metrics)
         from aiohpo.evaluate.trial import Trial

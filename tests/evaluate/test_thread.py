@@ -17,7 +17,7 @@ from aiohpo.evaluate.objective import Objective
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.evaluate.trial import Trial
 from aiohpo.plugin import Decision, Evaluator, Outcome
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import (
     SECRET,
     Alarm,
@@ -72,7 +72,7 @@ async def test_it_refuses_async_functions() -> None:
 
 async def test_a_segment_goes_from_checkpoint_to_pause(tmp_path: Any) -> None:
     """Steps, reports, checkpoints and predictions travel to the loop and decisions back."""
-    store = BlobStore(tmp_path)
+    store = DirectoryBlobs(tmp_path)
     evaluator, first, second = await started(stepping, store), Recorder(), Recorder()
     assert await evaluator.run(assignment(to_step=2, max_steps=4), first) == Outcome("paused")
     step, digest, _ = first.saves[-1]
@@ -85,7 +85,7 @@ async def test_a_segment_goes_from_checkpoint_to_pause(tmp_path: Any) -> None:
 
 async def test_nothing_is_unpickled_that_was_not_sealed(tmp_path: Any) -> None:
     """A checkpoint that somebody else put into the blob store fails its segment; the evaluator serves on."""
-    blobs, alarm = BlobStore(tmp_path), Alarm()
+    blobs, alarm = DirectoryBlobs(tmp_path), Alarm()
     evaluator = await started(restoring, blobs)
     forged, good = blobs.put(encode(alarm, b"another")), blobs.put(encode(alarm, SECRET))
     outcome = await evaluator.run(assignment(start=1, checkpoint=forged), Recorder())

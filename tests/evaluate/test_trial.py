@@ -18,7 +18,7 @@ from aiohpo.evaluate.segment import conclude, run_segment
 from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.events.schema import trial_name
 from aiohpo.plugin import Assignment, Decision, Outcome
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, stop_at
 
 
@@ -259,7 +259,7 @@ def test_a_checkpoint_of_another_study_is_not_loaded() -> None:
 
 def test_a_checkpoint_that_vanished_releases_the_trial(tmp_path: Path) -> None:
     """A trial must not silently start over with the steps of another counted as done, nor fail for it."""
-    trial = make(blobs=BlobStore(tmp_path), checkpoint="ab" * 32, start=3)
+    trial = make(blobs=DirectoryBlobs(tmp_path), checkpoint="ab" * 32, start=3)
     with pytest.raises(TrialEnded):
         trial.restore()
     assert conclude(trial, 0.5) == Outcome("released", error=trial._trouble)
@@ -281,7 +281,7 @@ def test_a_store_that_cannot_be_written_releases_the_trial(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[[Trial], None], what: str
 ) -> None:
     """An objective that swallows everything does not turn a full disk into a failure or a success of its own."""
-    trial = make(blobs=BlobStore(tmp_path / "blobs"))
+    trial = make(blobs=DirectoryBlobs(tmp_path / "blobs"))
     monkeypatch.setattr("tempfile.mkstemp", broken)
 
     def objective(trial: Trial) -> float:
@@ -303,7 +303,7 @@ def test_a_checkpoint_that_cannot_be_unpacked_releases_the_trial(
 ) -> None:
     """The temporary directory is as little the objective's fault as the run directory."""
     (tmp_path / "w").write_text("1")
-    trial = make(blobs=BlobStore(tmp_path / "blobs"))
+    trial = make(blobs=DirectoryBlobs(tmp_path / "blobs"))
     trial.save(tmp_path / "w")
     monkeypatch.setattr("tempfile.mkdtemp", broken)
     with pytest.raises(TrialEnded):
@@ -318,7 +318,7 @@ class RaisesWhenLoaded:
 
 def test_what_the_objectives_own_classes_raise_stays_its_own(tmp_path: Path) -> None:
     """An OSError from unpickling is the objective's, and so is one from its own files."""
-    trial = make(blobs=BlobStore(tmp_path / "blobs"))
+    trial = make(blobs=DirectoryBlobs(tmp_path / "blobs"))
     trial.save(RaisesWhenLoaded())
     with pytest.raises(OSError, match="No space left"):
         trial.restore()

@@ -13,7 +13,8 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.cores import THREADS, cores, threads_for
-from aiohpo.launch.processes import Exit, Launcher
+from aiohpo.launch.processes import LocalLauncher
+from aiohpo.plugin import Launcher, WorkerExit
 
 WAIT = "import signal, sys; signal.pthread_sigmask(signal.SIG_BLOCK, {2}); print('ready', flush=True); "
 WAIT += "signal.sigtimedwait({2}, 60); print('interrupted', flush=True); "
@@ -29,14 +30,14 @@ def until(condition: Callable[[], bool], within: float = 120.0) -> None:
 
 
 @pytest.fixture
-def launch(tmp_path: Path) -> Iterator[Callable[..., Launcher]]:
+def launch(tmp_path: Path) -> Iterator[Callable[..., LocalLauncher]]:
     """Start processes that run the given Python programs, and end them with the test."""
-    started: list[Launcher] = []
+    started: list[LocalLauncher] = []
 
-    def start(*programs: str) -> Launcher:
+    def start(*programs: str) -> LocalLauncher:
         commands = [[sys.executable, "-c", program] for program in programs]
         logs = [tmp_path / f"{i}.log" for i in range(len(programs))]
-        started.append(Launcher(commands, logs, os.environ))
+        started.append(LocalLauncher(commands, logs, os.environ))
         started[-1].start()
         return started[-1]
 
@@ -45,17 +46,17 @@ def launch(tmp_path: Path) -> Iterator[Callable[..., Launcher]]:
         launcher.kill()
 
 
-def test_ends_are_told_once_with_their_codes(launch: Callable[..., Launcher]) -> None:
+def test_ends_are_told_once_with_their_codes(launch: Callable[..., LocalLauncher]) -> None:
     """Each process that ended is reported once, by rank; the others stay alive."""
     launcher = launch("raise SystemExit(3)", "input()", "import time; time.sleep(60)")
-    ends: list[Exit] = []
+    ends: list[WorkerExit] = []
     until(lambda: bool(ends.extend(launcher.poll()) or len(ends) == 2))
     assert sorted((end.rank, end.code) for end in ends) == [(0, 3), (1, 1)]  # stdin is empty: input() raises
     assert launcher.alive == 1
     assert launcher.poll() == []
 
 
-def test_lines_arrive_whole_and_only_new_ones(launch: Callable[..., Launcher], tmp_path: Path) -> None:
+def test_lines_arrive_whole_and_only_new_ones(launch: Callable[..., LocalLauncher], tmp_path: Path) -> None:
     """What stood in the log before is not repeated; an unfinished line is waited for."""
     (tmp_path / "0.log").write_text("of an earlier run\n")
     launcher = launch("import sys; print('one'); print('two', file=sys.stderr); print('half', end='', flush=True)")
@@ -66,7 +67,7 @@ def test_lines_arrive_whole_and_only_new_ones(launch: Callable[..., Launcher], t
     assert launcher.lines() == [(0, "half and half")]
 
 
-def test_an_interrupt_reaches_each_process_exactly_once(launch: Callable[..., Launcher]) -> None:
+def test_an_interrupt_reaches_each_process_exactly_once(launch: Callable[..., LocalLauncher]) -> None:
     """One signal each, and none from the launcher's own process group."""
     launcher = launch(WAIT, WAIT)
     lines: list[tuple[int, str]] = []
@@ -77,7 +78,7 @@ def test_an_interrupt_reaches_each_process_exactly_once(launch: Callable[..., La
     assert sorted(launcher.lines()) == [(0, "None"), (0, "interrupted"), (1, "None"), (1, "interrupted")]
 
 
-def test_kill_ends_everybody(launch: Callable[..., Launcher]) -> None:
+def test_kill_ends_everybody(launch: Callable[..., LocalLauncher]) -> None:
     """Also those who ignore an interrupt; it can be called again."""
     launcher = launch(
         "import signal, time; signal.signal(2, signal.SIG_IGN); time.sleep(60)", "import time; time.sleep(60)"
@@ -90,23 +91,15 @@ def test_kill_ends_everybody(launch: Callable[..., Launcher]) -> None:
 def test_a_program_that_cannot_be_started_leaves_none_behind(tmp_path: Path) -> None:
     """The error is one for people, and what had started already is ended."""
     commands = [[sys.executable, "-c", "import time; time.sleep(60)"], [str(tmp_path / "nosuchprogram")]]
-    launcher = Launcher(commands, [tmp_path / "a", tmp_path / "b"], os.environ)
+    launcher = LocalLauncher(commands, [tmp_path / "a", tmp_path / "b"], os.environ)
     with pytest.raises(UsageError, match="cannot start 2 workers: No such file or directory"):
         launcher.start()
     assert [end.code for end in launcher.poll()] == [-signal.SIGKILL]
 
 
-@pytest.mark.parametrize(
-    ("end", "text"),
-    [
-        (Exit(1, 42, -9), "worker 1 (pid 42) was killed by SIGKILL"),
-        (Exit(0, 42, -64), "worker 0 (pid 42) was killed by"),
-        (Exit(2, 42, 2), "worker 2 (pid 42) ended with exit code 2"),
-    ],
-)
-def test_an_end_is_described(end: Exit, text: str) -> None:
-    """Signals have their names."""
-    assert str(end).startswith(text)
+def test_it_is_a_launcher() -> None:
+    """What runs workers on this machine is what any launcher promises to be."""
+    assert isinstance(LocalLauncher([], [], {}), Launcher)
 
 
 def test_cores_are_shared_unless_the_user_decided() -> None:

@@ -15,7 +15,7 @@ from aiohpo.mesh.effects import Effect, Fetched, Send, Serve, Store
 from aiohpo.mesh.frames import Chunk, Want
 from aiohpo.mesh.timing import HOLDER_SILENT
 from aiohpo.mesh.transfers import CHUNK_BYTES, Fetches
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 
 DATA = bytes(range(256)) * 2000  # eight chunks
 DIGEST = hashlib.sha256(DATA).hexdigest()
@@ -124,7 +124,7 @@ async def test_a_blob_crosses_real_sockets(tmp_path: Path) -> None:
     data, key = DATA * 2, StudyKey.generate()
     async with asyncio.timeout(120):
         async with Worker(study("one"), transport="zmq", key=key, time=20) as one:
-            digest = BlobStore(tmp_path / "one" / "blobs").put(data)
+            digest = DirectoryBlobs(tmp_path / "one" / "blobs").put(data)
             async with Worker(study("two"), transport="zmq", key=key, join=[one.address], time=20) as two:
                 while not two._peer.state.gossip.caught_up:
                     await asyncio.sleep(0.01)

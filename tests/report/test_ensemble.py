@@ -10,7 +10,7 @@ import pytest
 from aiohpo.ensembles.metrics import METRICS
 from aiohpo.errors import UsageError
 from aiohpo.report.ensemble import Assessment, assess
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from aiohpo.storage.run import open_run
 from aiohpo_plugins.ensembles.gradient import GradientBuilder
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
@@ -71,7 +71,7 @@ def test_what_is_no_good_is_named_and_left_out(tmp_path: Path) -> None:
     directory = make_predictions(tmp_path / "r", spoil=True)
     run = open_run(directory)
     records = {record.number: record for record in run.records()}
-    BlobStore(directory / "blobs").path(records[4].predictions["valid"]).unlink()
+    DirectoryBlobs(directory / "blobs").path(records[4].predictions["valid"]).unlink()
     found = assess(run, GreedyBuilder())
     assert len(found.library.names) == 7
     for number, message in ((1, "NaN"), (2, "60 rows of predictions for 80 targets"), (4, "lost")):
@@ -85,7 +85,7 @@ def test_rows_that_a_member_did_not_predict_are_left_out(tmp_path: Path) -> None
     directory = make_predictions(tmp_path / "r", trials=3)
     run = open_run(directory)
     for record in run.records():
-        BlobStore(directory / "blobs").path(record.predictions["test"]).unlink()
+        DirectoryBlobs(directory / "blobs").path(record.predictions["test"]).unlink()
     found = assess(run, GreedyBuilder())
     assert found.others == ()
     assert found.problems[0].startswith("test: ")
@@ -114,7 +114,7 @@ def test_lost_targets_say_what_to_do(tmp_path: Path) -> None:
     directory = make_predictions(tmp_path / "r", trials=2)
     run = open_run(directory)
     for record in run.records():
-        BlobStore(directory / "blobs").path(record.targets["valid"]).unlink(missing_ok=True)
+        DirectoryBlobs(directory / "blobs").path(record.targets["valid"]).unlink(missing_ok=True)
     with pytest.raises(UsageError, match=r"targets"):
         assess(run, GreedyBuilder())
 

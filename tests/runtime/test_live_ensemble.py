@@ -17,7 +17,7 @@ from aiohpo.errors import UsageError
 from aiohpo.peer.ensemble_candidates import nominate
 from aiohpo.plugin.registry import create
 from aiohpo.runtime.live_ensemble import EnsembleState, Ensembling, decode, metric_for
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from aiohpo.storage.run import open_run
 from aiohpo.storage.run_directory import read_ensemble
 from aiohpo_plugins.ensembles.greedy import GreedyBuilder
@@ -55,7 +55,7 @@ async def at_leisure(path, builder, metric=None) -> EnsembleState:
     async def fetch(digest, worker):
         return True
 
-    ensembling = Ensembling(create("ensembles", builder), metric, run.view, BlobStore(path / "blobs").get, fetch)
+    ensembling = Ensembling(create("ensembles", builder), metric, run.view, DirectoryBlobs(path / "blobs").get, fetch)
     assert await ensembling.update()
     assert ensembling.state is not None
     return ensembling.state
@@ -91,7 +91,7 @@ async def test_an_update_that_is_cancelled_is_made_up_for_by_the_next(tmp_path):
     began, may_build = threading.Event(), threading.Event()
     await asyncio.to_thread(search, tmp_path / "r", None)
     run = open_run(tmp_path / "r")
-    ensembling = Ensembling(Gated(), None, run.view, BlobStore(tmp_path / "r" / "blobs").get, fetch)
+    ensembling = Ensembling(Gated(), None, run.view, DirectoryBlobs(tmp_path / "r" / "blobs").get, fetch)
     update = asyncio.ensure_future(ensembling.update())
     assert await asyncio.to_thread(began.wait, 60)
     update.cancel()

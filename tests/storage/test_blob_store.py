@@ -10,30 +10,30 @@ from pathlib import Path
 import pytest
 
 from aiohpo.errors import Unavailable
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 
 
 def test_blobs_are_named_by_their_contents(tmp_path):
     """What is put comes back by its SHA-256, from any store on the same directory."""
-    store = BlobStore(tmp_path / "blobs")
+    store = DirectoryBlobs(tmp_path / "blobs")
     for data in (b"", b"x", bytes(100_000)):
         digest = store.put(data)
         assert digest == hashlib.sha256(data).hexdigest()
         assert digest in store
-        assert BlobStore(tmp_path / "blobs").get(digest) == data
-    assert repr(store) == f"<BlobStore {tmp_path / 'blobs'}>"
+        assert DirectoryBlobs(tmp_path / "blobs").get(digest) == data
+    assert repr(store) == f"<DirectoryBlobs {tmp_path / 'blobs'}>"
 
 
 def test_the_same_blob_twice_is_one_file(tmp_path):
     """Putting again changes nothing and leaves no other files."""
-    store = BlobStore(tmp_path)
+    store = DirectoryBlobs(tmp_path)
     assert store.put(b"same") == store.put(b"same")
     assert len([p for p in tmp_path.rglob("*") if p.is_file()]) == 1
 
 
 def test_missing_and_damaged_blobs_are_none(tmp_path):
     """A blob that is not there or does not match its name is not given out."""
-    store = BlobStore(tmp_path)
+    store = DirectoryBlobs(tmp_path)
     digest = store.put(b"precious")
     store.path(digest).write_bytes(b"damaged")
     assert store.get(digest) is None
@@ -43,7 +43,7 @@ def test_missing_and_damaged_blobs_are_none(tmp_path):
 
 def test_a_blob_that_cannot_be_read_now_is_not_taken_for_damaged(tmp_path, monkeypatch):
     """Out of descriptors, or with a disk that fails, there is no telling what it holds: it must not be replaced."""
-    store = BlobStore(tmp_path)
+    store = DirectoryBlobs(tmp_path)
     digest = store.put(b"weights")
 
     def refuse(self):
@@ -57,7 +57,7 @@ def test_a_blob_that_cannot_be_read_now_is_not_taken_for_damaged(tmp_path, monke
 
 def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
     """On a full disk neither the blob nor half of it is there, and the error says so."""
-    store = BlobStore(tmp_path)
+    store = DirectoryBlobs(tmp_path)
 
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohpo import Unavailable
 from aiohpo.events.schema import Batch
-from aiohpo.plugin import Assignment, Channel, Evaluator, Outcome
+from aiohpo.plugin import Assignment, BlobStore, Channel, Evaluator, Outcome
 
 Spans = Sequence[tuple[float, float]]
 
@@ -27,7 +27,7 @@ class SometimesUnavailable:
         self._spans = spans
         self.refused = 0
 
-    async def start(self, objective: Any, blobs: Any) -> None:
+    async def start(self, objective: Any, blobs: BlobStore) -> None:
         await self._inner.start(objective, blobs)
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:

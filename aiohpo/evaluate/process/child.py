@@ -97,9 +97,9 @@ def boot(parent: int, sock: int, lifeline: int) -> None:
 
 
 def _serve(wire: BlockingWire, objective: Objective, blobs: str) -> None:
-    from ...storage.blob_store import BlobStore
+    from ...storage.blob_store import DirectoryBlobs
 
-    store = BlobStore(Path(blobs))
+    store = DirectoryBlobs(Path(blobs))
     runner = asyncio.Runner() if objective.is_async else None
     process = os.getpid()
     link = PipeLink(wire)

@@ -21,7 +21,8 @@ from typing import Any
 
 from ...errors import Unavailable, UsageError
 from ...peer.patience import in_words
-from ...plugin import Assignment, Channel, Options, Outcome
+from ...plugin import Assignment, BlobStore, Channel, Options, Outcome
+from ...storage.blob_store import DirectoryBlobs
 from ..cores import threads_for
 from ..objective import Objective
 from ..reimport import describe, file_of
@@ -211,15 +212,14 @@ class ProcessEvaluator:
         child = self._child
         return f"<ProcessEvaluator: {'no process' if child is None else child.group}>"
 
-    async def start(self, objective: Objective, blobs: Any) -> None:
+    async def start(self, objective: Objective, blobs: BlobStore) -> None:
         if objective.function is None:
             raise UsageError("the process evaluator needs an objective: give the study a function")
-        root = getattr(blobs, "root", None)
-        if root is None:
+        if not isinstance(blobs, DirectoryBlobs):
             raise UsageError(
                 'the process evaluator needs blobs on disk: give the study a directory, or evaluator="thread"'
             )
-        blob_root = os.path.abspath(root)  # noqa: ASYNC240 - looks at no file
+        blob_root = os.path.abspath(blobs.root)  # noqa: ASYNC240 - looks at no file
         description = describe(objective)
         self._sources = Sources(files_in_use(file_of(description)))
         self._hello = {

@@ -20,7 +20,7 @@ from aiohpo.evaluate.objective import Objective
 from aiohpo.evaluate.process import evaluator as module
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.plugin import Decision, Evaluator, Outcome
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support import evaluate_objectives
 from tests.support.evaluate_objectives import (
     SECRET,
@@ -60,7 +60,9 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 
     async def start(function: Callable[..., Any], **options: Any) -> ProcessEvaluator:
         evaluators.append(ProcessEvaluator())
-        await within(evaluators[-1].start(Objective(function, secret=SECRET, **options), BlobStore(tmp_path / "blobs")))
+        await within(
+            evaluators[-1].start(Objective(function, secret=SECRET, **options), DirectoryBlobs(tmp_path / "blobs"))
+        )
         return evaluators[-1]
 
     yield start
@@ -93,7 +95,7 @@ async def test_a_segment_goes_from_checkpoint_to_pause(start: Start, tmp_path: P
     evaluator, first, second = await start(stepping), Recorder(), Recorder()
     assert await within(evaluator.run(assignment(to_step=2, max_steps=4), first)) == Outcome("paused")
     step, digest, size = first.saves[-1]
-    assert BlobStore(tmp_path / "blobs").path(digest).stat().st_size == size
+    assert DirectoryBlobs(tmp_path / "blobs").path(digest).stat().st_size == size
     outcome = await within(evaluator.run(assignment(start=step, checkpoint=digest, max_steps=4), second))
     assert outcome == Outcome("finished", {"loss": 10.0})
     assert [at for at, _ in first.reports + second.reports] == [1, 2, 3, 4]
@@ -102,7 +104,7 @@ async def test_a_segment_goes_from_checkpoint_to_pause(start: Start, tmp_path: P
 
 async def test_the_child_unpickles_nothing_that_was_not_sealed(start: Start, tmp_path: Path) -> None:
     """A checkpoint that somebody else put into the blob store fails its segment; the child serves on."""
-    evaluator, blobs, alarm = await start(restoring), BlobStore(tmp_path / "blobs"), Alarm()
+    evaluator, blobs, alarm = await start(restoring), DirectoryBlobs(tmp_path / "blobs"), Alarm()
     forged, good = blobs.put(encode(alarm, b"another")), blobs.put(encode(alarm, SECRET))
     outcome = await within(evaluator.run(assignment(start=1, checkpoint=forged), Recorder()))
     assert outcome.kind == "failed"
@@ -153,7 +155,7 @@ async def test_what_cannot_be_imported_is_refused(start: Start) -> None:
     with pytest.raises(UsageError, match="thread"):
         await start(lambda trial: 1.0)
     with pytest.raises(UsageError, match="needs an objective"):
-        await ProcessEvaluator().start(Objective(None), BlobStore(Path()))
+        await ProcessEvaluator().start(Objective(None), DirectoryBlobs(Path()))
     with pytest.raises(UsageError, match="blobs on disk"):
         await ProcessEvaluator().start(Objective(double), {})
 
@@ -547,7 +549,7 @@ async def test_start_can_be_cancelled(tmp_path: Path) -> None:
     evaluator = ProcessEvaluator()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.005):
-            await evaluator.start(Objective(double), BlobStore(tmp_path))
+            await evaluator.start(Objective(double), DirectoryBlobs(tmp_path))
     await within(evaluator.aclose())
     assert descriptors() == before
 
@@ -565,7 +567,7 @@ async def test_closing_lets_the_child_leave_in_order(tmp_path: Path, monkeypatch
     module = __import__("aiohpo_at_exit")
     monkeypatch.setitem(sys.modules, "aiohpo_at_exit", module)
     evaluator = ProcessEvaluator()
-    await within(evaluator.start(Objective(module.objective), BlobStore(tmp_path)))
+    await within(evaluator.start(Objective(module.objective), DirectoryBlobs(tmp_path)))
     pid = (await within(evaluator.run(assignment(), Recorder()))).metrics["pid"]
     await within(evaluator.aclose())
     await within(evaluator.aclose())
@@ -586,7 +588,7 @@ WORKER = """
 import asyncio, pathlib, sys
 sys.path.insert(0, sys.argv[1])
 from tests.support.evaluate_objectives import Recorder, assignment, behave
-from aiohpo.storage.blob_store import BlobStore
+from aiohpo.storage.blob_store import DirectoryBlobs
 from aiohpo.evaluate.objective import Objective
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 
@@ -598,7 +600,7 @@ class Channel(Recorder):
 async def main():
     global evaluator
     evaluator = ProcessEvaluator()
-    await evaluator.start(Objective(behave), BlobStore(pathlib.Path(sys.argv[2])))
+    await evaluator.start(Objective(behave), DirectoryBlobs(pathlib.Path(sys.argv[2])))
     await evaluator.run(assignment(do=sys.argv[3]), Channel())
 
 asyncio.run(main())
