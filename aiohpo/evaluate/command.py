@@ -54,7 +54,7 @@ _DIE = 5.0
 
 
 class CommandEvaluator:
-    """Runs a program per segment; see the module for how they talk.
+    """Runs a program per segment, beside those of other segments; see the module for how they talk.
 
     command    the program and its arguments, as text (split like a shell does) or as a list
     input      "arguments" or "json"
@@ -85,7 +85,8 @@ class CommandEvaluator:
         self._names = {found[2] for word in self._command for found in _PLACEHOLDER.finditer(word) if found[2]}
         self._objective: Objective | None = None
         self._blobs: BlobStore  # set by start()
-        self._last: _Run | None = None
+        self._running: set[_Run] = set()
+        self._ended: list[_Run] = []  # of which something may still be alive
         self._files = Sources(())
         self._told: set[str] = set()
 
@@ -125,15 +126,17 @@ class CommandEvaluator:
         trial = Trial(assignment, channel, self._blobs, self._objective)
         run = _Run(trial, channel, self._grace)
         scratch: list[Path] = []
+        last = self._ended.pop() if self._ended else None
         self._look_at_files(channel)
         try:
             with channel.untimed():
-                if self._last is not None:
+                if last is not None:
                     # What it holds (memory, a GPU, a port) may be what the next one needs.
-                    await self._last.group.wait(_DIE)
-                    self._last = None
+                    await last.group.wait(_DIE)
+                    last = None
                 directory = await self._start(run, assignment, trial, scratch)
-            self._last = run
+            last = run
+            self._running.add(run)
             return await self._finish(run, channel, trial, directory)
         except TrialEnded:
             return conclude(trial, None)  # its checkpoint could not be unpacked
@@ -143,6 +146,9 @@ class CommandEvaluator:
         except (UsageError, OSError) as error:
             return failed(f"cannot run {self._command[0]!r}: {error}")
         finally:
+            self._running.discard(run)
+            if last is not None:
+                self._ended.append(last)
             trial._close()
             for made in scratch:
                 shutil.rmtree(made, ignore_errors=True)
@@ -196,10 +202,12 @@ class CommandEvaluator:
                 )
 
     async def aclose(self) -> None:
-        if self._last is not None:
-            self._last.group.kill()
-            await self._last.group.wait(_DIE)
-            self._last = None
+        runs = [*self._running, *self._ended]
+        self._ended.clear()
+        for run in runs:
+            run.group.kill()
+        for run in runs:
+            await run.group.wait(_DIE)
 
 
 class _CannotRun(Exception):

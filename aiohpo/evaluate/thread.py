@@ -101,12 +101,12 @@ class _Runner:
 
 
 class ThreadEvaluator:
-    """Runs synchronous objectives in one thread."""
+    """Runs synchronous objectives, each segment in a thread; as many threads as segments run at a time."""
 
     def __init__(self) -> None:
         self._objective: Objective | None = None
         self._blobs: BlobStore  # set by start()
-        self._runner: _Runner | None = None
+        self._idle: list[_Runner] = []
 
     def __repr__(self) -> str:
         return "<ThreadEvaluator>"
@@ -125,25 +125,24 @@ class ThreadEvaluator:
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
         assert self._objective is not None, "start() was not awaited"
         loop = asyncio.get_running_loop()
-        if self._runner is None:
-            try:
-                self._runner = _Runner()
-            except RuntimeError as error:  # the system has no thread to give
-                return released(f"cannot start a thread for the objective: {error}")
+        try:
+            runner = self._idle.pop() if self._idle else _Runner()
+        except RuntimeError as error:  # the system has no thread to give
+            return released(f"cannot start a thread for the objective: {error}")
         link = LoopLink(channel, loop)
         trial = Trial(assignment, link, self._blobs, self._objective)
         job = _Job(loop, self._objective, trial, Lines(bounded(link.log)))
-        self._runner.jobs.put(job)
+        runner.jobs.put(job)
         try:
-            return await job.done
+            outcome = await job.done
         except asyncio.CancelledError:
             job.printed.close()
             link.close()
-            self._runner.abandon()
-            self._runner = None
+            runner.abandon()
             raise
+        self._idle.append(runner)
+        return outcome
 
     async def aclose(self) -> None:
-        if self._runner is not None:
-            self._runner.jobs.put(None)
-            self._runner = None
+        while self._idle:
+            self._idle.pop().jobs.put(None)

@@ -123,6 +123,23 @@ async def test_a_missing_program_is_a_usage_error(tmp_path: Path) -> None:
             await evaluator.start(Objective(None), DirectoryBlobs(tmp_path))
 
 
+async def test_programs_run_side_by_side(tmp_path: Path) -> None:
+    """Each waits for the other at a named pipe, in as many rounds as there are."""
+    os.mkfifo(tmp_path / "pipe")
+    program = """
+        with open("pipe", "w" if sys.argv[2] == "0" else "r") as pipe:
+            pass
+        print(json.dumps({"loss": float(sys.argv[2])}))
+    """
+    evaluator = CommandEvaluator(python(tmp_path, program), directory=tmp_path)
+    await evaluator.start(Objective(None, secret=SECRET), DirectoryBlobs(tmp_path / "blobs"))
+    for _ in range(2):
+        both = asyncio.gather(*(evaluator.run(assignment(x, x=x), Recorder()) for x in range(2)))
+        outcomes = await asyncio.wait_for(both, 120)
+        assert outcomes == [Outcome("finished", {"loss": float(x)}) for x in range(2)]
+    await evaluator.aclose()
+
+
 # ----------------------------------------------------------------------------------------------------- metrics
 async def test_lines_of_json_are_reports_and_the_result(run: Run) -> None:
     """With a step a report, without one the result, of which the last counts; all else is the log."""

@@ -62,6 +62,24 @@ async def test_it_runs_closures_off_the_loop() -> None:
     threads.pop().join(5)
 
 
+async def test_segments_run_side_by_side_in_threads_of_their_own() -> None:
+    """Neither ends before both have begun; threads that wait are used again."""
+    threads = set()
+    together = threading.Barrier(2, timeout=120)
+
+    def objective(trial: Trial) -> float:
+        threads.add(threading.current_thread())
+        together.wait()
+        return 2.0 * trial["x"]
+
+    evaluator = await started(objective)
+    for x in range(3):
+        both = [evaluator.run(assignment(i, x=x), Recorder()) for i in range(2)]
+        assert await asyncio.gather(*both) == [Outcome("finished", {"loss": 2.0 * x})] * 2
+    await evaluator.aclose()
+    assert len(threads) == 2
+
+
 async def test_it_refuses_async_functions() -> None:
     """The error names the evaluator for them."""
     with pytest.raises(UsageError, match="coroutine"):

@@ -191,8 +191,44 @@ class _Child:
         self.group.kill()
 
 
+class _Lane:
+    """Where one segment runs at a time, in a process that stays from segment to segment."""
+
+    def __init__(self, hello: dict[str, Any], environment: dict[str, str]) -> None:
+        self._hello = hello
+        self._environment = environment
+        self.child: _Child | None = None
+
+    async def ready(self) -> _Child:
+        """Return a child that waits for a segment, starting one if need be."""
+        child = self.child
+        if child is None or not child.check():
+            if child is not None:
+                # What it holds (memory, a GPU) may be what the next one needs.
+                await child.group.wait(_DIE)
+            self.child = child = _Child(self._hello, self._environment)
+        if not child.ready.done():
+            # Shielded: a cancelled segment must not take the child that is still starting with it.
+            await asyncio.shield(child.ready)
+        child.ready.result()
+        return child
+
+    async def end(self) -> None:
+        """Let the child leave, or kill it if it takes longer than a second."""
+        child, self.child = self.child, None
+        if child is None:
+            return
+        child.hang_up()
+        try:
+            if child.ready.done() and await child.group.wait(_LEAVE):
+                return
+        finally:
+            child.kill()
+        await child.group.wait(_DIE)
+
+
 class ProcessEvaluator:
-    """Runs objectives, ordinary or ``async def``, in one persistent process.
+    """Runs objectives, ordinary or ``async def``, in persistent processes: as many as segments run at a time.
 
     ``share`` evaluators run on this machine at a time: numerical libraries in the process are told to use that
     part of the cores, unless the environment says already how many.
@@ -202,15 +238,16 @@ class ProcessEvaluator:
         share = Options("process").whole("share", share, least=1)
         self._threads = threads_for(share, os.environ) if share > 1 else {}
         self._hello: dict[str, Any] | None = None
-        self._child: _Child | None = None
+        self._lanes: list[_Lane] = []
+        self._free: list[_Lane] = []  # those of them where nothing runs
         self._sources = Sources(())
         self._told: set[str] = set()
         self._look_next = 0.0
         self._start_within = _START_WITHIN
 
     def __repr__(self) -> str:
-        child = self._child
-        return f"<ProcessEvaluator: {'no process' if child is None else child.group}>"
+        groups = [str(lane.child.group) for lane in self._lanes if lane.child is not None]
+        return f"<ProcessEvaluator: {', '.join(groups) or 'no process'}>"
 
     async def start(self, objective: Objective, blobs: BlobStore) -> None:
         if objective.function is None:
@@ -230,8 +267,9 @@ class ProcessEvaluator:
             "argv": list(sys.argv),
         }
         began = time.monotonic()
+        lane = self._take_lane()
         try:
-            await self._ready()
+            await lane.ready()
         except OSError as error:
             await self.aclose()
             raise Unavailable(f"cannot start a process for the objective: {in_words(error)}") from None
@@ -244,42 +282,43 @@ class ProcessEvaluator:
         except BaseException:
             await self.aclose()
             raise
+        self._free.append(lane)
         self._start_within = max(_START_WITHIN, _TIMES_SLOWER * (time.monotonic() - began))
 
-    async def _ready(self) -> _Child:
-        """Return a child that waits for a segment, starting one if need be."""
+    def _take_lane(self) -> _Lane:
+        """Return the lane that was used last of those that are free, so that no more processes start than needed."""
+        if self._free:
+            return self._free.pop()
         assert self._hello is not None, "start() was not awaited"
-        child = self._child
-        if child is None or not child.check():
-            if child is not None:
-                # What it holds (memory, a GPU) may be what the next one needs.
-                await child.group.wait(_DIE)
-            self._child = child = _Child(self._hello, self._threads)
-        if not child.ready.done():
-            # Shielded: a cancelled segment must not take the child that is still starting with it.
-            await asyncio.shield(child.ready)
-        child.ready.result()
-        return child
+        self._lanes.append(_Lane(self._hello, self._threads))
+        return self._lanes[-1]
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
         self._look_at_sources(channel)
+        lane = self._take_lane()
+        try:
+            return await self._run(lane, assignment, channel)
+        finally:
+            self._free.append(lane)
+
+    async def _run(self, lane: _Lane, assignment: Assignment, channel: Channel) -> Outcome:
         try:
             with channel.untimed():
                 async with asyncio.timeout(self._start_within):
-                    child = await self._ready()
+                    child = await lane.ready()
         except _Unusable as error:
             # It could be imported when the worker began: a module that it needs is not what it was, or this machine.
-            await self._end_child()
+            await lane.end()
             return released(f"a new process cannot import the objective any more: {error.error}", error.detail)
         except TimeoutError:
-            await self._end_child()
+            await lane.end()
             return released(f"a new process had not imported the objective after {self._start_within:.0f} s")
         except OSError as error:
             return released(f"cannot start a process for the objective: {in_words(error)}")
         outcome = await child.run(assignment, channel)
         if outcome.kind == "released":
             # Perhaps the process has run out of something (descriptors); the next one has not.
-            await self._end_child()
+            await lane.end()
         return outcome
 
     def _look_at_sources(self, channel: Channel) -> None:
@@ -297,17 +336,4 @@ class ProcessEvaluator:
                 )
 
     async def aclose(self) -> None:
-        await self._end_child()
-
-    async def _end_child(self) -> None:
-        """Let the child leave, or kill it if it takes longer than a second."""
-        child, self._child = self._child, None
-        if child is None:
-            return
-        child.hang_up()
-        try:
-            if child.ready.done() and await child.group.wait(_LEAVE):
-                return
-        finally:
-            child.kill()
-        await child.group.wait(_DIE)
+        await asyncio.gather(*(lane.end() for lane in self._lanes))

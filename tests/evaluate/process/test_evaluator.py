@@ -149,6 +149,23 @@ async def test_what_it_prints_is_its_trials_log(start: Start) -> None:
         assert channel.text == text
 
 
+async def test_segments_run_side_by_side_in_processes_of_their_own(start: Start) -> None:
+    """Cancelling one leaves the other alone, and processes that wait are used again before new ones start."""
+    evaluator = await start(behave)
+    first, second = Recorder(), Recorder()
+    cancelled = asyncio.ensure_future(evaluator.run(assignment(do="busy"), first))
+    await within(first.heard.wait())
+    kept = (await within(evaluator.run(assignment(2, do="pid"), second))).metrics["pid"]
+    cancelled.cancel()
+    await asyncio.wait({cancelled}, timeout=120)
+    assert cancelled.cancelled()
+    again = [evaluator.run(assignment(x, do="pid"), Recorder()) for x in (3, 4)]
+    pids = {outcome.metrics["pid"] for outcome in await within(asyncio.gather(*again))}
+    assert kept in pids
+    assert len(pids) == 2
+    assert len(evaluator._lanes) == 2
+
+
 # ------------------------------------------------------------------------------------------------- starting
 async def test_what_cannot_be_imported_is_refused(start: Start) -> None:
     """A closure, and a study without objective, are usage errors that name the remedy."""
@@ -301,7 +318,7 @@ async def test_a_process_that_dies_between_trials_costs_none(start: Start) -> No
     for _ in range(5):
         pid = (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics["pid"]
         os.kill(int(pid), signal.SIGKILL)
-        child = evaluator._child
+        child = evaluator._lanes[0].child
         assert child is not None
         assert await child.group.wait(120)
         assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
@@ -336,7 +353,7 @@ async def test_a_first_process_that_cannot_be_started_is_said(start: Start, monk
 async def test_a_process_that_ends_before_the_objective_begins_costs_no_trial(start: Start) -> None:
     """Killed with the assignment on its way, it has not run a line of the objective."""
     evaluator = await start(behave)
-    child = evaluator._child
+    child = evaluator._lanes[0].child
     assert child is not None
     os.kill(child.group.pid, signal.SIGSTOP)  # so that it cannot begin
     run = asyncio.ensure_future(evaluator.run(assignment(do="fine"), Recorder()))
@@ -354,14 +371,14 @@ async def test_a_store_that_cannot_be_written_releases_the_trial_and_renews_the_
 ) -> None:
     """The child says that it is not the objective's fault; whatever it has run out of, the next one has not."""
     evaluator = await start(stepping)
-    child = evaluator._child
+    child = evaluator._lanes[0].child
     (tmp_path / "blobs").write_text("not a directory")
     outcome = await within(evaluator.run(assignment(max_steps=2), Recorder()))
     assert outcome.kind == "released"
     assert "cannot write a checkpoint to" in (outcome.error or "")
     (tmp_path / "blobs").unlink()
     assert (await within(evaluator.run(assignment(max_steps=2), Recorder()))).kind == "finished"
-    assert evaluator._child is not child
+    assert evaluator._lanes[0].child is not child
 
 
 def user_module(directory: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str) -> Path:
@@ -453,13 +470,13 @@ async def test_a_new_process_starts_off_the_clock(start: Start) -> None:
     evaluator = await start(behave)
     await within(evaluator.run(assignment(do="os exit"), Recorder()))
     channel, timed = Recorder(), []
-    ready = evaluator._ready
+    ready = evaluator._lanes[0].ready
 
     async def watched() -> Any:
         timed.append(channel.timed)
         return await ready()
 
-    evaluator._ready = watched  # type: ignore[method-assign]
+    evaluator._lanes[0].ready = watched  # type: ignore[method-assign]
     run = asyncio.ensure_future(evaluator.run(assignment(do="sleep"), channel))
     await within(channel.heard.wait())
     while not channel.timed:
@@ -594,7 +611,7 @@ from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 
 class Channel(Recorder):
     def report(self, step, metrics):
-        print(f"{evaluator._child.group.pid} {int(metrics.get('pid', 0))}\\n", end="", flush=True)
+        print(f"{evaluator._lanes[0].child.group.pid} {int(metrics.get('pid', 0))}\\n", end="", flush=True)
         return super().report(step, metrics)
 
 async def main():
