@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
 from .plugin import Config
 from .text import printable
-from .view.summary import best_of, last_error_in_words, value_in_words
+from .view.summary import Summary, last_error_in_words, value_in_words
 from .view.trials import TrialRecord
 from .view.view import View
 
@@ -23,20 +24,28 @@ class Result:
 
     ``best`` is the best complete trial; while there is none, the best of those that got farthest, whose ``status``
     is not ``finished`` then. ``given_up`` says why the search stopped before its end, if all its trials failed
-    (``Study(max_failures=…)``). ``ensemble`` is what ``Study(ensemble=…)`` made of the models that were trained.
+    (``Study(max_failures=…)``). ``states`` is what is believed of workers, {worker: state}: what one that is dead was
+    running is lost. ``ensemble`` is what ``Study(ensemble=…)`` made of the models that were trained.
     """
 
     def __init__(
-        self, view: View, *, interrupted: bool = False, given_up: str | None = None, ensemble: Ensemble | None = None
+        self,
+        view: View,
+        *,
+        states: Mapping[str, str] | None = None,
+        interrupted: bool = False,
+        given_up: str | None = None,
+        ensemble: Ensemble | None = None,
     ) -> None:
         self.metric = view.metric
         self.mode = view.mode
         self.interrupted = interrupted
         self.given_up = given_up
         self.ensemble = ensemble
-        self.trials: list[TrialRecord] = list(view.records())
+        summary = Summary(view, states)
+        self.trials: list[TrialRecord] = list(summary.records())
         self.max_steps = view.max_steps
-        self.best: TrialRecord | None = best_of(view)
+        self.best: TrialRecord | None = summary.best()
 
     @cached_property
     def counts(self) -> dict[str, int]:

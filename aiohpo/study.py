@@ -156,7 +156,7 @@ class Study:
         def search(output: Sink) -> Coroutine[Any, Any, Result]:
             return self._search(trials, workers, time, target, trial_timeout, output)
 
-        return run_with_progress(self, search, trials=trials, show=progress)
+        return run_with_progress(self, search, show=progress)
 
     async def arun(
         self,
@@ -218,7 +218,8 @@ class Study:
         ensemble = None if made is None else made.ensemble
         given_up = next((why for peer in peers if (why := peer.state.given_up) is not None), None)
         interrupted = any(peer.stopped for peer in peers)
-        return Result(self._replica.view, interrupted=interrupted, given_up=given_up, ensemble=ensemble)
+        states = self._replica.states()
+        return Result(self._replica.view, states=states, interrupted=interrupted, given_up=given_up, ensemble=ensemble)
 
     def stop(self) -> None:
         """End a running search in good order; :meth:`arun` then returns what was found."""
@@ -228,7 +229,7 @@ class Study:
     @property
     def result(self) -> Result:
         """What is known now, from the run directory and from what ran in this process."""
-        return Result(self._replica.view)
+        return Result(self._replica.view, states=self._replica.states())
 
     # --------------------------------------------------------------------------------------- by hand
     def ask(self) -> AskedTrial:

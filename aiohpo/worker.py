@@ -20,7 +20,7 @@ from .result import Result
 from .runtime.peer import PeerWorker
 from .runtime.services import new_worker_id
 from .storage.printed import Sink
-from .view.summary import best_of
+from .view.summary import Summary
 from .view.trials import TrialRecord
 
 if TYPE_CHECKING:
@@ -191,7 +191,7 @@ class Worker:
     @property
     def best(self) -> TrialRecord | None:
         """The best trial that this worker knows of; see :class:`~aiohpo.result.Result`."""
-        return best_of(self._peer.view)
+        return Summary(self._peer.view).best()
 
     def stop(self) -> None:
         """Make this worker stop evaluating; it releases its running trial."""

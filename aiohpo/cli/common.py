@@ -142,19 +142,6 @@ class Number(click.ParamType[float]):
         return number
 
 
-def describe_seconds(seconds: float) -> str:
-    """A length of time for people: ``850 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``."""
-    if seconds < 1:
-        return f"{seconds * 1000:.3g} ms"
-    if seconds < 100:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes} min {rest:02} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min"
-
-
 class _AlgorithmOption(click.Option):
     """``--algorithm``: its help names the recipes that are installed, which are looked up only when it is shown."""
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..errors import UsageError
+from ..report.words import configuration
 from ..text import printable
 from .common import as_json, command, open_directory, print_json, run_directory
-from .show import configuration
 from .terminal import say
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ..report.words import brief, configuration
 from ..text import printable
 from ..view.lineage import Lineage
 from .common import print_json
-from .show import brief, configuration
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def show_lineage(run: Run, json_: bool) -> None:
     """Print the family trees of a run."""
     lineage = Lineage(run.records())
-    best = leader(run)
+    best = run.summary.best()
     if json_:
         print_json(lineage.as_dict(best))
         return
@@ -34,12 +34,6 @@ def show_lineage(run: Run, json_: bool) -> None:
         say(f"\nschedule of trial {best.number}, {worth} (above: *, its ancestors +)")
         for stretch in lineage.schedule(best):
             say(f"  steps {stretch.first}-{stretch.last}: {_config(run, stretch.config)}")
-
-
-def leader(run: Run) -> TrialRecord | None:
-    """The best complete trial; while there is none, the best of those that got farthest."""
-    row = run.view.leader()
-    return None if row is None else run.view.record(row)
 
 
 def _tree(run: Run, lineage: Lineage, root: TrialRecord, line: list[str]) -> Iterator[str]:

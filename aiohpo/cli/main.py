@@ -20,6 +20,7 @@ from typing import NoReturn, TextIO
 import click
 
 from ..errors import AiohpoError, Unavailable
+from .best import best
 from .common import BAD_INPUT, CRASHED, DONE, INTERRUPTED, UNSUCCESSFUL, Group, Settings
 from .ensemble import ensemble
 from .export import export
@@ -29,7 +30,7 @@ from .plugins import new_plugin, plugins
 from .replay import replay
 from .retry import retry
 from .run import run
-from .show import best, show
+from .show import show
 from .terminal import prepare, say
 from .watch import watch
 from .worker import worker

@@ -31,9 +31,9 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
     --scheduler replay:path=DIR/schedule.json.
     """
     from ..plugin.registry import load
+    from ..report.ending import nothing_yet
+    from ..report.tally import take_snapshot
     from ..view.lineage import Lineage
-    from .lineage import leader
-    from .show import nothing_yet
     from .target import load_study
 
     run = open_directory(directory)
@@ -42,9 +42,9 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
         raise UsageError(
             f"{directory} was searched for another study than the one in {target}: space, metric or mode differ"
         )
-    best = leader(run)
+    best = run.summary.best()
     if best is None:
-        say(nothing_yet(run), err=True)
+        say(nothing_yet(take_snapshot(run), list(run.records())), err=True)
         return UNSUCCESSFUL
     schedule = [stretch.as_dict() for stretch in Lineage(run.records()).schedule(best)]
     path = directory / "schedule.json"

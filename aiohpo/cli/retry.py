@@ -44,7 +44,7 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
         return DONE
     for number, new in zip(failed, retries, strict=True):
         say(f"trial {number} is tried again as trial {new.number}")
-    if any(worker["status"] == "alive" for worker in run.as_workers()):
+    if "alive" in run.loaded.states.values():
         say("workers that are running now do not hear of this; the next ones do", err=True)
     say(f"next: the command that began the search, such as: aiohpo run FILE --dir {shlex.quote(str(directory))}")
     return DONE

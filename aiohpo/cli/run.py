@@ -15,6 +15,7 @@ import time as _time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ from .terminal import say
 
 if TYPE_CHECKING:
     from ..plugin import Launcher, WorkerExit
+    from ..report.snapshot import Snapshot
     from ..storage.run import Run
     from ..study import Study
 
@@ -133,6 +135,7 @@ def run(
     """
     from ..evaluate.cores import cores
     from ..plugin.algorithms import parts
+    from ..report.tally import take_snapshot
     from .target import configure, default_directory, load_study
 
     typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler, "ensemble": ensemble}
@@ -172,14 +175,15 @@ def run(
         tuple(chosen),
         ensemble,
     )
-    before = open_directory(study.directory)
-    for notice in before.loaded.notices:
+    run = open_directory(study.directory)
+    before = take_snapshot(run)
+    for notice in before.notices:
         say(notice, err=True)
-    goal = before.view.goal[1] if before.view.goal else None
-    done = _already(before, study, trials or goal, target_value)
+    goal = before.total
+    done = _already(run, before, study, trials or goal, target_value)
     if done:
         say(done, err=True)
-        return summarise(study.directory, target, json_, before=before.n_done, chosen=chosen)
+        return summarise(study.directory, target, json_, before=before.done, chosen=chosen)
     if trials is None and goal is not None:
         click.echo(f"no --trials was given: the budget is still the {goal} of an earlier run", err=True)
     elif trials is None and time is None and target_value is None:
@@ -187,18 +191,20 @@ def run(
             "neither --trials nor --time nor --target: searching until Ctrl-C, or until nothing is left to do",
             err=True,
         )
-    if before.n_done:
-        say(f"{study.directory} has {before.n_done} trials already: going on from there", err=True)
-    return _search(study, options, trials or goal, before.n_done, json_, ctx.obj.again())
+    if before.done:
+        say(f"{study.directory} has {before.done} trials already: going on from there", err=True)
+    return _search(study, options, before.done, json_, ctx.obj.again())
 
 
-def _already(run: Run, study: Study, trials: int | None, target: float | None) -> str | None:
+def _already(run: Run, now: Snapshot, study: Study, trials: int | None, target: float | None) -> str | None:
     """Why there is nothing to do; None if there is."""
     view = run.view
-    if trials is not None and run.n_done >= trials and not _to_promote(run, study):
+    settled = now.ended + now.counts.get("paused", 0)
+    if trials is not None and settled >= trials and not _to_promote(run, study):
+        failed = f"; to try failed ones again: aiohpo retry {shlex.quote(str(run.path))}" if _has_failed(now) else ""
         return (
-            f"{run.path} has {run.n_done} trials already, and its budget of {trials} is met: nothing to do "
-            f"(for more: --trials {2 * trials}{_failed_ones(run)})"
+            f"{run.path} has {settled} trials already, and its budget of {trials} is met: nothing to do "
+            f"(for more: --trials {2 * trials}{failed})"
         )
     best = None if view.best is None else view.record(view.best, 0).value
     if target is not None and best is not None and view.sign * (best - target) <= 0:
@@ -207,10 +213,9 @@ def _already(run: Run, study: Study, trials: int | None, target: float | None) -
     return None
 
 
-def _failed_ones(run: Run) -> str:
-    """What can be done about failed trials, if there are any."""
-    failed = any(record.status == "failed" for record in run.records())
-    return f"; to try failed ones again: aiohpo retry {shlex.quote(str(run.path))}" if failed else ""
+def _has_failed(now: Snapshot) -> bool:
+    """Whether there are failed trials that are not tried again."""
+    return now.counts.get("failed", 0) > now.retried
 
 
 def _to_promote(run: Run, study: Study) -> bool:
@@ -231,12 +236,12 @@ def _to_promote(run: Run, study: Study) -> bool:
     return isinstance(scheduler.next(run.view, nobody_else, np.random.default_rng(0)), Resume)
 
 
-def _search(study: Study, options: Options, total: int | None, before: int, json_: bool, again: str) -> int:
+def _search(study: Study, options: Options, before: int, json_: bool, again: str) -> int:
     from ..evaluate.cores import threads_for
     from ..launch.processes import LocalLauncher
-    from ..report.plain import Progress, display
-    from ..storage.follower import Follower
-    from ..storage.run_directory import read_ensemble
+    from ..report.plain import display
+    from ..report.sources import FollowedDirectory
+    from ..report.tally import Tally
 
     directory = study.directory
     assert directory is not None
@@ -247,22 +252,15 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
         [directory / "output" / f"worker-{rank}.log" for rank in ranks],
         {**os.environ, **threads_for(options.workers, os.environ)},
     )
-    follower = Follower(directory)
-    follower.poll()
-    called_off = follower.view.over
+    source = FollowedDirectory(directory)
+    tally = Tally(source)
+    tally.poll()
+    view = source.view
+    called_off = view.over
     codes: list[int] = []
     with _signals(launcher) as stopping:
         launcher.start()
-        progress = Progress(
-            follower.view,
-            frozenset(launcher.pids),
-            options.workers,
-            total,
-            began,
-            before=before,
-            alive=options.workers,
-        )
-        with display() as shown:
+        with display(partial(say, err=True)) as shown:
             told, heard = _Notices(shown.say), _time.time()
             while launcher.alive:
                 _time.sleep(_LOOK)
@@ -272,24 +270,22 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
                 for end in ended:
                     if end.code not in (DONE, UNSUCCESSFUL) and not stopping:
                         told.of_end(end, launcher.alive)
-                news = follower.poll()
+                news = tally.poll()
                 if news or _time.time() - heard > _PROBE_AFTER:
                     if not news:
                         told.of_directory(directory)
                     heard = _time.time()
-                progress.look(launcher.alive, news)
-                progress.ensemble = read_ensemble(directory)
                 if _vanished(directory):
                     told.once(f"{directory} was deleted or moved while the search runs: its workers stop")
                 if stopping:
                     told.once("stopping: running trials are released (Ctrl-C again to end at once)")
-                shown.update(progress)
+                shown.update(tally, launcher.alive, options.workers)
     if _vanished(directory):
         return UNSUCCESSFUL
     if stopping:
         return interrupted(directory, again)
     # A worker that saw the search end says DONE if there is a result; one that gave up (a full disk) never does.
-    over = DONE in codes or (UNSUCCESSFUL in codes and follower.view.best is None)
+    over = DONE in codes or (UNSUCCESSFUL in codes and view.best is None)
     if not over:
         if not told.reasons:
             told.of_directory(directory)
@@ -298,8 +294,8 @@ def _search(study: Study, options: Options, total: int | None, before: int, json
         logs = directory / "output"
         say(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
         click.echo("nothing that was reported is lost; the same command goes on", err=True)
-    follower.poll()
-    last = follower.view.last_over if follower.view.over > called_off else None
+    tally.poll()
+    last = view.last_over if view.over > called_off else None
     given_up = last.reason if last is not None and last.failures else None
     code = summarise(
         directory,

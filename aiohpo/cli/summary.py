@@ -1,17 +1,14 @@
-"""What ``aiohpo run`` says at the end."""
+"""What ``aiohpo run`` prints at its end, and the picture that it draws."""
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..text import printable
-from ..view.summary import best_in_words, best_of
-from .common import DONE, INTERRUPTED, UNSUCCESSFUL, describe_seconds, open_directory, print_json
-from .show import count, describe_best, in_words, nothing_yet
+from .common import DONE, INTERRUPTED, UNSUCCESSFUL, open_directory, print_json
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -22,10 +19,11 @@ _WIDEST = 200  # characters of why there is no picture
 
 def interrupted(directory: Path, again: str) -> int:
     """Say what there is after a Ctrl-C, and how to go on; return the exit code."""
-    run = open_directory(directory)
-    best = "" if run.view.leader() is None else f", {best_in_words(run.view, 6)}"
-    say(f"stopped after {run.n_done} trials{best}; nothing that was reported is lost", err=True)
-    say(f"to go on: {again}", err=True)
+    from ..report import ending
+    from ..report.tally import take_snapshot
+
+    for line in ending.interrupted(take_snapshot(open_directory(directory)), again):
+        say(line, err=True)
     return INTERRUPTED
 
 
@@ -46,62 +44,32 @@ def summarise(
     the search is not over; ``given_up`` says why it stopped early, if all its trials failed; ``chosen`` are options
     that going on needs as well.
     """
-    from ..storage.run_directory import read_ensemble
+    from ..report import ending
+    from ..report.tally import take_snapshot
 
     run = open_directory(directory)
-    best = best_of(run.view)
-    counts = count(list(run.records()))
+    now = take_snapshot(run)
     plot = _draw(run)
-    ensemble = read_ensemble(directory)
-    done = DONE if best is not None and given_up is None else UNSUCCESSFUL
+    code = DONE if now.best is not None and given_up is None else UNSUCCESSFUL
     if json_:
         print_json(
             {
                 "directory": str(directory),
-                "best": None if best is None else best.as_dict(),
-                "ended": run.n_ended,
-                "done": run.n_done,
-                "rungs": [[step, n] for step, n in run.rungs().reached().items()],
-                "counts": counts,
+                **now.progress(),
                 "seconds": seconds,
                 "plot": None if plot is None else str(plot),
-                "ensemble": ensemble or None,
                 "given_up": given_up,
             }
         )
-        return done
-    if best is None or given_up is not None:
-        say(nothing_yet(run), err=True)
-        if given_up is not None:
-            say(f"the search stopped early: {printable(given_up)} (--max-failures N allows more)", err=True)
-        if counts.get("failed"):
-            retry = f"aiohpo retry {shlex.quote(str(directory))}"
-            say(f"to go on: mend the cause, then '{retry}', then '{again or 'aiohpo run …'}'", err=True)
-            say("(failed trials that are not retried count towards --trials)", err=True)
-        return UNSUCCESSFUL
-    new = run.n_done - before
-    took = f" ({new} of them now, in {describe_seconds(seconds)})" if before else f" in {describe_seconds(seconds)}"
-    say(f"{run.n_done} trials{took if new else ''}: {in_words(counts)}")
-    climb = str(run.rungs())
-    if climb:
-        say(climb)
-    say(describe_best(run, best))
-    if ensemble:
-        say(ensemble)
-    if plot is not None:
-        say(f"plot: {plot}")
-    where, stem = shlex.quote(str(directory)), directory.name
-    options = "".join(f" {shlex.quote(word)}" for word in chosen)
-    more = f"aiohpo run {shlex.quote(target)}{options} --dir {where} --trials {2 * run.n_done}"
-    say(
-        "next:\n"
-        f"  aiohpo show {where} --sort value\n"
-        f"  aiohpo plot {where} --kind parallel\n"
-        + (f"  aiohpo ensemble {where}\n" if ensemble else "")
-        + f"  aiohpo export {where} --to csv {shlex.quote(stem)}.csv\n"
-        f"  {again or more}   # go on"
-    )
-    return 0
+    elif code == DONE:
+        for line in ending.found(now, before, seconds, plot):
+            say(line)
+        for line in ending.next_commands(now, target, chosen, again):
+            say(line)
+    else:
+        for line in ending.nothing_found(now, list(run.records()), again, given_up):
+            say(line, err=True)
+    return code
 
 
 def _draw(run: Run) -> Path | None:

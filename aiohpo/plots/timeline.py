@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..report.active_time import ActiveTime
 from ..view.segments import Span, spans
 from .style import BLUE, GREEN, GREY, ORANGE, RED, shades
 
@@ -49,7 +50,7 @@ def draw_on(axes: Axes, run: Run) -> None:
         raise UsageError(f"{run.path} has no trial that a worker ran")
     lives = _lives(run, found)
     bars = _bars(found, lives)
-    clock = Clock(list(lives.values()))
+    clock = ActiveTime(lives.values())
     rows = {worker: row for row, worker in enumerate(sorted(lives, key=lambda w: (lives[w], w)))}
     name_of, colours = _legend(run)
     places: dict[tuple[str, str], list[tuple[float, float]]] = {}
@@ -103,7 +104,7 @@ def _legend(run: Run) -> tuple[Callable[[Span], str], dict[str, Any]]:
     return name_of, {**dict(zip(names, shades(len(names)), strict=True)), **bad}
 
 
-def _moves(axes: Axes, bars: Sequence[Span], clock: Clock, rows: dict[str, int]) -> None:
+def _moves(axes: Axes, bars: Sequence[Span], clock: ActiveTime, rows: dict[str, int]) -> None:
     """Lines from pauses to where another worker went on with the trial."""
     last: dict[TrialId, Span] = {}
     x, y = [], []
@@ -147,30 +148,6 @@ def _bars(found: Sequence[Span], lives: dict[str, tuple[float, float]]) -> list[
             span = replace(span, seconds=until - span.began)
         bars.append(span)
     return bars
-
-
-class Clock:
-    """Seconds since the first of ``lives`` began, without the time in which none of them was going on.
-
-    A search that was resumed the next day would otherwise be two thin lines with a night between them.
-    """
-
-    def __init__(self, lives: list[tuple[float, float]]) -> None:
-        lives.sort()
-        self._start = end = lives[0][0]
-        self._pauses: list[tuple[float, float]] = []
-        for first, last in lives:
-            if first > end:
-                self._pauses.append((end, first))
-            end = max(end, last)
-
-    def __call__(self, time: float) -> float:
-        return time - self._start - sum(min(time, b) - a for a, b in self._pauses if time > a)
-
-    @property
-    def cuts(self) -> list[float]:
-        """Where a pause was cut out."""
-        return [self(a) for a, _ in self._pauses]
 
 
 def _label(run: Run, worker: str) -> str:

@@ -8,27 +8,28 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..evaluate.capture import captured
 from ..evaluate.process.output import Lines
-from ..events.codec import decode_batch
-from ..events.schema import Fresh, Seen
 from ..storage.printed import Sink, tagged, write_plainly
 from ..text import SIGNS, printable
-from ..view.promotions import Rungs
-from ..view.summary import best_in_words, climb_in_words, last_error_in_words, n_done, value_in_words
+from .ending import last_lines
+from .plain import climb_in_words
+from .sources import OwnWorker
+from .tally import Tally
+from .words import best_in_words, describe_rate
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ..events.log import Log
     from ..result import Result
     from ..study import Study
     from ..view.view import View
+    from .snapshot import Snapshot
 
 _REFRESH = 0.2
 
@@ -36,14 +37,14 @@ _REFRESH = 0.2
 Search = Callable[[Sink], Coroutine[Any, Any, "Result"]]
 
 
-def run_with_progress(study: Study, search: Search, *, trials: int | None, show: bool) -> Result:
+def run_with_progress(study: Study, search: Search, *, show: bool) -> Result:
     """Run ``search`` to its end, showing how it goes; the first Ctrl-C stops it, the second ends it hard.
 
     ``search`` is given what takes the lines that trials print."""
-    return asyncio.run(_run(study, search, trials, show))
+    return asyncio.run(_run(study, search, show))
 
 
-async def _run(study: Study, search: Search, trials: int | None, show: bool) -> Result:
+async def _run(study: Study, search: Search, show: bool) -> Result:
     loop = asyncio.get_running_loop()
     handles_signal = threading.current_thread() is threading.main_thread()
 
@@ -57,42 +58,41 @@ async def _run(study: Study, search: Search, trials: int | None, show: bool) -> 
         except NotImplementedError:  # Windows: KeyboardInterrupt cancels the search instead
             handles_signal = False
     try:
-        return await _watch(study, search, trials, show)
+        return await _watch(study, search, show)
     finally:
         if handles_signal:
             loop.remove_signal_handler(signal.SIGINT)
 
 
-async def _watch(study: Study, search: Search, trials: int | None, show: bool) -> Result:
+async def _watch(study: Study, search: Search, show: bool) -> Result:
     from rich.console import Console
 
     # The stream as it is now: later sys.stderr is a stand-in, whose text comes back here.
     console = Console(file=sys.stderr)
     screen = show and console.is_interactive and sys.stderr is not None and sys.stderr.isatty()
-    with Bar(console, trials, redirect=False) if screen else nullcontext() as bar:
+    with Bar(console, redirect=False) if screen else nullcontext() as bar:
         printed = _Printed(study, sys.stdout, bar)
         with captured(printed.others):
             task = asyncio.create_task(search(printed.take))
             try:
-                await _look(study, task, trials, printed, bar, console if show else None)
+                await _look(study, task, printed, bar, console if show else None)
             finally:
                 printed.close()
     result = await task
-    _last_line(console, study, result, show)
+    for line in last_lines(result, study.directory, show):
+        say(console, line, style="")
     return result
 
 
 async def _look(
     study: Study,
     task: asyncio.Task[Result],
-    trials: int | None,
     printed: _Printed,
     bar: Bar | None,
     console: Console | None,
 ) -> None:
     """Show how it goes until ``task`` is done. ``console`` is for notices."""
-    began = time.monotonic()
-    said, counts, rungs = 0, dict[str, int](), Rungs(study.max_steps)
+    said, tally = 0, None
     while not task.done():
         await asyncio.wait([task], timeout=_REFRESH)
         workers = study._peers
@@ -102,15 +102,8 @@ async def _look(
                 say(console, text)
             said = len(study.notices)
         if workers and bar is not None:
-            view = workers[0].view
-            if study.max_steps is not None:
-                rungs.take(_news(workers[0].services.log, counts))
-            done = n_done(view, rungs)
-            elapsed = max(time.monotonic() - began, 1e-9)
-            busy = sum(worker.busy_seconds for worker in workers) / (elapsed * len(workers))
-            ensemble = workers[0].ensembling and workers[0].ensembling.state
-            climb = climb_in_words(view, rungs, str(ensemble or ""))
-            bar.update(done, trials, best_in_words(view), done / elapsed, f"{min(busy, 1.0):.0%} busy", climb)
+            tally = tally or Tally(OwnWorker(workers[0], study._definition.as_dict(), study.directory))
+            bar.update(tally.look(time.time()))
 
 
 class _Printed:
@@ -171,18 +164,11 @@ class _Printed:
             write_plainly(lines, self._stdout)
 
 
-def _news(log: Log, counts: dict[str, int]) -> Iterator[Seen]:
-    """The events that were not there when ``counts`` were taken, which are brought up to date."""
-    for batch in log.missing(dict(counts), 1 << 62):
-        counts[batch.origin] = batch.last
-        yield from Fresh(batch.origin, batch.first, decode_batch(batch))
-
-
 class Bar:
     """A bar that is redrawn, for terminals, with a line below where there is more to say: every live display of
     aiohpo looks like this."""
 
-    def __init__(self, console: Console, total: int | None, *, redirect: bool = True) -> None:
+    def __init__(self, console: Console, *, redirect: bool = True) -> None:
         """``redirect`` replaces ``sys.stdout`` and ``sys.stderr`` by streams that print above the bar."""
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 
@@ -199,7 +185,7 @@ class Bar:
             redirect_stdout=redirect,
             redirect_stderr=redirect,
         )
-        self._task = self._progress.add_task("search", total=total, rate="", best="starting", busy="")
+        self._task = self._progress.add_task("search", total=None, rate="", best="starting", busy="")
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -208,11 +194,17 @@ class Bar:
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def update(self, done: int, total: int | None, best: str, rate: float, busy: str, below: str) -> None:
-        """``best`` is text, ``busy`` markup; ``below`` is text, which may be empty."""
-        self._progress.below = printable(below)
+    def update(self, now: Snapshot, workers: str = "") -> None:
+        """Show a snapshot. ``workers`` is markup that says who works, if more is to be said than how busy they are."""
+        busy = "" if now.utilisation is None else f"{now.utilisation:.0%} busy"
+        self._progress.below = climb_in_words(now)
         self._progress.update(
-            self._task, completed=done, total=total, best=printable(best), rate=f"{rate:.3g}/s", busy=busy
+            self._task,
+            completed=now.done,
+            total=now.total,
+            best=best_in_words(now.metric, now.best, now.max_steps),
+            rate=describe_rate(now.rate),
+            busy=", ".join(filter(None, (busy, workers))),
         )
 
     def say(self, text: str) -> None:
@@ -228,11 +220,11 @@ class Bar:
         console.print(Text.from_ansi(lines.removesuffix("\n")), highlight=False, soft_wrap=True)
 
 
-def say(console: Console, text: str) -> None:
+def say(console: Console, text: str, style: str = "yellow") -> None:
     """Print a line of aiohpo's own."""
     from rich.text import Text
 
-    console.print(Text(printable(text, lines=True), "yellow"), soft_wrap=True)
+    console.print(Text(printable(text, lines=True), style), soft_wrap=True)
 
 
 @cache
@@ -250,26 +242,3 @@ def _with_line_below() -> Any:
                 yield Text(f"  {self.below}", style="dim", no_wrap=True, overflow="ellipsis")
 
     return WithLineBelow
-
-
-def _last_line(console: Console, study: Study, result: Result, show: bool) -> None:
-    """Say what was found; that there was nothing but failures also to those who want to see no progress."""
-    from rich.text import Text
-
-    best, text = result.best, "no successful trial"
-    where = f"aiohpo show {study.directory} --failed" if study.directory else "the errors in result.trials"
-    why = last_error_in_words(result.trials, where) if best is None else ""
-    if not (show or why):
-        return
-    if best is not None:
-        text = f"best {printable(result.metric)} {value_in_words(best, result.max_steps)} (trial {best.number})"
-    if result.given_up:
-        console.print(Text(printable(f"given up: {result.given_up} (for more: Study(max_failures=…))")), soft_wrap=True)
-        why = ""  # that was it
-    verb = "stopped" if result.interrupted or result.given_up else "done"
-    console.print(Text(f"{verb}: {text}; {result._summary()}{why}"), soft_wrap=True)
-    if result.interrupted:
-        where = f"in {study.directory}" if study.directory else "in this process (no directory was given)"
-        console.print(
-            Text(printable(f"nothing that was reported is lost; run it again to go on {where}")), soft_wrap=True
-        )

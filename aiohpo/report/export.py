@@ -12,6 +12,7 @@ from ..errors import UsageError
 from ..result import flat
 from ..space.parameters import Constant, Float, Int
 from ..text import spreadsheet_cell
+from .tally import run_as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def write_csv(run: Run, file: IO[str]) -> None:
 
 def write_json(run: Run, file: IO[str]) -> None:
     """The document of ``aiohpo show --json``."""
-    json.dump(run.as_dict(), file, indent=2, ensure_ascii=False)
+    json.dump(run_as_dict(run), file, indent=2, ensure_ascii=False)
     file.write("\n")
 
 

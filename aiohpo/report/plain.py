@@ -1,110 +1,57 @@
-"""How a running search looks on stderr: one live line on a terminal, a plain line now and then elsewhere."""
+"""How a search looks where it shares stderr or a log with other text: one live line, or a plain line now and then."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from ..cli.terminal import say
-from ..view.promotions import Rungs
-from ..view.segments import Activity
-from ..view.summary import best_in_words, climb_in_words, n_done
+from .words import best_in_words, describe_rate, describe_seconds, ensemble_in_words, in_words, rungs_in_words
 
 if TYPE_CHECKING:
-    from ..events.schema import Seen
-    from ..view.view import View
+    from .snapshot import Snapshot
+    from .tally import Tally
 
 _FIRST_LINE_AFTER, _SLOWER, _SLOWEST = 5.0, 1.5, 60.0  # seconds between plain lines, growing
 
 
-@dataclass(slots=True)
-class Progress:
-    """How far a search is. ``size`` workers were launched, ``pids`` are theirs."""
+def as_line(now: Snapshot, workers: str = "") -> str:
+    """All of it in one line. ``workers`` says who works, if more is known than the states that they are in."""
+    of = "" if now.total is None else f"/{now.total}"
+    parts = [f"{now.done}{of} trials", climb_in_words(now), best_in_words(now.metric, now.best, now.max_steps)]
+    parts.append(describe_rate(now.rate))
+    parts.append("" if now.utilisation is None else f"{now.utilisation:.0%} busy")
+    parts.append(workers or f"workers: {in_words(now.states()) if now.workers else 'none yet'}")
+    parts.append(in_words({name: n for name, n in now.counts.items() if name not in ("finished", "running")}))
+    if now.health is not None and now.health.round_trip is not None:
+        parts.append(f"round trip {describe_seconds(now.health.round_trip)}")
+    return ", ".join(filter(None, parts))
 
-    view: View
-    pids: frozenset[int]
-    size: int
-    total: int | None
-    began: float  # wall clock: it is compared with what workers recorded
-    activity: Activity = field(default_factory=Activity)
-    busy_seconds: float = 0.0
-    before: int = 0
-    ensemble: str = ""
-    alive: int = 0
-    alive_seconds: float = 0.0  # summed over workers: one that died is not idle
-    rungs: Rungs = field(init=False)
-    _looked: float = 0.0
 
-    def __post_init__(self) -> None:
-        self.rungs = Rungs(self.view.max_steps)
-
-    def look(self, alive: int, events: Iterable[Seen]) -> None:
-        """Account for what happened since the last look."""
-        now = time.time()
-        self.alive_seconds += self.alive * max(now - (self._looked or self.began), 0.0)
-        self.alive, self._looked = alive, now
-        self.take(events)
-
-    def take(self, events: Iterable[Seen]) -> None:
-        """Account for new events."""
-        events = list(events)
-        self.rungs.take(events)
-        for origin, seq, event in events:
-            span = self.activity.take(origin, seq, event)
-            if span is not None and span.seconds is not None and self._ours(origin):
-                self.busy_seconds += span.seconds
-
-    def _ours(self, worker: str) -> bool:
-        started = self.view.workers[worker].started
-        return started is not None and started.pid in self.pids and started.time >= self.began - 1
-
-    @property
-    def done(self) -> int:
-        """Trials of the budget; what goes beyond it is surplus, not progress."""
-        done = n_done(self.view, self.rungs)
-        return done if self.total is None else min(done, self.total)
-
-    @property
-    def rate(self) -> float:
-        """Trials done per second of this launch."""
-        return (self.done - self.before) / max(time.time() - self.began, 1e-9)
-
-    @property
-    def utilisation(self) -> float:
-        """The part of the launched workers' time that went into trials."""
-        now = time.time()
-        newest: dict[str, float] = {}
-        for span in self.activity.open():
-            newest[span.worker] = max(span.began, newest.get(span.worker, 0.0))
-        running = sum(max(now - began, 0.0) for worker, began in newest.items() if self._ours(worker))
-        return min((self.busy_seconds + running) / max(self.alive_seconds, 1e-9), 1.0)
-
-    def as_text(self) -> str:
-        """All of it in one line."""
-        of = "" if self.total is None else f"/{self.total}"
-        climb = climb_in_words(self.view, self.rungs, self.ensemble)
-        return (
-            f"{self.done}{of} trials, {climb}{climb and ', '}{best_in_words(self.view)}, {self.rate:.3g}/s, "
-            f"{self.utilisation:.0%} busy, {self.alive} of {self.size} workers"
-        )
+def climb_in_words(now: Snapshot) -> str:
+    """``5 complete, rungs 1:37 3:12 9:5, 16 promoted``, and the ensemble; empty where there is neither."""
+    rungs = rungs_in_words(now.rungs, now.promoted, now.moved)
+    complete = f"{now.counts.get('finished', 0)} complete, {rungs}" if rungs else ""
+    return ", ".join(filter(None, (complete, ensemble_in_words(now.ensemble))))
 
 
 class Display(Protocol):
-    """Shows progress, and lines of text in between."""
+    """Shows how a search that was launched here stands, and lines of text in between."""
 
     def __enter__(self) -> Display: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
-    def update(self, progress: Progress) -> None: ...
+    def update(self, tally: Tally, alive: int, size: int) -> None:
+        """Show how it stands now, if it is time; ``alive`` of the ``size`` workers that were launched are running."""
+        ...
+
     def say(self, text: str) -> None: ...
 
 
-class Live:
+class BarDisplay:
     """A bar that is redrawn, for terminals."""
 
     def __init__(self) -> None:
@@ -112,9 +59,9 @@ class Live:
 
         from .bar import Bar
 
-        self._bar = Bar(Console(stderr=True), None)
+        self._bar = Bar(Console(stderr=True))
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> BarDisplay:
         self._bar.__enter__()
         return self
 
@@ -123,30 +70,23 @@ class Live:
     ) -> None:
         self._bar.__exit__(kind, error, trace)
 
-    def update(self, progress: Progress) -> None:
-        alive, size = progress.alive, progress.size
-        workers = f"{alive} workers" if alive == size else f"[yellow]{alive} of {size} workers[/]"
-        self._bar.update(
-            progress.done,
-            progress.total,
-            best_in_words(progress.view),
-            progress.rate,
-            f"{progress.utilisation:.0%} busy, {workers}",
-            climb_in_words(progress.view, progress.rungs, progress.ensemble),
-        )
+    def update(self, tally: Tally, alive: int, size: int) -> None:
+        now = tally.look(time.time())
+        self._bar.update(now, f"{alive} workers" if alive == size else f"[yellow]{alive} of {size} workers[/]")
 
     def say(self, text: str) -> None:
         self._bar.say(text)
 
 
-class Plain:
+class LogDisplay:
     """A line after five seconds and then ever more rarely, at least once a minute; for logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
         self._pause = _FIRST_LINE_AFTER
         self._next = time.monotonic() + self._pause
 
-    def __enter__(self) -> Plain:
+    def __enter__(self) -> LogDisplay:
         return self
 
     def __exit__(
@@ -154,17 +94,14 @@ class Plain:
     ) -> None:
         return None
 
-    def update(self, progress: Progress) -> None:
-        now = time.monotonic()
-        if now >= self._next:
+    def update(self, tally: Tally, alive: int, size: int) -> None:
+        at = time.monotonic()
+        if at >= self._next:
             self._pause = min(self._pause * _SLOWER, _SLOWEST)
-            self._next = now + self._pause
-            self.say(progress.as_text())
-
-    def say(self, text: str) -> None:
-        say(text, err=True)
+            self._next = at + self._pause
+            self.say(as_line(tally.look(time.time()), f"{alive} of {size} workers"))
 
 
-def display() -> Display:
-    """What suits where stderr goes."""
-    return Live() if sys.stderr.isatty() else Plain()
+def display(say: Callable[[str], None]) -> Display:
+    """What suits where stderr goes; ``say`` writes a line there."""
+    return BarDisplay() if sys.stderr.isatty() else LogDisplay(say)

@@ -2,51 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ..cli.common import describe_seconds
-from ..cli.show import configuration, in_words
+from ..mesh.health import Health
 from ..text import printable
 from ..view.summary import value_in_words
-from .snapshot import HERE, Health, Snapshot, WorkerNow, sparkline
+from .snapshot import HERE, Snapshot, WorkerNow
+from .words import (
+    configuration,
+    describe_bytes,
+    describe_rate,
+    describe_seconds,
+    ensemble_in_words,
+    in_words,
+    rungs_in_words,
+    trials_in_words,
+)
 
 _STYLES = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim", "unknown": "cyan"}
 _BAR = 24
 _FIRST_SHOWN = ("suspect", "alive", "unknown", "dead", "left")
 _ROOMY = 110  # columns from which on names are written out
 _WIDEST = 60  # characters of what the study says of itself
-_NOTICES = 3  # the latest lines that are shown below
+_BARS = "▁▂▃▄▅▆▇█"
+_NOTICES = 3  # lines that are shown above, and the latest below
 _QUIET = 5.0  # seconds without a word from anybody that are worth a word
-
-
-def in_bytes(count: float) -> str:
-    """A number of bytes for people: ``812 B``, ``3.4 KB``."""
-    for unit in ("B", "KB", "MB"):
-        if count < 1000:
-            return f"{count:.3g} {unit}"
-        count /= 1000
-    return f"{count:.3g} GB"
-
-
-def as_line(now: Snapshot) -> str:
-    """All of it in one line, for logs."""
-    of = "" if now.total is None else f"/{now.total}"
-    best = "no result yet" if now.best is None else f"best {_metric(now)} {_worth(now, 5)} (trial {now.best.number})"
-    parts = [f"{now.done}{of} trials", *([now.climb] if now.climb else []), best, f"{now.rate:.3g}/s"]
-    if now.utilisation is not None:
-        parts.append(f"{now.utilisation:.0%} busy")
-    parts.append(f"workers: {in_words(now.states()) if now.workers else 'none yet'}")
-    others = {name: n for name, n in now.counts.items() if name not in ("finished", "running")}
-    if others:
-        parts.append(in_words(others))
-    if now.health is not None and now.health.round_trip is not None:
-        parts.append(f"round trip {describe_seconds(now.health.round_trip)}")
-    return ", ".join(parts)
 
 
 def draw(now: Snapshot, width: int, height: int | None, notices: Sequence[str] = ()) -> RenderableType:
@@ -69,16 +55,12 @@ def draw(now: Snapshot, width: int, height: int | None, notices: Sequence[str] =
 
 
 def _metric(now: Snapshot) -> str:
-    return _told(now, "metric", "value")
+    return printable(now.metric, _WIDEST)
 
 
-def _told(now: Snapshot, name: str, otherwise: str = "–") -> str:
+def _told(now: Snapshot, name: str) -> str:
     """What the study says of itself, which anybody may have written."""
-    return printable(str(now.study.get(name, otherwise)), _WIDEST)
-
-
-def _worth(now: Snapshot, digits: int = 6) -> str:
-    return value_in_words(now.best, now.study.get("max_steps"), digits)
+    return printable(str(now.study.get(name, "–")), _WIDEST)
 
 
 def _head(now: Snapshot, width: int) -> list[RenderableType]:
@@ -91,16 +73,18 @@ def _head(now: Snapshot, width: int) -> list[RenderableType]:
     lines: list[RenderableType] = [
         _line((printable(now.name), "bold"), f"  {aim} {_metric(now)}, {searcher}, {scheduler}  ", (clock, "dim")),
         _progress(now),
-        _line(f"{in_words(dict(now.counts))}; workers: ", *(_listed(who) or ["none"]), busy),
+        _line(f"{trials_in_words(now.counts, now.retried, now.added)}; workers: ", *(_listed(who) or ["none"]), busy),
     ]
     if now.best is None:
         lines.append(_line("no result yet"))
     else:
         config = configuration(now.best.config)
-        worth = (_worth(now), "bold")
+        worth = (value_in_words(now.best, now.max_steps), "bold")
         lines.append(_line(f"best {_metric(now)} ", worth, f" (trial {now.best.number})  {config}"))
-    if now.climb:
-        lines.append(_line((printable(now.climb), "cyan")))
+    for text in (rungs_in_words(now.rungs, now.promoted, now.moved), ensemble_in_words(now.ensemble)):
+        if text:
+            lines.append(_line((text, "cyan")))
+    lines += [_line((printable(text), "yellow")) for text in now.notices[:_NOTICES]]
     if now.curve:
         text = f"{now.curve[0][1]:.4g} → {now.curve[-1][1]:.4g} in {describe_seconds(now.elapsed)}"
         bars = sparkline(now.curve, now.elapsed, max(min(width - len(text) - 3, 100), 8))
@@ -109,13 +93,13 @@ def _head(now: Snapshot, width: int) -> list[RenderableType]:
 
 
 def _progress(now: Snapshot) -> Text:
-    rate = f"{now.rate:.3g}/s" if now.rate >= 0.1 or now.rate == 0 else f"{now.rate * 60:.3g}/min"
+    rate = describe_rate(now.rate)
     if now.total is None:
         return _line((str(now.done), "bold"), f" trials  {rate}")
     part = min(now.done / now.total, 1.0) if now.total else 1.0
     done = round(part * _BAR)
     left = now.remaining
-    rest = f", {describe_seconds(left)} left" if left and now.done else ""
+    rest = f", {describe_seconds(left)} left" if left and now.done and not now.deserted else ""
     bar = ("━" * done, "green"), ("━" * (_BAR - done), "dim")
     return _line((str(now.done), "bold"), f" of {now.total} trials  ", *bar, f" {part:.0%}  {rate}{rest}")
 
@@ -124,8 +108,8 @@ def _health(health: Health) -> Text:
     delay = "–" if health.round_trip is None else describe_seconds(health.round_trip)
     text = Text(
         f"mesh: {health.links} links, round trip {delay}, {health.repairs} repairs, {health.duplicates} duplicates, "
-        f"{health.frames_in} frames ({in_bytes(health.bytes_in)}) in, "
-        f"{health.frames_out} ({in_bytes(health.bytes_out)}) out",
+        f"{health.frames_in} frames ({describe_bytes(health.bytes_in)}) in, "
+        f"{health.frames_out} ({describe_bytes(health.bytes_out)}) out",
         overflow="fold",
     )
     if health.dropped:
@@ -181,3 +165,29 @@ def _listed(parts: Sequence[tuple[str, str]]) -> list[str | tuple[str, str]]:
 def _line(*parts: str | tuple[str, str]) -> Text:
     """One line of parts, each plain or with a style. None of them is markup, whatever is in it."""
     return Text.assemble(*parts, no_wrap=True, overflow="ellipsis")
+
+
+def sparkline(curve: Iterable[tuple[float, float]], elapsed: float, width: int) -> str:
+    """Draw the best value over time in ``width`` characters; blank before the first result.
+
+    Losses often fall by powers of ten: positive values that span more than two of them are drawn by their logarithm.
+    """
+    points = list(curve)
+    if not points or width < 1:
+        return ""
+    values = [value for _, value in points]
+    low, high = min(values), max(values)
+    scale = math.log if low > 0 and high > 100 * low else float
+    bottom, span = scale(low) / 2, scale(high) / 2 - scale(low) / 2  # halves: the difference of two may overflow
+    elapsed = max(elapsed, points[-1][0], 1e-9)
+    drawn, at = [], 0
+    for i in range(width):
+        until = elapsed * (i + 1) / width
+        while at < len(points) and points[at][0] <= until:
+            at += 1
+        if at == 0:
+            drawn.append(" ")
+        else:
+            part = (scale(points[at - 1][1]) / 2 - bottom) / span if span > 0 else 0.5
+            drawn.append(_BARS[min(int(part * len(_BARS)), len(_BARS) - 1)])
+    return "".join(drawn)

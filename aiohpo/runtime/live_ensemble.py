@@ -23,7 +23,6 @@ from ..ensembles.predictions import Library, gather, task_of
 from ..errors import Unavailable, UsageError
 from ..peer.ensemble_candidates import nominate
 from ..plugin import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
-from ..view.summary import ensemble_in_words
 from ..view.trials import TrialRecord
 from ..view.view import View
 from .fitting import REST
@@ -56,9 +55,6 @@ class EnsembleState:
             "trial": self.trial,
             "problems": list(self.ensemble.problems),
         }
-
-    def __str__(self) -> str:
-        return ensemble_in_words(self.as_dict())
 
 
 def metric_for(spec: Any, y: Any, predictions: Iterable[Any] = ()) -> Metric:

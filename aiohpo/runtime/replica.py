@@ -5,13 +5,14 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
 from ..events.log import Log
 from ..keys import StudyKey, find_key, kept_key, process_key, settle_key
 from ..storage.blob_store import DirectoryBlobs
+from ..storage.liveness import Writers
 from ..storage.run_directory import RunDirectory
 from ..view.view import View
 from .definition import StudyDefinition
@@ -66,6 +67,10 @@ class Replica:
                 for text in self.directory.load(*self._known).notices:
                     self._notice(text)
         return self._known
+
+    def states(self) -> Mapping[str, str]:
+        """What is known of the workers that wrote to the run directory, by their ids."""
+        return {} if self.directory is None else Writers(self.directory.path, self.view).states()
 
     def absorb(self, log: Log) -> None:
         """Take over what a worker of this process knew when it ended."""

@@ -21,10 +21,10 @@ from ..keys import StudyKey
 from ..launch.addresses import make_transport, transport_class
 from ..mesh.effects import Connect, Disconnect, Effect, Notice, Send
 from ..mesh.frames import FORMAT, Definition, Frame, Inquire, Refused, decode_frame, encode_frame
+from ..mesh.health import Health
 from ..mesh.timing import ANSWER_WITHIN, ASK_AGAIN, PONG_WITHIN, Timing
 from ..peer.state import WorkerState
 from ..plugin import TellingTransport, Transport
-from ..report.snapshot import Health
 from ..space.space import Space
 from ..text import printable
 from ..view.view import View
@@ -49,7 +49,7 @@ def observer_transport(name: str, worker: str, key: StudyKey | None = None) -> T
 
 
 class Observer:
-    """Watches the search that is reached at ``addresses()``. Implements :class:`aiohpo.report.snapshot.Source`."""
+    """Watches the search that is reached at ``addresses()``."""
 
     def __init__(
         self,

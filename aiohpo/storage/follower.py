@@ -13,8 +13,8 @@ from ..events.log import Log
 from ..events.schema import Malformed, Seen
 from ..space.space import Space
 from ..view.view import View
-from .journal import HEADER, MAGIC, read_record
-from .liveness import Writers, WriterState
+from .journal import HEADER, MAGIC, Damage, read_record
+from .liveness import Writers, WriterState, has_ended, lock_is_held
 from .run_directory import read_study, take
 
 
@@ -29,6 +29,9 @@ class Follower:
             Space.from_dict(self.study["space"]), self.study["metric"], self.study["mode"], self.study.get("max_steps")
         )
         self._offsets: dict[Path, int] = {}
+        self._unread: dict[Path, tuple[int, int]] = {}  # where an incomplete record begins, and the file's size
+        self._damage: list[Damage] = []
+        self._unknown: set[Path] = set()
 
     def poll(self) -> list[Seen]:
         """Read what was written since the last call and return the new events, oldest first per worker."""
@@ -40,6 +43,21 @@ class Follower:
     def states(self) -> dict[str, WriterState]:
         """What is known now of every worker that ever began."""
         return Writers(self.path, self.view).states()
+
+    def damage(self) -> list[Damage]:
+        """What could not be read so far. The end of a journal is torn once its writer has certainly ended."""
+        torn = [
+            Damage(file, offset, torn=True)
+            for file, (offset, size) in self._unread.items()
+            if has_ended(lock_is_held(file), self.view.host(file.stem)) and _size(file) == size
+        ]
+        skipped = [Damage(file, None) for file in sorted(self._unknown)]
+        return [*self._damage, *skipped, *torn]
+
+    @property
+    def skipped(self) -> str:
+        """What this version does not understand, in words; empty where it understands everything."""
+        return self.log.skipped and f"{self.path}: {self.log.skipped}"
 
     def _read_on(self, file: Path) -> list[Seen]:
         at = self._offsets.get(file, 0)
@@ -60,13 +78,25 @@ class Follower:
                 try:
                     new += take(batch, self.log, self.view)
                 except Malformed:
-                    pass  # a full load says so
+                    self._unknown.add(file)
+                if position > done:
+                    self._damage.append(Damage(file, at + done))
                 done = position = end
             else:
                 # Incomplete so far, or damaged for good: only an intact record behind it tells.
                 position = data.find(MAGIC, position + 1)
         self._offsets[file] = at + done
+        self._unread.pop(file, None)
+        if done < len(data):
+            self._unread[file] = at + done, at + len(data)
         return new
 
     def __repr__(self) -> str:
         return f"<Follower of {self.path}: {self.view!r}>"
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0

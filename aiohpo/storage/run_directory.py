@@ -23,7 +23,6 @@ from typing import Any
 from ..errors import UsageError
 from ..events.log import Log
 from ..events.schema import Batch, Malformed, Seen
-from ..view.summary import ensemble_in_words
 from ..view.view import View
 from .blob_store import DirectoryBlobs
 from .journal import Damage, Journal, cut_torn_end, read_journal
@@ -229,10 +228,13 @@ def _short(value: Any) -> str:
     return "not there" if value is None else json.dumps(value)[:200]
 
 
-def read_ensemble(path: Path) -> str:
-    """What a run's present ensemble is like, in words; nothing if there is none."""
+def read_ensemble(path: Path) -> dict[str, Any] | None:
+    """What was left word of the search's present ensemble; None if there is none, or it cannot be read.
+
+    Anybody may have written the file: only that it is a JSON object is certain. A number that is none becomes None.
+    """
     try:
-        state = json.loads((path / "ensemble.json").read_text())
-        return ensemble_in_words(state)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
-        return ""
+        found = json.loads((path / "ensemble.json").read_text(), parse_constant=lambda _: None)
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None

@@ -1,9 +1,14 @@
-"""How a search stands, in the words that the progress bar, the dashboard and the last line share."""
+"""How a search stands, by its view and by what is believed of its workers: what every display and every JSON counts.
+
+The log says that a trial runs until somebody records its end. If its worker is dead, nobody may be left to record that
+the trial is lost, so that follows from what is believed of the worker. This is the only place where it does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..events.lifecycle import FINAL, Status
 from ..text import printable
@@ -13,45 +18,86 @@ if TYPE_CHECKING:
     from .trials import TrialRecord
     from .view import View
 
-_WIDEST = 60  # characters of a metric's name
+_AWAY = ("dead", "left")
+_TOLD = (
+    Status.FINISHED, Status.STOPPED, Status.FAILED, Status.RUNNING, Status.PAUSED, Status.LOST, Status.QUEUED,
+)  # fmt: skip
 
 
-def n_done(view: View, rungs: Rungs | None = None) -> int:
-    """Trials of the budget that ran as far as they were meant to at first: they ended, or they pause, or (as far as
-    ``rungs`` knows) go on after a pause. What is beyond the budget's line does not count."""
-    going_on = 0 if rungs is None else sum(rungs.was_paused(view.id(row)) for row in view.running)
-    beyond = sum(view.status(row) in (*FINAL, Status.PAUSED) for row in view.beyond_line())
-    return view.n_ended + view.counts[Status.PAUSED] + going_on - beyond
+class Summary:
+    """The trials of a view at one moment, given {worker: alive, suspect, dead, left or unknown}.
+
+    abandoned  rows of trials that the log says are running and whose worker is dead or left: they are lost
+    """
+
+    def __init__(self, view: View, states: Mapping[str, str] | None = None) -> None:
+        self._view = view
+        states = states or {}
+        self.abandoned = frozenset(row for row in view.running if states.get(view.owner(row) or "") in _AWAY)
+
+    @property
+    def total(self) -> int | None:
+        """The budget of trials; None if it has no limit."""
+        return self._view.goal[1] if self._view.goal else None
+
+    @property
+    def ended(self) -> int:
+        """Trials of the budget that have ended for good, without those beyond its line."""
+        view = self._view
+        return view.n_ended - sum(view.status(row) in FINAL for row in view.beyond_line())
+
+    def done(self, rungs: Rungs) -> int:
+        """Trials of the budget that ran as far as they were meant to at first: they ended, or they pause, or they go on
+        after a pause. Those beyond the budget's line do not count."""
+        view, beyond = self._view, self._view.beyond_line()
+        going_on = view.running - self.abandoned - beyond
+        paused = view.counts[Status.PAUSED] - sum(view.status(row) is Status.PAUSED for row in beyond)
+        return self.ended + paused + sum(rungs.was_paused(view.id(row)) for row in going_on)
+
+    def counts(self) -> dict[str, int]:
+        """How many trials have each status, those that were added included; cancelled ones are left out."""
+        view = self._view
+        census = view.census()
+        counts = {status.name.lower(): census[status] for status in _TOLD} | {"surplus": 0}
+        for row in view.beyond_line():
+            status = view.status(row)
+            if status in FINAL or status is Status.PAUSED:
+                counts[status.name.lower()] -= 1
+                counts["surplus"] += 1
+        counts["running"] -= len(self.abandoned)
+        counts["lost"] += len(self.abandoned)
+        return {name: n for name, n in counts.items() if n}
+
+    def record(self, row: int, number: int | None = None) -> TrialRecord:
+        """One trial. Its ``number`` costs a scan unless it is given."""
+        record = self._view.record(row, number)
+        return replace(record, status="lost") if row in self.abandoned else record
+
+    def records(self) -> Iterator[TrialRecord]:
+        """All trials in canonical order, but for cancelled and queued ones."""
+        names = {self._view.record(row, 0).id for row in self.abandoned}
+        for record in self._view.records():
+            yield replace(record, status="lost") if record.id in names else record
+
+    def best(self, number: int | None = None) -> TrialRecord | None:
+        """The best trial so far: the best complete one, or, while there is none, the best of those that got farthest.
+        Its ``number`` costs a scan unless it is given."""
+        row = self._view.leader()
+        return None if row is None else self.record(row, number)
+
+    def __repr__(self) -> str:
+        return f"<Summary {self.ended} ended, {len(self.abandoned)} abandoned>"
 
 
-def climb_in_words(view: View, rungs: Rungs, ensemble: str = "") -> str:
-    """``5 complete, rungs 1:37 3:12 9:5, 16 promoted``, then what ``ensemble`` says; empty where nothing pauses and
-    there is no ensemble."""
-    climb = str(rungs)
-    return ", ".join(filter(None, (f"{view.counts[Status.FINISHED]} complete, {climb}" if climb else "", ensemble)))
-
-
-def best_of(view: View, number: int | None = None) -> TrialRecord | None:
-    """The best trial so far: the best complete one, or, while there is none, the best of those that got farthest.
-    Its ``number`` costs a scan unless it is given."""
-    row = view.leader()
-    return None if row is None else view.record(row, number)
-
-
-def best_in_words(view: View, digits: int = 5) -> str:
-    """``best loss 0.0312``; ``best accuracy 0.91 after 9 of 27 steps`` while no trial is complete."""
-    record = best_of(view, 0)
-    return f"best {printable(view.metric, _WIDEST)} {value_in_words(record, view.max_steps, digits)}"
-
-
+# What aiohpo.report.words says too, and Result, which is below it.
 def value_in_words(record: TrialRecord | None, max_steps: int | None, digits: int = 6) -> str:
     """What a trial is worth, and after how many steps where it is not complete; a dash for none."""
     if record is None or record.value is None:
         return "–"
-    return f"{record.value:.{digits}g}{after(record, max_steps)}"
+    return f"{record.value:.{digits}g}{_after(record, max_steps)}"
 
 
-def after(record: TrialRecord, max_steps: int | None) -> str:
+def _after(record: TrialRecord, max_steps: int | None) -> str:
     """`` after 9 of 27 steps`` for a trial that is not complete, else nothing."""
     step = max(record.curve, default=0)
     whole = record.status == "finished" or (record.status == "surplus" and step >= (max_steps or 0))
@@ -64,9 +110,3 @@ def last_error_in_words(records: Iterable[TrialRecord], where: str) -> str:
     """``; the last error: ValueError: … (see all: WHERE)``; empty if no trial has an error."""
     errors = [record.error for record in records if record.error]
     return f"; the last error: {printable(errors[-1])} (see all: {where})" if errors else ""
-
-
-def ensemble_in_words(state: Mapping[str, Any]) -> str:
-    """One line about :meth:`aiohpo.runtime.live_ensemble.EnsembleState.as_dict`."""
-    size, metric = (printable(str(state[name]), _WIDEST) for name in ("size", "metric"))
-    return f"ensemble of {size}: {metric} {state['score']:.5g} (best single {state['single']:.5g})"

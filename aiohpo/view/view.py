@@ -61,6 +61,12 @@ class View(Folded):
         c = self.counts
         return c[Status.FINISHED] + c[Status.STOPPED] + c[Status.FAILED] - self.n_retried
 
+    def census(self) -> dict[Status, int]:
+        """How many trials have each status, those that were added included."""
+        return dict(
+            zip(Status, np.bincount(np.array(self._status, dtype=np.int8), minlength=len(Status)).tolist(), strict=True)
+        )
+
     def failures_since(self, lamport: int) -> int:
         """How many trials of the budget failed after this time; scans all trials."""
         count = 0

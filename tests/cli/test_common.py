@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.cli.common import Settings, describe_seconds, open_directory, parse_duration
+from aiohpo.cli.common import Settings, open_directory, parse_duration
 from aiohpo.cli.main import invoke
 from aiohpo.errors import UsageError
 from aiohpo.plugin import registry
@@ -41,22 +41,6 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
         parse_duration(text)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.0123, "12.3 ms"),
-        (1.0, "1 s"),
-        (59.96, "60 s"),
-        (125, "2 min 05 s"),
-        (7380, "2 h 03 min"),
-        (86_400, "24 h 00 min"),
-    ],
-)
-def test_lengths_of_time_are_readable(seconds: float, text: str) -> None:
-    """A length of time is shown in the unit that suits it."""
-    assert describe_seconds(seconds) == text
-
-
 def test_the_command_line_can_be_typed_again() -> None:
     """What was typed is quoted so that a shell reads it back as it was."""
     assert Settings(("run", "my train.py", "--trials", "3")).again() == "aiohpo run 'my train.py' --trials 3"
@@ -71,7 +55,7 @@ def test_a_wrong_directory_is_answered_with_those_nearby(tmp_path: Path) -> None
         open_directory(tmp_path / "runs" / "frist")
     with pytest.raises(UsageError, match="is a file"):
         open_directory(tmp_path / "runs" / "first" / "study.json")
-    assert open_directory(tmp_path / "runs" / "first").n_ended == 1
+    assert open_directory(tmp_path / "runs" / "first").summary.ended == 1
 
 
 def test_help_names_the_recipes_that_are_installed(

@@ -27,7 +27,7 @@ async def test_failed_trials_are_run_again_within_the_budget(
     out = capsys.readouterr().out
     assert "trial 0 is tried again as trial 3\ntrial 2 is tried again as trial 4\n" in out
     assert f"aiohpo run FILE --dir {directory}" in out
-    assert open_run(directory).n_done == 1
+    assert open_run(directory).summary.ended == 1
     study = aiohpo.Study(objective, SPACE, searcher="random", directory=directory)
     result = await study.arun(trials=3)
     assert result.counts == {"failed": 2, "finished": 3}
@@ -35,8 +35,8 @@ async def test_failed_trials_are_run_again_within_the_budget(
     assert [trial.retry_of for trial in retries] == failed
     assert [trial.config for trial in retries] == [config(0), config(2)]
     run = open_run(directory)
-    assert (run.n_done, run.n_ended) == (3, 3)
-    assert all(worker["status"] == "left" for worker in run.as_workers())
+    assert run.summary.ended == 3
+    assert set(run.loaded.states.values()) == {"left"}
     assert invoke(["show", str(directory)]) == 0
     assert "3 of 3 trials done (3 finished, 2 retried)" in capsys.readouterr().out
     assert invoke(["show", str(directory), "--json"]) == 0

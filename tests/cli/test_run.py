@@ -15,6 +15,7 @@ from aiohpo.cli.run import Options, _already, _Notices, _vanished
 from aiohpo.cli.target import load_study
 from aiohpo.evaluate.reimport import MAIN
 from aiohpo.plugin import WorkerExit
+from aiohpo.report.tally import take_snapshot
 from aiohpo.storage.run import open_run
 from tests.support.run_directories import make_climb, make_run
 
@@ -106,10 +107,11 @@ def test_a_met_budget_is_not_the_end_while_trials_may_be_promoted(tops: list[int
     make_climb(Path("run"), tops)
     Path("climb.py").write_text(CLIMB.format(tests=str(Path(__file__).parents[2])))
     before = open_run(Path("run"))
-    reason = _already(before, load_study("climb.py"), 3, None)
+    now = take_snapshot(before)
+    reason = _already(before, now, load_study("climb.py"), 3, None)
     assert (reason is None) == left
     assert left or "its budget of 3 is met: nothing to do" in reason
-    assert _already(before, load_study("climb.py"), 4, None) is None
+    assert _already(before, now, load_study("climb.py"), 4, None) is None
 
 
 @pytest.mark.parametrize(

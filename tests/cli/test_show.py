@@ -135,7 +135,8 @@ def test_without_a_complete_trial_the_best_of_the_farthest_is_shown(
     assert json.loads(capsys.readouterr().out)["status"] == "paused"
     assert invoke(["show", directory]) == 0
     out = capsys.readouterr().out
-    assert "3 trials done (3 paused)\nbest accuracy 1.03 after 3 of 9 steps\nrungs 1:3 3:1 9:0, 1 promoted" in out
+    best = "best accuracy 1.03 after 3 of 9 steps (trial 1)"
+    assert f"3 trials done (3 paused)\n{best}\nrungs 1:3 3:1 9:0, 1 promoted" in out
     assert "1.03 *" in out
     assert invoke(["show", directory, "--json"]) == 0
     study = json.loads(capsys.readouterr().out)["study"]

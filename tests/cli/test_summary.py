@@ -73,7 +73,7 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, capsys: pytest.Cap
     """What was found so far and the command; the exit code is the shell's for Ctrl-C."""
     assert interrupted(make_run(tmp_path / "r", [3.0]), "aiohpo run train.py") == 130
     err = capsys.readouterr().err
-    assert "stopped after 1 trials, best loss 3; nothing that was reported is lost" in err
+    assert "stopped after 1 trials, best loss 3 (trial 0); nothing that was reported is lost" in err
     assert "to go on: aiohpo run train.py" in err
 
 
@@ -108,4 +108,4 @@ def test_paused_trials_count_and_the_best_of_them_is_a_result(
     assert "--trials 6 " in out
     assert (directory / "plot.png").exists()
     interrupted(directory, "aiohpo run train.py")
-    assert "stopped after 3 trials, best accuracy 1.03 after 3 of 9 steps; nothing" in capsys.readouterr().err
+    assert "stopped after 3 trials, best accuracy 1.03 after 3 of 9 steps (trial 1); nothing" in capsys.readouterr().err

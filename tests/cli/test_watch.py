@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from aiohpo.cli.main import invoke
-from aiohpo.cli.watching import Directory, JsonLines, Lines, Screen
+from aiohpo.cli.watch import JsonLines, LogLines, Screen
 from aiohpo.events.codec import encode_event
 from aiohpo.events.schema import Batch, Proposed, Started
-from aiohpo.report.snapshot import Tally
+from aiohpo.report.sources import FollowedDirectory
+from aiohpo.report.tally import Tally
 from aiohpo.storage.journal import Journal
 from aiohpo.storage.run_directory import RunDirectory
 from tests.support.histories import remark
@@ -95,7 +96,7 @@ def test_wrong_usage_is_one_line(
 def test_a_directory_is_followed(tmp_path: Path) -> None:
     """New workers and trials are seen at the next look; locks tell who lives, Left who went."""
     directory = make_run(tmp_path / "r", [3.0])
-    source = Directory(directory, print)
+    source = FollowedDirectory(directory)
     tally = Tally(source)
     (gone,) = tally.look(time.time()).workers
     assert gone.status == "left"
@@ -116,7 +117,7 @@ def test_a_directory_is_followed(tmp_path: Path) -> None:
     assert source.health() is None
 
 
-def _row(source: Directory) -> tuple[float | int | None, ...]:
+def _row(source: FollowedDirectory) -> tuple[float | int | None, ...]:
     return tuple(source.view.space.pack(source.view.record(0).config))
 
 
@@ -126,11 +127,11 @@ def test_what_a_later_version_recorded_is_said_once(tmp_path: Path, capsys: pyte
     journal = Journal(directory / "journal" / "new.log")
     journal.append([Batch("new", 1, (remark(1), remark(2)))])
     journal.close()
-    told: list[str] = []
-    tally = Tally(Directory(directory, told.append))
-    assert [tally.look(time.time()).ended for _ in range(2)] == [1, 1]
-    [line] = told
-    assert line.startswith(f"{directory}: events of kind 99 are kept")
+    assert invoke(["watch", str(directory), "--json", "--interval", "0.5"]) == 0
+    told = capsys.readouterr()
+    assert {json.loads(line)["study"]["ended"] for line in told.out.splitlines()} == {1}
+    [line] = [line for line in told.err.splitlines() if "events of kind" in line]
+    assert line.startswith(f"aiohpo: {directory}: events of kind 99 are kept")
     assert invoke(["show", str(directory)]) == 0
     assert capsys.readouterr().out.count("events of kind 99 are kept") == 1
 
@@ -140,7 +141,7 @@ def test_the_screen_keeps_what_was_last_seen(tmp_path: Path, capsys: pytest.Capt
     screen = Screen()
     with screen:
         screen.say("worker x is dead")
-        screen.update(Tally(Directory(make_run(tmp_path / "r", [3.0]), print)).look(time.time()))
+        screen.update(Tally(FollowedDirectory(make_run(tmp_path / "r", [3.0]))).look(time.time()))
     out = capsys.readouterr().out
     assert "best loss 3 (trial 0)" in out
     assert "worker x is dead" in out
@@ -148,6 +149,6 @@ def test_the_screen_keeps_what_was_last_seen(tmp_path: Path, capsys: pytest.Capt
 
 def test_what_is_said_before_the_screen_opens_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever waits for an answer may read meanwhile why there is none."""
-    for show in (Screen(), Lines(), JsonLines()):
+    for show in (Screen(), LogLines(), JsonLines()):
         show.say("a peer\nrefused us")
         assert capsys.readouterr().err == "aiohpo: a peer refused us\n"

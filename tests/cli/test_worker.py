@@ -58,8 +58,8 @@ def test_quiet_says_nothing_when_nothing_is_wrong(capsys: pytest.CaptureFixture[
     assert invoke([*args, "--rank", "1", "--size", "2"]) == 0
     assert capsys.readouterr() == ("", "")
     run = open_run(Path("r"))
-    assert run.n_ended == 5
-    assert [worker["rank"] for worker in run.as_workers()] == [1]
+    assert run.summary.ended == 5
+    assert [info.started.rank for info in run.view.workers.values()] == [1]
 
 
 def test_only_failures_exit_with_1() -> None:

@@ -13,7 +13,6 @@ from aiohpo.errors import UsageError
 from aiohpo.events.schema import Proposed
 from aiohpo.plots import timeline
 from aiohpo.plots.drawing import KINDS, draw, save
-from aiohpo.plots.timeline import Clock
 from aiohpo.storage.run import open_run
 from tests.support.run_directories import HOSTILE, SPACE, config, make_climb, make_named_run, make_run
 
@@ -193,10 +192,3 @@ def test_a_killed_worker_is_not_shown_busy_after_its_death(tmp_path: Path, monke
     (dead,) = [line for line in axes.get_lines() if line.get_label() == "dead"]
     bars = [path.get_extents().x1 for drawn in axes.collections for path in drawn.get_paths()]
     assert max(bars) <= dead.get_xdata()[0] + 1e-6
-
-
-def test_pauses_between_runs_are_cut_out() -> None:
-    """A search resumed the next day fills the axis; where the night was is marked."""
-    clock = Clock([(100_000.0, 100_020.0), (0.0, 10.0), (5.0, 20.0)])
-    assert [clock(t) for t in (0.0, 10.0, 20.0, 100_000.0, 100_020.0)] == [0.0, 10.0, 20.0, 20.0, 40.0]
-    assert clock.cuts == [20.0]

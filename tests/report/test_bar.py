@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import logging
 import re
@@ -15,42 +16,35 @@ from rich.console import Console
 
 import aiohpo
 from aiohpo.evaluate.trial import Trial
-from aiohpo.report.bar import Bar, _news
+from aiohpo.report.bar import Bar
+from aiohpo.report.tally import take_snapshot
 from aiohpo.storage.run import open_run
-from aiohpo.view.promotions import Rungs
+from tests.report.test_screen import busy
 from tests.support.run_directories import make_climb
 
 
-def test_rungs_stand_in_a_line_below_the_bar() -> None:
-    """They would not fit beside it; what metrics are called is text and not markup."""
+def test_rungs_stand_in_a_line_below_the_bar(tmp_path: Path) -> None:
+    """They would not fit beside it."""
     out = io.StringIO()
-    with Bar(Console(file=out, force_terminal=True, width=100), 20) as bar:
-        bar.update(3, 20, "best [acc] 0.91 after 9 of 27 steps", 1.5, "90% busy", "rungs 1:3 3:1, 1 promoted")
+    now = dataclasses.replace(take_snapshot(open_run(make_climb(tmp_path / "r", [1, 3, 1]))), total=20)
+    with Bar(Console(file=out, force_terminal=True, width=120)) as bar:
+        bar.update(now)
     lines = [line.strip() for line in out.getvalue().splitlines()]
-    assert any("3/20" in line and "best [acc] 0.91 after 9 of 27 steps" in line for line in lines)
-    assert any("rungs 1:3 3:1, 1 promoted" in line and "3/20" not in line for line in lines)
+    assert any("3/20" in line and "best accuracy 1.03 after 3 of 9 steps" in line for line in lines)
+    assert any("rungs 1:3 3:1 9:0, 1 promoted" in line and "3/20" not in line for line in lines)
 
 
 def test_what_strangers_wrote_is_text_in_the_bar_and_above_it() -> None:
     """Markup, emoji codes and control characters are shown as what they are."""
     out = io.StringIO()
-    with Bar(Console(file=out, force_terminal=True, width=200), 20) as bar:
+    state = {"size": 3, "metric": "\x1b]2;y [a]", "score": 1.0, "single": 1.0}
+    now = dataclasses.replace(busy(), study={"metric": "[/]\x9b :x:"}, ensemble=state)
+    with Bar(Console(file=out, force_terminal=True, width=200)) as bar:
         bar.say("worker [/] :smile: \x1b]0;owned\x07")
-        bar.update(3, 20, "best [/]\x9b :x: 1", 1.5, "90% busy", "ensemble of [3]: \x1b]2;y")
+        bar.update(now)
     assert r"worker [/] :smile: \x1b]0;owned\x07" in out.getvalue()
-    assert r"best [/]\x9b :x: 1" in out.getvalue()
-    assert r"ensemble of [3]: \x1b]2;y" in out.getvalue()
-
-
-def test_the_news_of_a_log_come_once(tmp_path: Path) -> None:
-    """Whatever came since the last look, and nothing twice."""
-    run = open_run(make_climb(tmp_path / "r", [1, 3, 9]))
-    counts: dict[str, int] = {}
-    rungs = Rungs(9)
-    rungs.take(_news(run.log, counts))
-    assert str(rungs) == str(run.rungs())
-    assert counts == run.log.vector()
-    assert list(_news(run.log, counts)) == []
+    assert r"best [/]\x9b :x: 4.25" in out.getvalue()
+    assert r"ensemble of 3: \x1b]2;y [a]" in out.getvalue()
 
 
 # ------------------------------------------------------------------------------------------ what trials print

@@ -14,6 +14,7 @@ import pytest
 from aiohpo import Categorical, Float, Space
 from aiohpo.errors import UsageError
 from aiohpo.report.export import to_optuna, write_csv, write_json, write_parquet
+from aiohpo.report.tally import run_as_dict
 from aiohpo.storage.run import open_run
 from aiohpo.text import printable
 from tests.support.run_directories import HOSTILE, config, make_named_run, make_run
@@ -63,7 +64,7 @@ def test_json_is_what_show_prints(tmp_path: Path) -> None:
     run = open_run(make_run(tmp_path / "r", OUTCOMES))
     out = io.StringIO()
     write_json(run, out)
-    assert json.loads(out.getvalue()) == json.loads(json.dumps(run.as_dict()))
+    assert json.loads(out.getvalue()) == json.loads(json.dumps(run_as_dict(run)))
 
 
 def test_parquet_keeps_types(tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from aiohpo.events.schema import Proposed, Started
-from aiohpo.report.screen import as_line, draw, in_bytes
-from aiohpo.report.snapshot import Health, Snapshot, Tally
-from tests.report.test_snapshot import HEALTH, NOW, Told
+from aiohpo.mesh.health import Health
+from aiohpo.report.plain import as_line
+from aiohpo.report.screen import draw, sparkline
+from aiohpo.report.snapshot import Snapshot
+from aiohpo.report.tally import Tally
+from tests.report.test_tally import HEALTH, NOW, Told
 
 
 def busy(workers: int = 4) -> Snapshot:
@@ -109,18 +112,27 @@ def test_what_strangers_say_does_not_control_the_terminal() -> None:
     assert not any(ord(c) < 32 or 127 <= ord(c) < 160 for c in text)
 
 
-def test_all_of_it_in_one_line() -> None:
-    """What a log gets."""
-    line = as_line(busy())
-    assert line.startswith("4 trials, best loss 4.25 (trial 3), 0.04/s, ")
-    assert "workers: 4 alive, 1 suspect, 1 dead, 1 left, round trip 2 ms" in line
-    assert as_line(Tally(Told()).look(NOW)).startswith("0 trials, no result yet, 0/s, workers: none yet")
-
-
 @pytest.mark.parametrize(
-    ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1 KB"), (12_345, "12.3 KB"), (5e6, "5 MB"), (2e12, "2e+03 GB")],
+    ("curve", "drawn"),
+    [
+        ([], ""),
+        ([(0.0, 3.0)], "▅▅▅▅▅▅▅▅"),
+        ([(4.0, 3.0)], "   ▅▅▅▅▅"),
+        ([(0.0, 8.0), (4.5, 1.0)], "████▁▁▁▁"),
+        ([(0.0, 1000.0), (3.5, 31.6), (6.5, 1.0)], "███▄▄▄▁▁"),
+    ],
 )
-def test_bytes_are_written_for_people(count: float, text: str) -> None:
-    """Three digits and a unit."""
-    assert in_bytes(count) == text
+def test_a_sparkline_draws_the_best_over_time(curve: list[tuple[float, float]], drawn: str) -> None:
+    """Blank before the first result, linear or by powers of ten, as wide as asked."""
+    assert sparkline(curve, 8.0, 8) == drawn
+
+
+def test_a_sparkline_draws_the_largest_numbers() -> None:
+    """Their difference overflows, their curve does not."""
+    assert sparkline([(0.0, 1.7e308), (1.0, -1.7e308)], 1.0, 2) == "█▁"
+
+
+def test_a_sparkline_of_no_width_is_empty() -> None:
+    """However narrow the terminal, nothing breaks."""
+    assert sparkline([(0.0, 1.0)], 1.0, 0) == ""
+    assert len(sparkline([(0.0, 1.0), (0.0, -1.0)], 0.0, 1)) == 1

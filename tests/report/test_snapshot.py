@@ -1,300 +1,245 @@
-"""What a running search amounts to."""
+"""One account of progress: whatever shows a directory says the same of it."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aiohpo import Float, Space
-from aiohpo.events.schema import QUEUED, Claimed, Ended, Event, Goal, Left, Lost, Proposed, Reported, Seen, Started
-from aiohpo.report.snapshot import WINDOW, Health, Snapshot, Tally, sparkline
-from aiohpo.view.view import View
+import aiohpo
+from aiohpo.cli.main import invoke
+from aiohpo.cli.summary import interrupted, summarise
+from aiohpo.events.codec import encode_event
+from aiohpo.events.schema import EXTERNAL, QUEUED, Batch, Claimed, Ended, Event, Goal, Left, Proposed, Reported, Started
+from aiohpo.plots import drawing
+from aiohpo.report.ending import last_lines
+from aiohpo.report.plain import as_line
+from aiohpo.report.sources import FollowedDirectory, LoadedDirectory
+from aiohpo.report.tally import Tally
+from aiohpo.storage.journal import Journal
+from aiohpo.storage.run import open_run
+from aiohpo.storage.run_directory import RunDirectory
+from tests.support.run_directories import BEGAN, SPACE, config
 
-NOW = 10_000.0
-HEALTH = Health(3, 0.002, 0.1, 1, 2, 0, 10, 1000, 11, 2000)
-
-
-class Told:
-    """A source that is told what happens."""
-
-    def __init__(self, mode: str = "min") -> None:
-        self.name = "told"
-        self.study: Mapping[str, Any] = {"format": 1, "metric": "loss", "mode": mode, "space": {}, "seed": 3}
-        self.view = View(Space(x=Float(0.0, 1.0)), "loss", "max" if mode == "max" else "min")
-        self.believed: dict[str, str] = {}
-        self._new: list[Seen] = []
-        self._count: dict[str, int] = {}
-        self._clock = 0
-
-    def add(self, origin: str, kind: type, *fields: Any) -> int:
-        self._clock += 1
-        event: Event = kind(self._clock, *fields)
-        seq = self._count[origin] = self._count.get(origin, 0) + 1
-        self.view.apply(origin, seq, event)
-        self._new.append(Seen(origin, seq, event))
-        return seq
-
-    def start(self, origin: str, at: float, rank: int | None = None) -> None:
-        self.add(origin, Started, at, "node1", 100, "", rank)
-        self.believed[origin] = "alive"
-
-    def trial(self, origin: str, at: float, seconds: float, value: float | None, how: str = "finished") -> int:
-        seq = self.add(origin, Proposed, at, (0.5,))
-        self.add(origin, Ended, seq, 0, how, 0, value, seconds)
-        return seq
-
-    def poll(self) -> list[Seen]:
-        new, self._new = self._new, []
-        return new
-
-    def states(self) -> dict[str, str]:
-        return dict(self.believed)
-
-    def health(self) -> Health | None:
-        return HEALTH
+NOW = BEGAN + 120.0
+STATUSES = {"running", "paused", "finished", "stopped", "failed", "lost", "surplus"}
 
 
-@pytest.fixture
-def told() -> Told:
-    return Told()
+def started(rank: int, host: str) -> Started:
+    return Started(1 + rank, BEGAN + rank, host, 1000 + rank, "journal", rank)
 
 
-def look(source: Told, now: float = NOW) -> Snapshot:
-    return Tally(source).look(now)
+def proposed(lamport: int, i: int, source: int = 0, to_step: int | None = None) -> Proposed:
+    return Proposed(lamport, BEGAN + lamport, SPACE.pack(config(i)), source, to_step)
 
 
-def test_a_search_without_anybody_is_shown_as_such(told: Told) -> None:
-    """Before the first event there is nothing to divide by and nothing is invented."""
-    now = look(told)
-    assert (now.ended, now.total, now.best, now.workers, now.rate) == (0, None, None, (), 0.0)
-    assert (now.utilisation, now.remaining, now.elapsed, now.curve) == (None, None, 0.0, ())
-    assert not now.deserted
-    json.dumps(now.as_dict(), allow_nan=False)
-
-
-def test_each_worker_is_shown_with_what_it_runs(told: Told) -> None:
-    """Number, configuration and seconds so far of the trial that is its own."""
-    told.start("a", NOW - 100)
-    told.start("b", NOW - 50)
-    told.trial("a", NOW - 90, 10, 3.0)
-    told.add("b", Proposed, NOW - 4.0, (0.25,))
-    idle, busy = look(told).workers
-    assert (idle.id, idle.host, idle.pid, idle.trials, idle.running, idle.seconds) == ("a", "node1", 100, 1, None, None)
-    assert busy.running is not None
-    assert (busy.running.number, busy.running.config, busy.seconds, busy.trials) == (1, {"x": 0.25}, 4.0, 0)
-
-
-def test_utilisation_is_that_of_the_last_minute(told: Told) -> None:
-    """Older segments do not count, a running one does, and a young worker is measured since its start."""
-    told.start("old", NOW - 1000)
-    told.trial("old", NOW - 900, 500, 1.0)  # long ago
-    told.trial("old", NOW - WINDOW - 10, 25, 1.0)  # 15 s of it within the minute
-    told.add("old", Proposed, NOW - 15, (0.5,))
-    told.start("young", NOW - 20)
-    told.add("young", Proposed, NOW - 10, (0.5,))
-    now = look(told)
-    assert [w.utilisation for w in now.workers] == [pytest.approx(0.5), pytest.approx(0.5)]
-    assert now.utilisation == pytest.approx((30 + 10) / (60 + 20))
-
-
-def test_the_dead_are_not_idle(told: Told) -> None:
-    """Who is dead or left has no utilisation, runs nothing, and what it ran is lost."""
-    for name, state in (("a", "alive"), ("b", "dead"), ("c", "left"), ("d", "suspect")):
-        told.start(name, NOW - 30)
-        told.add(name, Proposed, NOW - 30, (0.5,))
-        told.believed[name] = state
-    now = look(told)
-    assert [(w.id, w.status, w.running is not None) for w in now.workers] == [
-        ("a", "alive", True),
-        ("d", "suspect", True),
-        ("b", "dead", False),
-        ("c", "left", False),
-    ]
-    assert now.counts == {"running": 2, "lost": 2}
-    assert now.utilisation == pytest.approx(1.0)
-    assert now.states() == {"alive": 1, "suspect": 1, "dead": 1, "left": 1}
-
-
-def test_counts_tell_what_became_of_trials(told: Told) -> None:
-    """Failed, paused, lost, queued and what is beyond the budget's line."""
-    told.start("a", NOW - 100)
-    told.add("a", Goal, 2)
-    told.trial("a", NOW - 90, 1, 3.0)
-    told.trial("a", NOW - 80, 1, None, "failed")
-    told.trial("a", NOW - 70, 1, 2.0)
-    told.add("a", Proposed, NOW - 60, (0.5,), QUEUED)
-    lost = told.add("a", Proposed, NOW - 50, (0.5,))
-    told.add("a", Lost, lost, 0)
-    now = look(told)
-    assert now.counts == {"finished": 1, "failed": 1, "surplus": 1, "queued": 1, "lost": 1}
-    assert (now.ended, now.total, now.remaining) == (2, 2, 0.0)
-    assert now.rate == pytest.approx(3 / 100)
-
-
-def test_a_trial_that_was_taken_over_is_shown_where_it_runs(told: Told) -> None:
-    """The worker that lost it is not shown with it."""
-    told.start("a", NOW - 100, 0)
-    told.start("b", NOW - 100, 1)
-    seq = told.add("a", Proposed, NOW - 50, (0.5,))
-    told.add("b", Lost, ("a", seq), 0)
-    told.add("b", Claimed, NOW - 5, ("a", seq), 1)
-    first, second = look(told).workers
-    assert first.running is None
-    assert second.running is not None
-    assert second.seconds == 5.0
-
-
-def test_a_worker_that_holds_on_runs_its_trial_since_it_began(told: Told) -> None:
-    """Given up for lost by mistake, it claims what it runs without a time."""
-    told.start("a", NOW - 100)
-    told.start("b", NOW - 100)
-    seq = told.add("a", Proposed, NOW - 50, (0.5,))
-    told.add("b", Lost, ("a", seq), 0)
-    told.add("a", Claimed, 0.0, seq, 1)
-    told.add("a", Reported, seq, 1, 1, 0.5)
-    assert [w.seconds for w in look(told).workers] == [50.0, None]
-
-
-def test_the_rate_is_that_of_the_last_minute_or_of_twenty_trials(told: Told) -> None:
-    """Fast searches are averaged over a minute, slow ones over their last twenty trials, young ones since the start."""
-    told.start("a", NOW - 10_000)
-    for i in range(30):
-        told.trial("a", NOW - 9_000 + 100 * i, 50, 1.0)
-    last = NOW - 9_000 + 2900 + 50
-    assert look(told, last).rate == pytest.approx(20 / 1900)
-    fast = Told()
-    fast.start("a", NOW - 1000)
-    for i in range(900):
-        fast.trial("a", NOW - 900 + i, 1, 1.0)
-    assert look(fast).rate == pytest.approx(61 / 60, abs=0.02)
-    young = Told()
-    young.start("a", NOW - 10)
-    young.trial("a", NOW - 10, 5, 1.0)
-    assert look(young).rate == pytest.approx(0.1)
-
-
-def test_looking_again_forgets_nothing(told: Told) -> None:
-    """A tally that looked after every event says the same as one that looks once."""
-    tally = Tally(told)
-    twin = Told()
-    for source in (told, twin):
-        source.start("a", NOW - 100)
-    for i in range(50):
-        told.trial("a", NOW - 100 + 2 * i, 1.5, 50.0 - i)
-        twin.trial("a", NOW - 100 + 2 * i, 1.5, 50.0 - i)
-        tally.look(NOW - 100 + 2 * i + 2)
-    assert tally.look(NOW).as_dict() == look(twin).as_dict()
-
-
-@pytest.mark.parametrize(("mode", "improved"), [("min", [5.0, 3.0, 1.0]), ("max", [5.0, 9.0])])
-def test_the_curve_holds_the_improvements(mode: str, improved: list[float]) -> None:
-    """Whichever way is up, in the order in which trials ended, whatever the order of arrival."""
-    source = Told(mode)
-    source.start("a", 1000.0)
-    source.start("b", 1000.0)
-    source.trial("b", 1020.0, 10, 3.0)
-    source.trial("a", 1000.0, 10, 5.0)
-    source.trial("a", 1030.0, 10, 9.0)
-    source.trial("a", 1040.0, 10, 1.0)
-    curve = look(source, 1100.0).curve
-    assert [value for _, value in curve] == improved
-    assert curve[0] == (10.0, 5.0)
-
-
-def test_a_search_that_is_over_lasted_until_its_last_result(told: Told) -> None:
-    """Who looks a day later sees the same curve."""
-    told.start("a", 1000.0)
-    told.trial("a", 1000.0, 10, 5.0)
-    told.add("a", Left, 1020.0, "done")
-    told.believed["a"] = "left"
-    now = look(told, 90_000.0)
-    assert now.deserted
-    assert now.elapsed == 10.0
-
-
-def test_who_only_queued_trials_is_no_worker(told: Told) -> None:
-    """An origin that never started and is not in the mesh is not shown; a member that said nothing yet is."""
-    told.add("hand", Proposed, NOW, (0.5,), QUEUED)
-    told.believed["silent"] = "alive"
-    (worker,) = look(told).workers
-    assert (worker.id, worker.host, worker.utilisation) == ("silent", None, None)
-
-
-def test_paused_trials_are_done_and_their_climb_is_told(told: Told) -> None:
-    """A trial is done when it first pauses, and once; who went on with it where is counted."""
-    told.start("a", NOW - 20, 0)
-    told.start("b", NOW - 20, 1)
-    told.add("a", Goal, 4)
-    seq = told.add("a", Proposed, NOW - 18, (0.5,), 0, 1)
-    told.add("a", Reported, seq, 0, 1, 0.5)
-    told.add("a", Ended, seq, 0, "paused", 1, None, 1.0)
-    told.add("b", Claimed, NOW - 10, ("a", seq), 1, 3)
-    tally = Tally(told)
-    now = tally.look(NOW)
-    assert (now.done, now.ended, now.promoted, now.moved, dict(now.rungs)) == (1, 0, 1, 1, {1: 1, 3: 0})
-    assert now.climb == "rungs 1:1 3:0, 1 promoted (1 on another worker)"
-    assert (now.best.value, now.best.step) == (0.5, 1)
-    told.add("b", Ended, ("a", seq), 1, "paused", 3, None, 2.0)
-    later = tally.look(NOW)
-    assert (later.done, later.rate) == (1, now.rate)
-
-
-def test_the_json_form_is_documented(told: Told) -> None:
-    """Keys that show has as well, and the mesh."""
-    told.start("a", NOW - 10, 0)
-    told.add("a", Goal, 9)
-    told.trial("a", NOW - 9, 2, 0.5)
-    told.add("a", Proposed, NOW - 1, (0.25,))
-    plain = json.loads(json.dumps(look(told).as_dict(), allow_nan=False))
-    assert set(plain) == {"time", "study", "workers", "mesh"}
-    study = plain["study"]
-    assert (study["trials"], study["ended"], study["running"], study["seed"]) == (9, 1, 1, 3)
-    assert study["best"].pop("status") == "finished"
-    assert study["best"] == {"id": "a-3", "number": 0, "value": 0.5, "step": 0, "config": {"x": 0.5}, "worker": "a"}
-    assert study["curve"] == [[3.0, 0.5]]
-    assert plain["workers"][0]["running"] == {"id": "a-5", "number": 1, "config": {"x": 0.25}, "step": 0}
-    assert plain["mesh"]["round_trip"] == 0.002
-
-
-def test_clocks_that_disagree_make_no_nonsense(told: Told) -> None:
-    """Workers from the future, or with a broken clock, give numbers within bounds."""
-    told.start("a", NOW + 500)
-    told.trial("a", NOW + 500, 10, 1.0)
-    told.add("a", Proposed, NOW + 520, (0.5,))
-    told.start("b", float("inf"))
-    told.trial("b", float("inf"), 1.0, 2.0)
-    told.trial("b", 0.0, float("nan"), 2.0)
-    now = look(told)
-    assert now.utilisation is None or 0 <= now.utilisation <= 1
-    assert all(w.seconds is None or w.seconds >= 0 for w in now.workers)
-    assert 0 <= now.rate < 10
-    assert now.elapsed >= 0
-
-
-@pytest.mark.parametrize(
-    ("curve", "drawn"),
-    [
-        ([], ""),
-        ([(0.0, 3.0)], "▅▅▅▅▅▅▅▅"),
-        ([(4.0, 3.0)], "   ▅▅▅▅▅"),
-        ([(0.0, 8.0), (4.5, 1.0)], "████▁▁▁▁"),
-        ([(0.0, 1000.0), (3.5, 31.6), (6.5, 1.0)], "███▄▄▄▁▁"),
+# One worker left; of one what it runs is lost here; one is on another machine; one lives; one queued and added trials.
+HISTORIES: Mapping[str, Sequence[Event]] = {
+    "left": [
+        started(0, "here"),
+        Goal(5, 4),
+        proposed(10, 0),
+        Ended(18, 3, 0, "finished", 9, 0.5, 8.5, {"size": 1.5}),
+        proposed(20, 1),
+        Ended(28, 5, 0, "failed", 0, None, 8.5, None, "ValueError: it diverged"),
+        Left(60, BEGAN + 60, "done"),
     ],
-)
-def test_a_sparkline_draws_the_best_over_time(curve: list[tuple[float, float]], drawn: str) -> None:
-    """Blank before the first result, linear or by powers of ten, as wide as asked."""
-    assert sparkline(curve, 8.0, 8) == drawn
+    "killed": [
+        started(1, "here"),
+        proposed(11, 2, to_step=3),
+        Reported(15, 2, 0, 3, 0.75),
+        Ended(21, 2, 0, "paused", 3, None, 10.0),
+        proposed(22, 3),
+        Reported(23, 5, 0, 1, 0.9),
+    ],
+    "elsewhere": [started(2, "there"), proposed(13, 4), Reported(17, 2, 0, 1, 0.3)],
+    "alive": [
+        started(3, "here"),
+        proposed(44, 5),
+        Ended(84, 2, 0, "finished", 9, 0.125, 30.0),
+        Claimed(90, BEGAN + 90, ("killed", 2), 1, 9),
+    ],
+    "hand": [
+        started(4, "here"),
+        proposed(30, 6, QUEUED),
+        proposed(31, 7, EXTERNAL),
+        Ended(32, 3, 0, "finished", 0, 2.0, 0.0),
+        Left(33, BEGAN + 33, "done"),
+    ],
+}
 
 
-def test_a_sparkline_draws_the_largest_numbers() -> None:
-    """Their difference overflows, their curve does not."""
-    assert sparkline([(0.0, 1.7e308), (1.0, -1.7e308)], 1.0, 2) == "█▁"
+@pytest.fixture(params=["here", "there"])
+def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The machine from which the directory is looked at, where the clock stands still."""
+    name: str = request.param
+    monkeypatch.setattr("platform.node", lambda: name)
+    monkeypatch.setattr(time, "time", lambda: NOW)
+    return name
 
 
-def test_a_sparkline_of_no_width_is_empty() -> None:
-    """However narrow the terminal, nothing breaks."""
-    assert sparkline([(0.0, 1.0)], 1.0, 0) == ""
-    assert len(sparkline([(0.0, 1.0), (0.0, -1.0)], 0.0, 1)) == 1
+@pytest.fixture(params=["live", "finished"])
+def directory(request: pytest.FixtureRequest, machine: str, tmp_path: Path) -> Iterator[Path]:
+    """A search with trials of every kind; one worker is at work, or everybody has left."""
+    path = tmp_path / "run"
+    study = aiohpo.Study(None, SPACE, metric="loss", max_steps=9, searcher="random", directory=path)
+    run = RunDirectory(path, study.definition())
+    journals: dict[str, Journal] = {}
+    for worker, events in HISTORIES.items():
+        if request.param == "finished" and not isinstance(events[-1], Left):
+            events = [*events, Left(100, BEGAN + 100, "done")]
+        journals[worker] = run.journal(worker)
+        journals[worker].append([Batch(worker, 1, tuple(map(encode_event, events)))])
+    for worker, journal in journals.items():
+        if worker != "alive" or request.param == "finished":
+            journal.close()
+    (path / "ensemble.json").write_text('{"metric": "log_loss", "size": 3, "score": 0.25, "single": 0.5}')
+    yield path
+    for journal in journals.values():
+        journal.close()
+
+
+def ask(capsys: pytest.CaptureFixture[str], *args: str) -> Any:
+    assert invoke([*args, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_every_json_says_the_same(
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """show, watch, run, best and the exported document, field by field."""
+    monkeypatch.setattr(drawing, "save", lambda *_: None)
+    show = ask(capsys, "show", str(directory))
+    watch = ask(capsys, "watch", str(directory), "--once")
+    assert set(show) == {"study", "workers", "trials"}
+    assert show["study"] == watch["study"]
+    assert show["workers"] == watch["workers"]
+    assert ask(capsys, "best", str(directory)) == show["study"]["best"]
+    summarise(directory, "train.py", True, before=0)
+    run = json.loads(capsys.readouterr().out)
+    assert {**show["study"], **run, "directory": ""} == {
+        **show["study"],
+        "directory": "",
+        "seconds": 0.0,
+        "plot": str(directory / "plot.png"),
+        "given_up": None,
+    }
+    assert set(run) - set(show["study"]) == {"seconds", "plot", "given_up"}
+    assert invoke(["export", str(directory), "--to", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == show
+
+
+def test_the_counts_are_those_of_the_trials(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Queued ones are counted and not listed; what a worker runs is what runs; the best one is among the trials."""
+    show = ask(capsys, "show", str(directory))
+    statuses = Counter(trial["status"] for trial in show["trials"])
+    assert set(statuses) <= STATUSES
+    study = show["study"]
+    assert study["counts"] == {**statuses, "queued": 1}
+    assert study["running"] == statuses["running"]
+    running = {trial["id"]: trial["worker"] for trial in show["trials"] if trial["status"] == "running"}
+    assert {w["running"]["id"]: w["id"] for w in show["workers"] if w["running"]} == running
+    assert study["best"] in show["trials"]
+    assert study["added"] == 1
+
+
+def test_statuses_are_those_of_the_glossary(
+    request: pytest.FixtureRequest, machine: str, directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A worker that was killed on this machine is dead and its trial is lost; of one on another machine nothing is
+    known and its trial runs, unless the log says otherwise."""
+    show = ask(capsys, "show", str(directory))
+    workers = {worker["id"]: worker["status"] for worker in show["workers"]}
+    trials = {trial["id"]: trial["status"] for trial in show["trials"]}
+    if "finished" in request.node.callspec.id:
+        assert set(workers.values()) == {"left"}
+        assert (trials["killed-5"], trials["elsewhere-2"], trials["killed-2"]) == ("lost", "lost", "lost")
+        return
+    mine, theirs = ("killed", "elsewhere") if machine == "here" else ("elsewhere", "killed")
+    assert workers == {"left": "left", "hand": "left", "alive": "alive", mine: "dead", theirs: "unknown"}
+    of = {"killed": "killed-5", "elsewhere": "elsewhere-2"}
+    assert (trials[of[mine]], trials[of[theirs]]) == ("lost", "running")
+    assert trials["killed-2"] == "running"
+
+
+def test_every_text_says_the_same(
+    directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """show, watch, one line for logs and the last lines of a run have the numbers of the JSON."""
+    monkeypatch.setattr(drawing, "save", lambda *_: None)
+    study = ask(capsys, "show", str(directory))["study"]
+    texts = []
+    for args in (["show"], ["watch", "--once"]):
+        assert invoke([args[0], str(directory), *args[1:]]) == 0
+        texts.append(capsys.readouterr().out)
+    assert summarise(directory, "train.py", False, before=0) == 0
+    texts.append(capsys.readouterr().out)
+    for text in texts:
+        for status, n in study["counts"].items():
+            assert f"{n} {status}" in text
+        assert "1 of them added" in text
+        assert f"{study['done']} of 4 trials" in text or text.startswith(f"{study['done']} trials")
+        assert f"best loss {study['best']['value']:.6g} " in text
+        assert f"(trial {study['best']['number']}" in text
+        assert "rungs " + " ".join(f"{step}:{n}" for step, n in study["rungs"]) in text
+        assert "ensemble of 3: log_loss 0.25 (best single 0.5)" in text
+    line = as_line(Tally(FollowedDirectory(directory)).look(NOW))
+    assert line.startswith(f"{study['done']}/4 trials, ")
+    assert f"best loss {study['best']['value']:.6g} (trial {study['best']['number']})" in line
+    interrupted(directory, "aiohpo run")
+    assert f"stopped after {study['done']} trials, best loss 0.125 " in capsys.readouterr().err
+
+
+def test_a_followed_directory_is_a_loaded_one(directory: Path) -> None:
+    """Also where it is damaged: in the middle of a journal, and at the end of one whose writer has certainly ended."""
+    for worker in ("left", "elsewhere"):
+        with (directory / "journal" / f"{worker}.log").open("ab") as file:
+            file.write(b"half a record")
+    journal = directory / "journal" / "hand.log"
+    data = journal.read_bytes()
+    journal.write_bytes(data + b"garbage" + data[data.index(b"\n") + 1 :])
+    followed = Tally(FollowedDirectory(directory)).look(NOW)
+    loaded = Tally(LoadedDirectory(open_run(directory))).look(NOW)
+    assert followed == loaded
+    assert sum("corrupt" in place for place in followed.damage) == 1
+    assert sum("interrupted" in place for place in followed.damage) == 1
+
+
+async def objective(trial: aiohpo.Trial) -> float:
+    if trial["layers"] == 1:
+        raise ValueError("too few layers")
+    return float(trial["layers"])
+
+
+def test_study_run_says_at_its_end_what_show_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The last line, the result and the directory agree."""
+    path = tmp_path / "run"
+    study = aiohpo.Study(objective, SPACE, searcher="random", directory=path)
+    result = study.run(trials=8)
+    said = capsys.readouterr().err
+    shown = ask(capsys, "show", str(path))
+    assert result.counts == shown["study"]["counts"]
+    assert [(t.id, t.status, t.value) for t in result.trials] == [
+        (t["id"], t["status"], t["value"]) for t in shown["trials"]
+    ]
+    assert re.fullmatch(
+        rf"done: best loss {result.best.value:.6g} \(trial {result.best.number}\); "
+        rf"{result.counts['finished']} finished, {result.counts['failed']} failed\n",
+        said,
+    )
+    assert list(last_lines(result, path, True)) == said.splitlines()
+
+
+def test_the_result_of_a_directory_knows_who_is_dead(directory: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A trial that is lost to show is lost to Study.result."""
+    study = aiohpo.Study(None, SPACE, metric="loss", max_steps=9, searcher="random", directory=directory)
+    shown = ask(capsys, "show", str(directory))
+    assert {t.id: t.status for t in study.result.trials} == {t["id"]: t["status"] for t in shown["trials"]}
+    assert study.result.best is not None
+    assert study.result.best.as_dict() == shown["study"]["best"]

@@ -109,7 +109,7 @@ def test_progress_and_result_tell_of_it(tmp_path):
     state = json.loads((tmp_path / "r" / "ensemble.json").read_text())
     assert state["models"] >= 12  # a surplus one counts, too
     assert state["score"] < state["single"]
-    assert "best single" in read_ensemble(tmp_path / "r")
+    assert read_ensemble(tmp_path / "r") == state
     configs = {t.id: t.config for t in result.trials}
     assert all(configs[m.trial] == m.config for m in result.ensemble.members)
 
@@ -135,7 +135,7 @@ def test_without_targets_the_search_goes_on_without_an_ensemble(tmp_path):
     assert result.ensemble is None
     assert result.counts["finished"] == 12
     assert [text for text in study.notices if "trial.targets(valid=y)" in text]
-    assert read_ensemble(tmp_path / "r") == ""
+    assert read_ensemble(tmp_path / "r") is None
 
 
 def test_the_metric_suits_the_targets():

@@ -36,7 +36,8 @@ from aiohpo.mesh.membership import State
 from aiohpo.mesh.timing import Pace, Suspicion
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
-from aiohpo.report.snapshot import Tally
+from aiohpo.report.sources import JoinedMesh
+from aiohpo.report.tally import Tally
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.runtime.spectator import Observer, observer_id, observer_transport
 from aiohpo.testing import SimNetwork, run
@@ -153,7 +154,7 @@ def test_an_observer_joins_mid_search_and_sees_every_trial(workers: int, seed: i
         observer, _ = it.observer()
         await observer.start()
         assert await observer.catch_up(30.0)
-        tally = Tally(observer)
+        tally = Tally(JoinedMesh(observer))
         now = asyncio.get_running_loop().time
         before = tally.look(now())
         assert 0 < before.ended < it.trials

@@ -152,7 +152,7 @@ def ended(directory: Path, run: str) -> int:
     from aiohpo.storage.run import open_run
 
     path = directory / run
-    return open_run(path).n_ended if (path / "study.json").exists() else 0
+    return open_run(path).summary.ended if (path / "study.json").exists() else 0
 
 
 def workers(launcher: subprocess.Popen[str]) -> list[int]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from aiohpo.report.tally import run_as_dict
 from aiohpo.storage.run import open_run
 from tests.smoke.mpi_launch import launch, why_not
 from tests.smoke.processes import GATED, Gate, alive, until
@@ -43,7 +44,7 @@ class Job:
         return int(found[1])
 
     def shown(self) -> dict[str, Any]:
-        return dict(open_run(self.run).as_dict())
+        return run_as_dict(open_run(self.run))
 
     def ends(self) -> int:
         """The exit code of mpirun."""

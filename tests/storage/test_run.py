@@ -8,6 +8,7 @@ import json
 import pytest
 
 from aiohpo import Float, Space, Study, UsageError
+from aiohpo.report.tally import run_as_dict
 from aiohpo.storage.run import open_run
 
 SPACE = Space(x=Float(0.0, 1.0))
@@ -30,7 +31,7 @@ def test_a_run_is_read_as_it_was(tmp_path):
     assert list(opened.records()) == result.trials
     assert opened.view.goal is not None
     assert opened.view.goal[1] == 4
-    plain = opened.as_dict()
+    plain = run_as_dict(opened)
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
     assert plain["study"]["metric"] == "score"
     assert plain["study"]["best"]["value"] == result.best.value
@@ -51,7 +52,7 @@ def test_what_a_vanished_worker_left_running_is_shown_as_lost(tmp_path):
     study._manual.close()
     opened = open_run(tmp_path / "run")
     assert [r.status for r in opened.records()] == ["lost"]
-    assert [w["status"] for w in opened.as_workers()] == ["dead"]
+    assert list(opened.loaded.states.values()) == ["dead"]
 
 
 def test_reading_changes_nothing(tmp_path):
@@ -61,7 +62,7 @@ def test_reading_changes_nothing(tmp_path):
     with journal.open("ab") as file:
         file.write(b"half a rec")
     before = journal.read_bytes()
-    assert len(open_run(tmp_path / "run").as_dict()["study"]["damage"]) == 1
+    assert len(open_run(tmp_path / "run").loaded.damage) == 1
     assert journal.read_bytes() == before
 
 

@@ -1,4 +1,4 @@
-"""How a search stands, in words."""
+"""How a search stands."""
 
 from __future__ import annotations
 
@@ -8,49 +8,79 @@ import pytest
 
 from aiohpo.events.schema import Claimed
 from aiohpo.storage.run import open_run
-from aiohpo.view.summary import best_in_words, best_of, ensemble_in_words, n_done
+from aiohpo.view.summary import Summary, last_error_in_words, value_in_words
 from tests.support.run_directories import make_climb, make_run
 
 
 def test_the_best_complete_trial_is_best(tmp_path: Path) -> None:
     """Whatever those that were given up were worth."""
-    run = open_run(make_climb(tmp_path / "r", [9, 1, 3, 1]))
-    assert best_in_words(run.view) == "best accuracy 0.09"
-    assert best_of(run.view, 0).status == "finished"
+    best = open_run(make_climb(tmp_path / "r", [9, 1, 3, 1])).summary.best(0)
+    assert best is not None
+    assert (best.status, value_in_words(best, 9)) == ("finished", "0.09")
 
 
 def test_while_no_trial_is_complete_the_best_of_the_farthest_is(tmp_path: Path) -> None:
     """With the step that its value is from."""
-    run = open_run(make_climb(tmp_path / "r", [3, 3, 1]))
-    assert best_in_words(run.view) == "best accuracy 1.03 after 3 of 9 steps"
-    assert best_of(run.view, 0).status == "paused"
-
-
-def test_what_a_run_directory_says_of_its_ensemble_is_printable() -> None:
-    """Its file may come from anybody."""
-    state = {"metric": "\x1b[2J", "size": "\n", "score": 0.5, "single": 0.25}
-    assert ensemble_in_words(state) == r"ensemble of  : \x1b[2J 0.5 (best single 0.25)"
+    best = open_run(make_climb(tmp_path / "r", [3, 3, 1])).summary.best(0)
+    assert best is not None
+    assert (best.status, value_in_words(best, 9)) == ("paused", "1.03 after 3 of 9 steps")
 
 
 @pytest.mark.parametrize("outcomes", [[], ["boom"], [None]])
 def test_without_a_value_there_is_no_best(outcomes: list[str | None], tmp_path: Path) -> None:
     """Nothing has run, or nothing with success."""
-    run = open_run(make_run(tmp_path / "r", outcomes))
-    assert best_in_words(run.view) == "best loss –"
-    assert best_of(run.view) is None
+    assert open_run(make_run(tmp_path / "r", outcomes)).summary.best() is None
 
 
 def test_a_trial_is_done_once_it_ended_or_paused(tmp_path: Path) -> None:
-    """Failed ones too; and it stays done when somebody goes on with it, as far as the rungs know."""
-    assert n_done(open_run(make_run(tmp_path / "a", [1.0, "boom", None])).view) == 2
+    """Failed ones too; and it stays done while a worker goes on with it, but not if that worker dies."""
+    first = open_run(make_run(tmp_path / "a", [1.0, "boom", None]))
+    assert first.summary.done(first.rungs()) == 2
     run = open_run(make_climb(tmp_path / "b", [9, 3, 1]))
-    assert n_done(run.view) == 3
+    assert run.summary.done(run.rungs()) == 3
     paused = next(iter(run.view.paused))
-    attempt = run.view.attempt(paused) + 1
-    run.view.apply("zoe", 1, Claimed(99, 0.0, run.view.id(paused), attempt, 9))
-    assert (n_done(run.view), n_done(run.view, run.rungs())) == (2, 3)
+    run.view.apply("zoe", 1, Claimed(99, 0.0, run.view.id(paused), run.view.attempt(paused) + 1, 9))
+    done = {state: Summary(run.view, {"zoe": state}).done(run.rungs()) for state in ("alive", "unknown", "dead")}
+    assert done == {"alive": 3, "unknown": 3, "dead": 2}
 
 
 def test_what_is_beyond_the_budget_is_not_done(tmp_path: Path) -> None:
     """Surplus is no progress."""
-    assert n_done(open_run(make_run(tmp_path / "r", [3.0, 2.0, 1.0], goal=2)).view) == 2
+    run = open_run(make_run(tmp_path / "r", [3.0, 2.0, 1.0], goal=2))
+    assert (run.summary.ended, run.summary.done(run.rungs()), run.summary.total) == (2, 2, 2)
+    assert run.summary.counts() == {"finished": 2, "surplus": 1}
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [("alive", "running"), ("suspect", "running"), ("unknown", "running"), ("dead", "lost"), ("left", "lost")],
+)
+def test_a_trial_is_lost_if_its_worker_is_certainly_away(state: str, status: str, tmp_path: Path) -> None:
+    """In the counts as in the list of trials; of a worker of which nothing is known it runs on."""
+    view = open_run(make_run(tmp_path / "r", [1.0, None], left=False)).view
+    (worker,) = view.workers
+    summary = Summary(view, {worker: state})
+    assert summary.counts() == {"finished": 1, status: 1}
+    assert [record.status for record in summary.records()] == ["finished", status]
+    assert [record.status for record in Summary(view).records()] == ["finished", "running"]
+
+
+def test_the_best_trial_may_be_lost(tmp_path: Path) -> None:
+    """It is as lost as it is in the list of trials."""
+    run = open_run(make_climb(tmp_path / "r", [3, 1]))
+    best = run.summary.best(0)
+    assert best is not None
+    row = run.view.row_of(best.id)
+    run.view.apply("zoe", 1, Claimed(99, 0.0, run.view.id(row), run.view.attempt(row) + 1, 9))
+    found = {state: Summary(run.view, {"zoe": state}).best(0) for state in ("alive", "dead")}
+    assert {state: (record.id, record.status) for state, record in found.items() if record} == {
+        "alive": (best.id, "running"),
+        "dead": (best.id, "lost"),
+    }
+
+
+def test_the_last_error_is_told(tmp_path: Path) -> None:
+    """With the place where all are."""
+    records = list(open_run(make_run(tmp_path / "r", ["boom", "bang\x1b[2J", 1.0])).records())
+    assert last_error_in_words(records, "there") == r"; the last error: bang\x1b[2J (see all: there)"
+    assert last_error_in_words(records[2:], "there") == ""

@@ -1,0 +1,29 @@
+"""How the mesh is doing, as one of its members sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The mesh as seen from here.
+
+    links       workers that frames come from directly
+    round_trip  seconds from a ping to its answer, smoothed; None before the first answer
+    silent      seconds since anything arrived from anybody
+    repairs     rounds in which a peer had something that was missing here
+    duplicates  events that arrived once more
+    dropped     frames that were malformed or of another study
+    """
+
+    links: int
+    round_trip: float | None
+    silent: float
+    repairs: int
+    duplicates: int
+    dropped: int
+    frames_in: int
+    bytes_in: int
+    frames_out: int
+    bytes_out: int

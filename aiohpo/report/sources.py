@@ -1,0 +1,243 @@
+"""Where a search is looked at: a run directory, loaded or followed; its mesh; the workers of this process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..events.codec import decode_batch
+from ..events.schema import Fresh
+from ..storage.follower import Follower
+from ..storage.liveness import Writers
+from ..storage.run_directory import read_ensemble
+
+if TYPE_CHECKING:
+    from ..events.log import Log
+    from ..events.schema import Seen
+    from ..keys import StudyKey
+    from ..mesh.health import Health
+    from ..runtime.peer import PeerWorker
+    from ..runtime.spectator import Observer
+    from ..storage.run import Run
+    from ..view.view import View
+
+
+class ProgressSource(Protocol):
+    """What a :class:`~aiohpo.report.tally.Tally` needs to know of a search."""
+
+    @property
+    def name(self) -> str:
+        """Where it is looked at, for people."""
+        ...
+
+    @property
+    def study(self) -> Mapping[str, Any]:
+        """Its definition, as in ``study.json``."""
+        ...
+
+    @property
+    def view(self) -> View: ...
+    def poll(self) -> Sequence[Seen]:
+        """Return the events that became known since the last call, oldest first per worker."""
+        ...
+
+    def states(self) -> Mapping[str, str]:
+        """What is believed of each worker: alive, suspect, dead, left, or unknown where that cannot be told."""
+        ...
+
+    def health(self) -> Health | None:
+        """The mesh's; None where none is involved."""
+        return None
+
+    def ensemble(self) -> Mapping[str, Any] | None:
+        """What is known of the ensemble that is kept while the search runs."""
+        return None
+
+    def damage(self) -> Sequence[str]:
+        """What could not be read."""
+        return ()
+
+    def skipped(self) -> str:
+        """What this version of aiohpo does not understand, in words; empty where it understands everything."""
+        return ""
+
+
+class FollowedDirectory(ProgressSource):
+    """A run directory whose journals are read on while workers write to them."""
+
+    def __init__(self, path: Path) -> None:
+        self._follower = Follower(path)
+
+    @property
+    def name(self) -> str:
+        return str(self._follower.path)
+
+    @property
+    def study(self) -> Mapping[str, Any]:
+        return self._follower.study
+
+    @property
+    def view(self) -> View:
+        return self._follower.view
+
+    def poll(self) -> Sequence[Seen]:
+        return self._follower.poll()
+
+    def states(self) -> Mapping[str, str]:
+        return self._follower.states()
+
+    def ensemble(self) -> Mapping[str, Any] | None:
+        return read_ensemble(self._follower.path)
+
+    def damage(self) -> Sequence[str]:
+        return [str(damage) for damage in self._follower.damage()]
+
+    def skipped(self) -> str:
+        return self._follower.skipped
+
+
+class LoadedDirectory(ProgressSource):
+    """A run directory as it was when it was loaded."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._news = News(run.log)
+
+    @property
+    def name(self) -> str:
+        return str(self._run.path)
+
+    @property
+    def study(self) -> Mapping[str, Any]:
+        return self._run.study
+
+    @property
+    def view(self) -> View:
+        return self._run.view
+
+    def poll(self) -> Sequence[Seen]:
+        return self._news.poll()
+
+    def states(self) -> Mapping[str, str]:
+        return self._run.loaded.states
+
+    def ensemble(self) -> Mapping[str, Any] | None:
+        return read_ensemble(self._run.path)
+
+    def damage(self) -> Sequence[str]:
+        return [str(damage) for damage in self._run.loaded.damage]
+
+    def skipped(self) -> str:
+        return self._run.loaded.skipped
+
+
+class JoinedMesh(ProgressSource):
+    """A mesh that a spectator has joined."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+
+    @property
+    def name(self) -> str:
+        return self._observer.name
+
+    @property
+    def study(self) -> Mapping[str, Any]:
+        return self._observer.study
+
+    @property
+    def view(self) -> View:
+        return self._observer.view
+
+    def poll(self) -> Sequence[Seen]:
+        return self._observer.poll()
+
+    def states(self) -> Mapping[str, str]:
+        return self._observer.states()
+
+    def health(self) -> Health:
+        return self._observer.health()
+
+
+class OwnWorker(ProgressSource):
+    """A worker of this process: it knows of the others what it heard. ``directory`` is where it keeps its journal."""
+
+    name = "this process"
+
+    def __init__(self, peer: PeerWorker, study: Mapping[str, Any], directory: Path | None) -> None:
+        self._peer = peer
+        self._study = study
+        self._news = News(peer.services.log)
+        self._writers = None if directory is None else Writers(directory, peer.view)
+
+    @property
+    def study(self) -> Mapping[str, Any]:
+        return self._study
+
+    @property
+    def view(self) -> View:
+        return self._peer.view
+
+    def poll(self) -> Sequence[Seen]:
+        return self._news.poll()
+
+    def states(self) -> Mapping[str, str]:
+        """What the mesh believes; of workers that it never met, what their journals tell."""
+        workers = self.view.workers
+        states: dict[str, str] = {name: "unknown" for name, info in workers.items() if info.started is not None}
+        if self._writers is not None:
+            states |= self._writers.states()
+        members = self._peer.state.mesh.membership.members
+        states |= {name: member.state.name.lower() for name, member in members.items()}
+        states[self._peer.id] = "alive"
+        return states | {name: "left" for name, info in workers.items() if info.left is not None}
+
+    def ensemble(self) -> Mapping[str, Any] | None:
+        kept = self._peer.ensembling and self._peer.ensembling.state
+        return kept.as_dict() if kept else None
+
+
+class News:
+    """The events of a log that were not returned before."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._counts: dict[str, int] = {}
+
+    def poll(self) -> list[Seen]:
+        """Return those that were added since the last call, oldest first per worker."""
+        new: list[Seen] = []
+        for batch in self._log.missing(dict(self._counts), 1 << 62):
+            self._counts[batch.origin] = batch.last
+            new += Fresh(batch.origin, batch.first, decode_batch(batch))
+        return new
+
+
+@asynccontextmanager
+async def follow_directory(path: Path) -> AsyncIterator[ProgressSource]:
+    """Follow a run directory. Raises ``UsageError`` if it is not one."""
+    yield FollowedDirectory(path)
+
+
+@asynccontextmanager
+async def join_mesh(
+    addresses: Sequence[str], transport: str, key: StudyKey | None, say: Callable[[str], None], once: bool
+) -> AsyncIterator[ProgressSource]:
+    """Join a mesh as a spectator; with ``once``, wait until everything that some worker knows is here."""
+    from ..launch.cards import Rendezvous, cards_of, directory_of
+    from ..runtime.spectator import Observer, observer_id, observer_transport
+
+    worker = observer_id()
+    cards = [Rendezvous(cards_of(directory), worker) for a in addresses if (directory := directory_of(a)) is not None]
+    plain = [address for address in addresses if directory_of(address) is None]
+    carrier = observer_transport(transport, worker, key)
+    observer = Observer(carrier, worker, lambda: [*plain, *(a for card in cards for a in card.others())], notice=say)
+    await observer.start()
+    try:
+        if once:
+            await observer.catch_up()
+        yield JoinedMesh(observer)
+    finally:
+        await observer.aclose()

@@ -1,0 +1,96 @@
+"""How things are said, the same way in every display and in every last line.
+
+Text that others wrote (names, choices, errors) is made printable here, see :mod:`aiohpo.text`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..text import printable
+from ..view.summary import value_in_words
+
+if TYPE_CHECKING:
+    from ..view.trials import TrialRecord
+
+# Characters; --json has all.
+_WIDEST_NAME, _WIDEST_VALUE, _WIDEST = 40, 60, 60
+
+
+def describe_seconds(seconds: float) -> str:
+    """A length of time for people: ``850 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    if seconds < 100:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min"
+
+
+def describe_bytes(count: float) -> str:
+    """A number of bytes for people: ``812 B``, ``3.4 KB``."""
+    for unit in ("B", "KB", "MB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:.3g} GB"
+
+
+def describe_rate(per_second: float) -> str:
+    """Trials per second, or per minute where that is easier to read: ``2.5/s``, ``3/min``."""
+    return f"{per_second:.3g}/s" if per_second >= 0.1 or per_second == 0 else f"{per_second * 60:.3g}/min"
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """``40 finished, 2 failed``, the most frequent first."""
+    return ", ".join(f"{n} {status}" for status, n in sorted(counts.items(), key=lambda count: -count[1]))
+
+
+def trials_in_words(counts: Mapping[str, int], retried: int = 0, added: int = 0) -> str:
+    """``40 finished, 2 failed, 1 retried, 8 of them added``: of the failed ones those that are tried again have left
+    the budget and are told apart, and added ones were never in it."""
+    told = {**counts, "failed": counts.get("failed", 0) - retried, "retried": retried}
+    text = in_words({status: n for status, n in told.items() if n}) or "no trials yet"
+    return text + (f", {added} of them added" if added else "")
+
+
+def best_in_words(metric: str, best: TrialRecord | None, max_steps: int | None, digits: int = 5) -> str:
+    """``best loss 0.0312 (trial 7)``; ``best accuracy 0.91 after 9 of 27 steps (trial 3)`` while no trial is complete;
+    ``no result yet``."""
+    if best is None or best.value is None:
+        return "no result yet"
+    return f"best {printable(metric, _WIDEST)} {value_in_words(best, max_steps, digits)} (trial {best.number})"
+
+
+def rungs_in_words(rungs: Mapping[int, int], promoted: int, moved: int) -> str:
+    """``rungs 1:37 3:12 9:4 27:1, 12 promoted (7 on another worker)``; empty where nothing was to pause."""
+    if not rungs:
+        return ""
+    reached = " ".join(f"{step}:{n}" for step, n in rungs.items())
+    text = f"rungs {reached}, {promoted} promoted"
+    return f"{text} ({moved} on another worker)" if moved else text
+
+
+def ensemble_in_words(state: Mapping[str, Any] | None) -> str:
+    """One line about what ``ensemble.json`` says of an ensemble; empty if there is none, or the file is of no use."""
+    try:
+        if state is None:
+            return ""
+        size, metric = (printable(str(state[name]), _WIDEST) for name in ("size", "metric"))
+        return f"ensemble of {size}: {metric} {state['score']:.5g} (best single {state['single']:.5g})"
+    except (ValueError, KeyError, TypeError, OverflowError):
+        return ""
+
+
+def configuration(config: Mapping[str, Any]) -> str:
+    """A configuration in one line: ``lr=0.01, optimizer=adam``."""
+    return ", ".join(f"{printable(name, _WIDEST_NAME)}={brief(value)}" for name, value in config.items())
+
+
+def brief(value: Any) -> str:
+    """A parameter's value in few characters."""
+    return f"{value:.4g}" if isinstance(value, float) else printable(str(value), _WIDEST_VALUE)
