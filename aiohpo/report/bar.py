@@ -202,7 +202,7 @@ class Bar:
             self._task,
             completed=now.done,
             total=now.total,
-            best=best_in_words(now.metric, now.best, now.max_steps),
+            best=best_in_words(now.metric, now.best, now.max_steps, numbered=False),
             rate=describe_rate(now.rate),
             busy=", ".join(filter(None, (busy, workers))),
         )

@@ -26,6 +26,7 @@ from .snapshot import HERE, Snapshot, WorkerNow
 from .sources import LoadedDirectory, ProgressSource
 
 if TYPE_CHECKING:
+    from ..plugin import FloatArray
     from ..storage.run import Run
     from ..view.trials import TrialRecord
 
@@ -65,7 +66,7 @@ class Tally:
         self._last = -math.inf
         self._ends = array("d")  # when trials became done, as far as the rate depends on them
         self._best_at = array("d")  # when a trial finished, and with which value: alternating
-        self._improved: tuple[int, list[tuple[float, float]]] = 0, []
+        self._improved: tuple[int, FloatArray] = 0, np.empty((0, 2))
 
     def look(self, now: float) -> Snapshot:
         """Take what became known and say what it amounts to. ``now`` is in seconds since the epoch."""
@@ -117,6 +118,7 @@ class Tally:
         busy = [worker for worker in workers if worker.utilisation is not None]
         present = sum(_present(worker.started, now) for worker in busy)
         worked = sum((worker.utilisation or 0.0) * _present(worker.started, now) for worker in busy)
+        improved = self._improvements()
         here = any(worker.status in HERE for worker in workers)
         return Snapshot(
             time=now,
@@ -132,7 +134,7 @@ class Tally:
             utilisation=worked / present if present > 0 else None,
             elapsed=float(active(now if here else self._last)),
             best=summary.best(),
-            curve=tuple((float(active(at)), value) for at, value in self._improvements()),
+            curve=tuple(zip(active(improved[:, 0]).tolist(), improved[:, 1].tolist(), strict=True)),
             workers=workers,
             health=source.health(),
             rungs=rungs.reached(),
@@ -223,15 +225,15 @@ class Tally:
             spent += max(now - max(span.began, begin), 0.0)
         return min(spent / (now - begin), 1.0)
 
-    def _improvements(self) -> list[tuple[float, float]]:
-        """When the best value became better, and how good."""
+    def _improvements(self) -> FloatArray:
+        """(n, 2): when the best value became better, and how good."""
         if self._improved[0] != len(self._best_at):
             points = np.array(self._best_at).reshape(-1, 2)
             points = points[np.lexsort((points[:, 1], points[:, 0]))]
             losses = self._view.sign * points[:, 1]
             better = np.ones(len(points), dtype=bool)
             better[1:] = losses[1:] < np.minimum.accumulate(losses)[:-1]
-            self._improved = len(self._best_at), [(float(at), float(value)) for at, value in points[better]]
+            self._improved = len(self._best_at), points[better]
         return self._improved[1]
 
     def __repr__(self) -> str:

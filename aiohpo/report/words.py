@@ -58,12 +58,15 @@ def trials_in_words(counts: Mapping[str, int], retried: int = 0, added: int = 0)
     return text + (f", {added} of them added" if added else "")
 
 
-def best_in_words(metric: str, best: TrialRecord | None, max_steps: int | None, digits: int = 5) -> str:
+def best_in_words(
+    metric: str, best: TrialRecord | None, max_steps: int | None, digits: int = 5, *, numbered: bool = True
+) -> str:
     """``best loss 0.0312 (trial 7)``; ``best accuracy 0.91 after 9 of 27 steps (trial 3)`` while no trial is complete;
-    ``no result yet``."""
+    ``no result yet``. Not ``numbered``: without the trial, for where there is little room."""
     if best is None or best.value is None:
         return "no result yet"
-    return f"best {printable(metric, _WIDEST)} {value_in_words(best, max_steps, digits)} (trial {best.number})"
+    trial = f" (trial {best.number})" if numbered else ""
+    return f"best {printable(metric, _WIDEST)} {value_in_words(best, max_steps, digits)}{trial}"
 
 
 def rungs_in_words(rungs: Mapping[int, int], promoted: int, moved: int) -> str:

@@ -115,12 +115,3 @@ class Rungs:
         """How many segments went on with a paused trial, and how many of those on another worker."""
         moves = [move for climb in self._trials.values() if climb.pauses for move in climb.moves()]
         return len(moves), sum(moves)
-
-    def __str__(self) -> str:
-        """In words: ``rungs 1:37 3:12 9:4 27:1, 12 promoted (7 moved)``; empty where nothing was to pause."""
-        if not self._levels:
-            return ""
-        rungs = " ".join(f"{step}:{n}" for step, n in self.reached().items())
-        promoted, moved = self.promoted, self.moved[1]
-        text = f"rungs {rungs}, {promoted} promoted"
-        return f"{text} ({moved} on another worker)" if moved else text

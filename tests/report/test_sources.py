@@ -1,0 +1,62 @@
+"""Where a search is looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+
+import aiohpo
+from aiohpo.report.sources import FollowedDirectory, LoadedDirectory, News, OwnWorker
+from aiohpo.report.tally import Tally
+from aiohpo.storage.run import open_run
+from tests.support.run_directories import make_climb, make_run
+
+
+def test_the_news_of_a_log_come_once(tmp_path: Path) -> None:
+    """All that came since the last look, and nothing twice."""
+    run = open_run(make_climb(tmp_path / "r", [1, 3, 9]))
+    news = News(run.log)
+    assert news.poll() == [seen for origin in run.log.origins for seen in run.log.events(origin)]
+    assert news.poll() == []
+
+
+def test_a_directory_tells_of_its_ensemble(tmp_path: Path) -> None:
+    """As far as the file is a JSON object; numbers that are none are left out of JSON."""
+    directory = make_run(tmp_path / "r", [3.0])
+    sources = FollowedDirectory(directory), LoadedDirectory(open_run(directory))
+    for text, found in (
+        (None, None),
+        ("{", None),
+        ("[1]", None),
+        ('{"score": NaN, "size": 2}', {"score": None, "size": 2}),
+    ):
+        if text is not None:
+            (directory / "ensemble.json").write_text(text)
+        for source in sources:
+            assert source.ensemble() == found
+            json.dumps(Tally(source).look(0.0).as_dict(), allow_nan=False)
+
+
+def test_a_worker_of_this_process_knows_itself_and_who_was_here(tmp_path: Path) -> None:
+    """It lives; one that wrote to the same directory before and was killed is dead, and what it ran is lost."""
+    seen = []
+
+    async def objective(trial: aiohpo.Trial) -> float:
+        await asyncio.sleep(0)
+        (peer,) = study.workers
+        seen.append(Tally(OwnWorker(peer, study.definition(), study.directory)).look(0.0))
+        return float(trial["x"])
+
+    space = aiohpo.Space(x=aiohpo.Float(0.0, 1.0))
+    asked = aiohpo.Study(None, space, searcher="random", directory=tmp_path / "r")
+    asked.ask()
+    assert asked._manual is not None
+    asked._manual.close()
+    study = aiohpo.Study(objective, space, searcher="random", directory=tmp_path / "r")
+    asyncio.run(study.arun(trials=2))
+    first = seen[0]
+    assert first.states() == {"alive": 1, "dead": 1}
+    assert first.counts["running"] == 1
+    assert first.total == 2
+    assert first.health is None
