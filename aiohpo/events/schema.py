@@ -201,7 +201,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=False):
 
 
 class Lost(msgspec.Struct, frozen=True, array_like=True, tag=10):
-    """An observer saw the worker of segment ``attempt`` die: the segment is free to be taken over."""
+    """A worker saw the worker of segment ``attempt`` die: the segment is free to be taken over."""
 
     lamport: Count
     trial: TrialRef

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 
 from ..events.schema import Batch, TrialId
@@ -101,4 +102,60 @@ class Describe:
     peer: str
 
 
-Effect = Publish | Send | Connect | Disconnect | Persist | Abort | Notice | CallOff | Serve | Store | Fetched | Describe
+@dataclass(frozen=True, slots=True)
+class TrialsEnded:
+    """Segments of these trials ended, here or elsewhere; ``rows`` of the view, in the order in which it heard of them.
+    Comes once in a round of effects, after all others."""
+
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSuspected:
+    """A worker came under suspicion: perhaps the shell can tell for sure whether it is dead."""
+
+    worker: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDied:
+    """A worker is dead: its journal may hold what it never sent."""
+
+    worker: str
+
+
+class Milestone(enum.Enum):
+    """How far the exchange with the peers has come."""
+
+    MET = "the first worker let this one in"
+    MEASURED = "the first ping was answered"
+    CAUGHT_UP = "everything that some peer knew has arrived"
+    FLUSHED = "every peer is known to have everything that this worker has"
+    HEARD_OUT = "every peer has said what it has, and all of it is here"
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """The exchange reached a milestone that the shell may be waiting for."""
+
+    milestone: Milestone
+
+
+Effect = (
+    Publish
+    | Send
+    | Connect
+    | Disconnect
+    | Persist
+    | Abort
+    | Notice
+    | CallOff
+    | Serve
+    | Store
+    | Fetched
+    | Describe
+    | TrialsEnded
+    | WorkerSuspected
+    | WorkerDied
+    | Reached
+)

@@ -26,7 +26,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """Introduces a worker to a peer; ``reply`` asks for one in return.
 
     ``greeted`` is the address the greeting was sent to, and comes back in the answer: a worker may be reached
-    by other names than the one it advertises. An ``observer`` is answered but is no member.
+    by other names than the one it advertises. A ``spectator`` is answered but is no member.
     """
 
     format: int
@@ -36,7 +36,7 @@ class Hello(msgspec.Struct, frozen=True, array_like=True, tag=1):
     address: Address
     greeted: Address
     reply: bool
-    observer: bool = False
+    spectator: bool = False
 
 
 class Refused(msgspec.Struct, frozen=True, array_like=True, tag=2):
@@ -74,7 +74,7 @@ class Vector(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
 
 class MemberNews(msgspec.Struct, frozen=True, array_like=True):
-    """What the sender believes of a worker. ``by`` is who observed it, for suspicion."""
+    """What the sender believes of a worker. ``by`` is its accuser, for suspicion."""
 
     worker: Name
     address: Address
@@ -102,7 +102,7 @@ class Pong(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
 
 class Inquire(msgspec.Struct, frozen=True, array_like=True, tag=9):
-    """What is searched here? Asked by an observer, who knows nothing but an address."""
+    """What is searched here? Asked by a spectator, who knows nothing but an address."""
 
 
 class Definition(msgspec.Struct, frozen=True, array_like=True, tag=10):
@@ -146,7 +146,7 @@ def encode_frame(tag: bytes, frame: Frame) -> bytes:
 def decode_frame(tag: bytes, data: bytes) -> Frame:
     """Parse one frame. Raises :class:`Foreign` for another study's, :class:`Malformed` for anything else.
 
-    Hello and Refused (and an observer's questions) are parsed whatever their tag and version, so that both
+    Hello and Refused (and a spectator's questions) are parsed whatever their tag and version, so that both
     sides can say what is wrong.
     """
     if not 5 < len(data) <= MAX_FRAME:

@@ -22,20 +22,23 @@ from collections.abc import Callable
 
 from ..events.log import Log
 from ..events.schema import Batch, Fresh, Malformed
-from .effects import Effect, Publish, Send
+from .effects import Effect, Milestone, Publish, Reached, Send
 from .frames import Digest, Events, Vector
 from .timing import Pace
 
 
 class Gossip:
-    """Keeps one log in step with its peers'. Peers are named by their addresses."""
+    """Keeps one log in step with its peers'. Peers are named by their addresses.
 
-    def __init__(self, log: Log, rng: random.Random, now: float, pace: Pace) -> None:
+    ``mine`` is the origin that only this worker writes to.
+    """
+
+    def __init__(self, log: Log, rng: random.Random, now: float, pace: Pace, mine: str) -> None:
         self.log = log
         self.pace = pace
-        self.forward = False  # set by the owner: does the overlay need forwarding?
-        self.peers: list[str] = []  # set by the owner: whom to repair with
-        self.mine = ""  # set by the owner: the log that nobody else may write
+        self.peers: list[str] = []
+        self._forward = False
+        self._mine = mine
         self.malformed = 0
         self.duplicates = 0
         self.repairs = 0  # rounds in which a peer had something that was missing here
@@ -48,6 +51,11 @@ class Gossip:
         self._theirs: dict[str, dict[str, int]] = {}  # the last version vector heard from each peer
         self._heard: dict[str, float] = {}  # when that was
         self.caught_up = False  # whether some peer's whole log has arrived once
+
+    def relink(self, peers: list[str], *, forward: bool) -> None:
+        """Exchange with these peers from now on; ``forward`` to them what others tell, where the overlay needs it."""
+        self.peers = peers
+        self._forward = forward
 
     # --------------------------------------------------------------------------------------------- flood
     def flood(self, batch: Batch) -> None:
@@ -107,8 +115,7 @@ class Gossip:
     def on_digest(self, peer: str, frame: Digest) -> list[Effect]:
         """Compare hashes; on a mismatch send the version vector and ask for the peer's."""
         if frame.log == self.log.hash():
-            self.caught_up = True
-            return []
+            return self._catch_up()
         return [Send(peer, Vector(self.log.vector(), eager=False, reply=True))]
 
     def on_vector(self, peer: str, frame: Vector, now: float) -> list[Effect]:
@@ -164,7 +171,7 @@ class Gossip:
         new: list[Fresh] = []
         gap = False
         for batch in frame.batches:
-            if batch.origin == self.mine:
+            if batch.origin == self._mine:
                 continue  # nobody can know more of it than this worker itself
             if self._has_gap(batch):
                 gap = True
@@ -178,17 +185,23 @@ class Gossip:
                 self.duplicates += len(batch.raws)
                 continue
             new.append(fresh)
-            if self.forward or (frame.repair and self.caught_up):
+            if self._forward or (frame.repair and self.caught_up):
                 self.flood(self.log.batch(fresh.origin, fresh.first))
         self.repairs += frame.repair and bool(new)
         effects: list[Effect] = []
         if frame.repair and (self._repairing is None or self._repairing[0] == peer):
             self._repairing = None
             if not frame.more:
-                self.caught_up = True
+                effects += self._catch_up()
         if gap or frame.more:
             effects += self.ask(peer, now)
         return new, effects
+
+    def _catch_up(self) -> list[Effect]:
+        if self.caught_up:
+            return []
+        self.caught_up = True
+        return [Reached(Milestone.CAUGHT_UP)]
 
     def _has_gap(self, batch: Batch) -> bool:
         return batch.first > self.log.count(batch.origin) + 1

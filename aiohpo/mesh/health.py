@@ -1,8 +1,18 @@
-"""How the mesh is doing, as one of its members sees it."""
+"""What a node measures of its mesh: for people, never to decide by."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class Counters:
+    """What came over the wire and what was wrong with it."""
+
+    malformed: int = 0
+    foreign: int = 0
+    frames: int = 0
+    bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ goes into the member table; the overlay says which of them to link to. Addresses
 they answer, members believed dead are greeted now and then: otherwise the halves of a healed partition would
 never meet again.
 
-An observer greets and links like a worker, but one way only: it connects to workers and none connects to it, so it
-need not be reachable. A worker answers it, tells it whom it knows and believes nothing it says of others. It is in
-nobody's member table: nobody pings it, waits for it or takes turns with it, and its crash is not even noticed.
+A spectator (:mod:`aiohpo.mesh.spectating`) greets and links like a worker, but one way only: it connects to workers and
+none connects to it, so it need not be reachable. A worker answers it, tells it the members and believes nothing it says
+of others. It is in no worker's member table: none pings it, waits for it or takes turns with it, or notices its crash.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import random
 from collections.abc import Iterable, Sequence
 
 from ..text import printable
-from .effects import Connect, Disconnect, Effect, Notice, Publish, Send
+from .effects import Connect, Disconnect, Effect, Milestone, Notice, Publish, Reached, Send, WorkerDied, WorkerSuspected
 from .frames import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused
 from .gossip import Gossip
 from .membership import Membership, State
@@ -33,6 +33,8 @@ _MOST_SAID = 300  # characters of a stranger's reason
 class Mesh:
     """Owns the member table and decides on links; tells the gossip whom to talk to."""
 
+    spectator = False
+
     def __init__(
         self,
         me: str,
@@ -42,14 +44,12 @@ class Mesh:
         rng: random.Random,
         now: float,
         suspicion: Suspicion,
-        observer: bool = False,
     ) -> None:
         self.me = me
-        self.observer = observer
         self.study = study
         self.address = address
         self.gossip = gossip
-        self.membership = Membership(me, address, now, suspicion, observer)
+        self.membership = self._make_table(me, address, now, suspicion)
         self.round_trip = 0.0
         self._rng = rng
         self._suspicion = suspicion
@@ -60,10 +60,13 @@ class Mesh:
         self._refused: set[str] = set()
         self._refusals = 0
         self._strange: dict[str, int] = {}  # address -> frames of another study or format
-        self._audience: set[str] = set()  # addresses of observers
+        self._audience: set[str] = set()  # addresses of spectators
+        self._met = False
         self._probing: str | None = None
         self._probe_due = now + suspicion.probe_dead * rng.uniform(0.5, 1.5)
-        self._changed: list[str] = []
+
+    def _make_table(self, me: str, address: str, now: float, suspicion: Suspicion) -> Membership:
+        return Membership(me, address, now, suspicion)
 
     # --------------------------------------------------------------------------------------------- joining
     def join(self, addresses: Iterable[str], now: float) -> list[Effect]:
@@ -73,24 +76,15 @@ class Mesh:
 
     def leave(self) -> list[Effect]:
         """Say goodbye to everybody linked."""
-        goodbye = Members((self.membership.leave(),))
-        if self.observer:  # nobody hears what it publishes
-            return [Send(address, goodbye) for address in sorted(self._linked)]
-        return [Publish(goodbye)]
-
-    def changed(self) -> list[str]:
-        """Workers whose state changed since the last call."""
-        changed, self._changed = self._changed, []
-        return changed
+        return [Publish(Members((self.membership.leave(),)))]
 
     # --------------------------------------------------------------------------------------------- frames
     def receive(self, now: float, peer: str, frame: Frame) -> list[Effect]:
         """Handle every frame but those that carry events or version vectors."""
         if peer in self._audience:
-            return self._on_observer(now, peer, frame)
+            return self._on_spectator(now, peer, frame)
         worker = self._worker_at.get(peer)
         if worker is not None and self.membership.heard(worker, now):
-            self._changed.append(worker)
             return [*self._relink(now), *self._on_frame(now, peer, worker, frame)]
         return self._on_frame(now, peer, worker, frame)
 
@@ -116,13 +110,14 @@ class Mesh:
                 return effects
             case Pong(nonce):
                 sample = min(max(now - nonce, 0.0), LONGEST_ROUND_TRIP)
-                self.round_trip += (0.2 if self.round_trip else 1.0) * (sample - self.round_trip)
-                return []
+                first = not self.round_trip
+                self.round_trip += (1.0 if first else 0.2) * (sample - self.round_trip)
+                return [Reached(Milestone.MEASURED)] if first and self.round_trip else []
             case Digest(_, members) if members != self.membership.hash():
                 return [Send(peer, Members(self.membership.news()))]
         return []
 
-    def _on_observer(self, now: float, peer: str, frame: Frame) -> list[Effect]:
+    def _on_spectator(self, now: float, peer: str, frame: Frame) -> list[Effect]:
         match frame:
             case Hello():
                 return self._on_hello(now, peer, frame)
@@ -170,7 +165,7 @@ class Mesh:
 
     def _hello(self, greeted: str, reply: bool) -> Hello:
         return Hello(
-            FORMAT, self.study, self.me, self.membership.incarnation, self.address, greeted, reply, self.observer
+            FORMAT, self.study, self.me, self.membership.incarnation, self.address, greeted, reply, self.spectator
         )
 
     def _on_hello(self, now: float, peer: str, hello: Hello) -> list[Effect]:
@@ -188,8 +183,8 @@ class Mesh:
             self._join -= {peer, hello.greeted}
             return []
         self._refused.discard(peer)
-        if hello.observer:
-            return self._welcome_observer(peer, hello)
+        if hello.spectator:
+            return self._welcome_spectator(peer, hello)
         self._audience.discard(peer)  # a port is used again
         self._join -= {peer, hello.greeted if not hello.reply else peer}
         new = self._worker_at.get(peer) != hello.worker
@@ -207,7 +202,7 @@ class Mesh:
             effects += self._relink(now)
         return effects
 
-    def _welcome_observer(self, peer: str, hello: Hello) -> list[Effect]:
+    def _welcome_spectator(self, peer: str, hello: Hello) -> list[Effect]:
         if len(self._audience) > _MOST_STRANGERS:
             self._audience.clear()
         self._audience.add(peer)
@@ -233,9 +228,22 @@ class Mesh:
         effects: list[Effect] = []
         if spread:
             effects.append(Publish(Members(tuple(spread))))
-        if changed:
-            self._changed += changed
-            effects += self._relink(now)
+        return effects + self._follow(changed, now)
+
+    def _follow(self, changed: Sequence[str], now: float) -> list[Effect]:
+        """Draw the consequences of what is believed of these workers from now on."""
+        if not changed:
+            return []
+        effects = self._relink(now)
+        for worker in changed:
+            state = self.membership.state(worker)
+            if state is State.SUSPECT:
+                effects.append(WorkerSuspected(worker))
+            elif state is State.DEAD:
+                effects += [WorkerDied(worker), Notice(f"worker {worker} is dead")]
+        if not self._met:
+            self._met = True
+            effects.append(Reached(Milestone.MET))
         return effects
 
     def bury(self, worker: str, now: float) -> list[Effect]:
@@ -254,9 +262,7 @@ class Mesh:
             effects += [Send(self.membership.members[w].address, Ping(now)) for w in ping]
             if news:
                 effects.append(Publish(Members(tuple(news))))
-            if changed:
-                self._changed += changed
-                effects += self._relink(now)
+            effects += self._follow(changed, now)
             for address in sorted(self._linked):
                 if address not in self._worker_at:
                     effects += self.greet(address, now)
@@ -283,10 +289,8 @@ class Mesh:
         return effects
 
     def _relink(self, now: float) -> list[Effect]:
-        present = self.membership.present
-        all_speak = floods_reach_all(len(present))
-        chosen = set(present) if self.observer and all_speak else neighbours(present, self.me)
-        self.membership.watched = frozenset(chosen)
+        chosen, forward = self._choose(self.membership.present)
+        self.membership.watch(chosen)
         addresses = {self.membership.members[w].address for w in chosen}
         wanted = addresses | self._join
         effects: list[Effect] = []
@@ -297,9 +301,12 @@ class Mesh:
         for address in sorted(self._linked - wanted):
             effects.append(Disconnect(address))
         self._linked = wanted
-        self.gossip.peers = sorted(addresses)
-        self.gossip.forward = not (all_speak or self.observer)
+        self.gossip.relink(sorted(addresses), forward=forward)
         return effects
+
+    def _choose(self, present: Sequence[str]) -> tuple[set[str], bool]:
+        """Which members to link to, and whether to pass on to them what others tell."""
+        return neighbours(present, self.me), not floods_reach_all(len(present))
 
     def __repr__(self) -> str:
         return f"<Mesh of {self.me} at {self.address}: {len(self._linked)} links, {self.membership!r}>"

@@ -6,11 +6,8 @@ worker itself raises its incarnation, and it does so when it hears that it is su
 suspicion of a live worker is refuted, and a worker that was merely slow comes back by itself.
 
 Who watches whom follows from the overlay: a worker pings its neighbours, and anything heard from one counts
-as a sign of life. A silent neighbour becomes suspect; when a second observer agrees, or when nobody else could
+as a sign of life. A silent neighbour becomes suspect; when a second accuser agrees, or when nobody else could
 and the suspicion has lasted twice as long, it is dead.
-
-Observers: whoever only watches has a table of its own but stands in nobody's. What it suspects it keeps to itself,
-so it is refuted by nothing more than a sign of life.
 
 Self-doubt: when this worker's own clock shows that *it* was not running (a stopped process, a blocked loop),
 the silence of the others proves nothing, so all their timers are moved by as much as it was late.
@@ -48,20 +45,19 @@ class Member:
     incarnation: int
     heard: float
     since: float
-    observers: set[str] = field(default_factory=set)
+    accusers: set[str] = field(default_factory=set)
 
 
 class Membership:
     """This worker's member table."""
 
-    def __init__(self, me: str, address: str, now: float, suspicion: Suspicion, observer: bool = False) -> None:
+    def __init__(self, me: str, address: str, now: float, suspicion: Suspicion) -> None:
         self.me = me
-        self.observer = observer
         self.address = address
         self.incarnation = 0
         self.suspicion = suspicion
         self.members: dict[str, Member] = {}
-        self.watched: frozenset[str] = frozenset()
+        self._watched: frozenset[str] = frozenset()
         self.version = 0
         self._due = now + suspicion.ping
         self._leaving = False
@@ -70,9 +66,8 @@ class Membership:
     # ------------------------------------------------------------------------------------------- reading
     @property
     def present(self) -> list[str]:
-        """Workers that count as here: alive or merely suspected, this one included unless it only observes."""
-        here = [w for w, m in self.members.items() if m.state <= State.SUSPECT]
-        return sorted(here if self.observer else [self.me, *here])
+        """Workers that count as here: alive or merely suspected, this one included."""
+        return sorted([self.me, *(w for w, m in self.members.items() if m.state <= State.SUSPECT)])
 
     def state(self, worker: str) -> State | None:
         """What is believed of ``worker``; None if it was never heard of."""
@@ -82,16 +77,15 @@ class Membership:
         return member.state if member else None
 
     def news(self) -> tuple[MemberNews, ...]:
-        """The whole table, this worker included unless it only observes."""
-        others = tuple(self._news(m) for m in self.members.values())
-        return others if self.observer else (self.own_news(), *others)
+        """The whole table, this worker included."""
+        return (self.own_news(), *(self._news(m) for m in self.members.values()))
 
     def own_news(self) -> MemberNews:
         state = State.LEFT if self._leaving else State.ALIVE
         return MemberNews(self.me, self.address, state, self.incarnation, self.me)
 
     def hash(self) -> bytes:
-        """Differs when two tables do; suspicion's observers do not count."""
+        """Differs when two tables do; suspicion's accusers do not count."""
         if self._hash is None or self._hash[0] != self.version:
             rows = [(n.worker, n.state, n.incarnation) for n in self.news()]
             digest = hashlib.blake2b(repr(sorted(rows)).encode(), digest_size=8).digest()
@@ -101,6 +95,10 @@ class Membership:
     def dead(self) -> list[Member]:
         return [m for m in self.members.values() if m.state is State.DEAD]
 
+    def watch(self, workers: Iterable[str]) -> None:
+        """Watch these workers from now on: ping them, and suspect those that fall silent."""
+        self._watched = frozenset(workers)
+
     # ------------------------------------------------------------------------------------------- hearing
     def heard(self, worker: str, now: float) -> bool:
         """Anything at all arrived from ``worker`` itself; returns whether that changed what is believed of it."""
@@ -108,10 +106,7 @@ class Membership:
         if member is None:
             return False
         member.heard = now
-        mistaken = self.observer and member.state in (State.SUSPECT, State.DEAD) and member.observers == {self.me}
-        if mistaken:
-            self._set(member, State.ALIVE, member.incarnation, now)
-        return mistaken
+        return False
 
     def learn(self, news: Iterable[MemberNews], now: float) -> tuple[list[MemberNews], list[str]]:
         """Merge news; return (what is new and should be passed on, workers whose state changed)."""
@@ -132,14 +127,14 @@ class Membership:
                 if n.incarnation > member.incarnation and n.address:
                     member.address = n.address
                 self._set(member, State(n.state), n.incarnation, now)
-            elif n.state == State.SUSPECT == member.state and n.by not in member.observers:
-                member.observers.add(n.by)
+            elif n.state == State.SUSPECT == member.state and n.by not in member.accusers:
+                member.accusers.add(n.by)
                 spread.append(n)
                 continue
             else:
                 continue
             if member.state is State.SUSPECT:
-                member.observers = {n.by}
+                member.accusers = {n.by}
             self.version += 1
             spread.append(n)
             changed.append(n.worker)
@@ -164,34 +159,30 @@ class Membership:
         ping: list[str] = []
         news: list[MemberNews] = []
         changed: list[str] = []
-        for worker in sorted(self.watched):
+        for worker in sorted(self._watched):
             watched = self.members.get(worker)
             if watched is None or watched.state > State.SUSPECT:
                 continue
             silent = now - watched.heard
-            # An observer also wants to know how long news travels when there is much of it.
-            if silent >= self.suspicion.ping * 0.75 or self.observer:
+            if self._worth_a_ping(silent):
                 ping.append(worker)
             if silent < self.suspicion.suspect:
                 continue
             if watched.state is State.ALIVE:
                 self._set(watched, State.SUSPECT, watched.incarnation, now)
                 changed.append(worker)
-            if self.me not in watched.observers:
-                watched.observers.add(self.me)
+            if self.me not in watched.accusers:
+                watched.accusers.add(self.me)
                 news.append(self._news(watched, by=self.me))
         for member in self.members.values():
             if member.state is not State.SUSPECT:
                 continue
-            if member.worker in self.watched and now - member.heard < self.suspicion.suspect:
+            if member.worker in self._watched and now - member.heard < self.suspicion.suspect:
                 member.since = now  # it is talking to us: its refutation is on the way
                 continue
-            agreed = len(member.observers) > 1
+            agreed = len(member.accusers) > 1
             if now - member.since >= self.suspicion.dead * (1 if agreed else 2):
-                accusers = member.observers
-                self._set(member, State.DEAD, member.incarnation, now)
-                if self.observer:
-                    member.observers = accusers
+                self._bury(member, now)
                 news.append(self._news(member))
                 changed.append(member.worker)
         return ping, news, changed
@@ -200,11 +191,17 @@ class Membership:
     def next_tick(self) -> float:
         return self._due
 
+    def _worth_a_ping(self, silent: float) -> bool:
+        return silent >= self.suspicion.ping * 0.75
+
+    def _bury(self, member: Member, now: float) -> None:
+        self._set(member, State.DEAD, member.incarnation, now)
+
     def _set(self, member: Member, state: State, incarnation: int, now: float) -> None:
         if state is State.ALIVE:
             member.heard = now
         member.state, member.incarnation, member.since = state, incarnation, now
-        member.observers = set()
+        member.accusers = set()
         self.version += 1
 
     def _news(self, member: Member, by: str | None = None) -> MemberNews:

@@ -89,6 +89,10 @@ class Fetches:
         fetch.received = 0
         return self._next_holder(fetch, now)
 
+    def give_up(self, digest: str) -> None:
+        """Ask for a blob no longer."""
+        self.open.pop(digest, None)
+
     def tick(self, now: float) -> list[Effect]:
         """Turn to the next holder where one has been silent for too long."""
         effects: list[Effect] = []

@@ -7,7 +7,7 @@ normally one of them speaks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from ..events.schema import TrialId
 from ..mesh.membership import State
@@ -20,10 +20,11 @@ LAST_TURN = 8
 class Leases:
     """Finds running segments whose owner is gone and says when it is this worker's turn to declare them."""
 
-    def __init__(self, me: str, grace: float) -> None:
+    def __init__(self, me: str, grace: float, gone: Iterable[str] = ()) -> None:
+        """``gone`` are known for certain to be dead, for instance by an unlocked journal."""
         self.me = me
         self.grace = grace
-        self.gone: set[str] = set()  # known for certain to be dead, for instance by an unlocked journal
+        self._gone = frozenset(gone)
         self._doubt: dict[tuple[TrialId, int], float] = {}
 
     def expired(
@@ -38,7 +39,7 @@ class Leases:
         doubt: dict[tuple[TrialId, int], float] = {}
         for trial, attempt, owner in segments:
             believed = state(owner)
-            if owner in self.gone:
+            if owner in self._gone:
                 wait = 0.0
             elif believed is None:
                 wait = self.grace

@@ -11,7 +11,7 @@ worker that does not qualify starts something else and never waits. Simulated at
 time; in small swarms rate * delay < eps and every worker may claim the best trial at once.
 
 Among the claims of one attempt the smallest (lamport, worker) wins; losers abort when they hear
-(:meth:`aiohpo.peer.state.WorkerState.receive`).
+(:meth:`aiohpo.peer.state.PeerState.receive`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A worker's deeds (it proposed, claimed, reported, ended) are events in its own log. The ledger numbers and stamps
 them, brings them into the view and asks the shell to persist them. It knows no peers: that is what
-:class:`~aiohpo.peer.state.WorkerState` adds. Driving a study by hand needs no more than this.
+:class:`~aiohpo.peer.state.PeerState` adds. Driving a study by hand needs no more than this.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from ..events.schema import (
     TrialRef,
     trial_name,
 )
-from ..mesh.effects import Effect, Persist
+from ..mesh.effects import Effect, Persist, TrialsEnded
 from ..plugin import Assignment
 from ..view.view import View
 from .racing import Racing
@@ -62,15 +62,18 @@ class Ledger:
         self.log = log
         self.claims = Racing(me)
         self.segments: dict[TrialId, Segment] = {}
-        self.ended: list[int] = []  # rows whose status changed to a final one; the shell empties it
         self.ended_here = 0
         self._began = 0
         self._shared_journal = shared_journal
         self._out: list[Effect] = []
+        self._ended: list[int] = []  # rows, since the last drain()
 
     # ------------------------------------------------------------------------------------------ effects
     def drain(self) -> list[Effect]:
         """Take the effects collected since the last call, in the order to carry them out."""
+        if self._ended:
+            self._out.append(TrialsEnded(tuple(self._ended)))
+            self._ended.clear()
         out, self._out = self._out, []
         return out
 
@@ -158,7 +161,7 @@ class Ledger:
         ref, metrics = self._ref(segment.trial), dict(extra) if extra else None
         self._record(lambda t: Ended(t, ref, segment.attempt, how, step, value, seconds, metrics, error, detail))
         self.ended_here += 1
-        self.ended.append(segment.row)
+        self._ended.append(segment.row)
 
     def yield_up(self, now: float, segment: Segment, *, step: int, seconds: float) -> None:
         """Give up an aborted segment without a result.
@@ -277,7 +280,7 @@ class Ledger:
         return seq
 
     def _recorded(self, batch: Batch) -> None:
-        """Called with every event of this worker; :class:`~aiohpo.peer.state.WorkerState` floods it."""
+        """Called with every event of this worker; :class:`~aiohpo.peer.state.PeerState` floods it."""
 
     def _ref(self, trial: TrialId) -> TrialRef:
         """How an event of this worker names a trial."""

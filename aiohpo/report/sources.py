@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..keys import StudyKey
     from ..mesh.health import Health
     from ..runtime.peer import PeerWorker
-    from ..runtime.spectator import Observer
+    from ..runtime.spectator import Spectator
     from ..storage.run import Run
     from ..view.view import View
 
@@ -136,29 +136,29 @@ class LoadedDirectory(ProgressSource):
 class JoinedMesh(ProgressSource):
     """A mesh that a spectator has joined."""
 
-    def __init__(self, observer: Observer) -> None:
-        self._observer = observer
+    def __init__(self, spectator: Spectator) -> None:
+        self._spectator = spectator
 
     @property
     def name(self) -> str:
-        return self._observer.name
+        return self._spectator.name
 
     @property
     def study(self) -> Mapping[str, Any]:
-        return self._observer.study
+        return self._spectator.study
 
     @property
     def view(self) -> View:
-        return self._observer.view
+        return self._spectator.view
 
     def poll(self) -> Sequence[Seen]:
-        return self._observer.poll()
+        return self._spectator.poll()
 
     def states(self) -> Mapping[str, str]:
-        return self._observer.states()
+        return self._spectator.states()
 
     def health(self) -> Health:
-        return self._observer.health()
+        return self._spectator.health()
 
 
 class OwnWorker(ProgressSource):
@@ -189,8 +189,7 @@ class OwnWorker(ProgressSource):
         states: dict[str, str] = {name: "unknown" for name, info in workers.items() if info.started is not None}
         if self._writers is not None:
             states |= self._writers.states()
-        members = self._peer.state.mesh.membership.members
-        states |= {name: member.state.name.lower() for name, member in members.items()}
+        states |= self._peer.state.states()
         states[self._peer.id] = "alive"
         return states | {name: "left" for name, info in workers.items() if info.left is not None}
 
@@ -227,17 +226,17 @@ async def join_mesh(
 ) -> AsyncIterator[ProgressSource]:
     """Join a mesh as a spectator; with ``once``, wait until everything that some worker knows is here."""
     from ..launch.cards import Rendezvous, cards_of, directory_of
-    from ..runtime.spectator import Observer, observer_id, observer_transport
+    from ..runtime.spectator import Spectator, spectator_id, spectator_transport
 
-    worker = observer_id()
+    worker = spectator_id()
     cards = [Rendezvous(cards_of(directory), worker) for a in addresses if (directory := directory_of(a)) is not None]
     plain = [address for address in addresses if directory_of(address) is None]
-    carrier = observer_transport(transport, worker, key)
-    observer = Observer(carrier, worker, lambda: [*plain, *(a for card in cards for a in card.others())], notice=say)
-    await observer.start()
+    carrier = spectator_transport(transport, worker, key)
+    spectator = Spectator(carrier, worker, lambda: [*plain, *(a for card in cards for a in card.others())], notice=say)
+    await spectator.start()
     try:
         if once:
-            await observer.catch_up()
-        yield JoinedMesh(observer)
+            await spectator.catch_up()
+        yield JoinedMesh(spectator)
     finally:
-        await observer.aclose()
+        await spectator.aclose()

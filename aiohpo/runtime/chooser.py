@@ -11,7 +11,7 @@ from ..events.schema import Parent, parse_trial
 from ..peer.eligibility import Eligible
 from ..peer.recorder import Segment
 from ..plugin import Inherit, NewTrial, Resume
-from .driver import Exchange
+from .exchange import Exchange
 from .fitting import ModelKeeper
 from .services import Services
 

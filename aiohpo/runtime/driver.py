@@ -1,270 +1,115 @@
-"""The exchange: what carries out a worker state's effects.
+"""The driver: what carries out the effects of a pure state, a peer's or a spectator's.
 
 Frames come in by callback and a timer calls when the state has something due; both are told to the state, and
-:meth:`Exchange.carry_out` then does what it asks for, in order: first the journal, then the wire, so that what
-any peer ever heard is on disk. No method waits for a peer.
+:meth:`Driver.carry_out` then does what it asks for, in order: first the journal, then the wire, so that what any peer
+ever heard is on disk. No method waits for a peer.
+
+The driver itself knows the transport. Every other kind of effect has a handler or is passed over: a spectator, which
+keeps nothing and runs nothing, needs fewer of them than a peer (:mod:`aiohpo.runtime.exchange`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
-from ..errors import AiohpoError, Unavailable, UsageError
 from ..events.schema import Batch
-from ..mesh.effects import (
-    Abort,
-    CallOff,
-    Connect,
-    Describe,
-    Disconnect,
-    Effect,
-    Fetched,
-    Notice,
-    Persist,
-    Publish,
-    Send,
-    Serve,
-    Store,
-)
-from ..mesh.frames import Chunk, Definition, encode_frame
-from ..mesh.timing import ACQUAINTED_WITHIN, HEAR_OUT_WITHIN, LEAVE_WITHIN, LOOK_LATER, LOOK_SOON, SYNC_EVERY
-from ..peer.patience import in_words
-from ..peer.state import WorkerState
-from ..plugin import TellingTransport
-from ..storage.journal import JournalGone
-from .services import Services
-from .threads import in_thread
+from ..mesh.effects import Connect, Disconnect, Effect, Milestone, Notice, Persist, Publish, Reached, Send
+from ..mesh.frames import Frame, encode_frame
+from ..plugin import TellingTransport, Transport
 
 
-class Exchange:
-    """Owns one worker's state, journal, transport and timer.
+class Drivable(Protocol):
+    """A pure state: :class:`aiohpo.peer.state.PeerState` or :class:`aiohpo.peer.spectator.SpectatorState`."""
 
-    ``on_ended(rows)`` is called when trials ended anywhere, ``on_abort`` when a running segment is no longer
-    wanted, ``on_call_off`` when the search is over for everybody, ``on_failure`` when this worker cannot go on (its
-    journal cannot be written, or a bug).
+    @property
+    def tag(self) -> bytes: ...
+    def receive(self, now: float, peer: str, data: bytes) -> None: ...
+    def tick(self, now: float) -> None: ...
+    def next_deadline(self) -> float: ...
+    def drain(self) -> list[Effect]: ...
+
+
+class Driver:
+    """Owns one state, its transport and its timer.
+
+    transport   is started by :meth:`open` and closed by the owner
+    tell        takes what people should hear, a line at a time
+    handlers    carry out the effects of a kind each, called with one
+    persist     writes events down, before anything else of the same round is carried out
+    on_failure  is called once if the state or what carries out its effects raises: ``failure`` says what, and nothing
+                leaves from then on
     """
 
     def __init__(
         self,
-        worker: str,
-        parts: Services,
-        on_ended: Callable[[list[int]], None],
-        on_abort: Callable[[Abort], None],
-        on_call_off: Callable[[str], None],
-        on_failure: Callable[[], None],
+        transport: Transport,
+        tell: Callable[[str], None],
+        handlers: Mapping[type[Effect], Callable[[Any], None]],
+        *,
+        persist: Callable[[list[Batch]], None] = lambda batches: None,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        self.worker = worker
-        self.parts = parts
-        self.state: WorkerState  # set by start()
+        self.transport = transport
+        self.state: Drivable  # set by begin()
         self.failure: BaseException | None = None
-        self._on_ended = on_ended
-        self._on_abort = on_abort
-        self._on_call_off = on_call_off
+        self.reached: set[Milestone] = set()
+        self.frames_out = 0
+        self.bytes_out = 0
+        self._tell = tell
         self._on_failure = on_failure
-        self._waiting: list[Batch] = []  # for the journal, which could not take them
-        self._unwritten = self._unsynced = ""  # why
-        self._fetching: dict[str, asyncio.Future[bool]] = {}
+        self._persist = persist
+        self._handlers = dict(handlers)
+        self._strangers: Callable[[str, bytes], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = float("inf")
 
-    async def start(self, rank: int | None) -> None:
-        """Open the transport and introduce this worker."""
-        parts = self.parts
+    async def open(self, strangers: Callable[[str, bytes], None] | None = None) -> None:
+        """Start the transport; what arrives before :meth:`begin` goes to ``strangers``."""
         self._loop = asyncio.get_running_loop()
-        if isinstance(parts.transport, TellingTransport):
-            parts.transport.report_to(self._tell)
-        await parts.transport.start(self._on_frame)
-        now = self._loop.time()
-        self.state = WorkerState(
-            me=self.worker,
-            view=parts.view,
-            log=parts.log,
-            study=parts.study_hash,
-            address=parts.transport.address,
-            seed=parts.seed,
-            now=now,
-            timing=parts.timing,
-            shared_journal=parts.journal_id,
-        )
-        self.state.leases.gone |= parts.gone
-        self.state.begin(parts.wall(), platform.node(), os.getpid(), rank)
-        if parts.limits.trials is not None:
-            self.state.set_goal(parts.limits.trials)
-        for address in parts.join:
-            try:
-                parts.transport.connect(address)
-            except ValueError as error:
-                raise UsageError(f"cannot join {address!r}: {error}") from None
-        self.state.join(parts.join, now)
-        self.carry_out()
+        self._strangers = strangers
+        if isinstance(self.transport, TellingTransport):
+            self.transport.report_to(self._tell)
+        await self.transport.start(self._on_frame)
 
-    def join(self, addresses: list[str]) -> None:
-        """Greet these addresses until somebody answers."""
-        if self.failure is None:
-            self.state.join(addresses, self._loop.time())
-            self.carry_out()
+    def begin(self, state: Drivable) -> None:
+        """Carry out the effects of ``state`` from now on."""
+        self.state = state
+        self._strangers = None
 
-    async def leave(self, reason: str) -> None:
-        """Leave the swarm once every peer has what this worker has, or after two seconds: some may be dead."""
-        try:
-            if self.failure is None:
-                self.state.leave(self.parts.wall(), reason, self._loop.time())
-                self.carry_out()
-                await self._flush()
-                self.state.goodbye()
-                self.carry_out()
-        except AiohpoError as error:
-            self._tell(str(error))  # a full disk: only the farewell is missing
-        finally:
-            self._cancel_timer()
-            try:
-                async with asyncio.timeout(LEAVE_WITHIN):
-                    await self.parts.transport.aclose()
-            except TimeoutError:
-                pass  # a peer that does not read must not keep us here
-            if self.parts.journal is not None:
-                try:
-                    self.parts.journal.close()
-                except Unavailable as error:
-                    if self.failure is None:
-                        self._tell(str(error))
-
-    async def _flush(self) -> None:
-        pause, end = LOOK_SOON, self._loop.time() + LEAVE_WITHIN
-        while self.failure is None and not self.state.flushed() and self._loop.time() < end:
-            self.carry_out()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LOOK_LATER)
-
-    async def get_acquainted(self, stop: Callable[[], bool]) -> None:
-        """Hear what the others know before the first proposal; else workers that start together would all begin with
-        the same thing. A worker whose peers do not answer goes on alone."""
-        end = self._loop.time() + ACQUAINTED_WITHIN
-        # A look every 10 ms for at most a second, once: cheaper to read than an event through three layers.
-        while not self.state.gossip.caught_up and not stop() and self._loop.time() < end:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_SOON)
-
-    async def hear_out(self, stop: Callable[[], bool]) -> None:
-        """Wait until all that the peers know has arrived. Those that do not answer are not waited for very long."""
-        began, pause = self._loop.time(), LOOK_SOON
-        while not stop() and not self.state.heard_out(began) and self._loop.time() < began + HEAR_OUT_WITHIN:
-            self.carry_out()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LOOK_LATER)
-
-    async def fetch(self, digest: str, saved_by: str | None) -> bool:
-        """Get a blob from whoever has it; False if nobody does. Returns at once if it is here already.
-
-        Raises :class:`~aiohpo.Unavailable` if it cannot be stored here.
-        """
-        if digest in self.parts.blobs:
-            return True
-        waiting = self._fetching.get(digest)
-        if waiting is None:
-            waiting = self._fetching[digest] = self._loop.create_future()
-            # Whoever waits for it may have been cancelled; then its error is of no interest.
-            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self.state.fetch(self._loop.time(), digest, saved_by)
-            self.carry_out()
-        return await asyncio.shield(waiting)
-
-    def _fetched(self, fetched: Fetched) -> None:
-        if fetched.complete:
-            check = self._loop.create_task(in_thread(self.parts.blobs.finish, fetched.digest))
-            check.add_done_callback(lambda done: self._verified(fetched.digest, done))
-        else:
-            self._answer(fetched.digest, False)
-
-    def _verified(self, digest: str, check: asyncio.Future[bool]) -> None:
-        ok = not check.cancelled() and check.exception() is None and check.result()
-        if self.failure is None:
-            self.state.verified(self._loop.time(), digest, ok)
-            self.carry_out()
-        if ok:
-            self._answer(digest, True)
-
-    def _store(self, store: Store) -> None:
-        try:
-            self.parts.blobs.write_part(store.digest, store.offset, store.data)
-        except OSError as error:
-            self.state.give_up_fetch(store.digest)
-            waiting = self._fetching.pop(store.digest, None)
-            if waiting is not None and not waiting.done():
-                waiting.set_exception(Unavailable(f"cannot write a checkpoint that a peer has: {in_words(error)}"))
-
-    def _answer(self, digest: str, found: bool) -> None:
-        waiting = self._fetching.pop(digest, None)
-        if waiting is not None and not waiting.done():
-            waiting.set_result(found)
-
-    async def keep_synced(self) -> None:
-        """Make the journal durable once a second, in a thread; runs until cancelled."""
-        while True:
-            await asyncio.sleep(SYNC_EVERY)
-            await self.sync()
-
-    async def sync(self) -> None:
-        """Write what could not be written before, and make it durable; what is wrong is in ``unwritten`` afterwards."""
-        self.write()
-        if self.parts.journal is not None:
-            try:
-                await in_thread(self.parts.journal.sync)
-                self._unsynced = ""
-            except JournalGone as error:
-                self.fail(error)
-            except Unavailable as error:
-                self._unsynced = str(error)
-
-    @property
-    def unwritten(self) -> str:
-        """Why the journal does not hold all events; empty if it does."""
-        return self._unwritten or self._unsynced
-
-    def write(self) -> None:
-        """Write down what is to be written. What cannot be written waits: it is told to peers, who hold it as well,
-        and the worker begins nothing new meanwhile."""
-        if self._waiting and self.parts.journal is not None:
-            try:
-                self.parts.journal.append(_joined(self._waiting))
-            except Unavailable as error:
-                self._unwritten = str(error)
-            else:
-                self._waiting.clear()
-                self._unwritten = ""
-
-    def fail(self, error: BaseException) -> None:
-        """Note that this worker cannot go on: from now on nothing leaves it."""
-        if self.failure is None:
-            self.failure = error
-            self._cancel_timer()
-            self._on_failure()
-
-    def carry_out(self) -> None:
-        """Do what the state asks for, in order; then see when it wants to be called next."""
-        effects = self.state.drain()
-        while effects:
-            self._do(effects)
-            effects = self.state.drain()
-        if self.state.ended:
-            rows, self.state.ended = self.state.ended, []
-            self._on_ended(rows)
-        due = self.state.next_deadline()
-        if due < self._timer_due:
-            self._cancel_timer()
-            self._timer_due = due
-            self._timer = self._loop.call_at(due, self._on_timer)
-
-    def _cancel_timer(self) -> None:
+    def stop(self) -> None:
+        """Call the state no more at its deadlines."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._timer_due = float("inf")
 
-    def _on_frame(self, peer: str, data: bytes) -> None:
+    def fail(self, error: BaseException) -> None:
+        """Note that it cannot go on: from now on nothing leaves."""
         if self.failure is None:
+            self.failure = error
+            self.stop()
+            self._on_failure()
+
+    def carry_out(self) -> None:
+        """Do what the state asks for, in order; then see when it wants to be called next."""
+        while effects := self.state.drain():
+            self._do(effects)
+        due = self.state.next_deadline()
+        if due < self._timer_due:
+            self.stop()
+            self._timer_due = due
+            self._timer = self._loop.call_at(due, self._on_timer)
+
+    def send(self, peer: str, frame: Frame) -> None:
+        """Send a frame to one peer, named by its address."""
+        self._send(peer, self.state.tag, frame)
+
+    def _on_frame(self, peer: str, data: bytes) -> None:
+        if self._strangers is not None:
+            self._strangers(peer, data)
+        elif self.failure is None:
             try:
                 self.state.receive(self._loop.time(), peer, data)
                 self.carry_out()
@@ -282,62 +127,36 @@ class Exchange:
                 self.fail(error)
 
     def _do(self, effects: list[Effect]) -> None:
-        parts, tag = self.parts, self.state.tag
-        self._waiting += [e.batch for e in effects if type(e) is Persist and parts.journal is not None]
-        self.write()
+        self._persist([effect.batch for effect in effects if isinstance(effect, Persist)])
+        transport, tag = self.transport, self.state.tag
         for effect in effects:
             match effect:
                 case Persist():
                     pass
                 case Publish(frame):
-                    parts.transport.publish(encode_frame(tag, frame))
+                    data = encode_frame(tag, frame)
+                    self.frames_out += 1
+                    self.bytes_out += len(data)
+                    transport.publish(data)
                 case Send(peer, frame):
-                    parts.transport.send(peer, encode_frame(tag, frame))
+                    self._send(peer, tag, frame)
                 case Connect(address):
                     try:
-                        parts.transport.connect(address)
+                        transport.connect(address)
                     except ValueError as error:
                         self._tell(f"cannot connect to {address!r}: {error}")
                 case Disconnect(address):
-                    parts.transport.disconnect(address)
-                case Abort():
-                    self._on_abort(effect)
+                    transport.disconnect(address)
                 case Notice(text):
                     self._tell(text)
-                case CallOff(reason):
-                    self._on_call_off(reason)
-                case Serve(peer, digest, offset, most):
-                    part = parts.blobs.read_part(digest, offset, most)
-                    total, data = part if part is not None else (None, b"")
-                    parts.transport.send(peer, encode_frame(tag, Chunk(digest, offset, total, data)))
-                case Store():
-                    self._store(effect)
-                case Fetched():
-                    self._fetched(effect)
-                case Describe(peer):
-                    parts.transport.send(peer, encode_frame(tag, Definition(parts.definition)))
-        for worker in self.state.newly_suspect():
-            if parts.is_gone is not None and parts.is_gone(worker):
-                self.state.bury(worker, self._loop.time())
-        for worker in self.state.newly_dead():
-            if parts.recover is not None:
-                for batch in parts.recover(worker):
-                    self.state.recover(self._loop.time(), batch)
+                case Reached(milestone):
+                    self.reached.add(milestone)
+            handler = self._handlers.get(type(effect))
+            if handler is not None:
+                handler(effect)
 
-    def _tell(self, text: str) -> None:
-        self.parts.notice(text)
-
-    def __repr__(self) -> str:
-        return f"<Exchange of {self.worker}: {self.state!r}>"
-
-
-def _joined(batches: list[Batch]) -> list[Batch]:
-    """Join consecutive batches of one origin, so that they become one record."""
-    joined = batches[:1]
-    for batch in batches[1:]:
-        both = joined[-1].join(batch)
-        if both is None:
-            joined.append(batch)
-        else:
-            joined[-1] = both
-    return joined
+    def _send(self, peer: str, tag: bytes, frame: Frame) -> None:
+        data = encode_frame(tag, frame)
+        self.frames_out += 1
+        self.bytes_out += len(data)
+        self.transport.send(peer, data)

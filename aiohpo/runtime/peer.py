@@ -1,6 +1,6 @@
 """The worker: evaluates trials, one after another, in an asyncio event loop.
 
-Around the pure :class:`~aiohpo.peer.state.WorkerState` stand an :class:`~aiohpo.runtime.driver.Exchange` that does
+Around the pure :class:`~aiohpo.peer.state.PeerState` stand an :class:`~aiohpo.runtime.exchange.Exchange` that does
 its I/O, a :class:`~aiohpo.runtime.chooser.Chooser` and, for searchers that learn, a
 :class:`~aiohpo.runtime.fitting.ModelKeeper`. A worker is one TaskGroup: *evaluate* takes the next trial and runs the
 user's code, *refit* trains the model in a thread meanwhile, *sync* makes the journal durable; a timer and arriving
@@ -22,16 +22,16 @@ from ..errors import Unavailable
 from ..evaluate.checkpoint import find_fault
 from ..events.lifecycle import FINAL
 from ..events.schema import trial_name
-from ..mesh.effects import Abort
+from ..mesh.effects import Abort, CallOff, TrialsEnded
 from ..peer.patience import PATIENCE, Patience
 from ..peer.recorder import Segment
 from ..peer.retention import GRACE, Retention
-from ..peer.state import WorkerState
+from ..peer.state import PeerState
 from ..plugin import Assignment, FittingSearcher, Outcome
 from ..view.trials import TrialRecord
 from .channel import SegmentChannel
 from .chooser import Chooser
-from .driver import Exchange
+from .exchange import Exchange
 from .fitting import ModelKeeper
 from .live_ensemble import EnsembleState, Ensembling
 from .services import Services
@@ -63,7 +63,7 @@ class PeerWorker:
         self._expects_peers = services.expects_peers
 
     @property
-    def state(self) -> WorkerState:
+    def state(self) -> PeerState:
         return self.exchange.state
 
     # --------------------------------------------------------------------------------------------- life
@@ -379,14 +379,14 @@ class PeerWorker:
         if current is not None and current.trial == abort.trial and self._task is not None:
             self._task.cancel()
 
-    def _on_ended(self, rows: list[int]) -> None:
+    def _on_ended(self, ended: TrialsEnded) -> None:
         self._change.set()
         if self._model is not None:
             self._model.observed()
         if self.ensembling is not None:
             self.ensembling.observed()
         if self._finished is not None:
-            for row in rows:
+            for row in ended.rows:
                 if self.view.status(row) in FINAL and trial_name(self.view.id(row)) not in self._told:
                     self._tell(self.view.record(row))
         if not self._ending and self._target_reached():
@@ -395,7 +395,7 @@ class PeerWorker:
         if not self._ending and most and (failures := self.state.failures()) >= most:
             self._call_off(f"{failures} trials failed and none succeeded", failures)
 
-    def _on_call_off(self, reason: str) -> None:
+    def _on_call_off(self, call_off: CallOff) -> None:
         if not self._ending:
             self._cancel()
 

@@ -54,7 +54,7 @@ with atheris.instrument_imports():
         decode_frame,
         encode_frame,
     )
-    from aiohpo.peer.state import WorkerState
+    from aiohpo.peer.state import PeerState
     from aiohpo.view.view import View
 
 STUDY = "0123456789abcdef"
@@ -73,7 +73,7 @@ class Target:
     def _renew(self) -> None:
         view = View(SPACE, "loss", "min")
         self.now = 0.0
-        self.state = WorkerState(me="me", view=view, log=Log(), study=STUDY, address="sim://me", seed=0, now=self.now)
+        self.state = PeerState(me="me", view=view, log=Log(), study=STUDY, address="sim://me", seed=0, now=self.now)
         self.state.begin(0.0, "host", 1, None)
         self.state.set_goal(5)
         self.state.propose(0.0, SPACE.pack({"x": 0.5, "n": 3, "kind": "a"}))

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from aiohpo.events.codec import encode_event
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Goal
-from aiohpo.mesh.effects import Publish, Send
+from aiohpo.mesh.effects import Milestone, Publish, Reached, Send
 from aiohpo.mesh.frames import Digest, Events, Vector
 from aiohpo.mesh.gossip import Gossip
 from aiohpo.mesh.timing import Pace
@@ -25,16 +25,15 @@ def goals(origin: str, first: int, count: int) -> Batch:
 
 
 def gossip(me: str, *peers: str, pace: Pace | None = None) -> Gossip:
-    g = Gossip(Log(), random.Random(me), 0.0, pace or Pace())
-    g.mine = me
-    g.peers = list(peers)
+    g = Gossip(Log(), random.Random(me), 0.0, pace or Pace(), me)
+    g.relink(list(peers), forward=False)
     return g
 
 
 def write(g: Gossip, n: int = 1) -> None:
     for _ in range(n):
-        seq = g.log.count(g.mine) + 1
-        g.flood(g.log.append_own(g.mine, seq, Goal(seq, seq)))
+        seq = g.log.count(g._mine) + 1
+        g.flood(g.log.append_own(g._mine, seq, Goal(seq, seq)))
 
 
 def test_the_first_event_after_a_quiet_time_leaves_at_once():
@@ -93,7 +92,7 @@ def test_what_is_new_is_forwarded_only_where_the_overlay_needs_it():
     """In a full mesh receivers keep quiet; above it they pass on what was new to them, and nothing twice."""
     for forward in (False, True):
         g = gossip("ann", "bob", "cid")
-        g.forward = forward
+        g.relink(g.peers, forward=forward)
         g.on_events("bob", Events((goals("bob", 1, 2),)), 0.0)
         g.on_events("bob", Events((goals("bob", 1, 2),)), 0.0)
         sent = [e.frame for e in g.tick(1.0, HASH) if isinstance(e, Publish)]
@@ -103,6 +102,7 @@ def test_what_is_new_is_forwarded_only_where_the_overlay_needs_it():
 def test_digests_that_agree_cost_nothing_more():
     """Equal hashes end the round; different ones are answered with the version vector."""
     g = gossip("ann", "bob")
+    assert g.on_digest("bob", Digest(g.log.hash(), b"")) == [Reached(Milestone.CAUGHT_UP)]
     assert g.on_digest("bob", Digest(g.log.hash(), b"")) == []
     write(g)
     assert g.on_digest("bob", Digest(b"12345678", b"")) == [Send("bob", Vector({"ann": 1}, False, True))]
@@ -136,11 +136,11 @@ def exchange(a: Gossip, b: Gossip, effects: list, now: float) -> int:
         assert count < 500, "the exchange does not end"
         match effect.frame:
             case Vector():
-                out = target.on_vector(source.mine, effect.frame, now)
+                out = target.on_vector(source._mine, effect.frame, now)
             case Digest():
-                out = target.on_digest(source.mine, effect.frame)
+                out = target.on_digest(source._mine, effect.frame)
             case Events():
-                out = target.on_events(source.mine, effect.frame, now)[1]
+                out = target.on_events(source._mine, effect.frame, now)[1]
         queue += [(target, source, e) for e in out if isinstance(e, Send)]
     return count
 
@@ -173,7 +173,7 @@ def test_lagging_peers_are_known_by_their_vectors():
     g.on_vector("stranger", Vector({"ann": 1}, False, False), 0.0)
     assert g.lagging() == ["cid"]
     assert g.compare(g.lagging()) == [Send("cid", Vector({"ann": 1}, True, True))]
-    g.peers = ["cid"]
+    g.relink(["cid"], forward=False)
     assert g.lagging() == ["cid"]
     assert len(g._theirs) == 0
 
@@ -189,7 +189,7 @@ def test_peers_are_ahead_until_they_have_said_what_they_have():
     assert g.ahead(1.0) == ["cid"]
     g.on_events("cid", Events((goals("cid", 1, 1),)), 1.3)
     assert g.ahead(1.0) == []
-    g.peers = ["dan"]
+    g.relink(["dan"], forward=False)
     assert g.ahead(1.0) == ["dan"]
 
 
@@ -198,7 +198,7 @@ def test_a_lonely_worker_does_not_hoard_its_floods():
     g = gossip("ann")
     write(g, 10)
     assert g.tick(1.0, HASH) == []
-    g.peers = ["bob"]
+    g.relink(["bob"], forward=False)
     assert [e for e in g.tick(2.0, HASH) if isinstance(e, Publish)] == []
 
 

@@ -7,7 +7,18 @@ import random
 import pytest
 
 from aiohpo.events.log import Log
-from aiohpo.mesh.effects import Connect, Disconnect, Effect, Notice, Publish, Send
+from aiohpo.mesh.effects import (
+    Connect,
+    Disconnect,
+    Effect,
+    Milestone,
+    Notice,
+    Publish,
+    Reached,
+    Send,
+    WorkerDied,
+    WorkerSuspected,
+)
 from aiohpo.mesh.frames import FORMAT, Digest, Hello, MemberNews, Members, Ping, Pong, Refused, Vector
 from aiohpo.mesh.gossip import Gossip
 from aiohpo.mesh.links import Mesh
@@ -19,7 +30,7 @@ STUDY = "abcdef0123456789"
 
 def mesh(me: str, study: str = STUDY, now: float = 0.0) -> Mesh:
     rng = random.Random(me)
-    gossip = Gossip(Log(), rng, now, Pace())
+    gossip = Gossip(Log(), rng, now, Pace(), me)
     return Mesh(me, study, f"addr-{me}", gossip, rng, now, Suspicion())
 
 
@@ -186,12 +197,18 @@ def test_tables_that_differ_are_exchanged():
     assert isinstance(answer.frame, Members)
 
 
-def test_state_changes_are_reported_once():
-    """changed() names whose state changed since the last call."""
+def test_suspicion_and_death_are_effects():
+    """Each change for the worse of what is believed of a worker is told once; a death also to people."""
     ann = mesh("ann")
-    greeted(ann, "bob")
-    assert ann.changed() == ["bob"]
-    assert ann.changed() == []
+    assert Reached(Milestone.MET) in greeted(ann, "bob")
+    news = [Members((MemberNews("bob", "addr-bob", state, 0, "cid"),)) for state in (State.SUSPECT, State.DEAD)]
+    suspected, died = (ann.receive(1.0, "addr-cid", frame) for frame in news)
+    assert WorkerSuspected("bob") in suspected
+    assert WorkerDied("bob") in died
+    assert Notice("worker bob is dead") in died
+    for frame in news:
+        again = ann.receive(2.0, "addr-cid", frame)
+        assert not [e for e in again if isinstance(e, WorkerSuspected | WorkerDied | Notice | Reached)]
 
 
 def test_refusals_are_noticed_once():

@@ -16,7 +16,7 @@ P = Suspicion()
 def member(*others: str, me: str = "me", now: float = 0.0) -> Membership:
     m = Membership(me, f"addr-{me}", now, P)
     m.learn([MemberNews(o, f"addr-{o}", State.ALIVE, 0, o) for o in others], now)
-    m.watched = frozenset(others)
+    m.watch(others)
     return m
 
 
@@ -58,7 +58,7 @@ def test_news_merge_in_any_order(news, rng):
 
 
 def test_only_what_is_new_spreads():
-    """Old news changes nothing and is not passed on; a second observer of a suspicion is."""
+    """Old news changes nothing and is not passed on; a second accuser of a suspicion is."""
     m = member("bob")
     suspect = MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")
     assert m.learn([suspect], 1.0) == ([suspect], ["bob"])
@@ -108,8 +108,8 @@ def test_a_silent_neighbour_is_pinged_suspected_and_buried():
 
 
 @pytest.mark.parametrize("agreed", [False, True])
-def test_a_second_observer_speeds_up_a_death(agreed):
-    """A suspicion that another observer shares is confirmed in half the time."""
+def test_a_second_accuser_speeds_up_a_death(agreed):
+    """A suspicion that another accuser shares is confirmed in half the time."""
     m = member("bob")
     died = None
     for now in range(1, 30):
@@ -133,7 +133,7 @@ def test_a_neighbour_that_talks_is_never_buried_here():
 def test_who_is_not_watched_is_not_suspected_by_us():
     """Only neighbours are observed; of the others one learns by hearsay, and buries them in the end."""
     m = member("bob")
-    m.watched = frozenset()
+    m.watch(())
     advance(m, 0.0, 100.0)
     assert m.state("bob") is State.ALIVE
     m.learn([MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")], 100.0)

@@ -11,7 +11,7 @@ import pytest
 
 from aiohpo import Float, Space, Study, Worker
 from aiohpo.keys import StudyKey
-from aiohpo.mesh.effects import Effect, Fetched, Send, Serve, Store
+from aiohpo.mesh.effects import Effect, Fetched, Milestone, Send, Serve, Store
 from aiohpo.mesh.frames import Chunk, Want
 from aiohpo.mesh.timing import HOLDER_SILENT
 from aiohpo.mesh.transfers import CHUNK_BYTES, Fetches
@@ -126,7 +126,7 @@ async def test_a_blob_crosses_real_sockets(tmp_path: Path) -> None:
         async with Worker(study("one"), transport="zmq", key=key, time=20) as one:
             digest = DirectoryBlobs(tmp_path / "one" / "blobs").put(data)
             async with Worker(study("two"), transport="zmq", key=key, join=[one.address], time=20) as two:
-                while not two._peer.state.gossip.caught_up:
+                while Milestone.CAUGHT_UP not in two._peer.exchange.reached:
                     await asyncio.sleep(0.01)
                 assert await two._peer.exchange.fetch(digest, one.id)
                 assert two._peer.services.blobs.get(digest) == data

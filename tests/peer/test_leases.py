@@ -43,13 +43,12 @@ def test_strangers_get_a_grace():
 
 def test_those_known_to_be_gone_get_none():
     """A worker whose journal is unlocked is gone for certain, whatever is believed of it."""
-    leases = Leases("me", grace=10.0)
-    leases.gone.add("ann")
+    leases = Leases("me", grace=10.0, gone=["ann"])
     assert expired(leases, 0.0, State.ALIVE) == [(TRIAL, 0)]
 
 
-def test_observers_take_turns():
-    """Of many observers exactly one speaks in the first turn, and each within the last."""
+def test_workers_take_turns():
+    """Of many workers exactly one speaks in the first turn, and each within the last."""
     present = tuple(f"w{i}" for i in range(50))
     everyone = [Leases(name, grace=0.0) for name in present]
     first = [leases.me for leases in everyone if expired(leases, 0.0, State.DEAD, present=present)]

@@ -14,7 +14,7 @@ from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Claimed, Ended, Goal, Lost, Proposed, Reported, Saved
 from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send
 from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
-from aiohpo.peer.state import WorkerState
+from aiohpo.peer.state import PeerState
 from aiohpo.view.view import View
 from tests.support.event_strategies import events, frames, mutations
 from tests.support.histories import SPACE, batch_of, events_of, remark, with_remarks
@@ -23,8 +23,8 @@ STUDY = "abcdef0123456789"
 TAG = bytes.fromhex(STUDY)[:4]
 
 
-def worker(me: str = "ann", study: str = STUDY, journal: str = "") -> WorkerState:
-    state = WorkerState(
+def worker(me: str = "ann", study: str = STUDY, journal: str = "", gone: tuple[str, ...] = ()) -> PeerState:
+    state = PeerState(
         me=me,
         view=View(SPACE, "loss", "min"),
         log=Log(),
@@ -33,12 +33,13 @@ def worker(me: str = "ann", study: str = STUDY, journal: str = "") -> WorkerStat
         seed=0,
         now=0.0,
         shared_journal=journal,
+        gone=gone,
     )
     state.begin(0.0, "host", 1, None)
     return state
 
 
-def tell(state: WorkerState, origin: str, *given_events, now: float = 1.0) -> list:
+def tell(state: PeerState, origin: str, *given_events, now: float = 1.0) -> list:
     """Let a peer tell the next events of ``origin``; return the effects."""
     first = state.log.count(origin) + 1
     batch = Batch(origin, first, tuple(map(encode_event, given_events)))
@@ -46,7 +47,7 @@ def tell(state: WorkerState, origin: str, *given_events, now: float = 1.0) -> li
     return state.drain()
 
 
-def check(state: WorkerState, own: int) -> None:
+def check(state: PeerState, own: int) -> None:
     """What must hold whatever arrived."""
     assert state.log.count("ann") == own
     view = View(SPACE, "loss", "min")
@@ -149,7 +150,7 @@ def test_foreign_frames_are_answered_with_an_introduction():
     for i in range(5):
         state.receive(i * 0.1, "addr-bob", encode_frame(b"\xff\xff\xff\xff", Ping(0.0)))
         effects += state.drain()
-    assert state.counters.foreign == 5
+    assert state.node.counters.foreign == 5
     assert len([e for e in effects if isinstance(e, Notice)]) == 0
     assert len([e for e in effects if isinstance(e, Send) and isinstance(e.frame, Hello)]) == 1
 
@@ -160,7 +161,7 @@ def test_malformed_frames_are_counted():
     state.drain()
     for _ in range(3):
         state.receive(0.0, "addr-bob", bytes([FORMAT]) + TAG + b"\xc1\xc1")
-    assert state.counters.malformed == 3
+    assert state.node.counters.malformed == 3
     assert len([e for e in state.drain() if isinstance(e, Notice)]) == 1
 
 
@@ -218,10 +219,9 @@ def test_proposals_behind_the_line_are_withdrawn():
 
 
 def test_the_dead_workers_trial_is_declared_lost_and_taken_over():
-    """A segment whose owner left is released by an observer and can be claimed, from its next attempt."""
-    state = worker()
+    """A segment whose owner left is released by another worker and can be claimed, from its next attempt."""
+    state = worker(gone=("bob",))
     tell(state, "bob", *events_of(1)[:2])
-    state.leases.gone.add("bob")
     for now in (2.0, 3.0, 10.0):
         state.tick(now)
     row = state.takeover(11.0)
@@ -270,7 +270,7 @@ def test_recovered_events_are_taken_and_passed_on():
     state.recover(1.0, batch_of("bob", events_of(2)))
     assert state.view.n_ended == 2
     state.recover(1.0, Batch("bob", 6, (b"\xc1",)))
-    assert state.counters.malformed == 1
+    assert state.node.counters.malformed == 1
 
 
 @pytest.mark.parametrize(("journal", "kept"), [("shared", False), ("elsewhere", True)])
@@ -289,7 +289,7 @@ def test_a_vector_question_is_answered_with_everything():
     state.receive(0.0, "addr-bob", encode_frame(TAG, Vector({}, True, False)))
     sent = [e.frame for e in state.drain() if isinstance(e, Send) and isinstance(e.frame, Events)]
     assert [len(b.raws) for frame in sent for b in frame.batches] == [1]
-    assert repr(state) == "<WorkerState ann: <View 0 ended, 0 running>, <Membership of ann: alone>>"
+    assert repr(state) == "<PeerState ann: <View 0 ended, 0 running>, <Membership of ann: alone>>"
 
 
 def test_a_segment_that_a_loser_was_done_with_is_not_run_twice():

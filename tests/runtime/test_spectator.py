@@ -1,4 +1,4 @@
-"""Observers in simulated swarms: they see everything, and nobody is any the worse for it."""
+"""Spectators in simulated swarms: they see everything, and nobody is any the worse for it."""
 
 from __future__ import annotations
 
@@ -33,13 +33,14 @@ from aiohpo.mesh.frames import (
 from aiohpo.mesh.gossip import Gossip
 from aiohpo.mesh.links import Mesh
 from aiohpo.mesh.membership import State
+from aiohpo.mesh.spectating import SpectatorMesh
 from aiohpo.mesh.timing import Pace, Suspicion
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.report.sources import JoinedMesh
 from aiohpo.report.tally import Tally
 from aiohpo.runtime.peer import PeerWorker
-from aiohpo.runtime.spectator import Observer, observer_id, observer_transport
+from aiohpo.runtime.spectator import Spectator, spectator_id, spectator_transport
 from aiohpo.testing import SimNetwork, run
 from tests.support.peers import make_peer
 
@@ -92,14 +93,14 @@ class Swarm:
         await asyncio.wait([task])
         task.exception()
 
-    def observer(self, name: str = "watch-1") -> tuple[Observer, list[str]]:
+    def spectator(self, name: str = "watch-1") -> tuple[Spectator, list[str]]:
         told: list[str] = []
         address = self.peers[0].services.transport.address
-        return Observer(self.network.endpoint(name), name, lambda: [address], notice=told.append), told
+        return Spectator(self.network.endpoint(name), name, lambda: [address], notice=told.append), told
 
     async def finish(self) -> None:
         await asyncio.gather(*self.tasks)
-        await asyncio.sleep(1.0)  # the observer is one frame behind
+        await asyncio.sleep(1.0)  # the spectator is one frame behind
 
     async def close(self) -> None:
         if not self.closed:
@@ -133,28 +134,28 @@ def swarm(
     run(main, seed=seed, timeout=600.0)
 
 
-def check_untouched(it: Swarm, observer: Observer) -> None:
-    """Nobody has an event of the observer, or believes anything of it."""
+def check_untouched(it: Swarm, spectator: Spectator) -> None:
+    """Nobody has an event of the spectator, or believes anything of it."""
     for peer in it.peers:
-        assert peer.services.log.count(observer.worker) == 0
-        assert observer.worker not in peer.view.workers
-        assert observer.worker not in peer.state.mesh.membership.members
-        assert observer.transport.address not in peer.services.transport.connected  # type: ignore[attr-defined]
-        assert set(peer.state.mesh.membership.members) <= {p.id for p in it.peers} | set(peer.view.workers)
-    assert not [text for text in it.notices if observer.worker in text]
+        assert peer.services.log.count(spectator.worker) == 0
+        assert spectator.worker not in peer.view.workers
+        assert spectator.worker not in peer.state.node.mesh.membership.members
+        assert spectator.transport.address not in peer.services.transport.connected  # type: ignore[attr-defined]
+        assert set(peer.state.node.mesh.membership.members) <= {p.id for p in it.peers} | set(peer.view.workers)
+    assert not [text for text in it.notices if spectator.worker in text]
 
 
 @pytest.mark.parametrize(
     ("workers", "seed", "loss"), [(1, 0, 0.0), (4, 1, 0.0), (4, 2, 0.2), (16, 3, 0.0), (24, 4, 0.05)]
 )
-def test_an_observer_joins_mid_search_and_sees_every_trial(workers: int, seed: int, loss: float) -> None:
+def test_a_spectator_joins_mid_search_and_sees_every_trial(workers: int, seed: int, loss: float) -> None:
     """It catches up, follows to the end, and the search does not know that it was there."""
 
     async def scenario(it: Swarm) -> None:
-        observer, _ = it.observer()
-        await observer.start()
-        assert await observer.catch_up(30.0)
-        tally = Tally(JoinedMesh(observer))
+        spectator, _ = it.spectator()
+        await spectator.start()
+        assert await spectator.catch_up(30.0)
+        tally = Tally(JoinedMesh(spectator))
         now = asyncio.get_running_loop().time
         before = tally.look(now())
         assert 0 < before.ended < it.trials
@@ -165,130 +166,130 @@ def test_an_observer_joins_mid_search_and_sees_every_trial(workers: int, seed: i
         await asyncio.sleep(10.0)
         after = tally.look(now())
         assert after.ended == it.trials
-        assert list(observer.view.records()) == list(it.peers[0].view.records())
+        assert list(spectator.view.records()) == list(it.peers[0].view.records())
         assert sum(w.trials for w in after.workers) >= it.trials
         assert after.health is not None
         assert after.health.round_trip is not None
         assert 0.001 < after.health.round_trip < 0.05
-        check_untouched(it, observer)
-        await observer.aclose()
+        check_untouched(it, spectator)
+        await spectator.aclose()
         await asyncio.sleep(10.0)
-        check_untouched(it, observer)
+        check_untouched(it, spectator)
 
     swarm(scenario, workers=workers, trials=12 * workers, seed=seed, loss=loss)
 
 
-def test_an_observer_hears_of_results_as_fast_as_workers_do() -> None:
+def test_a_spectator_hears_of_results_as_fast_as_workers_do() -> None:
     """In a full mesh as in a sparse one, what is recorded arrives by the flood and not first by repair."""
     for workers in (16, 20):
 
         async def scenario(it: Swarm) -> None:
-            observer, _ = it.observer()
-            await observer.start()
-            await observer.catch_up(30.0)
+            spectator, _ = it.spectator()
+            await spectator.start()
+            await spectator.catch_up(30.0)
             await asyncio.sleep(5.0)
-            repairs = observer.state.gossip.repairs
+            repairs = spectator.state.node.gossip.repairs
             for _ in range(40):
                 ended = {t.id for peer in it.peers for t in peer.view.records() if t.status == "finished"}
                 await asyncio.sleep(0.2)
-                assert ended <= {t.id for t in observer.view.records() if t.status == "finished"}
-            assert observer.state.gossip.repairs <= repairs + 2
-            await observer.aclose()
+                assert ended <= {t.id for t in spectator.view.records() if t.status == "finished"}
+            assert spectator.state.node.gossip.repairs <= repairs + 2
+            await spectator.aclose()
 
         swarm(scenario, workers=workers, trials=2000, seed=workers)
 
 
-def test_a_crashed_observer_disturbs_nobody() -> None:
+def test_a_crashed_spectator_disturbs_nobody() -> None:
     """Nobody suspects it, waits for it or notices it; the budget is met exactly."""
 
     async def scenario(it: Swarm) -> None:
-        observer, _ = it.observer()
-        await observer.start()
-        await observer.catch_up(30.0)
-        it.network.crash(observer.transport.address)
-        observer.failure = RuntimeError("killed")
+        spectator, _ = it.spectator()
+        await spectator.start()
+        await spectator.catch_up(30.0)
+        it.network.crash(spectator.transport.address)
+        spectator.driver.fail(RuntimeError("killed"))
         await it.finish()
         before = asyncio.get_running_loop().time()
         await it.close()
-        assert asyncio.get_running_loop().time() - before < 1.0, "leaving workers waited for a dead observer"
+        assert asyncio.get_running_loop().time() - before < 1.0, "leaving workers waited for a dead spectator"
         assert it.peers[0].view.n_ended == it.trials
         assert it.notices == []
-        check_untouched(it, observer)
+        check_untouched(it, spectator)
 
     swarm(scenario, workers=4, trials=60)
 
 
-def test_an_observer_sees_a_worker_die() -> None:
+def test_a_spectator_sees_a_worker_die() -> None:
     """A crashed worker turns suspect and then dead, and its trial is taken over."""
 
     async def scenario(it: Swarm) -> None:
-        observer, told = it.observer()
-        await observer.start()
-        await observer.catch_up(30.0)
+        spectator, told = it.spectator()
+        await spectator.start()
+        await spectator.catch_up(30.0)
         victim = it.peers[2].id
         await it.crash(2)
         seen = []
         for _ in range(150):
             await asyncio.sleep(0.1)
-            state = observer.states()[victim]
+            state = spectator.states()[victim]
             if state not in seen:
                 seen.append(state)
         assert seen == ["alive", "suspect", "dead"]
         assert f"worker {victim} is dead" in told
         await it.finish()
-        assert observer.view.n_ended == it.trials
-        await observer.aclose()
+        assert spectator.view.n_ended == it.trials
+        await spectator.aclose()
 
     swarm(scenario, workers=4, trials=100)
 
 
-def test_the_last_worker_is_judged_by_the_observer_alone() -> None:
+def test_the_last_worker_is_judged_by_the_spectator_alone() -> None:
     """With nobody else left to say so, silence is enough."""
 
     async def scenario(it: Swarm) -> None:
-        observer, _ = it.observer()
-        await observer.start()
+        spectator, _ = it.spectator()
+        await spectator.start()
         victim = it.peers[0].id
         await it.crash(0)
         await asyncio.sleep(12.0)
-        assert observer.states() == {victim: "dead"}
-        assert observer.health().silent > 10.0
-        await observer.aclose()
+        assert spectator.states() == {victim: "dead"}
+        assert spectator.health().silent > 10.0
+        await spectator.aclose()
 
     swarm(scenario, workers=1, trials=1000)
 
 
-def test_what_an_observer_suspects_it_keeps_to_itself() -> None:
+def test_what_an_spectator_suspects_it_keeps_to_itself() -> None:
     """Cut off from one worker it thinks it dead; nobody else does, nothing is lost, and it learns better."""
 
     async def scenario(it: Swarm) -> None:
-        observer, _ = it.observer()
-        await observer.start()
-        await observer.catch_up(30.0)
-        other, mine = it.peers[1], observer.transport.address
+        spectator, _ = it.spectator()
+        await spectator.start()
+        await spectator.catch_up(30.0)
+        other, mine = it.peers[1], spectator.transport.address
         there = other.services.transport.address
         it.network.cut(mine, there)
         it.network.cut(there, mine)
         await asyncio.sleep(15.0)
-        assert observer.states()[other.id] == "dead"
-        believed = [p.state.mesh.membership.state(other.id) for p in it.peers]
+        assert spectator.states()[other.id] == "dead"
+        believed = [p.state.node.mesh.membership.state(other.id) for p in it.peers]
         assert believed == [State.ALIVE] * len(it.peers)
         it.network.heal()
         await asyncio.sleep(25.0)
-        assert observer.states()[other.id] == "alive"
+        assert spectator.states()[other.id] == "alive"
         await it.finish()
         assert not [t for t in it.peers[0].view.records() if t.attempt]
-        check_untouched(it, observer)
-        await observer.aclose()
+        check_untouched(it, spectator)
+        await spectator.aclose()
 
     swarm(scenario, workers=4, trials=300)
 
 
-def test_two_observers_and_a_late_worker() -> None:
-    """Observers do not see each other, and see who comes later."""
+def test_two_spectators_and_a_late_worker() -> None:
+    """Spectators do not see each other, and see who comes later."""
 
     async def scenario(it: Swarm) -> None:
-        first, second = it.observer("watch-1")[0], it.observer("watch-2")[0]
+        first, second = it.spectator("watch-1")[0], it.spectator("watch-2")[0]
         await first.start()
         await second.start()
         late = await it.add()
@@ -312,12 +313,12 @@ def test_nobody_there_is_an_error_that_says_what_to_look_at() -> None:
 
     async def main() -> None:
         network = SimNetwork()
-        observer = Observer(network.endpoint("watch-1"), "watch-1", lambda: ["sim://nobody"], notice=print)
+        spectator = Spectator(network.endpoint("watch-1"), "watch-1", lambda: ["sim://nobody"], notice=print)
         began = asyncio.get_running_loop().time()
         with pytest.raises(UsageError, match=r"no answer from sim://nobody\. Is a worker .* key .* firewall"):
-            await observer.start()
+            await spectator.start()
         assert 9.0 < asyncio.get_running_loop().time() - began < 11.0
-        assert not observer.transport.alive  # type: ignore[attr-defined]
+        assert not spectator.transport.alive  # type: ignore[attr-defined]
 
     run(main)
 
@@ -344,9 +345,9 @@ def test_a_definition_that_is_none_is_an_error(text: str) -> None:
                 peer.send(sender, encode_frame(bytes(4), Definition(text)))
 
         await peer.start(answer)
-        observer = Observer(network.endpoint("watch-1"), "watch-1", lambda: ["sim://peer"], notice=print)
+        spectator = Spectator(network.endpoint("watch-1"), "watch-1", lambda: ["sim://peer"], notice=print)
         with pytest.raises(UsageError, match="sim://peer answered with what is no study") as caught:
-            await observer.start()
+            await spectator.start()
         assert str(caught.value).isprintable()
 
     run(main)
@@ -364,9 +365,9 @@ def test_a_peer_that_tells_but_does_not_let_in_is_an_error() -> None:
             peer.send(sender, encode_frame(bytes(4), Definition(json.dumps(definition))))
 
         await peer.start(answer)
-        observer = Observer(network.endpoint("watch-1"), "watch-1", lambda: ["sim://peer"], notice=print)
+        spectator = Spectator(network.endpoint("watch-1"), "watch-1", lambda: ["sim://peer"], notice=print)
         with pytest.raises(UsageError, match="does not let us join"):
-            await observer.start()
+            await spectator.start()
 
     run(main)
 
@@ -380,9 +381,9 @@ def test_another_format_version_is_named() -> None:
         data = encode_frame(bytes(4), Definition("{}"))
 
         await peer.start(lambda sender, _: peer.send(sender, bytes([FORMAT + 1]) + data[1:]) and None)
-        observer = Observer(network.endpoint("watch-1"), "watch-1", lambda: ["sim://peer"], notice=print)
+        spectator = Spectator(network.endpoint("watch-1"), "watch-1", lambda: ["sim://peer"], notice=print)
         with pytest.raises(UsageError, match=f"sim://peer speaks format version {FORMAT + 1}"):
-            await observer.start()
+            await spectator.start()
 
     run(main)
 
@@ -391,9 +392,9 @@ def test_an_address_of_another_kind_is_refused_at_once() -> None:
     """What the transport cannot connect to needs no waiting."""
 
     async def main() -> None:
-        observer = Observer(SimNetwork().endpoint("watch-1"), "watch-1", lambda: ["tcp://a:1"], notice=print)
+        spectator = Spectator(SimNetwork().endpoint("watch-1"), "watch-1", lambda: ["tcp://a:1"], notice=print)
         with pytest.raises(UsageError, match="cannot connect to 'tcp://a:1'"):
-            await observer.start()
+            await spectator.start()
         assert asyncio.get_running_loop().time() < 1.0
 
     run(main)
@@ -403,21 +404,22 @@ def test_an_address_of_another_kind_is_refused_at_once() -> None:
 STUDY = "abcdef0123456789"
 
 
-def make_mesh(me: str, observer: bool = False) -> Mesh:
+def make_mesh(me: str, spectator: bool = False) -> Mesh:
     rng = random.Random(me)
-    return Mesh(me, STUDY, f"addr-{me}", Gossip(Log(), rng, 0.0, Pace()), rng, 0.0, Suspicion(), observer)
+    kind = SpectatorMesh if spectator else Mesh
+    return kind(me, STUDY, f"addr-{me}", Gossip(Log(), rng, 0.0, Pace(), me), rng, 0.0, Suspicion())
 
 
-def greet(me: Mesh, worker: str, *, observer: bool) -> list[object]:
-    hello = Hello(FORMAT, STUDY, worker, 0, f"addr-{worker}", me.address, True, observer)
+def greet(me: Mesh, worker: str, *, spectator: bool) -> list[object]:
+    hello = Hello(FORMAT, STUDY, worker, 0, f"addr-{worker}", me.address, True, spectator)
     return list(me.receive(0.0, f"addr-{worker}", hello))
 
 
-def test_a_worker_answers_an_observer_and_does_not_link_to_it() -> None:
+def test_a_worker_answers_an_spectator_and_does_not_link_to_it() -> None:
     """It says hello, tells whom it knows, answers pings, and connects to nobody."""
     ann = make_mesh("ann")
-    greet(ann, "bob", observer=False)
-    effects = greet(ann, "watch-1", observer=True)
+    greet(ann, "bob", spectator=False)
+    effects = greet(ann, "watch-1", spectator=True)
     assert not [e for e in effects if isinstance(e, Connect)]
     frames = [e.frame for e in effects if isinstance(e, Send)]
     assert [type(f) for f in frames] == [Hello, Members]
@@ -428,11 +430,11 @@ def test_a_worker_answers_an_observer_and_does_not_link_to_it() -> None:
     assert ann.receive(1.0, "addr-watch-1", Ping(7.0)) == [Send("addr-watch-1", Pong(7.0))]
 
 
-def test_a_worker_believes_nothing_an_observer_says_of_others() -> None:
+def test_a_worker_believes_nothing_an_spectator_says_of_others() -> None:
     """News of others is dropped; what concerns the worker itself is refuted."""
     ann = make_mesh("ann")
-    greet(ann, "bob", observer=False)
-    greet(ann, "watch-1", observer=True)
+    greet(ann, "bob", spectator=False)
+    greet(ann, "watch-1", spectator=True)
     lies = [MemberNews(w, f"addr-{w}", State.DEAD, 0, "watch-1") for w in ("ann", "bob", "cid")]
     effects = ann.receive(1.0, "addr-watch-1", Members(tuple(lies)))
     assert ann.membership.present == ["ann", "bob"]
@@ -440,54 +442,54 @@ def test_a_worker_believes_nothing_an_observer_says_of_others() -> None:
     assert Send("addr-watch-1", Members((ann.membership.own_news(),))) in effects
 
 
-def test_an_address_may_change_hands_between_observer_and_worker() -> None:
+def test_an_address_may_change_hands_between_spectator_and_worker() -> None:
     """Ports are used again: who says hello last is who is there."""
     ann = make_mesh("ann")
-    greet(ann, "bob", observer=True)
+    greet(ann, "bob", spectator=True)
     assert ann.membership.present == ["ann"]
-    greet(ann, "bob", observer=False)
+    greet(ann, "bob", spectator=False)
     assert ann.membership.present == ["ann", "bob"]
-    greet(ann, "bob", observer=True)
+    greet(ann, "bob", spectator=True)
     goodbye = MemberNews("bob", "addr-bob", State.LEFT, 0, "bob")
     ann.receive(1.0, "addr-bob", Members((goodbye,)))
     assert ann.membership.state("bob") is State.ALIVE
 
 
-def test_an_observer_links_to_everybody_who_does_not_forward() -> None:
+def test_a_spectator_links_to_everybody_who_does_not_forward() -> None:
     """Sixteen workers do not pass on what they hear, so it listens to all of them; of more it needs a few."""
     for workers, linked in ((16, range(16, 17)), (40, range(4, 9))):
-        watcher = make_mesh("watch-1", observer=True)
+        watcher = make_mesh("watch-1", spectator=True)
         for i in range(workers):
-            greet(watcher, f"w{i}", observer=False)
+            greet(watcher, f"w{i}", spectator=False)
         assert len(watcher.gossip.peers) in linked
         assert "watch-1" not in watcher.membership.present
         assert "watch-1" not in {n.worker for n in watcher.membership.news()}
 
 
-def test_an_observer_transport_advertises_its_own_name() -> None:
-    """Two observers on two machines must not have the same address, and need no port that others reach."""
-    worker = observer_id()
+def test_a_spectator_transport_advertises_its_own_name() -> None:
+    """Two spectators on two machines must not have the same address, and need no port that others reach."""
+    worker = spectator_id()
     assert worker.startswith("watch-")
-    transport = observer_transport("zmq", worker)
+    transport = spectator_transport("zmq", worker)
     assert transport._advertise == f"tcp://{worker}:*"  # type: ignore[attr-defined]
-    assert observer_transport("inproc", worker) is not None
+    assert spectator_transport("inproc", worker) is not None
     with pytest.raises(UsageError, match="'inproc' takes no key"):
-        observer_transport("inproc", worker, StudyKey.generate())
+        spectator_transport("inproc", worker, StudyKey.generate())
 
 
-def test_nothing_is_proposed_by_an_observer() -> None:
+def test_nothing_is_proposed_by_an_spectator() -> None:
     """Its state has no event of its own, from its first to its last moment."""
 
     async def scenario(it: Swarm) -> None:
-        observer, _ = it.observer()
-        await observer.start()
-        await observer.catch_up(30.0)
+        spectator, _ = it.spectator()
+        await spectator.start()
+        await spectator.catch_up(30.0)
         await it.finish()
-        seen = observer.poll()
+        seen = spectator.poll()
         assert {s.origin for s in seen} == {p.id for p in it.peers}
         assert any(isinstance(s.event, Proposed) for s in seen)
-        assert observer.poll() == []
-        await observer.aclose()
-        assert observer.state.log.count(observer.worker) == 0
+        assert spectator.poll() == []
+        await spectator.aclose()
+        assert spectator.state.log.count(spectator.worker) == 0
 
     swarm(scenario, workers=2, trials=20)

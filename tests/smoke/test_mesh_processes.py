@@ -98,7 +98,7 @@ def check_all(place: Path, survivors: list[Peer], trials: int) -> dict[str, Any]
 
 
 def test_three_commands_one_search(place: Path) -> None:
-    """Three workers with one --join, a fourth that joins late, and an observer; kill -9 of the one that all joined by
+    """Three workers with one --join, a fourth that joins late, and a spectator; kill -9 of the one that all joined by
     and of another: the budget is met exactly, and both survivors have every result, those of the dead included."""
     trials, gate = 60, Gate(place, 4)
     first = Peer(place, "one", trials)

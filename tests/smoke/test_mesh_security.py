@@ -17,7 +17,7 @@ import pytest
 import aiohpo
 from aiohpo.errors import UsageError
 from aiohpo.keys import StudyKey, write_key
-from aiohpo.runtime.spectator import Observer, observer_id, observer_transport
+from aiohpo.runtime.spectator import Spectator, spectator_id, spectator_transport
 from tests.smoke.processes import ENVIRONMENT, GATED, Gate, shown, statuses, until
 
 pytestmark = pytest.mark.smoke
@@ -200,21 +200,21 @@ async def objective(trial: aiohpo.Trial) -> float:
 
 @pytest.mark.parametrize("key", [KEY, None], ids=["with a key", "without"])
 async def test_the_wire_shows_nothing(key: StudyKey | None) -> None:
-    """On the wires between two workers and an observer no name, no worker and no event can be read with a key; all
+    """On the wires between two workers and a spectator no name, no worker and no event can be read with a key; all
     of them can without."""
     wires = [Wire(), Wire()]
     first = await behind(wires[0], key)
     second = await behind(wires[1], key, wires[0].address)
-    watcher = observer_id()
+    watcher = spectator_id()
     try:
         async with first as one, second as two:
-            observer = Observer(
-                observer_transport("zmq", watcher, key), watcher, lambda: [one.address], notice=lambda text: None
+            spectator = Spectator(
+                spectator_transport("zmq", watcher, key), watcher, lambda: [one.address], notice=lambda text: None
             )
-            await observer.start()
+            await spectator.start()
             async with asyncio.timeout(120):
                 results = await asyncio.gather(one.wait(), two.wait())
-            await observer.aclose()
+            await spectator.aclose()
     finally:
         for wire in wires:
             await wire.close()
@@ -230,21 +230,21 @@ async def test_the_wire_shows_nothing(key: StudyKey | None) -> None:
     assert readable == 0 if key else readable > len(events) / 2
 
 
-async def test_observers_need_the_key() -> None:
+async def test_spectators_need_the_key() -> None:
     """Nobody can watch a search without its key; who has it can."""
     space = aiohpo.Space(learning_rate=aiohpo.Float(0, 1))
     study = aiohpo.Study(objective, space, searcher="random")
     async with aiohpo.Worker(study, transport="zmq", key=KEY, time=30) as worker:
         for key, allowed in ((None, False), (WRONG, False), (KEY, True)):
-            watcher, told = observer_id(), []
-            carrier = observer_transport("zmq", watcher, key)
-            observer = Observer(carrier, watcher, lambda: [worker.address], notice=told.append)
+            watcher, told = spectator_id(), []
+            carrier = spectator_transport("zmq", watcher, key)
+            spectator = Spectator(carrier, watcher, lambda: [worker.address], notice=told.append)
             if allowed:
-                await observer.start()
-                assert observer.study["space"]
-                await observer.aclose()
+                await spectator.start()
+                assert spectator.study["space"]
+                await spectator.aclose()
             else:
                 with pytest.raises(UsageError):
-                    await observer.start(within=2.0)
+                    await spectator.start(within=2.0)
                 assert len(told) == 1
         worker.stop()

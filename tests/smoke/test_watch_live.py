@@ -64,7 +64,7 @@ def look(place: Path, target: str, *args: str) -> dict[str, Any]:
 
 
 def test_directory_and_address_show_the_same_search(place: Path, search: subprocess.Popen[str]) -> None:
-    """Knowing nothing but an address, an observer sees what the journals hold."""
+    """Knowing nothing but an address, a spectator sees what the journals hold."""
     from_files, from_mesh = look(place, "r"), look(place, address(place))
     cards = look(place, (place / "r" / "peers").as_uri())
     assert from_files["mesh"] is None
@@ -75,18 +75,18 @@ def test_directory_and_address_show_the_same_search(place: Path, search: subproc
         assert {w["id"]: w["pid"] for w in seen["workers"]} == {w["id"]: w["pid"] for w in from_files["workers"]}
         assert {w["status"] for w in seen["workers"]} == {"alive"}
     known = {worker["id"] for worker in shown(place, "r")["workers"]}
-    assert known == {w["id"] for w in from_files["workers"]}, "an observer counts as a worker"
+    assert known == {w["id"] for w in from_files["workers"]}, "a spectator counts as a worker"
 
 
 def test_a_killed_worker_turns_suspect_and_dead(place: Path, gate: Gate, search: subprocess.Popen[str]) -> None:
-    """kill -9 is seen over the mesh, and the observer's own kill -9 by nobody."""
+    """kill -9 is seen over the mesh, and the spectator's own kill -9 by nobody."""
     reached = address(place)
     watching = start(place, "watch", reached, *KEY, "--json", "--interval", "0.25")
     assert watching.stdout is not None
     end = time.monotonic() + 120
     first = {"workers": []}
     while sum(w["pid"] is not None for w in first["workers"]) < 2:
-        assert time.monotonic() < end, first  # the observer hears of the others by and by
+        assert time.monotonic() < end, first  # the spectator hears of the others by and by
         first = json.loads(watching.stdout.readline())
     by_address = {(place / "r" / "peers" / f"{w['id']}.address").read_text(): w for w in first["workers"]}
     victim = next(w for a, w in by_address.items() if a != reached)

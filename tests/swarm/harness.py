@@ -393,7 +393,9 @@ def check(swarm: Swarm) -> None:
         # Within reach: written by a survivor, or in a survivor's directory by somebody it had met. What a worker
         # wrote that died before anybody met it stays in its journal for the next reader.
         in_reach = worker in survivors or any(
-            worker in inhabitants and inhabitants & survivors and first.state.mesh.membership.state(worker) is not None
+            worker in inhabitants
+            and inhabitants & survivors
+            and first.state.node.mesh.membership.state(worker) is not None
             for inhabitants in swarm.directory.values()
         )
         for batch in journal.batches:

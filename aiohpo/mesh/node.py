@@ -1,0 +1,159 @@
+"""A node of the mesh: everything that peers and spectators do alike to keep a log in step.
+
+It reads frames and hands each to the part whose it is: the gossip, the links or the fetches. What comes of it is
+returned: events that are new here, and effects.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+
+from ..events.log import Log
+from ..events.schema import Batch, Fresh, Malformed, Unknown
+from .effects import Describe, Effect, Notice
+from .frames import Chunk, Digest, Events, Foreign, Hello, Inquire, Refused, Vector, Want, decode_frame
+from .gossip import Gossip
+from .health import Counters, Health
+from .links import Mesh
+from .timing import Timing
+from .transfers import Fetches
+
+
+class Node:
+    """Log, gossip, links and fetches of one process.
+
+    me       its name, as that of a worker
+    study    the hash that all workers of the study share
+    address  where it is reached
+    links    how it links to others: as a worker or as a spectator
+    """
+
+    def __init__(
+        self,
+        me: str,
+        study: str,
+        address: str,
+        log: Log,
+        *,
+        seed: int,
+        now: float,
+        timing: Timing,
+        links: type[Mesh] = Mesh,
+    ) -> None:
+        rng = random.Random(f"{seed}/{me}")
+        self.tag = bytes.fromhex(study)[:4].ljust(4, b"\0")
+        self.log = log
+        self.gossip = Gossip(log, rng, now, timing.pace, me)
+        self.mesh = links(me, study, address, self.gossip, rng, now, timing.suspicion)
+        self.fetches = Fetches()
+        self.counters = Counters()
+        self._told_skipped = bool(log.unknown_kinds)  # by what loaded the log
+
+    @property
+    def delay(self) -> float | None:
+        """Seconds that news takes to travel; None before it was measured."""
+        return self.mesh.round_trip / 2 + self.gossip.pace.interval if self.mesh.round_trip else None
+
+    def receive(self, now: float, peer: str, data: bytes) -> tuple[list[Fresh], list[Effect]]:
+        """Handle one frame from the peer at address ``peer``. Never raises for what it contains."""
+        self.counters.frames += 1
+        self.counters.bytes += len(data)
+        try:
+            frame = decode_frame(self.tag, data)
+        except Foreign:
+            self.counters.foreign += 1
+            return [], self.mesh.stranger(peer, now)
+        except Malformed as error:
+            self.counters.malformed += 1
+            first = self.counters.malformed == 1
+            return [], [Notice(f"dropping malformed frames from {peer} ({error})")] if first else []
+        effects: list[Effect] = []
+        if not self.mesh.known(peer) and not isinstance(frame, Hello | Refused):
+            effects += self.mesh.greet(peer, now)
+        new: list[Fresh] = []
+        match frame:
+            case Events():
+                effects += self.mesh.receive(now, peer, frame)
+                new, more = self.gossip.on_events(peer, frame, now)
+                effects += more
+                effects += self._tell_skipped(new)
+            case Want():
+                effects += self.fetches.serve(peer, frame)
+            case Chunk():
+                effects += self.fetches.on_chunk(now, peer, frame)
+            case Inquire():
+                effects.append(Describe(peer))
+            case Vector():
+                effects += self.gossip.on_vector(peer, frame, now)
+            case Digest():
+                effects += self.gossip.on_digest(peer, frame)
+                effects += self.mesh.receive(now, peer, frame)
+            case _:
+                effects += self.mesh.receive(now, peer, frame)
+        return new, effects
+
+    def recover(self, batch: Batch) -> tuple[Fresh | None, list[Effect]]:
+        """Take events that were found on disk and may never have been sent."""
+        try:
+            fresh = self.log.merge(batch)
+        except Malformed:
+            self.counters.malformed += 1
+            return None, []
+        if fresh is None:
+            return None, []
+        self.gossip.flood(self.log.batch(fresh.origin, fresh.first))
+        return fresh, self._tell_skipped([fresh])
+
+    def fetch(self, now: float, digest: str, saved_by: str | None) -> list[Effect]:
+        """Fetch a blob, first from the worker that is likeliest to have it; a Fetched effect says how it ended."""
+        members = self.mesh.membership.members
+        present = [members[w] for w in self.mesh.membership.present if w in members]
+        present.sort(key=lambda m: (m.worker != saved_by, m.worker))
+        return self.fetches.begin(now, digest, [m.address for m in present])
+
+    def join(self, addresses: Iterable[str], now: float) -> list[Effect]:
+        """Greet these addresses until they answer."""
+        return self.mesh.join(addresses, now)
+
+    def tick(self, now: float) -> list[Effect]:
+        """Do what is due."""
+        effects = self.gossip.tick(now, self.mesh.membership.hash)
+        effects += self.mesh.tick(now)
+        effects += self.fetches.tick(now)
+        return effects
+
+    def next_deadline(self) -> float:
+        """When :meth:`tick` has something to do next."""
+        return min(self.gossip.next_deadline(), self.mesh.next_deadline(), self.fetches.next_deadline())
+
+    def states(self) -> dict[str, str]:
+        """What is believed of each worker that this node has met: alive, suspect, dead or left."""
+        return {name: member.state.name.lower() for name, member in self.mesh.membership.members.items()}
+
+    def health(self, now: float, frames_out: int, bytes_out: int) -> Health:
+        """What this node measures of its mesh; the shell knows how much it sent."""
+        heard = max((m.heard for m in self.mesh.membership.members.values()), default=now)
+        return Health(
+            links=len(self.gossip.peers),
+            round_trip=self.mesh.round_trip or None,
+            silent=max(now - heard, 0.0),
+            repairs=self.gossip.repairs,
+            duplicates=self.gossip.duplicates,
+            dropped=self.counters.malformed + self.counters.foreign + self.gossip.malformed,
+            frames_in=self.counters.frames,
+            bytes_in=self.counters.bytes,
+            frames_out=frames_out,
+            bytes_out=bytes_out,
+        )
+
+    def _tell_skipped(self, new: Sequence[Fresh]) -> list[Effect]:
+        """Say once that some of what others record is not understood here."""
+        if self._told_skipped or not self.log.unknown_kinds:
+            return []
+        self._told_skipped = True
+        origin = next(f.origin for f in new if any(isinstance(event, Unknown) for event in f.events))
+        return [Notice(f"worker {origin}: {self.log.skipped}")]
+
+    def __repr__(self) -> str:
+        return f"<Node {self.mesh!r}>"

@@ -1,0 +1,63 @@
+"""What the mesh of a spectator does otherwise than that of a worker.
+
+It has a member table of its own but stands in none. What it suspects it keeps to itself, so a sign of life is enough to
+refute it. It links to all workers where they do not pass on what they hear, and passes on nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .effects import Effect, Send
+from .frames import MemberNews, Members
+from .links import Mesh
+from .membership import Member, Membership, State
+from .overlay import floods_reach_all, neighbours
+from .timing import Suspicion
+
+
+class SpectatorTable(Membership):
+    """A member table whose owner is no member."""
+
+    @property
+    def present(self) -> list[str]:
+        """Workers that count as here: alive or merely suspected."""
+        return sorted(w for w, m in self.members.items() if m.state <= State.SUSPECT)
+
+    def news(self) -> tuple[MemberNews, ...]:
+        """The whole table."""
+        return tuple(self._news(m) for m in self.members.values())
+
+    def heard(self, worker: str, now: float) -> bool:
+        """Take anything that arrived from ``worker`` as the refutation of what this spectator alone believes of it."""
+        super().heard(worker, now)
+        member = self.members.get(worker)
+        if member is None or member.state not in (State.SUSPECT, State.DEAD) or member.accusers != {self.me}:
+            return False
+        self._set(member, State.ALIVE, member.incarnation, now)
+        return True
+
+    def _worth_a_ping(self, silent: float) -> bool:
+        return True  # a spectator wants to know how long news travels also when there is much of it
+
+    def _bury(self, member: Member, now: float) -> None:
+        accusers = member.accusers
+        super()._bury(member, now)
+        member.accusers = accusers
+
+
+class SpectatorMesh(Mesh):
+    """The links of a spectator."""
+
+    spectator = True
+
+    def leave(self) -> list[Effect]:
+        """Say goodbye to every worker linked, one by one: what a spectator publishes is not heard."""
+        goodbye = Members((self.membership.leave(),))
+        return [Send(address, goodbye) for address in sorted(self._linked)]
+
+    def _make_table(self, me: str, address: str, now: float, suspicion: Suspicion) -> Membership:
+        return SpectatorTable(me, address, now, suspicion)
+
+    def _choose(self, present: Sequence[str]) -> tuple[set[str], bool]:
+        return set(present) if floods_reach_all(len(present)) else neighbours(present, self.me), False

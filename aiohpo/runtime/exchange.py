@@ -1,0 +1,293 @@
+"""A peer's exchange with the others: its driver, its journal and its blobs, and the waiting at its beginning and end.
+
+What cannot be written to the journal waits, and is tried again; see :meth:`Exchange.write`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+from collections.abc import Callable
+
+from ..errors import AiohpoError, Unavailable, UsageError
+from ..events.schema import Batch
+from ..mesh.effects import (
+    Abort,
+    CallOff,
+    Describe,
+    Fetched,
+    Milestone,
+    Serve,
+    Store,
+    TrialsEnded,
+    WorkerDied,
+    WorkerSuspected,
+)
+from ..mesh.frames import Chunk, Definition
+from ..mesh.timing import ACQUAINTED_WITHIN, HEAR_OUT_WITHIN, LEAVE_WITHIN, LOOK_LATER, LOOK_SOON, SYNC_EVERY
+from ..peer.patience import in_words
+from ..peer.state import PeerState
+from ..storage.journal import JournalGone
+from .driver import Driver
+from .services import Services
+from .threads import in_thread
+
+
+class Exchange(Driver):
+    """The driver of a peer.
+
+    ``on_ended`` is called when trials ended anywhere, ``on_abort`` when a running segment is no longer wanted,
+    ``on_call_off`` when the search is over for everybody, ``on_failure`` when this worker cannot go on (its journal
+    cannot be written, or a bug).
+    """
+
+    state: PeerState  # set by start()
+
+    def __init__(
+        self,
+        worker: str,
+        parts: Services,
+        on_ended: Callable[[TrialsEnded], None],
+        on_abort: Callable[[Abort], None],
+        on_call_off: Callable[[CallOff], None],
+        on_failure: Callable[[], None],
+    ) -> None:
+        super().__init__(
+            parts.transport,
+            self._say,
+            {
+                TrialsEnded: on_ended,
+                Abort: on_abort,
+                CallOff: on_call_off,
+                Serve: self._serve,
+                Store: self._store,
+                Fetched: self._fetched,
+                Describe: self._describe,
+                WorkerSuspected: self._look_after,
+                WorkerDied: self._recover,
+            },
+            persist=self._write_down,
+            on_failure=on_failure,
+        )
+        self.worker = worker
+        self.parts = parts
+        self._waiting: list[Batch] = []  # for the journal, which could not take them
+        self._unwritten = self._unsynced = ""  # why
+        self._fetching: dict[str, asyncio.Future[bool]] = {}
+
+    async def start(self, rank: int | None) -> None:
+        """Open the transport and introduce this worker."""
+        parts = self.parts
+        await self.open()
+        now = self._loop.time()
+        self.begin(
+            PeerState(
+                me=self.worker,
+                view=parts.view,
+                log=parts.log,
+                study=parts.study_hash,
+                address=parts.transport.address,
+                seed=parts.seed,
+                now=now,
+                timing=parts.timing,
+                shared_journal=parts.journal_id,
+                gone=parts.gone,
+            )
+        )
+        self.state.begin(parts.wall(), platform.node(), os.getpid(), rank)
+        if parts.limits.trials is not None:
+            self.state.set_goal(parts.limits.trials)
+        for address in parts.join:
+            try:
+                parts.transport.connect(address)
+            except ValueError as error:
+                raise UsageError(f"cannot join {address!r}: {error}") from None
+        self.state.join(parts.join, now)
+        self.carry_out()
+
+    def join(self, addresses: list[str]) -> None:
+        """Greet these addresses until somebody answers."""
+        if self.failure is None:
+            self.state.join(addresses, self._loop.time())
+            self.carry_out()
+
+    async def leave(self, reason: str) -> None:
+        """Leave the swarm once every peer has what this worker has, or after two seconds: some may be dead."""
+        try:
+            if self.failure is None:
+                self.state.leave(self.parts.wall(), reason, self._loop.time())
+                self.carry_out()
+                await self._flush()
+                self.state.goodbye()
+                self.carry_out()
+        except AiohpoError as error:
+            self._say(str(error))  # a full disk: only the farewell is missing
+        finally:
+            self.stop()
+            try:
+                async with asyncio.timeout(LEAVE_WITHIN):
+                    await self.parts.transport.aclose()
+            except TimeoutError:
+                pass  # a peer that does not read must not keep us here
+            if self.parts.journal is not None:
+                try:
+                    self.parts.journal.close()
+                except Unavailable as error:
+                    if self.failure is None:
+                        self._say(str(error))
+
+    async def _flush(self) -> None:
+        pause, end = LOOK_SOON, self._loop.time() + LEAVE_WITHIN
+        while self.failure is None:
+            self.reached.discard(Milestone.FLUSHED)
+            self.state.ask_whether_flushed()
+            if self._loop.time() >= end:
+                return
+            self.carry_out()
+            if Milestone.FLUSHED in self.reached:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LOOK_LATER)
+
+    async def get_acquainted(self, stop: Callable[[], bool]) -> None:
+        """Hear what the others know before the first proposal; else workers that start together would all begin with
+        the same thing. A worker whose peers do not answer goes on alone."""
+        end = self._loop.time() + ACQUAINTED_WITHIN
+        # A look every 10 ms for at most a second, once: cheaper to read than an event through three layers.
+        while Milestone.CAUGHT_UP not in self.reached and not stop() and self._loop.time() < end:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_SOON)
+
+    async def hear_out(self, stop: Callable[[], bool]) -> None:
+        """Wait until all that the peers know has arrived. Those that do not answer are not waited for very long."""
+        began, pause = self._loop.time(), LOOK_SOON
+        while not stop():
+            self.reached.discard(Milestone.HEARD_OUT)
+            self.state.ask_whether_heard(began)
+            if self._loop.time() >= began + HEAR_OUT_WITHIN:
+                return  # the question leaves with the next effects
+            self.carry_out()
+            if Milestone.HEARD_OUT in self.reached:
+                return
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LOOK_LATER)
+
+    async def fetch(self, digest: str, saved_by: str | None) -> bool:
+        """Get a blob from whoever has it; False if nobody does. Returns at once if it is here already.
+
+        Raises :class:`~aiohpo.Unavailable` if it cannot be stored here.
+        """
+        if digest in self.parts.blobs:
+            return True
+        waiting = self._fetching.get(digest)
+        if waiting is None:
+            waiting = self._fetching[digest] = self._loop.create_future()
+            # Whoever waits for it may have been cancelled; then its error is of no interest.
+            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
+            self.state.fetch(self._loop.time(), digest, saved_by)
+            self.carry_out()
+        return await asyncio.shield(waiting)
+
+    def _fetched(self, fetched: Fetched) -> None:
+        if fetched.complete:
+            check = self._loop.create_task(in_thread(self.parts.blobs.finish, fetched.digest))
+            check.add_done_callback(lambda done: self._verified(fetched.digest, done))
+        else:
+            self._answer(fetched.digest, False)
+
+    def _verified(self, digest: str, check: asyncio.Future[bool]) -> None:
+        ok = not check.cancelled() and check.exception() is None and check.result()
+        if self.failure is None:
+            self.state.verified(self._loop.time(), digest, ok)
+            self.carry_out()
+        if ok:
+            self._answer(digest, True)
+
+    def _store(self, store: Store) -> None:
+        try:
+            self.parts.blobs.write_part(store.digest, store.offset, store.data)
+        except OSError as error:
+            self.state.give_up_fetch(store.digest)
+            waiting = self._fetching.pop(store.digest, None)
+            if waiting is not None and not waiting.done():
+                waiting.set_exception(Unavailable(f"cannot write a checkpoint that a peer has: {in_words(error)}"))
+
+    def _answer(self, digest: str, found: bool) -> None:
+        waiting = self._fetching.pop(digest, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(found)
+
+    async def keep_synced(self) -> None:
+        """Make the journal durable once a second, in a thread; runs until cancelled."""
+        while True:
+            await asyncio.sleep(SYNC_EVERY)
+            await self.sync()
+
+    async def sync(self) -> None:
+        """Write what could not be written before, and make it durable; what is wrong is in ``unwritten`` afterwards."""
+        self.write()
+        if self.parts.journal is not None:
+            try:
+                await in_thread(self.parts.journal.sync)
+                self._unsynced = ""
+            except JournalGone as error:
+                self.fail(error)
+            except Unavailable as error:
+                self._unsynced = str(error)
+
+    @property
+    def unwritten(self) -> str:
+        """Why the journal does not hold all events; empty if it does."""
+        return self._unwritten or self._unsynced
+
+    def write(self) -> None:
+        """Write down what is to be written. What cannot be written waits: it is told to peers, who hold it as well,
+        and the worker begins nothing new meanwhile."""
+        if self._waiting and self.parts.journal is not None:
+            try:
+                self.parts.journal.append(_joined(self._waiting))
+            except Unavailable as error:
+                self._unwritten = str(error)
+            else:
+                self._waiting.clear()
+                self._unwritten = ""
+
+    def _write_down(self, batches: list[Batch]) -> None:
+        if self.parts.journal is not None:
+            self._waiting += batches
+        self.write()
+
+    def _serve(self, serve: Serve) -> None:
+        part = self.parts.blobs.read_part(serve.digest, serve.offset, serve.most)
+        total, data = part if part is not None else (None, b"")
+        self.send(serve.peer, Chunk(serve.digest, serve.offset, total, data))
+
+    def _describe(self, describe: Describe) -> None:
+        self.send(describe.peer, Definition(self.parts.definition))
+
+    def _look_after(self, suspected: WorkerSuspected) -> None:
+        if self.parts.is_gone is not None and self.parts.is_gone(suspected.worker):
+            self.state.bury(suspected.worker, self._loop.time())
+
+    def _recover(self, died: WorkerDied) -> None:
+        if self.parts.recover is not None:
+            for batch in self.parts.recover(died.worker):
+                self.state.recover(self._loop.time(), batch)
+
+    def _say(self, text: str) -> None:
+        self.parts.notice(text)
+
+    def __repr__(self) -> str:
+        return f"<Exchange of {self.worker}: {self.state!r}>"
+
+
+def _joined(batches: list[Batch]) -> list[Batch]:
+    """Join consecutive batches of one origin, so that they become one record."""
+    joined = batches[:1]
+    for batch in batches[1:]:
+        both = joined[-1].join(batch)
+        if both is None:
+            joined.append(batch)
+        else:
+            joined[-1] = both
+    return joined
