@@ -12,7 +12,7 @@ from aiohpo.events.codec import encode_event
 from aiohpo.events.lifecycle import MOST_LOSSES, Status
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Claimed, Ended, Goal, Lost, Proposed, Reported, Saved
-from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send
+from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send, TrialsEnded
 from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
 from aiohpo.peer.state import PeerState
 from aiohpo.view.view import View
@@ -306,3 +306,78 @@ def test_a_segment_that_a_loser_was_done_with_is_not_run_twice():
     state.yield_up(2.0, segment, step=2, seconds=1.0)
     assert state.view.status(row) is Status.PAUSED
     assert not state.segments
+
+
+def test_one_worker_runs_several_segments():
+    """Each segment is reported, aborted, ended and held on to by itself; the budget counts all of them."""
+    state = worker()
+    state.set_goal(3)
+    first, second, third = (state.propose(0.0, (x,)) for x in (0.1, 0.2, 0.3))
+    assert not state.may_propose()
+    tell(state, "bob", Lost(20, first.trial, 0), Ended(21, second.trial, 0, "finished", 0, 0.5))
+    assert [s.doomed for s in (first, second, third)] == [False, True, False]
+    assert [s.attempt for s in (first, second, third)] == [1, 0, 0]
+    assert state.view.owner(first.row) == "ann"
+    state.yield_up(2.0, second, step=0, seconds=1.0)
+    assert list(state.segments) == [first.trial, third.trial]
+    assert not state.quiet()
+    state.end(3.0, third, "finished", step=0, seconds=1.0, value=0.25)
+    assert not state.quiet()
+    state.end(4.0, first, "finished", step=0, seconds=1.0, value=0.125)
+    assert state.quiet()
+    assert (state.ended_here, state.view.n_ended) == (2, 3)
+    assert state.drain()[-1] == TrialsEnded((third.row, first.row)), "once in a round, after everything else"
+
+
+def test_all_segments_behind_the_line_are_withdrawn():
+    """When earlier proposals fill the budget, every segment of this worker behind the line is aborted, no other."""
+    state = worker("zoe")
+    state.set_goal(2)
+    segments = [state.propose(0.0, (x,)) for x in (0.1, 0.2)]
+    effects = tell(state, "bob", Proposed(3, 0.0, (0.6,)))
+    assert [e.trial for e in effects if isinstance(e, Abort)] == [segments[1].trial]
+    effects = tell(state, "bob", Proposed(2, 0.0, (0.7,)))
+    assert [e.trial for e in effects if isinstance(e, Abort)] == [segments[0].trial]
+    for segment in segments:
+        state.yield_up(1.0, segment, step=0, seconds=1.0)
+        assert state.view.status(segment.row) is Status.CANCELLED
+    assert state.segments == {}
+
+
+def test_a_slot_more_finds_the_next_lost_trial():
+    """What one slot takes over is no longer there for the next, and all of it is released when the worker leaves."""
+    state = worker(gone=("bob",))
+    tell(state, "bob", *[Proposed(t, 0.0, (t / 10,)) for t in (1, 2)])
+    for now in (2.0, 3.0, 10.0):
+        state.tick(now)
+    taken = []
+    while (row := state.takeover(11.0)) is not None:
+        taken.append(state.claim(11.0, row))
+    assert [s.trial for s in taken] == [("bob", 1), ("bob", 2)]
+    for segment in list(state.segments.values()):
+        state.yield_up(12.0, segment, step=0, seconds=1.0)
+    assert [state.view.status(s.row) for s in taken] == [Status.LOST, Status.LOST]
+
+
+def test_a_segment_lost_to_another_worker_does_not_hide_a_dead_one():
+    """A worker that still runs what others took over goes on watching over the segments of others."""
+    state = worker("zoe", gone=("cid",))
+    tell(state, "bob", Goal(1, 9), Proposed(2, 0.0, (0.5,), 1))
+    mine = state.claim(1.0, state.queued(1.0))
+    tell(state, "cid", Claimed(3, 0.0, ("bob", 2), 0))
+    assert mine.doomed
+    assert mine.trial in state.segments
+    for now in (2.0, 4.0, 6.0):
+        state.tick(now)
+    assert state.view.status(mine.row) is Status.LOST
+
+
+def test_slots_near_the_budgets_end_propose_one_after_another():
+    """Each slot that wants to propose waits for the news of the one before it, where peers might propose the same."""
+    state = worker()
+    state.receive(0.0, "addr-bob", encode_frame(TAG, Hello(FORMAT, STUDY, "bob", 0, "addr-bob", "addr-ann", False)))
+    state.set_goal(3)
+    pauses = [state.pause_before_proposing(100.0) for _ in range(3)]
+    assert pauses[0] == 0.0
+    assert pauses[1] == pytest.approx(pauses[2] / 2)
+    assert pauses[1] > 0.0

@@ -1,0 +1,82 @@
+"""Tests of a node of the mesh: which frames count as what, and what it measures."""
+
+from __future__ import annotations
+
+from aiohpo.events.log import Log
+from aiohpo.events.schema import Batch
+from aiohpo.mesh.effects import Describe, Notice, Reached, Send
+from aiohpo.mesh.frames import FORMAT, Digest, Events, Hello, Inquire, Ping, Pong, encode_frame
+from aiohpo.mesh.health import Health
+from aiohpo.mesh.node import Node
+from aiohpo.mesh.timing import Timing
+from tests.support.histories import batch_of, events_of, with_remarks
+
+STUDY = "abcdef0123456789"
+
+
+def make_node(me: str = "ann") -> Node:
+    return Node(me, STUDY, f"addr-{me}", Log(), seed=0, now=0.0, timing=Timing())
+
+
+def hello(worker: str) -> Hello:
+    return Hello(FORMAT, STUDY, worker, 0, f"addr-{worker}", "addr-ann", False)
+
+
+def test_new_events_are_returned_once():
+    """What a frame brings is returned as fresh events, and nothing when it comes again."""
+    node = make_node()
+    frame = encode_frame(node.tag, Events((batch_of("bob", events_of(1)),)))
+    [fresh], _ = node.receive(0.0, "addr-bob", frame)
+    assert (fresh.origin, fresh.first, len(fresh)) == ("bob", 1, 3)
+    assert node.receive(0.0, "addr-bob", frame)[0] == []
+
+
+def test_a_question_of_what_is_searched_is_an_effect():
+    """Anybody may ask, whatever its study; the shell has the answer."""
+    node = make_node()
+    assert Describe("addr-zoe") in node.receive(0.0, "addr-zoe", encode_frame(bytes(4), Inquire()))[1]
+
+
+def test_recovered_events_of_a_later_version_are_said_once():
+    """A dead worker's journal is read like a frame: unknown kinds are kept, and one notice says so."""
+    node = make_node()
+    raws = with_remarks()
+    first, effects = node.recover(Batch("bob", 1, raws[:2]))
+    assert first is not None
+    assert [type(e) for e in effects] == [Notice]
+    rest, effects = node.recover(Batch("bob", 3, raws[2:]))
+    assert rest is not None
+    assert effects == []
+
+
+def test_health_adds_up_what_arrived():
+    """Links, round trip, silence, duplicates and dropped frames are those of this node; the shell adds what it sent."""
+    node = make_node()
+    assert node.health(3.0, 0, 0) == Health(0, None, 0.0, 0, 0, 0, 0, 0, 0, 0)
+    assert node.delay is None
+    node.receive(0.0, "addr-bob", encode_frame(node.tag, hello("bob")))
+    events = encode_frame(node.tag, Events((batch_of("bob", events_of(1)),)))
+    frames = [encode_frame(node.tag, Pong(0.9)), events, events, b"junk of nobody", events[:1] + b"....." + events[6:]]
+    for data in frames:
+        node.receive(1.0, "addr-bob", data)
+    health = node.health(5.0, 7, 700)
+    assert (health.links, health.silent, health.duplicates, health.dropped) == (1, 4.0, 3, 2)
+    assert (health.frames_in, health.frames_out, health.bytes_out) == (6, 7, 700)
+    assert health.bytes_in > sum(map(len, frames))
+    assert health.round_trip is not None
+    assert 0.09 < health.round_trip < 0.11
+    assert node.delay == health.round_trip / 2 + Timing().pace.interval
+
+
+def test_each_milestone_is_reached_once():
+    """Meeting the first worker, measuring, and catching up are told when they first happen."""
+    node = make_node()
+    digest = Digest(node.log.hash(), node.mesh.membership.hash())
+    heard = []
+    for _ in range(2):
+        for frame in (hello("bob"), Pong(0.5), digest, Ping(0.0)):
+            heard += node.receive(1.0, "addr-bob", encode_frame(node.tag, frame))[1]
+    reached = [effect.milestone.name for effect in heard if isinstance(effect, Reached)]
+    assert sorted(reached) == ["CAUGHT_UP", "MEASURED", "MET"]
+    assert any(isinstance(effect, Send) for effect in heard)
+    assert "<Node <Mesh of ann at addr-ann: 1 links" in repr(node)
