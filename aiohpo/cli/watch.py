@@ -68,7 +68,7 @@ def watch(
     """Show a search live: its workers, what each evaluates, how fast and how well it goes.
 
     DIR is a run directory; ADDR the address of any worker (tcp://host:port), or file:///dir where workers left
-    theirs. By address it joins as a silent observer: it records nothing, counts as no worker, and disturbs nobody when
+    theirs. By address it joins as a silent spectator: it records nothing, counts as no worker, and disturbs nobody when
     it goes. An address needs the study's key (--key), which a directory holds. Ends with Ctrl-C, or when no worker is
     left.
     """

@@ -33,7 +33,7 @@ Refusals
 --------
 With a key every connection is encrypted and both ends prove that they have it: see :mod:`.security`. An
 endpoint without a key that was not told to be insecure has a door that nobody can open: it may only connect, to what
-has no key either, which is what an observer of an insecure mesh needs; loopback is no exception, as every user of the
+has no key either, which is what a spectator of an insecure mesh needs; loopback is no exception, as every user of the
 machine can connect to it. A peer
 whose handshake fails is tried again after 0.2 s, doubling to 30 s. ZeroMQ itself would either come back ten times a
 second or, where it thinks that the protocol was violated, never.
