@@ -36,7 +36,7 @@ class State(enum.IntEnum):
 
 
 @dataclass(slots=True)
-class Member:
+class MemberEntry:
     """One worker as this one sees it; ``since`` is when it entered its state."""
 
     worker: str
@@ -56,7 +56,7 @@ class Membership:
         self.address = address
         self.incarnation = 0
         self.suspicion = suspicion
-        self.members: dict[str, Member] = {}
+        self.members: dict[str, MemberEntry] = {}
         self._watched: frozenset[str] = frozenset()
         self.version = 0
         self._due = now + suspicion.ping
@@ -92,7 +92,7 @@ class Membership:
             self._hash = self.version, digest
         return self._hash[1]
 
-    def dead(self) -> list[Member]:
+    def dead(self) -> list[MemberEntry]:
         return [m for m in self.members.values() if m.state is State.DEAD]
 
     def watch(self, workers: Iterable[str]) -> None:
@@ -121,7 +121,7 @@ class Membership:
                 continue
             member = self.members.get(n.worker)
             if member is None:
-                member = Member(n.worker, n.address, State(n.state), n.incarnation, now, now)
+                member = MemberEntry(n.worker, n.address, State(n.state), n.incarnation, now, now)
                 self.members[n.worker] = member
             elif (n.incarnation, n.state) > (member.incarnation, member.state):
                 if n.incarnation > member.incarnation and n.address:
@@ -194,17 +194,17 @@ class Membership:
     def _worth_a_ping(self, silent: float) -> bool:
         return silent >= self.suspicion.ping * 0.75
 
-    def _bury(self, member: Member, now: float) -> None:
+    def _bury(self, member: MemberEntry, now: float) -> None:
         self._set(member, State.DEAD, member.incarnation, now)
 
-    def _set(self, member: Member, state: State, incarnation: int, now: float) -> None:
+    def _set(self, member: MemberEntry, state: State, incarnation: int, now: float) -> None:
         if state is State.ALIVE:
             member.heard = now
         member.state, member.incarnation, member.since = state, incarnation, now
         member.accusers = set()
         self.version += 1
 
-    def _news(self, member: Member, by: str | None = None) -> MemberNews:
+    def _news(self, member: MemberEntry, by: str | None = None) -> MemberNews:
         return MemberNews(member.worker, member.address, member.state, member.incarnation, by or self.me)
 
     def __repr__(self) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from .effects import Effect, Send
 from .frames import MemberNews, Members
 from .links import Mesh
-from .membership import Member, Membership, State
+from .membership import MemberEntry, Membership, State
 from .overlay import floods_reach_all, neighbours
 from .timing import Suspicion
 
@@ -40,7 +40,7 @@ class SpectatorTable(Membership):
     def _worth_a_ping(self, silent: float) -> bool:
         return True  # a spectator wants to know how long news travels also when there is much of it
 
-    def _bury(self, member: Member, now: float) -> None:
+    def _bury(self, member: MemberEntry, now: float) -> None:
         accusers = member.accusers
         super()._bury(member, now)
         member.accusers = accusers
