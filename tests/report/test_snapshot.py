@@ -89,7 +89,7 @@ def directory(request: pytest.FixtureRequest, machine: str, tmp_path: Path) -> I
     """A search with trials of every kind; one worker is at work, or everybody has left."""
     path = tmp_path / "run"
     study = aiohpo.Study(None, SPACE, metric="loss", max_steps=9, searcher="random", directory=path)
-    run = RunDirectory(path, study.definition())
+    run = RunDirectory(path, study._definition.as_dict())
     journals: dict[str, Journal] = {}
     for worker, events in HISTORIES.items():
         if request.param == "finished" and not isinstance(events[-1], Left):

@@ -44,8 +44,8 @@ def test_a_worker_of_this_process_knows_itself_and_who_was_here(tmp_path: Path) 
 
     async def objective(trial: aiohpo.Trial) -> float:
         await asyncio.sleep(0)
-        (peer,) = study.workers
-        seen.append(Tally(OwnWorker(peer, study.definition(), study.directory)).look(0.0))
+        (peer,) = study._peers
+        seen.append(Tally(OwnWorker(peer, study._definition.as_dict(), study.directory)).look(0.0))
         return float(trial["x"])
 
     space = aiohpo.Space(x=aiohpo.Float(0.0, 1.0))
