@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..space.parameters import Float, Int
 from ..text import plot_text
 from .style import BLUE, GREY, ORANGE, by_progress, choices, edge_of, is_complete, judged, labelled, middle_of, short
 from .units import Quantity
@@ -92,22 +91,20 @@ class _Axis:
 
     def __init__(self, parameter: Parameter) -> None:
         self._parameter = parameter
-        if isinstance(parameter, Float | Int):
-            self._low, self._high, self._log = parameter.low, parameter.high, parameter.log
-        else:
-            self._choices = choices(parameter)
+        self._scale = parameter.scale
+        self._low, self._high = self._scale.first, self._scale.last
 
     def height(self, value: Any) -> float:
-        if not isinstance(self._parameter, Float | Int):
-            return self._parameter.native(value) / max(len(self._choices) - 1, 1)
+        if not self._scale.numeric:
+            return self._parameter.native(value) / max(self._high, 1)
         if self._low == self._high:
             return 0.5
-        if self._log:
+        if self._scale.log:
             return (math.log(value) - math.log(self._low)) / (math.log(self._high) - math.log(self._low))
         return float((value - self._low) / (self._high - self._low))
 
     def ticks(self) -> list[tuple[float, str]]:
-        if not isinstance(self._parameter, Float | Int):
-            return [(self.height(choice), short(choice)) for choice in labelled(self._choices)]
+        if not self._scale.numeric:
+            return [(self.height(choice), short(choice)) for choice in labelled(choices(self._parameter))]
         middle = middle_of(self._parameter)
         return [(self.height(v), f"{v:.3g}") for v in (self._low, middle, self._high)]

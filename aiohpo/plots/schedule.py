@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UsageError
-from ..space.parameters import Float, Int
 from ..view.lineage import Lineage
 from ..view.summary import value_in_words
 from .style import BLUE, GREY, ORANGE, choices, cut, labelled, short
@@ -94,8 +93,8 @@ def _values(
 def _parameter(
     axes: Axes, parameter: Parameter, name: str, lineage: Lineage, best: TrialRecord, records: Sequence[TrialRecord]
 ) -> None:
-    shown_as = Quantity.of_parameter(name, parameter) if isinstance(parameter, Float | Int) else Quantity(name)
-    height = shown_as.drawn if isinstance(parameter, Float | Int) else parameter.native
+    shown_as = Quantity.of_parameter(name, parameter)
+    height = shown_as.drawn if parameter.scale.numeric else parameter.native
     for record in records:
         if name in record.config:
             first, last = lineage.began(record), max(record.step, lineage.began(record))
@@ -111,8 +110,8 @@ def _parameter(
         x += [stretch.first - 1, stretch.last]
         y += [at, at]
     axes.plot(x, y, color=ORANGE, lw=2, marker="." if len(x) == 2 else None)
-    if isinstance(parameter, Float | Int):
-        if parameter.log and not shown_as.logarithm:
+    if parameter.scale.numeric:
+        if parameter.scale.log and not shown_as.logarithm:
             axes.set_yscale("log")
     else:
         names = choices(parameter)

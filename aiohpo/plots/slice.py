@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..space.parameters import Float, Int
 from .style import by_progress, choices, cut, is_complete, judged, labelled, middle_of, short
 from .units import Quantity
 
@@ -67,18 +66,19 @@ def _scale(axes: Axes, parameter: Parameter, name: str) -> Quantity:
     Return the unit in which it is drawn."""
     from matplotlib.ticker import NullFormatter
 
-    if not isinstance(parameter, Float | Int):
+    scale = parameter.scale
+    if not scale.numeric:
         known = choices(parameter)
         axes.set_xticks([parameter.native(c) for c in labelled(known)], [short(c) for c in labelled(known)], fontsize=7)
         if len(known) > _LEVEL:
             axes.tick_params(axis="x", rotation=45)
         return Quantity(name)
     shown_as = Quantity.of_parameter(name, parameter)
-    if parameter.log and not shown_as.logarithm:
+    if scale.log and not shown_as.logarithm:
         axes.set_xscale("log")
         axes.xaxis.set_minor_formatter(NullFormatter())
-        if parameter.high < 1000 * parameter.low:  # too few powers of ten to be the only labels
-            at = [parameter.low, middle_of(parameter), parameter.high]
+        if scale.last < 1000 * scale.first:  # too few powers of ten to be the only labels
+            at = [scale.first, middle_of(parameter), scale.last]
             axes.set_xticks(at, [f"{value:.3g}" for value in at])
     return shown_as
 
@@ -87,7 +87,7 @@ def _places(parameter: Parameter, shown_as: Quantity, records: Sequence[TrialRec
     """Where the trials that have a parameter stand; those of one choice are spread a little."""
     name = shown_as.name
     having = [r for r in records if name in r.config]
-    if isinstance(parameter, Float | Int):
+    if parameter.scale.numeric:
         return [shown_as.drawn(r.config[name]) for r in having], [r.value for r in having]
     spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(having))
     at = [parameter.native(r.config[name]) + s for r, s in zip(having, spread, strict=True)]

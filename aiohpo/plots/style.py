@@ -15,7 +15,7 @@ from ..text import plot_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..space.parameters import Float, Int, Parameter
+    from ..space.parameters import Parameter
     from ..storage.run import Run
     from ..view.trials import TrialRecord
 
@@ -102,8 +102,8 @@ def spans_magnitudes(y: NDArray[np.float64], sign: float) -> bool:
 
 
 def choices(parameter: Parameter) -> list[Any]:
-    """The choices of a Categorical or an Ordinal, which stand at 0, 1, 2, …"""
-    return list(parameter.choices)  # type: ignore[attr-defined]  # the other kinds were dealt with
+    """The values of a parameter that is not numeric, which stand at 0, 1, 2, …"""
+    return parameter.values(np.arange(float(parameter.levels or 0)))
 
 
 def labelled(choices: Sequence[Any]) -> Sequence[Any]:
@@ -111,10 +111,10 @@ def labelled(choices: Sequence[Any]) -> Sequence[Any]:
     return choices[:: math.ceil(len(choices) / _MOST_LABELS)]
 
 
-def middle_of(parameter: Float | Int) -> float:
+def middle_of(parameter: Parameter) -> float:
     """The middle of a range, on the scale on which it is searched."""
-    low, high = parameter.low, parameter.high
-    return math.sqrt(low) * math.sqrt(high) if parameter.log else low / 2 + high / 2
+    low, high = parameter.scale.first, parameter.scale.last
+    return math.sqrt(low) * math.sqrt(high) if parameter.scale.log else low / 2 + high / 2
 
 
 def short(choice: Any) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ..space.parameters import Float, Int
+from ..space.parameters import Parameter
 from ..text import plot_text
 
 if TYPE_CHECKING:
@@ -41,11 +41,14 @@ class Quantity:
         return cls(name, 0 if ordinary else math.floor(math.log10(largest)))
 
     @classmethod
-    def of_parameter(cls, name: str, parameter: Float | Int) -> Quantity:
-        """Choose the unit for the range of a parameter."""
-        if parameter.log:
-            return cls(name, logarithm=parameter.low < _SMALL or parameter.high > _LARGE)
-        return cls.of(name, (parameter.low, parameter.high))
+    def of_parameter(cls, name: str, parameter: Parameter) -> Quantity:
+        """Choose the unit for the range of a parameter; one whose values are no numbers has none."""
+        scale = parameter.scale
+        if not scale.numeric:
+            return cls(name)
+        if scale.log:
+            return cls(name, logarithm=scale.first < _SMALL or scale.last > _LARGE)
+        return cls.of(name, (scale.first, scale.last))
 
     def drawn(self, value: float) -> float:
         """Where ``value`` stands on the axis."""

@@ -10,7 +10,6 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..errors import UsageError
 from ..result import flat
-from ..space.parameters import Constant, Float, Int
 from ..text import spreadsheet_cell
 from .tally import run_as_dict
 
@@ -111,7 +110,7 @@ def to_optuna(run: Run, url: str, name: str | None = None) -> tuple[str, int, in
 
 def _optuna_trial(optuna: Any, space: Space, record: TrialRecord) -> Any:
     state = optuna.trial.TrialState
-    tunable = {n: v for n, v in record.config.items() if not isinstance(space[n], Constant)}
+    tunable = {n: v for n, v in record.config.items() if space[n].tunable}
     complete = record.status in ("finished", "surplus")
     return optuna.trial.create_trial(
         state=state.COMPLETE if complete else state.PRUNED if record.status == "stopped" else state.FAIL,
@@ -131,16 +130,18 @@ def _optuna_trial(optuna: Any, space: Space, record: TrialRecord) -> Any:
 
 
 def _constants(space: Space, record: TrialRecord) -> dict[str, Any]:
-    return {n: v for n, v in record.config.items() if isinstance(space[n], Constant)}
+    return {n: v for n, v in record.config.items() if not space[n].tunable}
 
 
 def _distribution(optuna: Any, space: Space, name: str) -> Any:
     parameter, kinds = space[name], optuna.distributions
-    if isinstance(parameter, Float):
-        return kinds.FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
-    if isinstance(parameter, Int):
-        return kinds.IntDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
-    return kinds.CategoricalDistribution(list(parameter.choices))  # type: ignore[attr-defined]
+    scale = parameter.scale
+    if not scale.numeric:
+        import numpy as np
+
+        return kinds.CategoricalDistribution(parameter.values(np.arange(float(parameter.levels or 0))))
+    made = kinds.FloatDistribution if parameter.native_type is float else kinds.IntDistribution
+    return made(scale.first, scale.last, log=scale.log, step=scale.step)
 
 
 @contextmanager

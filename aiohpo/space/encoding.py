@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .conditions import Condition
-from .parameters import CATEGORICAL, CONTINUOUS, Categorical, Float, Int, Parameter
+from .parameters import CATEGORICAL, CONTINUOUS, Parameter
 
 FloatArray = NDArray[np.float64]
 
@@ -54,18 +54,14 @@ class Encoding:
         self._tables: list[tuple[int, FloatArray]] = []
         for c, p in enumerate(params):
             self._levels[c] = p.levels or math.inf
-            if isinstance(p, Float | Int):
-                self._first[c], self._last[c] = p.low, p.high
-                self._base[c], self._step[c] = p.low, p.step or 1.0
-                margin = 0.5 if isinstance(p, Int) else 0.0
-                low, high = p.low - margin, p.high + margin
-                self._low[c] = math.log(low) if p.log else low
-                self._span[c] = math.log(high) - math.log(low) if p.log else high - low
-                if isinstance(p, Float) and p.table:
-                    self._tables.append((c, np.array(p.table)))
-            else:
-                self._last[c] = self._levels[c] - 1
-        log = np.array([isinstance(p, Float | Int) and p.log for p in params], bool)
+            scale = p.scale
+            self._first[c], self._last[c] = scale.first, scale.last
+            self._base[c], self._step[c] = scale.first, scale.step or 1.0
+            self._low[c] = math.log(scale.low) if scale.log else scale.low
+            self._span[c] = (math.log(scale.high) if scale.log else scale.high) - self._low[c]
+            if scale.table:
+                self._tables.append((c, np.array(scale.table)))
+        log = np.array([p.scale.log for p in params], bool)
         continuous = np.array([p.kind == CONTINUOUS for p in params], bool)
         self._categorical = [p.kind == CATEGORICAL for p in params]
         self._continuous = np.flatnonzero(continuous)
@@ -83,11 +79,9 @@ class Encoding:
     def _defaults(self, params: Sequence[Parameter]) -> FloatArray:
         natives = np.full((1, len(params)), np.nan)
         for c, p in enumerate(params):
-            default = getattr(p, "default", None)
-            if default is None and isinstance(p, Categorical):
-                default = p.choices[0]
-            if default is not None:
-                natives[0, c] = p.native(default)
+            native = p.default_native
+            if native is not None:
+                natives[0, c] = native
         units = self.to_unit(natives)[0]
         return np.where(np.isnan(units), 0.5, units)
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 from ..errors import UsageError
 from ..plugin import Config
 from .conditions import Condition, holds
-from .parameters import Float, Int, Parameter
+from .parameters import Parameter
 
 Row: TypeAlias = tuple[float | int | None, ...]
 
@@ -133,8 +133,5 @@ class Rows:
 
 def _limits(param: Parameter) -> tuple[Any, float, float, Container[float] | None]:
     """Return what a native value must be: its type, lowest and highest, and its fellows where there are gaps."""
-    if isinstance(param, Float):
-        return float, param.low, param.high, frozenset(param.table) if param.table else None
-    if isinstance(param, Int):
-        return int, param.low, param.high, range(param.low, param.high + 1, param.step) if param.step > 1 else None
-    return int, 0, (param.levels or 1) - 1, None
+    scale = param.scale
+    return param.native_type, scale.first, scale.last, param.allowed

@@ -8,19 +8,31 @@ native   the number that is stored and sent: the value itself for Float and Int,
 unit     a number in [0, 1] on which searchers work; see :mod:`aiohpo.space.encoding` for the formulas
 
 A parameter does not know its name: the space does, and adds it to what goes wrong here.
+
+A new kind is a class here that says by :class:`Parameter`'s properties and methods all that others ask of a kind, a
+line in :data:`TYPES`, and its name in ``aiohpo/__init__.py`` and ``aiohpo/space/space.py``. Whatever can be said by a
+:class:`Scale` is encoded, sampled, packed, checked and drawn, and served by every searcher and scheduler, as it is; a
+kind with a formula of its own between native and unit also needs a group of columns in
+:class:`aiohpo.space.encoding.Encoding`.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from ..errors import UsageError, listing
 from .scalars import Scalar, When, canonical_when, flag, integer, key, number, plain, scalar
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+NativeType: TypeAlias = type[int] | type[float]
 
 CONTINUOUS, ORDERED, CATEGORICAL = 0, 1, 2
 
@@ -31,11 +43,39 @@ LARGEST_INT = 2**40
 MOST_LEVELS = 100_000
 
 
+class Scale(NamedTuple):
+    """Which native values a parameter has, and how they lie in the unit encoding.
+
+    first, last  the lowest and the highest native value
+    step         the distance between two levels; None where values are continuous
+    low, high    what the units 0 and 1 stand for
+    log          whether units are linear in the logarithm
+    numeric      whether values are numbers that mean something, so that a plot has an axis with that scale
+    table        the native values of all levels, where ``first + i step`` would be inexact
+    """
+
+    first: float | int
+    last: float | int
+    step: float | int | None
+    low: float
+    high: float
+    log: bool = False
+    numeric: bool = True
+    table: tuple[float, ...] = ()
+
+
 class Parameter:
-    """What the five kinds share: identity is the definition, and the definition is JSON."""
+    """What the five kinds share: identity is the definition, and the definition is JSON.
+
+    type         its name in a definition
+    tunable      whether it is searched, and so has a column
+    native_type  of its native values
+    """
 
     __slots__ = ()
     type: ClassVar[str]
+    tunable: ClassVar[bool] = True
+    native_type: ClassVar[NativeType] = int
     when: When | None
 
     @property
@@ -47,6 +87,26 @@ class Parameter:
     def levels(self) -> int | None:
         """How many values it has; None for a continuous one."""
         raise NotImplementedError
+
+    @property
+    def scale(self) -> Scale:
+        """Its native values, and how they lie in the unit encoding."""
+        raise NotImplementedError
+
+    @property
+    def allowed(self) -> Container[float] | None:
+        """The native values that it has between the ends of its scale; None if these are all of its type."""
+        return None
+
+    @property
+    def default_native(self) -> float | int | None:
+        """The native value of the default; None for the middle of the unit encoding."""
+        default = getattr(self, "default", None)
+        return None if default is None else self.native(default)
+
+    def values(self, natives: NDArray[np.float64]) -> list[Any]:
+        """Return the values of valid native ones (n,)."""
+        return natives.astype(self.native_type).tolist()  # type: ignore[no-any-return]  # numpy does not say
 
     def native(self, value: object) -> float | int:
         """Convert a value; raise UsageError (value and remedy, without the name) if it is not allowed."""
@@ -104,6 +164,7 @@ class Float(Parameter):
     """
 
     type: ClassVar[str] = "float"
+    native_type: ClassVar[NativeType] = float
     low: float
     high: float
     log: bool = field(default=False, kw_only=True)
@@ -157,6 +218,14 @@ class Float(Parameter):
     @property
     def levels(self) -> int | None:
         return None if self.step is None else len(self.table)
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(self.low, self.high, self.step, self.low, self.high, self.log, table=self.table)
+
+    @property
+    def allowed(self) -> Container[float] | None:
+        return frozenset(self.table) if self.table else None
 
     def native(self, value: object) -> float:
         if type(value) is not float:
@@ -219,6 +288,15 @@ class Int(Parameter):
     def levels(self) -> int:
         return (self.high - self.low) // self.step + 1
 
+    @property
+    def scale(self) -> Scale:
+        # Each whole number owns the share of [0, 1] that real numbers which round to it would have.
+        return Scale(self.low, self.high, self.step, self.low - 0.5, self.high + 0.5, self.log)
+
+    @property
+    def allowed(self) -> Container[float] | None:
+        return range(self.low, self.high + 1, self.step) if self.step > 1 else None
+
     def native(self, value: object) -> int:
         if type(value) is not int:
             value = integer(value, "the value")
@@ -257,6 +335,14 @@ class _Choices(Parameter):
     def levels(self) -> int:
         return len(self.choices)
 
+    @property
+    def scale(self) -> Scale:
+        last = len(self.choices) - 1
+        return Scale(0, last, 1, -0.5, last + 0.5, numeric=False)
+
+    def values(self, natives: NDArray[np.float64]) -> list[Any]:
+        return [self.choices[i] for i in natives.astype(int).tolist()]
+
     def native(self, value: object) -> int:
         try:
             return self.index[key(plain(value))]
@@ -279,6 +365,10 @@ class Categorical(_Choices):
     def kind(self) -> int:
         return CATEGORICAL
 
+    @property
+    def default_native(self) -> int:
+        return 0 if self.default is None else self.native(self.default)
+
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ordinal(_Choices):
@@ -299,6 +389,7 @@ class Constant(Parameter):
     """A value that is handed to the objective with every configuration, and not searched."""
 
     type: ClassVar[str] = "constant"
+    tunable: ClassVar[bool] = False
     value: Scalar
     when: When | None = field(default=None, kw_only=True)
 
@@ -313,6 +404,13 @@ class Constant(Parameter):
     @property
     def levels(self) -> int:
         return 1
+
+    @property
+    def scale(self) -> Scale:
+        return Scale(0, 0, 1, -0.5, 0.5, numeric=False)
+
+    def values(self, natives: NDArray[np.float64]) -> list[Any]:
+        return [self.value] * len(natives)
 
     def native(self, value: object) -> int:
         if key(plain(value)) != key(self.value):

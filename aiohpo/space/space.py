@@ -74,7 +74,7 @@ class Space:
     ) -> None:
         self.params: Mapping[str, Parameter] = MappingProxyType(_collect(parameters, params))
         self.constants: Mapping[str, Any] = MappingProxyType(
-            {name: p.value for name, p in self.params.items() if isinstance(p, Constant)}
+            {name: p.values(np.zeros(1))[0] for name, p in self.params.items() if not p.tunable}
         )
         self.names: tuple[str, ...] = tuple(name for name in self.params if name not in self.constants)
         self.dim: int = len(self.names)
@@ -118,18 +118,12 @@ class Space:
         columns = iter(V.T)
         for name, p in self.params.items():
             condition = self._by_name[name]
-            values: list[Any]
-            if isinstance(p, Constant):
-                values, active = [p.value] * len(V), satisfied(condition, V) if condition else None
-            else:
+            if p.tunable:
                 column = next(columns)
                 active = ~np.isnan(column) if condition else None
-                if isinstance(p, Float):
-                    values = column.tolist()
-                else:
-                    values = (column if active is None else np.nan_to_num(column)).astype(np.int64).tolist()
-                if isinstance(p, Categorical | Ordinal):
-                    values = [p.choices[i] for i in values]
+                values = p.values(column if active is None else np.where(active, column, p.scale.first))
+            else:
+                values, active = p.values(np.zeros(len(V))), satisfied(condition, V) if condition else None
             if active is not None:
                 values = [v if on else _ABSENT for v, on in zip(values, active.tolist(), strict=True)]
             yield values
@@ -185,7 +179,7 @@ class Space:
         natives: list[list[float | int]] = []
         for c, name in enumerate(self.names):
             points = self._encoding.points(c, resolution)
-            natives.append([*points] if isinstance(self.params[name], Float) else [int(v) for v in points])
+            natives.append([self.params[name].native_type(v) for v in points])
         row: list[float | int | None] = [None] * self.dim
 
         def walk(i: int) -> Iterator[Config]:

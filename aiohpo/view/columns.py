@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from ..events.lifecycle import Stamp
 from ..events.schema import TrialId
 from ..plugin import Config
-from ..space.parameters import Float
 from ..space.space import Space
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ class Columns:
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self._whole = [not isinstance(space[name], Float) for name in space.names]
+        self._whole = [space[name].native_type is int for name in space.names]
         self._names: list[str] = []
         self._lamport = array("q")
         self._origin = array("i")

@@ -28,7 +28,7 @@ import numpy as np
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin import Config
-from aiohpo.space.space import Categorical, Float, Int, Ordinal, Parameter, Space
+from aiohpo.space.space import CATEGORICAL, Parameter, Space
 
 RESAMPLE = 0.25  # the paper says "with some probability"; this is Ray Tune's default
 PERTURB = 0.2  # "by a factor of 1.2 or 0.8", ibid.
@@ -92,17 +92,18 @@ class Explorer:
     def _perturbed(self, parameter: Parameter, value: object, sign: float) -> float:
         """Return the native value one move up (``sign`` 1) or down (-1) from ``value``, clipped."""
         native = float(parameter.native(value))
-        if isinstance(parameter, Categorical):
+        if parameter.kind == CATEGORICAL:
             return native
-        if isinstance(parameter, Ordinal):
-            return min(max(native + sign, 0.0), len(parameter.choices) - 1.0)
-        assert isinstance(parameter, Float | Int)
-        low, high = float(parameter.low), float(parameter.high)
-        size = abs(native) if parameter.log else max(abs(native), LEAST_BASE * (high - low))
-        move = sign * self.perturb * size
-        if parameter.step is not None:  # on levels: the nearest, but never the same one
-            levels = max(1, round(abs(move) / parameter.step))
-            move = math.copysign(levels * parameter.step, move)
+        scale = parameter.scale
+        low, high = float(scale.first), float(scale.last)
+        if scale.numeric:
+            size = abs(native) if scale.log else max(abs(native), LEAST_BASE * (high - low))
+            move = sign * self.perturb * size
+            if scale.step is not None:  # on levels: the nearest, but never the same one
+                levels = max(1, round(abs(move) / scale.step))
+                move = math.copysign(levels * scale.step, move)
+        else:
+            move = sign
         return min(max(native + move, low), high)
 
     def __repr__(self) -> str:

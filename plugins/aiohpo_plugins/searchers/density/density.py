@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from aiohpo.space.space import CATEGORICAL, CONTINUOUS, Int
+from aiohpo.space.space import CATEGORICAL, CONTINUOUS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,8 +130,9 @@ def _edges(space: Space, column: int) -> FloatArray:
     """Return the ends of the shares of [0, 1] that the levels of a column own."""
     k = int(space.cardinality[column])
     parameter = space.params[space.names[column]]
-    if isinstance(parameter, Int) and parameter.log:
-        ends = np.log(np.arange(parameter.low, parameter.high + 2) - 0.5)
+    scale = parameter.scale
+    if scale.log:
+        ends = np.log(np.arange(scale.first, scale.last + 2) - 0.5)
         return np.asarray((ends - ends[0]) / (ends[-1] - ends[0]))
     return np.linspace(0.0, 1.0, k + 1)
 

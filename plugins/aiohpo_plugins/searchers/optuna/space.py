@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.space.space import CATEGORICAL, CONTINUOUS, Float, Int
+from aiohpo.space.space import CATEGORICAL, CONTINUOUS
 
 if TYPE_CHECKING:
     from aiohpo.plugin import FloatArray
@@ -31,18 +31,16 @@ class OptunaSpace:
         self.distributions: dict[str, Any] = {}
         self._low, self._step = np.zeros(space.dim), np.ones(space.dim)  # of columns that go by level
         for c, name in enumerate(space.names):
-            p, last = space.params[name], space.cardinality[c] - 1
-            if isinstance(p, Float) and space.kinds[c] == CONTINUOUS:
-                made: Any = kinds.FloatDistribution(p.low, p.high, log=p.log)
-            elif isinstance(p, Int):
-                step = p.step or 1
-                high = p.high if p.log else p.low + step * int(last)
-                made = kinds.IntDistribution(p.low, high, log=p.log, step=step)
+            parameter, last = space.params[name], space.cardinality[c] - 1
+            scale = parameter.scale
+            if space.kinds[c] == CONTINUOUS:
+                made: Any = kinds.FloatDistribution(scale.first, scale.last, log=scale.log)
             elif space.kinds[c] == CATEGORICAL:
                 made = kinds.CategoricalDistribution(list(range(int(last) + 1)))
+            elif parameter.native_type is int:
+                made = kinds.IntDistribution(scale.first, scale.last, log=scale.log, step=scale.step)
             else:
-                if isinstance(p, Float):
-                    self._low[c], self._step[c] = p.low, p.step or 1.0
+                self._low[c], self._step[c] = scale.first, scale.step or 1.0
                 made = kinds.IntDistribution(0, int(last))
             self.distributions[name] = made
         self._whole = [not isinstance(d, kinds.FloatDistribution) for d in self.distributions.values()]
