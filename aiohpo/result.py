@@ -17,15 +17,18 @@ if TYPE_CHECKING:
     import pandas
 
     from .ensembles.ensemble import Ensemble
+    from .peer.ending import SearchEnd
 
 
 class Result:
     """The trials of a study and the best of them; a snapshot that later events do not change.
 
     ``best`` is the best complete trial; while there is none, the best of those that got farthest, whose ``status``
-    is not ``finished`` then. ``given_up`` says why the search stopped before its end, if all its trials failed
-    (``Study(max_failures=…)``). ``states`` is what is believed of workers, {worker: state}: what one that is dead was
-    running is lost. ``ensemble`` is what ``Study(ensemble=…)`` made of the models that were trained.
+    is not ``finished`` then. ``interrupted`` says whether the search was stopped before its end. ``end`` says why it is
+    over: its ``reason`` is an :class:`~aiohpo.peer.ending.EndReason`, and ``str(result.end)`` says it in words; None
+    while it goes on, or if it was interrupted. ``given_up`` is what ``end`` says if all trials failed
+    (``Study(max_failures=…)``), else None. ``states`` is what is believed of workers, {worker: state}: what one that is
+    dead was running is lost. ``ensemble`` is what ``Study(ensemble=…)`` made of the trained models.
     """
 
     def __init__(
@@ -34,18 +37,23 @@ class Result:
         *,
         states: Mapping[str, str] | None = None,
         interrupted: bool = False,
-        given_up: str | None = None,
+        end: SearchEnd | None = None,
         ensemble: Ensemble | None = None,
     ) -> None:
         self.metric = view.metric
         self.mode = view.mode
         self.interrupted = interrupted
-        self.given_up = given_up
+        self.end = end
         self.ensemble = ensemble
         summary = Summary(view, states)
         self.trials: list[TrialRecord] = list(summary.records())
         self.max_steps = view.max_steps
         self.best: TrialRecord | None = summary.best()
+
+    @property
+    def given_up(self) -> str | None:
+        """Why the search stopped early, if it did because its trials failed."""
+        return None if self.end is None else self.end.given_up
 
     @cached_property
     def counts(self) -> dict[str, int]:

@@ -216,10 +216,10 @@ class Study:
                 self._replica.absorb(peer.services.log)
         made = next((p.ensembling.state for p in peers if p.ensembling is not None and p.ensembling.state), None)
         ensemble = None if made is None else made.ensemble
-        given_up = next((why for peer in peers if (why := peer.state.given_up) is not None), None)
+        end = next((peer.end for peer in peers if peer.end is not None), None)
         interrupted = any(peer.stopped for peer in peers)
         states = self._replica.states()
-        return Result(self._replica.view, states=states, interrupted=interrupted, given_up=given_up, ensemble=ensemble)
+        return Result(self._replica.view, states=states, interrupted=interrupted, end=end, ensemble=ensemble)
 
     def stop(self) -> None:
         """End a running search in good order; :meth:`arun` then returns what was found."""

@@ -156,7 +156,7 @@ class Worker:
             for card in self._cards:
                 card.announce(self.address)
         except BaseException:
-            await self._peer.aclose("stopped")
+            await self._peer.aclose()
             raise
         if self._cards:
             self._peer.expect(self._others())
@@ -168,13 +168,14 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._running is not None
-        self._peer.stop()
+        if not self._running.done():
+            self._peer.stop()
         if self._meeting is not None:
             self._meeting.cancel()
         await asyncio.wait([self._running])
         for card in self._cards:
             card.withdraw()
-        await self._peer.aclose("done" if kind is None else "stopped")
+        await self._peer.aclose()
         if error is None and not self._running.cancelled() and (failure := self._running.exception()):
             raise failure
 
@@ -186,7 +187,7 @@ class Worker:
     @property
     def result(self) -> Result:
         """What this worker knows now."""
-        return Result(self._peer.view, interrupted=self._peer.stopped, given_up=self._peer.state.given_up)
+        return Result(self._peer.view, interrupted=self._peer.stopped, end=self._peer.end)
 
     @property
     def best(self) -> TrialRecord | None:

@@ -7,7 +7,6 @@ search: kill it, and the workers go on; kill a worker, and the others finish.
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import sys
 import tempfile
@@ -22,7 +21,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ..peer.patience import in_words
-from ..text import printable
 from .common import (
     BAD_INPUT,
     DEFAULT_TRANSPORT,
@@ -34,13 +32,12 @@ from .common import (
     open_directory,
     search_options,
 )
+from .search_end import Watch, why_nothing_to_do
 from .summary import interrupted, summarise
 from .terminal import say
 
 if TYPE_CHECKING:
     from ..plugin import Launcher, WorkerExit
-    from ..report.snapshot import Snapshot
-    from ..storage.run import Run
     from ..study import Study
 
 _LOOK = 0.2
@@ -180,7 +177,7 @@ def run(
     for notice in before.notices:
         say(notice, err=True)
     goal = before.total
-    done = _already(run, before, study, trials or goal, target_value)
+    done = why_nothing_to_do(run, before, study, trials or goal, target_value)
     if done:
         say(done, err=True)
         return summarise(study.directory, target, json_, before=before.done, chosen=chosen)
@@ -194,46 +191,6 @@ def run(
     if before.done:
         say(f"{study.directory} has {before.done} trials already: going on from there", err=True)
     return _search(study, options, before.done, json_, ctx.obj.again())
-
-
-def _already(run: Run, now: Snapshot, study: Study, trials: int | None, target: float | None) -> str | None:
-    """Why there is nothing to do; None if there is."""
-    view = run.view
-    settled = now.ended + now.counts.get("paused", 0)
-    if trials is not None and settled >= trials and not _to_promote(run, study):
-        failed = f"; to try failed ones again: aiohpo retry {shlex.quote(str(run.path))}" if _has_failed(now) else ""
-        return (
-            f"{run.path} has {settled} trials already, and its budget of {trials} is met: nothing to do "
-            f"(for more: --trials {2 * trials}{failed})"
-        )
-    best = None if view.best is None else view.record(view.best, 0).value
-    if target is not None and best is not None and view.sign * (best - target) <= 0:
-        reached = f"{printable(view.metric)} {best:.6g}"
-        return f"{run.path} has reached {reached} already, and --target {target:g} is met: nothing to do"
-    return None
-
-
-def _has_failed(now: Snapshot) -> bool:
-    """Whether there are failed trials that are not tried again."""
-    return now.counts.get("failed", 0) > now.retried
-
-
-def _to_promote(run: Run, study: Study) -> bool:
-    """Whether the scheduler would go on with a trial that pauses, if there was nobody else."""
-    import copy
-
-    import numpy as np
-
-    from ..peer.eligibility import Eligible
-    from ..plugin import Identity, Resume
-    from ..plugin.registry import create
-
-    if not run.view.paused:
-        return False
-    scheduler = copy.deepcopy(create("schedulers", study.scheduler))
-    scheduler.setup(study.max_steps, study.seed, Identity("check", 0, 1))
-    nobody_else = Eligible(run.view, None, lambda _: False)
-    return isinstance(scheduler.next(run.view, nobody_else, np.random.default_rng(0)), Resume)
 
 
 def _search(study: Study, options: Options, before: int, json_: bool, again: str) -> int:
@@ -255,8 +212,7 @@ def _search(study: Study, options: Options, before: int, json_: bool, again: str
     source = FollowedDirectory(directory)
     tally = Tally(source)
     tally.poll()
-    view = source.view
-    called_off = view.over
+    watch = Watch(study, source.view, options.limits["target"])
     codes: list[int] = []
     with _signals(launcher) as stopping:
         launcher.start()
@@ -284,9 +240,9 @@ def _search(study: Study, options: Options, before: int, json_: bool, again: str
         return UNSUCCESSFUL
     if stopping:
         return interrupted(directory, again)
-    # A worker that saw the search end says DONE if there is a result; one that gave up (a full disk) never does.
-    over = DONE in codes or (UNSUCCESSFUL in codes and view.best is None)
-    if not over:
+    tally.poll()
+    over = watch.end()
+    if over is None:
         if not told.reasons:
             told.of_directory(directory)
         if told.reasons and all(code == BAD_INPUT for code in codes):
@@ -294,20 +250,18 @@ def _search(study: Study, options: Options, before: int, json_: bool, again: str
         logs = directory / "output"
         say(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
         click.echo("nothing that was reported is lost; the same command goes on", err=True)
-    tally.poll()
-    last = view.last_over if view.over > called_off else None
-    given_up = last.reason if last is not None and last.failures else None
+    given_up = None if over is None else over.given_up
     code = summarise(
         directory,
         options.target,
         json_,
         before=before,
         seconds=_time.time() - began,
-        again=None if over and given_up is None else again,
+        again=again if over is None or given_up is not None else None,
         given_up=given_up,
         chosen=options.chosen,
     )
-    return code if over else UNSUCCESSFUL
+    return code if over is not None else UNSUCCESSFUL
 
 
 def _vanished(directory: Path) -> bool:

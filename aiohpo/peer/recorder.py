@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..events.lifecycle import FINAL, MOST_LOSSES, Status, advance
+from ..events.lifecycle import FINAL, Status, advance
 from ..events.log import Log
 from ..events.schema import (
     EXTERNAL,
@@ -39,6 +39,7 @@ from ..events.schema import (
 from ..mesh.effects import Effect, Persist, TrialsEnded
 from ..plugin import Assignment
 from ..view.view import View
+from .ending import is_abandoned
 from .racing import Racing
 
 
@@ -63,7 +64,7 @@ class Ledger:
         self.claims = Racing(me)
         self.segments: dict[TrialId, Segment] = {}
         self.ended_here = 0
-        self._began = 0
+        self.began = 0  # Lamport time
         self._shared_journal = shared_journal
         self._out: list[Effect] = []
         self._ended: list[int] = []  # rows, since the last drain()
@@ -81,7 +82,7 @@ class Ledger:
     def begin(self, wall: float, host: str, pid: int, rank: int | None) -> None:
         """Record that this worker process started."""
         self._record(lambda t: Started(t, wall, host, pid, self._shared_journal, rank))
-        self._began = self.log.clock
+        self.began = self.log.clock
 
     def set_goal(self, trials: int) -> None:
         """Set the study's global budget, unless that is what it is already."""
@@ -182,20 +183,10 @@ class Ledger:
         if not self.called_off:
             self._record(lambda t: Over(t, reason, failures))
 
-    def failures(self) -> int:
-        """How many trials failed since this worker began; 0 as soon as any trial of the study succeeded."""
-        return 0 if self.view.succeeded else self.view.failures_since(self._began)
-
-    @property
-    def given_up(self) -> str | None:
-        """Why the search was called off since this worker began, if it was because all trials failed."""
-        over = self.view.last_over
-        return over.reason if self.called_off and over is not None and over.failures else None
-
     @property
     def called_off(self) -> bool:
         """Whether somebody called the search off since this worker began."""
-        return self.view.over[0] > self._began
+        return self.view.over[0] > self.began
 
     def left(self, wall: float, reason: str) -> None:
         """Record that this worker ends in good order."""
@@ -219,15 +210,6 @@ class Ledger:
         """Whether the budget has room for one more trial."""
         return self.view.has_room
 
-    def quiet(self) -> bool:
-        """Whether nothing that counts is running anywhere, and nothing is left to be taken over."""
-        if self.view.running:
-            beyond = self.view.beyond_line()
-            if not all(row in beyond for row in self.view.running):
-                return False
-        lost = (row for row in self.view.waiting if self.view.status(row) is Status.LOST)
-        return not self.may_propose() or all(map(self._given_up, lost))
-
     def takeover(self, now: float) -> int | None:
         """The oldest trial that lost its worker and that this worker may claim now, or None."""
         return self._oldest(Status.LOST, now)
@@ -242,13 +224,9 @@ class Ledger:
         view = self.view
         row: int
         for row in sorted((r for r in view.waiting if view.status(r) is status), key=view.stamp):
-            if not self._given_up(row) and self.claims.may_claim(view.id(row), view.attempt(row) + 1, now):
+            if not is_abandoned(self.view, row) and self.claims.may_claim(view.id(row), view.attempt(row) + 1, now):
                 return row
         return None
-
-    def _given_up(self, row: int) -> bool:
-        """Whether a lost trial took too many workers with it; being released (Ctrl-C) is not held against it."""
-        return self.view.losses(row) > MOST_LOSSES
 
     def assignment(self, segment: Segment, max_steps: int | None) -> Assignment:
         """What the evaluator needs to run ``segment``."""

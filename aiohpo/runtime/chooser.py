@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import AiohpoError
 from ..events.schema import Parent, parse_trial
 from ..peer.eligibility import Eligible
+from ..peer.ending import has_work
 from ..peer.recorder import Segment
 from ..plugin import Inherit, NewTrial, Resume
 from .exchange import Exchange
@@ -29,13 +30,9 @@ class Chooser:
         self._claims = Eligible(services.view, exchange.state.claims, services.blobs.__contains__)
         self._spare = np.random.default_rng(0)
 
-    def left(self) -> bool:
+    def is_work_left(self) -> bool:
         """Whether there is anything left to do, for this worker or any other, while nothing runs."""
-        with self._claims.open() as claims:
-            choice = self._services.scheduler.next(self._services.view, claims, self._spare)
-        if isinstance(choice, NewTrial):
-            return self._claims.may_start(suggested=choice.config is None)
-        return isinstance(choice, Resume)
+        return has_work(self._services.view, self._services.scheduler, self._claims, self._spare)
 
     async def next(self, mean_seconds: float) -> Segment | None:
         """Choose and record what to run; None if there is nothing (now). ``mean_seconds``: a trial's mean time."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.cli.main import invoke
-from aiohpo.cli.run import Options, _already, _Notices, _vanished
+from aiohpo.cli.run import Options, _Notices, _vanished, why_nothing_to_do
 from aiohpo.cli.target import load_study
 from aiohpo.evaluate.reimport import MAIN
 from aiohpo.plugin import WorkerExit
@@ -65,6 +65,15 @@ def test_a_met_budget_is_said_and_the_result_shown(capsys: pytest.CaptureFixture
     assert Path("runs/train/plot.png").exists()
 
 
+def test_a_smaller_budget_than_what_is_done_is_met(capsys: pytest.CaptureFixture[str]) -> None:
+    """All trials that the directory has are counted."""
+    make_run(Path("runs/train"), [3.0, 1.0], goal=2)
+    assert invoke(["run", "train.py", "--trials", "1"]) == 0
+    captured = capsys.readouterr()
+    assert "runs/train has 2 trials already, and its budget of 1 is met: nothing to do" in captured.err
+    assert captured.out.startswith("2 trials: 2 finished\n")
+
+
 def test_without_trials_the_earlier_budget_holds(capsys: pytest.CaptureFixture[str]) -> None:
     """A directory's own budget counts when none is given; a target that was reached does too."""
     make_run(Path("runs/train"), [3.0, 1.0], goal=2)
@@ -101,17 +110,17 @@ study = aiohpo.Study(lambda trial: 1.0, SPACE, metric="accuracy", mode="max", ma
 """
 
 
-@pytest.mark.parametrize(("tops", "left"), [([1, 1, 3], False), ([1, 1, 1], True), ([3, 3, 3], True)])
+@pytest.mark.parametrize(("tops", "left"), [([1, 1, 9], False), ([1, 1, 3], True), ([1, 1, 1], True)])
 def test_a_met_budget_is_not_the_end_while_trials_may_be_promoted(tops: list[int], left: bool) -> None:
     """The study's scheduler is asked whether it would go on with any of those that pause."""
     make_climb(Path("run"), tops)
     Path("climb.py").write_text(CLIMB.format(tests=str(Path(__file__).parents[2])))
     before = open_run(Path("run"))
     now = take_snapshot(before)
-    reason = _already(before, now, load_study("climb.py"), 3, None)
+    reason = why_nothing_to_do(before, now, load_study("climb.py"), 3, None)
     assert (reason is None) == left
     assert left or "its budget of 3 is met: nothing to do" in reason
-    assert _already(before, now, load_study("climb.py"), 4, None) is None
+    assert why_nothing_to_do(before, now, load_study("climb.py"), 4, None) is None
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Claimed, Ended, Goal, Lost, Proposed, Reported, Saved
 from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send, TrialsEnded
 from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
+from aiohpo.peer.ending import is_quiet
 from aiohpo.peer.state import PeerState
 from aiohpo.view.view import View
 from tests.support.event_strategies import events, frames, mutations
@@ -213,9 +214,9 @@ def test_proposals_behind_the_line_are_withdrawn():
     state.yield_up(1.0, segment, step=0, seconds=1.0)
     assert state.view.status(segment.row) is Status.CANCELLED
     assert not state.may_propose()
-    assert not state.quiet()  # bob's is running
+    assert not is_quiet(state.view)  # bob's is running
     tell(state, "bob", Ended(2, 1, 0, "finished", 0, 0.5))
-    assert state.quiet()
+    assert is_quiet(state.view)
 
 
 def test_the_dead_workers_trial_is_declared_lost_and_taken_over():
@@ -228,7 +229,7 @@ def test_the_dead_workers_trial_is_declared_lost_and_taken_over():
     assert row is not None
     assert state.view.status(row) is Status.LOST
     assert state.claim(11.0, row).attempt == 1
-    assert not state.quiet()
+    assert not is_quiet(state.view)
 
 
 def test_a_trial_that_takes_worker_after_worker_with_it_is_given_up():
@@ -247,7 +248,7 @@ def test_a_trial_that_takes_worker_after_worker_with_it_is_given_up():
         tell(state, "bob", Lost(t, 1, attempt))
         taken = state.takeover(2.0) is not None
         assert taken == (attempt < 10 + MOST_LOSSES)
-        assert state.quiet() != taken
+        assert is_quiet(state.view) != taken
         if taken:
             tell(state, "bob", Claimed(t + 1, 0.0, 1, attempt + 1))
 
@@ -320,11 +321,11 @@ def test_one_worker_runs_several_segments():
     assert state.view.owner(first.row) == "ann"
     state.yield_up(2.0, second, step=0, seconds=1.0)
     assert list(state.segments) == [first.trial, third.trial]
-    assert not state.quiet()
+    assert not is_quiet(state.view)
     state.end(3.0, third, "finished", step=0, seconds=1.0, value=0.25)
-    assert not state.quiet()
+    assert not is_quiet(state.view)
     state.end(4.0, first, "finished", step=0, seconds=1.0, value=0.125)
-    assert state.quiet()
+    assert is_quiet(state.view)
     assert (state.ended_here, state.view.n_ended) == (2, 3)
     assert state.drain()[-1] == TrialsEnded((third.row, first.row)), "once in a round, after everything else"
 

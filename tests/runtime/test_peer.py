@@ -60,7 +60,7 @@ def test_a_swarm_whose_first_trials_all_fail_stops_together():
         await asyncio.gather(*(peer.run() for peer in peers))
         await asyncio.sleep(5.0)
         assert all(peer.view.failures_since(0) in range(10, 13) for peer in peers)
-        assert {peer.state.given_up for peer in peers} == {"10 trials failed and none succeeded"}
+        assert {peer.end.given_up for peer in peers} == {"10 trials failed and none succeeded"}
         assert not peers[0].view.running
 
     play(main, n=3, function=broken, limits=Limits(trials=1000))

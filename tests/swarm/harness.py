@@ -21,9 +21,10 @@ from aiohpo.events.lifecycle import Status
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Ended
 from aiohpo.peer.eligibility import Eligible
+from aiohpo.peer.ending import find_end, has_work
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
-from aiohpo.plugin import Identity, Resume
+from aiohpo.plugin import Identity
 from aiohpo.runtime.peer import PeerWorker
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.view.view import View
@@ -230,7 +231,7 @@ class Swarm:
     def retry(self, slot: int) -> None:
         """Try again what has failed as far as the worker in ``slot`` knows, if it is still at work."""
         peer = self.alive.get(slot)
-        if peer is None or peer._ending or peer._task is None or peer._task.done():
+        if peer is None or peer._ending or peer.slot is None or peer.slot._task is None:
             return
         view = peer.view
         known = {view.retry_of(row) for row in range(view.n_rows)}
@@ -373,6 +374,17 @@ def best(view: View) -> object:
     return None if view.best is None else view.id(view.best)
 
 
+def check_end(peer: PeerWorker) -> None:
+    """The search is over by all that is known after quiet, too."""
+    scheduler, claims = peer.services.scheduler, Eligible(peer.view, None, lambda digest: True)
+
+    def is_work_left() -> bool:
+        return has_work(peer.view, scheduler, claims, np.random.default_rng(0))
+
+    end = find_end(peer.view, since=peer.state.began, target=None, is_work_left=is_work_left)
+    assert end is not None, f"{peer.id} ended ({peer.end}) and there is work left"
+
+
 def check(swarm: Swarm) -> None:
     """The invariants of a healed and quiet swarm."""
     s = swarm.scenario
@@ -415,11 +427,10 @@ def check(swarm: Swarm) -> None:
         assert len(ended) <= s.trials
     else:
         assert len(ended) == s.trials, f"{len(ended)} trials of {s.trials}"
-    for peer in peers if s.partition is None else ():  # the halves of a cut swarm end without each other's results
-        left = peer.services.scheduler.next(
-            peer.view, Eligible(peer.view, None, lambda digest: True), np.random.default_rng(0)
-        )
-        assert not isinstance(left, Resume), f"{peer.id} ended with {left} to do"
+    for peer in peers:
+        assert peer.end is not None, f"{peer.id} ended without a reason"
+        if s.partition is None:  # the halves of a cut swarm end without each other's results
+            check_end(peer)
     at_most = 4 * s.workers if s.partition is None else s.trials
     fast = s.mean_seconds < 10 * (s.delay[1] + 0.02)
     if not fast and s.loss <= 0.01:

@@ -1,0 +1,88 @@
+"""Whether the search in a run directory is over: before ``aiohpo run`` starts workers, and when they have ended.
+
+It is the workers' own answer (:mod:`aiohpo.peer.ending`), found from what they wrote.
+"""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from ..text import printable
+
+if TYPE_CHECKING:
+    from ..peer.ending import SearchEnd
+    from ..report.snapshot import Snapshot
+    from ..storage.run import Run
+    from ..study import Study
+    from ..view.view import View
+
+
+def why_nothing_to_do(run: Run, now: Snapshot, study: Study, trials: int | None, target: float | None) -> str | None:
+    """Why there is nothing to do; None if there is. ``now`` is how the search stands; ``run`` takes note of the budget
+    of ``trials``."""
+    from ..peer.ending import EndReason, find_end
+    from ..peer.recorder import Ledger
+
+    view, since = run.view, run.log.clock  # that earlier searches were called off does not count
+    if trials is not None:
+        Ledger("this run", view, run.log).set_goal(trials)  # as its workers would, but it is not written down
+    end = find_end(view, since=since, target=target, is_work_left=lambda: _is_work_left(view, study))
+    if end is None:
+        return None
+    if end.reason is EndReason.TARGET_REACHED and view.best is not None:
+        reached = f"{printable(view.metric)} {view.record(view.best, 0).value:.6g}"
+        return f"{run.path} has reached {reached} already, and --target {target:g} is met: nothing to do"
+    settled = now.ended + now.counts.get("paused", 0)
+    retry = f"; to try failed ones again: aiohpo retry {shlex.quote(str(run.path))}" if _has_failed(now) else ""
+    return (
+        f"{run.path} has {settled} trials already, and its budget of {trials} is met: nothing to do "
+        f"(for more: --trials {2 * settled}{retry})"
+    )
+
+
+def _has_failed(now: Snapshot) -> bool:
+    """Whether there are failed trials that are not tried again."""
+    return now.counts.get("failed", 0) > now.retried
+
+
+def _is_work_left(view: View, study: Study) -> bool:
+    """Whether the study's scheduler would begin a trial or go on with one, if there was nobody else."""
+    import copy
+
+    import numpy as np
+
+    from ..peer.eligibility import Eligible
+    from ..peer.ending import has_work
+    from ..plugin import Identity
+    from ..plugin.registry import create
+
+    scheduler = copy.deepcopy(create("schedulers", study.scheduler))
+    scheduler.setup(study.max_steps, study.seed, Identity("check", 0, 1))
+    return has_work(view, scheduler, Eligible(view, None, lambda _: False), np.random.default_rng(0))
+
+
+class Watch:
+    """Says in the end whether the search that began when this was made is over: by what its workers wrote."""
+
+    def __init__(self, study: Study, view: View, target: float | None) -> None:
+        self._study = study
+        self._view = view
+        self._target = target
+        self._since = view.over[0]  # earlier searches were called off then
+        self._before = set(view.workers)
+
+    def end(self) -> SearchEnd | None:
+        """Why the search is over; None if its workers ended before it was."""
+        from ..peer.ending import find_end
+
+        return find_end(self._view, since=self._since, target=self._target, is_work_left=self._is_work_left)
+
+    def _is_work_left(self) -> bool:
+        """What a searcher has no more of, only the workers know; one that left after the end has recorded that."""
+        from ..peer.ending import SAW_THE_END
+
+        left = [info.left for name, info in self._view.workers.items() if name not in self._before]
+        if any(event is not None and event.reason == SAW_THE_END for event in left):
+            return False
+        return _is_work_left(self._view, self._study)
