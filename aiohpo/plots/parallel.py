@@ -15,7 +15,7 @@ from .units import Quantity
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..space.parameters import Parameter
+    from ..space.parameter import Parameter
     from ..storage.run import Run
     from ..view.trials import TrialRecord
 

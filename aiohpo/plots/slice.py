@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..space.parameters import Parameter
+    from ..space.parameter import Parameter
     from ..storage.run import Run
     from ..view.trials import TrialRecord
 

@@ -15,7 +15,7 @@ from ..text import plot_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..space.parameters import Parameter
+    from ..space.parameter import Parameter
     from ..storage.run import Run
     from ..view.trials import TrialRecord
 

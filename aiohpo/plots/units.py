@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from ..space.parameters import Parameter
+from ..space.parameter import Parameter
 from ..text import plot_text
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeAlias
 
 from ..errors import UsageError
-from .parameters import Parameter
+from .parameter import Parameter
 from .scalars import Scalar
 
 Values: TypeAlias = frozenset[float | int]

@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .conditions import Condition
-from .parameters import CATEGORICAL, CONTINUOUS, Parameter
+from .parameter import CATEGORICAL, CONTINUOUS, Parameter
 
 FloatArray = NDArray[np.float64]
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn, TypeAlias
 from ..errors import UsageError
 from ..plugin import Config
 from .conditions import Condition, holds
-from .parameters import Parameter
+from .parameter import Parameter
 
 Row: TypeAlias = tuple[float | int | None, ...]
 

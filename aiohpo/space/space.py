@@ -33,7 +33,8 @@ from . import parameters as _parameters
 from .conditions import count, holds, resolve
 from .encoding import Encoding, FloatArray, satisfied
 from .packing import Row, Rows, unknown
-from .parameters import CATEGORICAL, CONTINUOUS, ORDERED, Categorical, Constant, Float, Int, Ordinal, Parameter
+from .parameter import CATEGORICAL, CONTINUOUS, ORDERED, Parameter
+from .parameters import Categorical, Constant, Float, Int, Ordinal
 
 __all__ = [
     "CATEGORICAL",

@@ -84,8 +84,6 @@ class ZeroMQTransport:
         insecure: let anybody connect, without a key.
         outbox: messages that may wait for one peer.
         max_frame: the longest frame, in bytes.
-
-    Raises UsageError for values that are out of range.
     """
 
     address_form: ClassVar[str] = "tcp://host:port or ipc:///path"
