@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.cli.main import invoke
-from aiohpo.cli.run import Options
+from aiohpo.cli.run import RunOptions
 from aiohpo.errors import UsageError
 from aiohpo.keys import (
     FILE,
@@ -321,6 +321,6 @@ def test_the_environment_names_a_file_and_is_cleared(
 def test_workers_get_the_name_of_the_file(tmp_path: Path) -> None:
     """The commands that run starts name the key's file by its full path, and never hold the key."""
     write_key(tmp_path / "k", KEY)
-    words = Options("train.py", 2, {}, None, None, None, tmp_path / "k").command(tmp_path, 0)
+    words = RunOptions("train.py", 2, {}, None, None, None, tmp_path / "k").command(tmp_path, 0)
     assert words[words.index("--key") + 1] == str(tmp_path / "k")
     assert not any(is_key_text(word) for word in words)

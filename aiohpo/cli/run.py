@@ -47,7 +47,7 @@ _MOST_DEFAULT_WORKERS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class RunOptions:
     """What the user asked for. ``chosen`` are the words that chose the algorithm, to be typed again."""
 
     target: str
@@ -161,7 +161,7 @@ def run(
         "max-failures": max_failures,
     }
     chosen = [f"--{name}={value}" for name, value in typed.items() if value is not None]
-    options = Options(
+    options = RunOptions(
         target,
         workers or min(cores(), _MOST_DEFAULT_WORKERS),
         limits,
@@ -193,7 +193,7 @@ def run(
     return _search(study, options, before.done, json_, ctx.obj.again())
 
 
-def _search(study: Study, options: Options, before: int, json_: bool, again: str) -> int:
+def _search(study: Study, options: RunOptions, before: int, json_: bool, again: str) -> int:
     from ..evaluate.cores import threads_for
     from ..launch.processes import LocalLauncher
     from ..report.plain import display

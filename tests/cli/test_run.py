@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.cli.main import invoke
-from aiohpo.cli.run import Options, _Notices, _vanished, why_nothing_to_do
+from aiohpo.cli.run import RunOptions, _Notices, _vanished, why_nothing_to_do
 from aiohpo.cli.target import load_study
 from aiohpo.evaluate.reimport import MAIN
 from aiohpo.plugin import WorkerExit
@@ -46,7 +46,7 @@ def _restored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
 def test_a_worker_gets_everything_that_was_given(tmp_path: Path) -> None:
     """Its command says file, directory, meeting place, rank, limits and plugins; what was not given is left out."""
     limits = {"trials": 9, "time": 90.0, "target": -0.5, "trial-timeout": None}
-    command = Options("my train.py:best", 4, limits, "adbo:kappa=1", None, 0).command(tmp_path / "r", 2)
+    command = RunOptions("my train.py:best", 4, limits, "adbo:kappa=1", None, 0).command(tmp_path / "r", 2)
     assert command[:5] == [sys.executable, "-P", "-m", "aiohpo", "worker"]
     assert command[5] == "my train.py:best"
     assert command[command.index("--join") + 1] == (tmp_path / "r" / "peers").as_uri()
