@@ -66,9 +66,9 @@ def test_a_planted_bug_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Log, "merge", careless_merge)
     monkeypatch.setattr("aiohpo.mesh.gossip.Gossip._has_gap", lambda self, batch: False)
     caught = 0
-    for seed in (4, 10, 13, 17):
+    for seed in (10, 23, 26, 27):  # small swarms: most of them go on exchanging until the time limit
         try:
             play(seed)
         except Exception:
             caught += 1
-    assert caught >= 2
+    assert caught >= 3
