@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from aiohpo.peer.ending import EndReason, SearchEnd
 from aiohpo.report.ending import describe_best, found, interrupted, last_lines, next_commands, nothing_found
 from aiohpo.report.snapshot import Snapshot
 from aiohpo.report.tally import take_snapshot
@@ -81,7 +82,8 @@ def test_study_run_ends_with_one_line_or_says_more(tmp_path: Path) -> None:
     stopped = list(last_lines(Result(view, interrupted=True), tmp_path, True))
     assert stopped[0].startswith("stopped: best loss 3 (trial 0)")
     assert stopped[1] == f"nothing that was reported is lost; run it again to go on in {tmp_path}"
-    failed = Result(open_run(make_run(tmp_path / "s", ["boom"])).view, given_up="1 trial failed")
+    end = SearchEnd(EndReason.GIVEN_UP, "1 trial failed", 1)
+    failed = Result(open_run(make_run(tmp_path / "s", ["boom"])).view, end=end)
     assert list(last_lines(failed, None, False)) == [
         "given up: 1 trial failed (for more: Study(max_failures=…))",
         "stopped: no successful trial; 1 failed",
