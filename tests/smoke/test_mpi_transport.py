@@ -19,6 +19,7 @@ import pytest
 
 from aiohpo.plugin import OnFrame
 from aiohpo.testing import check_transport
+from aiohpo_transports.mpi.transport import MPITransport
 from tests.smoke.mpi_launch import ENVIRONMENT, launch, why_not
 from tests.smoke.mpi_rank import LENGTH, packed
 
@@ -77,6 +78,11 @@ class Rank:
 
 class Remote:
     """An endpoint in another process, as a transport in this one."""
+
+    address_form = MPITransport.address_form
+    any_address = MPITransport.any_address
+    is_local = staticmethod(MPITransport.is_local)
+    undialled_address = staticmethod(MPITransport.undialled_address)
 
     def __init__(self, free: list[Rank]) -> None:
         self._free = free
