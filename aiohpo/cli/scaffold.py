@@ -126,7 +126,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from aiohpo.plugin import Config, Identity, Options, View
+from aiohpo.plugin import Config, Identity, Options, StudyView
 from aiohpo.space.space import Space
 
 _CANDIDATES = 16  # drawn for each configuration that is asked for: some will be known already
@@ -149,7 +149,7 @@ class $cls:
         """Bind to a space; any will do."""
         self._space = space
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return for each free slot a configuration that nobody has tried; fewer when hardly any are left."""
         n, chosen = len(slots), np.empty((0, self._space.dim))
         for _ in range(_ROUNDS):
@@ -160,7 +160,7 @@ class $cls:
                 return self._space.decode(chosen)
         return self._space.decode(np.concatenate([chosen, self._left(view, chosen, n - len(chosen))]))
 
-    def _candidates(self, view: View, rng: np.random.Generator, n: int) -> np.ndarray:
+    def _candidates(self, view: StudyView, rng: np.random.Generator, n: int) -> np.ndarray:
         known = view.observations()
         rows = self._space.sample(rng, n)
         if len(known.y):
@@ -170,7 +170,7 @@ class $cls:
             rows = np.where(rng.random((n, 1)) < self.explore, rows, near)
         return self._space.snap(rows)
 
-    def _left(self, view: View, chosen: np.ndarray, n: int) -> np.ndarray:
+    def _left(self, view: StudyView, chosen: np.ndarray, n: int) -> np.ndarray:
         """In a small space that is nearly exhausted, look at everything that there is."""
         if self._space.size > 10_000:
             return chosen[:0]
@@ -195,7 +195,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, StudyView
 
 
 class $cls:
@@ -211,11 +211,11 @@ class $cls:
         """Work out the last step."""
         self._last = math.inf if max_steps is None else max(1, math.ceil(self.fraction * max_steps))
 
-    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial:
+    def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial:
         """A free worker always starts a new trial."""
         return NewTrial()
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         """Say whether the trial goes on."""
         return Decision.STOP if step >= self._last else Decision.CONTINUE
 

@@ -2,7 +2,7 @@
 
 Everything a plugin needs is here, in :mod:`aiohpo.space.space` and in the objects passed to it; a plugin imports
 nothing else of aiohpo. Searchers and schedulers are *pure*: no clock, no socket, no event loop, no global
-random state. What they see is a :class:`View`; what they return is data. That is why the same plugin runs in
+random state. What they see is a :class:`StudyView`; what they return is data. That is why the same plugin runs in
 one process, over a network, in virtual time and on a journal read back next year.
 
 Conventions
@@ -28,7 +28,7 @@ from .launcher import Launcher, WorkerExit
 from .options import Options
 from .scheduler import Claims, Decision, Idle, Inherit, KeepingScheduler, NewTrial, Resume, Scheduler
 from .searcher import FittingSearcher, Searcher
-from .study_view import Config, Curves, Identity, Observations, TrialState, TrialStatus, View
+from .study_view import Config, Curves, Identity, Observations, StudyView, TrialState, TrialStatus
 from .transport import LaunchedTransport, OnFrame, TellingTransport, Transport
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ __all__ = [
     "Resume",
     "Scheduler",
     "Searcher",
+    "StudyView",
     "TellingTransport",
     "Transport",
     "TrialState",
     "TrialStatus",
-    "View",
     "WorkerExit",
 ]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 if TYPE_CHECKING:
     import numpy as np
 
-    from .study_view import Config, Identity, TrialState, View
+    from .study_view import Config, Identity, StudyView, TrialState
 
 
 class Decision(enum.Enum):
@@ -94,7 +94,7 @@ class Scheduler(Protocol):
         """Bind to a study. Raises ``ValueError`` with a remedy where it cannot serve it."""
         ...
 
-    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         """Say what a free slot does now: called once for each that is free. Pure; called on the loop; microseconds.
 
         A worker whose study has its budget of trials cannot carry out ``NewTrial``: it asks again when something
@@ -102,7 +102,7 @@ class Scheduler(Protocol):
         """
         ...
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         """Decide about ``trial`` after its report at ``step`` entered the view."""
         ...
 
@@ -114,6 +114,6 @@ class KeepingScheduler(Scheduler, Protocol):
     Without this, the newest checkpoint of each trial that has not ended is kept.
     """
 
-    def keeps(self, view: View, trial: TrialState) -> Collection[int]:
+    def keeps(self, view: StudyView, trial: TrialState) -> Collection[int]:
         """Return the steps of those checkpoints of ``trial`` that may yet be resumed from or inherited."""
         ...

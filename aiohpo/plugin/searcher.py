@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ..space.space import Space
-    from .study_view import Config, Identity, Observations, View
+    from .study_view import Config, Identity, Observations, StudyView
 
 
 @runtime_checkable
@@ -30,7 +30,7 @@ class Searcher(Protocol):
         """
         ...
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return distinct configurations, at most one for each of ``slots``; fewer, or none, when the space is
         exhausted.
 

@@ -122,7 +122,7 @@ class TrialState:
     checkpoints: Sequence[int]
 
 
-class View(Protocol):
+class StudyView(Protocol):
     """The log as algorithms read it. Cheap to read; never mutate what it returns."""
 
     @property

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.plugin import Claims, Config, Identity, Idle, NewTrial, Scheduler, View
+from aiohpo.plugin import Claims, Config, Identity, Idle, NewTrial, Scheduler, StudyView
 from aiohpo.space.space import Float, Int, Space
 
 from ..simulation.loop import SimDeadlock, SimLivelock, SimTimeout, run
@@ -119,7 +119,7 @@ class _Uniform:
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         self._space = space
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return self._space.decode(self._space.sample(rng, len(slots)))
 
 

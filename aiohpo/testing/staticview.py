@@ -60,7 +60,7 @@ def _curves(
 
 
 class StaticView:
-    """Implement :class:`aiohpo.plugin.View` over given arrays.
+    """Implement :class:`aiohpo.plugin.StudyView` over given arrays.
 
     Args:
         space: the search space.

@@ -20,8 +20,8 @@ from aiohpo.plugin import (
     NewTrial,
     Resume,
     Scheduler,
+    StudyView,
     TrialState,
-    View,
 )
 
 Answer = NewTrial | Resume | Idle
@@ -57,7 +57,7 @@ class Witness:
         self._max_steps = max_steps
         self.scheduler.setup(*self._setup)
 
-    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> Answer:
+    def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> Answer:
         claims = _Choosy(claims, self._setup[2].worker)
         with self._noting():
             where = f"next() with {view!r}"
@@ -70,7 +70,7 @@ class Witness:
                 assert again == answer, f"{where} gave {answer}; a fresh scheduler gives {again} to the same question"
         return answer
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         with self._noting():
             where = f"on_report({trial!r}, {step}) with {view!r}"
             decision = self.scheduler.on_report(view, trial, step)
@@ -98,7 +98,7 @@ class Witness:
         scheduler.setup(*self._setup)
         return scheduler
 
-    def _check(self, answer: Any, view: View, claims: Claims, what: str) -> None:
+    def _check(self, answer: Any, view: StudyView, claims: Claims, what: str) -> None:
         assert isinstance(answer, NewTrial | Resume | Idle), f"{what}, not NewTrial, Resume or Idle"
         if isinstance(answer, Idle):
             return
@@ -121,7 +121,7 @@ class Witness:
             fits = answer.to_step > begins and (self._max_steps is None or answer.to_step <= self._max_steps)
             assert fits, f"{what}, a step which the study does not have, or from which the trial begins"
 
-    def _resumes(self, answer: Resume, view: View, claims: Claims, what: str) -> int:
+    def _resumes(self, answer: Resume, view: StudyView, claims: Claims, what: str) -> int:
         state = _trial(view, answer.trial, what)
         assert state.status == "paused", f"{what}, but that trial is {state.status}"
         assert claims.may_claim(answer.trial), f"{what}, which this worker may not claim"
@@ -131,7 +131,7 @@ class Witness:
 class KeepingWitness(Witness):
     """A witness for a scheduler that says which checkpoints it needs."""
 
-    def keeps(self, view: View, trial: TrialState) -> Collection[int]:
+    def keeps(self, view: StudyView, trial: TrialState) -> Collection[int]:
         assert isinstance(self.scheduler, KeepingScheduler)
         steps = self.scheduler.keeps(view, trial)
         unknown = [step for step in steps if step not in trial.checkpoints]
@@ -145,7 +145,7 @@ def witness(factory: Callable[[], Scheduler], often: int = 5) -> Witness:
     return kind(factory, often)
 
 
-def _trial(view: View, id: str, what: str) -> TrialState:
+def _trial(view: StudyView, id: str, what: str) -> TrialState:
     try:
         return view.trial(id)
     except KeyError:

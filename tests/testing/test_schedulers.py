@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.plugin import Decision, Identity, Idle, Inherit, NewTrial, Resume, TrialState, View
+from aiohpo.plugin import Decision, Identity, Idle, Inherit, NewTrial, Resume, StudyView, TrialState
 from aiohpo.testing import check_scheduler
 
 
@@ -18,63 +18,63 @@ class Good:
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         self.max_steps = max_steps
 
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         return NewTrial(self.max_steps)
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         return Decision.CONTINUE
 
 
 class Lazy(Good):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         return Idle()
 
 
 class Overshoots(Good):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         return NewTrial((self.max_steps or 0) + 1)
 
 
 class Unrepeatable(Good):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         return NewTrial(int(np.random.default_rng().integers(1_000_000)) + 1)
 
 
 class GlobalRandom(Good):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         random.random()
         return NewTrial(self.max_steps)
 
 
 class Mumbles(Good):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> Any:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> Any:
         return 3
 
 
 class Halves(Good):
     """Pause half-way, then go on."""
 
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         paused = [t.id for t in trials(view) if t.status == "paused" and claims.may_claim(t.id)]
         return Resume(min(paused)) if paused else NewTrial((self.max_steps or 0) // 2 or None)
 
 
-def trials(view: View) -> list[TrialState]:
+def trials(view: StudyView) -> list[TrialState]:
     return [view.trial(id) for id in view.changed(0)[0]]
 
 
 class ResumesAnything(Halves):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         return next((Resume(t.id) for t in trials(view) if t.status != "paused"), NewTrial(1))
 
 
 class Unclaimed(Halves):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         return next((Resume(t.id) for t in trials(view) if t.status == "paused"), NewTrial(1))
 
 
 class StepsBack(Halves):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         answer = super().next(view, claims, rng)
         return Resume(answer.trial, 1) if isinstance(answer, Resume) else answer
 
@@ -82,57 +82,57 @@ class StepsBack(Halves):
 class Remembers(Good):
     asked = 0
 
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         self.asked += 1
         return NewTrial(bracket=self.asked // 3)
 
 
 class ArrivesReports(Good):
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         return Decision.STOP if view.changed(0)[0][0] < trial else Decision.CONTINUE
 
 
 class NeverEnough(Good):
     """Pause after every step, and begin anew for ever."""
 
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         paused = [t.id for t in trials(view) if t.status == "paused" and claims.may_claim(t.id)]
         return Resume(min(paused), self.max_steps, restart=True) if paused else NewTrial(1)
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         return Decision.PAUSE
 
 
 class NoDecision(Good):
-    def on_report(self, view: View, trial: str, step: int) -> Any:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Any:
         return "continue"
 
 
 class StrangeParent(Good):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         known = view.changed(0)[0]
         return NewTrial(parent=Inherit(known[0], 1000)) if known else NewTrial()
 
 
 class StrangeConfig(Good):
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         return NewTrial(config={"y": 1})
 
 
 class KeepsAnything(Good):
-    def keeps(self, view: View, trial: TrialState) -> list[int]:
+    def keeps(self, view: StudyView, trial: TrialState) -> list[int]:
         return [1000]
 
 
 class KeepsNewest(Good):
-    def keeps(self, view: View, trial: TrialState) -> list[int]:
+    def keeps(self, view: StudyView, trial: TrialState) -> list[int]:
         return list(trial.checkpoints[:1])
 
 
 class Retires(Good):
     """Stop when ten trials are there, though there is a budget for more."""
 
-    def next(self, view: View, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Any, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         return NewTrial() if view.n_trials < 10 else Idle()
 
 

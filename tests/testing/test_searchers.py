@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from aiohpo.plugin import Config, Identity, Observations, View
+from aiohpo.plugin import Config, Identity, Observations, StudyView
 from aiohpo.space.space import Float, Space
 from aiohpo.testing import check_searcher
 
@@ -29,7 +29,7 @@ class Good:
     def adopt(self, state: Any) -> None:
         self.known = state
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         if self.space.size < 100:
             units = self.space.encode(self.space.grid(100))
         else:
@@ -40,32 +40,32 @@ class Good:
 
 
 class Repeats(Good):
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return [self.space.default()]
 
 
 class Collapses(Good):
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return super().ask(view, rng, (0,)) * len(slots)
 
 
 class TooMany(Good):
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return super().ask(view, rng, [*slots, 0])
 
 
 class Incomplete(Good):
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return [dict(list(config.items())[1:]) for config in super().ask(view, rng, slots)]
 
 
 class Unrepeatable(Good):
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return super().ask(view, np.random.default_rng(), slots)
 
 
 class GlobalRandom(Good):
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         random.random()
         return super().ask(view, rng, slots)
 
@@ -85,7 +85,7 @@ class FitsInPlace(Good):
 
 
 class GivesUp(Good):
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         units = self.space.sample(rng, len(slots))
         return self.space.decode(units[~view.seen(units)][:1])
 
@@ -96,21 +96,21 @@ class CannotFitNothing(Good):
 
 
 class Slow(Good):
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         if view.n_observed == 200:
             sum(k * k for k in range(2_000_000))
         return super().ask(view, rng, slots)
 
 
 class KnowsOneSlot(Good):
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return [super().ask(view, rng, slots)][slots[0]]
 
 
 class HalfAModel:
     def setup(self, space: Space, seed: int, identity: Identity) -> None: ...
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         return []
 
     def fit(self, observations: Observations) -> Any: ...

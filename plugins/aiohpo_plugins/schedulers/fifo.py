@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from aiohpo.plugin import Claims, Decision, Identity, NewTrial, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, StudyView
 
 
 class FIFOScheduler:
@@ -13,10 +13,10 @@ class FIFOScheduler:
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Nothing to prepare."""
 
-    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial:
+    def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial:
         return NewTrial()
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         return Decision.CONTINUE
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, TrialState, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, StudyView, TrialState
 
 from .rungs import NOWHERE, Follower, Ladder, Place, Rung
 from .steps import steps_of
@@ -62,11 +62,11 @@ class MedianScheduler:
             averages = (*averages, math.inf)
         return Place(averages, len(averages), False)
 
-    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial:
+    def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial:
         """Start a new trial and let it run."""
         return NewTrial()
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         """Stop ``trial`` if its best is worse than the median of the others' averages."""
         if step < self.grace_steps:
             return Decision.CONTINUE

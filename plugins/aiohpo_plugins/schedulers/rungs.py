@@ -29,7 +29,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from aiohpo.plugin import TrialState, View
+from aiohpo.plugin import StudyView, TrialState
 
 Entry = tuple[float, tuple[int, str], str]  # loss, the proposal's place in the canonical order, id
 
@@ -225,11 +225,11 @@ class Follower:
 
     def __init__(self, update: Callable[[TrialState], None], clear: Callable[[], None]) -> None:
         self._update, self._clear = update, clear
-        self._view: View | None = None
+        self._view: StudyView | None = None
         self._moment = 0
         self._last: TrialState | None = None
 
-    def catch_up(self, view: View) -> None:
+    def catch_up(self, view: StudyView) -> None:
         """Take everything that changed in ``view`` since the last call."""
         if view is not self._view:
             self._clear()
@@ -239,7 +239,7 @@ class Follower:
             self._last = view.trial(id)
             self._update(self._last)
 
-    def reported(self, view: View, id: str) -> TrialState:
+    def reported(self, view: StudyView, id: str) -> TrialState:
         """Catch up, then return the trial that has just reported: normally the last one that changed."""
         self.catch_up(view)
         last = self._last

@@ -7,7 +7,7 @@ from itertools import islice
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, Options, View
+from aiohpo.plugin import Config, Identity, Options, StudyView
 from aiohpo.space.space import Space
 
 _WINDOW = 64
@@ -34,7 +34,7 @@ class GridSearcher:
         self._index = np.empty(0, np.int64)
         self._drawn = 0
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return the next points of the grid, one for each slot; fewer at its end."""
         n = len(slots)
         self._refill(view, max(self._size, n))
@@ -46,7 +46,7 @@ class GridSearcher:
             chosen = np.sort(rng.permutation(len(index))[:n])
         return self._space.decode(self._window[chosen])
 
-    def _refill(self, view: View, size: int) -> None:
+    def _refill(self, view: StudyView, size: int) -> None:
         """Bring the window up to ``size`` points that are new to ``view``, if the grid has as many."""
         keep = ~view.seen(self._window)
         self._window, self._index = self._window[keep], self._index[keep]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, View
+from aiohpo.plugin import Config, Identity, StudyView
 from aiohpo.space.space import Space
 
 from .common.design import SharedSobol
@@ -21,7 +21,7 @@ class QuasiRandomSearcher:
         self._space = space
         self._sobol = SharedSobol(space, seed, identity)
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return each slot's next point; random ones where snapping leaves no new one, fewer at the end."""
         rows = self._sobol.take(view, slots)
         if len(rows) < len(slots):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, View
+from aiohpo.plugin import Config, Identity, StudyView
 from aiohpo.space.space import CONTINUOUS, Space
 
 from .common.fresh import anything, unseen
@@ -24,7 +24,7 @@ class RandomSearcher:
         always = [not space[name].condition for name in space.names]
         self._endless = bool((np.array(always) & (space.kinds == CONTINUOUS)).any())
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a new random configuration for each slot, fewer when the space is exhausted."""
         n = len(slots)
         if self._endless:  # looking up what was seen would cost five times more

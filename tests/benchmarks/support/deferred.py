@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from aiohpo.plugin import Config, FittingSearcher, Identity, Observations, Searcher, View
+from aiohpo.plugin import Config, FittingSearcher, Identity, Observations, Searcher, StudyView
 from aiohpo.space.space import Space
 
 from .anytime import Trace
@@ -33,7 +33,7 @@ class TimedSearcher:
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         self.inner.setup(space, seed, identity)
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         began = time.process_time()
         configs = self.inner.ask(view, rng, slots)
         self.trace.cpu += time.process_time() - began
@@ -56,7 +56,7 @@ class DeferredSearcher(TimedSearcher):
     def adopt(self, state: Observations) -> None:
         self._due = state
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         if self._due is not None:
             began = time.process_time()
             self.inner.adopt(self.inner.fit(self._due))

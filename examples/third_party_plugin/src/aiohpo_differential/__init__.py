@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, Options, View
+from aiohpo.plugin import Config, Identity, Options, StudyView
 from aiohpo.space.space import CATEGORICAL, Space
 
 _CANDIDATES = 16  # drawn for each configuration that is asked for: some will be known already
@@ -49,7 +49,7 @@ class DifferentialSearcher:
         self._size = self.population or max(16, 8 * space.dim)
         self._categorical = space.kinds == CATEGORICAL
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return for each slot a configuration that nobody has tried; fewer when hardly any are left."""
         n, chosen = len(slots), np.empty((0, self._space.dim))
         for _ in range(_ROUNDS):
@@ -60,7 +60,7 @@ class DifferentialSearcher:
                 return self._space.decode(chosen)
         return self._space.decode(np.concatenate([chosen, self._left(view, chosen, n - len(chosen))]))
 
-    def _candidates(self, view: View, rng: np.random.Generator, n: int) -> np.ndarray:
+    def _candidates(self, view: StudyView, rng: np.random.Generator, n: int) -> np.ndarray:
         known = view.observations()
         fresh = self._space.sample(rng, n)
         if len(known.y) < self._size:
@@ -84,7 +84,7 @@ class DifferentialSearcher:
         change[np.arange(n), rng.integers(self._space.dim, size=n)] = True  # one at least
         return np.where(change, moved, x)
 
-    def _left(self, view: View, chosen: np.ndarray, n: int) -> np.ndarray:
+    def _left(self, view: StudyView, chosen: np.ndarray, n: int) -> np.ndarray:
         """In a small space that is nearly exhausted, look at everything that there is."""
         if self._space.size > 10_000:
             return chosen[:0]

@@ -28,7 +28,7 @@ import math
 
 import numpy as np
 
-from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, Resume, TrialState, View
+from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, Resume, StudyView, TrialState
 
 from ..rungs import Follower, Ladder, Rung
 from ..steps import steps_of
@@ -113,7 +113,7 @@ class ASHAScheduler:
     def _ladder(self, trial: TrialState) -> Ladder:
         return self._ladders[min(trial.bracket, self.brackets - 1)]
 
-    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume:
+    def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume:
         """Promote whoever may be, from the top rung down; start a new trial if there is nobody."""
         if self.type == "promotion":
             self._follower.catch_up(view)
@@ -153,7 +153,7 @@ class ASHAScheduler:
         drawn = rng.random() * self._cumulative[-1]
         return sum(drawn >= bound for bound in self._cumulative[:-1])
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         """Stop a trial that is not good enough at the rung it has just reached, if that is the type."""
         if self.type == "promotion" or step < self._levels[0]:
             return Decision.CONTINUE  # segments end at rungs by themselves
@@ -168,7 +168,7 @@ class ASHAScheduler:
         quantile = (len(rung) - 1) / self.eta
         return Decision.CONTINUE if rung.entries.better(losses[-1]) <= quantile else Decision.STOP
 
-    def keeps(self, view: View, trial: TrialState) -> list[int]:
+    def keeps(self, view: StudyView, trial: TrialState) -> list[int]:
         """Keep the newest checkpoint of a trial that runs, is to be taken over, or may yet be promoted."""
         if not trial.checkpoints:
             return []

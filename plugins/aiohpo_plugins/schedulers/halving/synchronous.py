@@ -24,7 +24,7 @@ from itertools import islice
 
 import numpy as np
 
-from aiohpo.plugin import Claims, Decision, NewTrial, Resume, TrialState, View
+from aiohpo.plugin import Claims, Decision, NewTrial, Resume, StudyView, TrialState
 
 from ..rungs import NOWHERE, Follower, Ladder, locate
 from .brackets import Plan, shrunk
@@ -105,7 +105,7 @@ class SynchronousHalving:
                 self._open.insert(at, key)
         (self._unfilled.discard if bracket.full else self._unfilled.add)(number)
 
-    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume:
+    def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume:
         """Promote in the oldest bracket where that is due; else fill the oldest with a free slot; else open one."""
         self._follower.catch_up(view)
         room = claims.may_start()
@@ -130,11 +130,11 @@ class SynchronousHalving:
         number = min(self._unfilled, default=max(self._brackets, default=-1) + 1)
         return NewTrial(_to_step(self._plans[number % len(self._plans)], 0), number)
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         """Continue: segments end at rungs by themselves."""
         return Decision.CONTINUE
 
-    def keeps(self, view: View, trial: TrialState) -> list[int]:
+    def keeps(self, view: StudyView, trial: TrialState) -> list[int]:
         """Keep the newest checkpoint of a trial that runs, is to be taken over, or is not out of its bracket yet:
         as long as fewer than n_{i+1} are better at its rung."""
         if not trial.checkpoints:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 
-from aiohpo.plugin import Inherit, TrialState, View
+from aiohpo.plugin import Inherit, StudyView, TrialState
 
 # In decimal, so that people can read it: bracket 3000002 is the third trial of the third slot. Brackets below
 # are other schedulers' (a directory may have been searched with one before), 0 that of queued trials.
@@ -55,7 +55,7 @@ class Population:
         self._slots: list[dict[int, set[str]]] = [{} for _ in range(size)]
         self._moment = 0
 
-    def read(self, view: View) -> None:
+    def read(self, view: StudyView) -> None:
         """Take in what changed in the view."""
         changed, self._moment = view.changed(self._moment)
         for name in changed:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from aiohpo.errors import UsageError
-from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, Options, TrialState, View
+from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, NewTrial, Options, StudyView, TrialState
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +73,9 @@ class ReplayScheduler:
                 f"max_steps={max_steps}; it must have more"
             )
         self._ends: list[int | None] = [*changes, None]
-        self._view: View | None = None
+        self._view: StudyView | None = None
 
-    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial | Idle:
+    def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Idle:
         """Begin the first stretch, or the one after the latest that pauses at its end."""
         trials = self._read(view)
         latest = max(trials, default=-1)
@@ -95,11 +95,11 @@ class ReplayScheduler:
                     return self._begin(at + 1, Inherit(trials[at].id, step))
         return self._begin(0, None)
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         """Go on; pauses come by themselves."""
         return Decision.CONTINUE
 
-    def keeps(self, view: View, trial: TrialState) -> Collection[int]:
+    def keeps(self, view: StudyView, trial: TrialState) -> Collection[int]:
         """The newest checkpoint, until the last stretch is complete."""
         trials = self._read(view)
         over = trials and max(trials) == len(self._ends) - 1 and trials[max(trials)].status == "finished"
@@ -108,7 +108,7 @@ class ReplayScheduler:
     def _begin(self, at: int, parent: Inherit | None) -> NewTrial:
         return NewTrial(self._ends[at], at + 1, dict(self.schedule[at].config), parent)
 
-    def _read(self, view: View) -> dict[int, TrialState]:
+    def _read(self, view: StudyView) -> dict[int, TrialState]:
         """The trial of each stretch that was begun, the latest if there are several."""
         if view is not self._view:
             self._view, self._moment, self._trials = view, 0, dict[str, TrialState]()

@@ -45,8 +45,8 @@ from aiohpo.plugin import (
     NewTrial,
     Options,
     Resume,
+    StudyView,
     TrialState,
-    View,
 )
 from aiohpo.plugin.hashing import text_hash
 
@@ -119,9 +119,9 @@ class PBTScheduler:
             self._first = identity.rank * self.population // identity.size
         else:
             self._first = text_hash(f"{seed}/{identity.worker}") % self.population
-        self._view: View | None = None
+        self._view: StudyView | None = None
 
-    def next(self, view: View, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume | Idle:
+    def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume | Idle:
         """Take up the youngest member that nobody is training and that this worker may claim."""
         members = self._read(view)
         for slot in self._youngest_first(members):
@@ -140,11 +140,11 @@ class PBTScheduler:
                 return choice
         return Idle()
 
-    def on_report(self, view: View, trial: str, step: int) -> Decision:
+    def on_report(self, view: StudyView, trial: str, step: int) -> Decision:
         """Go on, unless another trial holds the slot by now; pauses come by themselves."""
         return Decision.STOP if self._read(view).superseded(trial) else Decision.CONTINUE
 
-    def keeps(self, view: View, trial: TrialState) -> Collection[int]:
+    def keeps(self, view: StudyView, trial: TrialState) -> Collection[int]:
         """The newest checkpoint of who holds a slot, and what members that are not yet older may inherit."""
         members = self._read(view)
         kept = {max(trial.checkpoints)} if trial.status in GOING and trial.checkpoints else set()
@@ -157,7 +157,7 @@ class PBTScheduler:
         return kept
 
     # ---------------------------------------------------------------------------------------- internals
-    def _read(self, view: View) -> Population:
+    def _read(self, view: StudyView) -> Population:
         if view is not self._view:
             self._view, self._members = view, Population(self.population, self._interval, self._max_steps)
         self._members.read(view)
@@ -182,7 +182,7 @@ class _Turn:
     """A worker's turn with one member."""
 
     scheduler: PBTScheduler
-    view: View
+    view: StudyView
     members: Population
     claims: Claims
     rng: np.random.Generator

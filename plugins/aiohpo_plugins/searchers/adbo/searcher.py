@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, Observations, Options, View
+from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 
 from ..common.candidates import Candidates
 from ..common.design import SharedSobol, stable_hash
@@ -150,7 +150,7 @@ class ADBOSearcher:
         """Use a model that :meth:`fit` returned."""
         self._model = state
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
         model = self._model
         rows = self._sobol.take(view, slots) if model is None else self._suggest(model, view, rng, slots)
@@ -158,7 +158,7 @@ class ADBOSearcher:
             rows = np.concatenate([rows, anything(view, rng, len(slots) - len(rows), rows)])
         return self._space.decode(rows)
 
-    def _suggest(self, model: Model, view: View, rng: np.random.Generator, slots: Sequence[int]) -> FloatArray:
+    def _suggest(self, model: Model, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> FloatArray:
         """Return rows of the pool, taken by one slot after the other; fewer where the pool is empty."""
         pool = model.pool.select(~view.seen(model.pool.units))
         if self.pending != "none":

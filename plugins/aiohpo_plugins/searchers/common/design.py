@@ -26,7 +26,7 @@ from .fresh import unseen, without
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohpo.plugin import FloatArray, Identity, View
+    from aiohpo.plugin import FloatArray, Identity, StudyView
     from aiohpo.space.space import Space
 
 _SKIPS = 8
@@ -49,7 +49,7 @@ class SharedSobol:
             key.append(stable_hash(identity.worker))
         self._sobol = qmc.Sobol(max(space.dim, 1), scramble=True, rng=np.random.default_rng(key))
 
-    def take(self, view: View, slots: Sequence[int]) -> FloatArray:
+    def take(self, view: StudyView, slots: Sequence[int]) -> FloatArray:
         """Return a new row of each slot's share; fewer if many in a row were seen."""
         rows = np.empty((0, self._space.dim))
         for slot, n in Counter(slots).items():
@@ -57,7 +57,7 @@ class SharedSobol:
             rows = np.concatenate([rows, without(new, rows)])
         return rows
 
-    def _of_slot(self, slot: int, view: View, n: int) -> FloatArray:
+    def _of_slot(self, slot: int, view: StudyView, n: int) -> FloatArray:
         """Return up to ``n`` new rows of the share of ``slot``."""
         at = view.n_trials // self._stride
         rows = np.empty((0, self._space.dim))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from aiohpo.plugin import FloatArray, View
+    from aiohpo.plugin import FloatArray, StudyView
     from aiohpo.space.space import Space
 
 SAMPLES = 256  # with 97 % of a finite space seen, 256 random rows still find a new one in 99.96 % of asks
@@ -36,7 +36,7 @@ def without(units: FloatArray, taken: FloatArray) -> FloatArray:
     return units[first[first >= len(taken)] - len(taken)]
 
 
-def unseen(view: View, units: FloatArray) -> FloatArray:
+def unseen(view: StudyView, units: FloatArray) -> FloatArray:
     """Return the rows of snapped ``units`` (n, d) that are new to ``view``, each once, in the given order."""
     units = units[~view.seen(units)]
     return units[distinct(units)]
@@ -49,7 +49,7 @@ def every(space: Space) -> Iterator[FloatArray]:
         yield space.encode(chunk)
 
 
-def anything(view: View, rng: np.random.Generator, n: int, besides: FloatArray) -> FloatArray:
+def anything(view: StudyView, rng: np.random.Generator, n: int, besides: FloatArray) -> FloatArray:
     """Return up to ``n`` random new rows that are not among ``besides`` (k, d): fewer only if no more exist."""
     space = view.space
     taken = besides

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, Observations, Options, View
+from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 
 from ..common.design import SharedSobol
 from ..common.evidence import highest
@@ -116,7 +116,7 @@ class RatioSearcher(ABC):
         """Use the densities that :meth:`fit` returned."""
         self._model = state
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
         n = len(slots)
         if self._model is None:
@@ -129,7 +129,7 @@ class RatioSearcher(ABC):
             rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
 
-    def _suggest(self, model: Ratio, view: View, rng: np.random.Generator, besides: FloatArray) -> FloatArray:
+    def _suggest(self, model: Ratio, view: StudyView, rng: np.random.Generator, besides: FloatArray) -> FloatArray:
         """Return one new row that is not among ``besides``, or none."""
         rows = without(unseen(view, self._draw(model, rng)), besides)
         if not len(rows):

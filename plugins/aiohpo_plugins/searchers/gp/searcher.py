@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from aiohpo.plugin import Config, Identity, Observations, Options, View
+from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 
 from ..common.design import SharedSobol, stable_hash
 from ..common.fresh import anything, without
@@ -98,7 +98,7 @@ class GPSearcher:
         """Use a model that :meth:`fit` returned."""
         self._model = state
 
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
         n = len(slots)
         rows = self._sobol.take(view, slots) if self._model is None else self._suggest(self._model, view, n)
@@ -106,7 +106,7 @@ class GPSearcher:
             rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
 
-    def _suggest(self, model: Model, view: View, n: int) -> FloatArray:
+    def _suggest(self, model: Model, view: StudyView, n: int) -> FloatArray:
         """Return up to ``n`` rows of the pool, taken one after the other."""
         pool = model.pool
         taking = pool.taking()

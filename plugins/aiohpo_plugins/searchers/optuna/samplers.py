@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aiohpo.errors import UsageError, listing
-from aiohpo.plugin import Config, Identity, Observations, Options, View
+from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 from aiohpo.space.row_hashes import row_hashes
 
 from ..common.design import stable_hash
@@ -123,7 +123,7 @@ class OptunaSearcher:
         self._ready = state
 
     @_quiet
-    def ask(self, view: View, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
+    def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
         n = len(slots)
         rows = np.empty((0, self._space.dim))

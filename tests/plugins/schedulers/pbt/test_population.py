@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import pytest
 
-from aiohpo.plugin import Inherit, TrialState, View
+from aiohpo.plugin import Inherit, StudyView, TrialState
 from aiohpo_plugins.schedulers.pbt.population import NEVER, Population, bracket, place
 
 
@@ -51,7 +51,7 @@ class Trials:
 
 def read(trials: Trials, population: Population | None = None) -> Population:
     population = population or Population(3, 10, 40)
-    population.read(cast(View, trials))
+    population.read(cast(StudyView, trials))
     return population
 
 
