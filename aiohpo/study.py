@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import UsageError
 from .evaluate.checkpoint import encode_array
 from .evaluate.metrics import as_metrics
-from .evaluate.objective import ImportedInChild, Objective, Source, in_child, started_by_multiprocessing
+from .evaluate.objective import ImportedInChild, Objective, StudyFile, in_child, started_by_multiprocessing
 from .events.schema import EXTERNAL, QUEUED, TARGETS
 from .keys import StudyKey
 from .peer.limits import Limits, make_limits
@@ -113,7 +113,7 @@ class Study:
         self.callbacks = tuple(callbacks)
         self.key = key
         self.notices: list[str] = []
-        self._source: Source | None = None
+        self._source: StudyFile | None = None
         self._targets = {TARGETS + name: encode_array(name, y) for name, y in (targets or {}).items()}
         self._dump, self._load = dump, load
         self._notice = Logged(self.notices.append)

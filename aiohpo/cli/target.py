@@ -31,7 +31,7 @@ def load_study(target: str) -> Study:
 
     A ``study.run()`` at the end of the file does not run. Raises ``UsageError`` for whatever is wrong.
     """
-    from ..evaluate.objective import Source
+    from ..evaluate.objective import StudyFile
     from ..evaluate.reimport import MAIN, load
     from ..study import Study
 
@@ -41,7 +41,7 @@ def load_study(target: str) -> Study:
     if not os.path.isfile(path):
         raise UsageError(f"there is no file {path!r}{_similar(path)}")
     try:
-        found = load(Source(path, name))
+        found = load(StudyFile(path, name))
     except SystemExit as error:
         if isinstance(error.code, str):  # it says itself what is wrong
             raise UsageError(f"{path}: {error.code}") from error
@@ -55,7 +55,7 @@ def load_study(target: str) -> Study:
         raise UsageError(_in_short(error, path)) from error
     if not isinstance(found, Study):
         raise UsageError(f"{name!r} in {path} is not an aiohpo.Study but {_kind(found)}")
-    found._source = Source(os.path.abspath(path), name)
+    found._source = StudyFile(os.path.abspath(path), name)
     return found
 
 

@@ -14,7 +14,7 @@ from ..plugin import Assignment, BlobStore, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective
-from .process.output import Lines, bounded
+from .process.output import LineAssembler, bounded
 from .segment import conclude, failed, failure_of
 from .trial import Trial, TrialEnded
 
@@ -51,7 +51,7 @@ class CoroutineEvaluator:
         # The task answers through a future of ours: awaiting the task itself would let an objective that
         # swallows CancelledError swallow the worker's own cancellation with it.
         done: asyncio.Future[Outcome] = loop.create_future()
-        printed = Lines(bounded(link.log))
+        printed = LineAssembler(bounded(link.log))
         with printing_to(printed.write):  # a task keeps the context that it was made in
             task = loop.create_task(_drive(self._objective, trial, done))
         try:

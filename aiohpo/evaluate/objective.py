@@ -53,7 +53,7 @@ def reimporting() -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class StudyFile:
     """The file and the name in it that hold the study (or a bare objective), as given on the command line."""
 
     path: str
@@ -80,7 +80,7 @@ class Objective:
     max_steps: int | None = None
     dump: Callable[[Any], bytes] | None = None
     load: Callable[[bytes], Any] | None = None
-    source: Source | None = None
+    source: StudyFile | None = None
     secret: bytes = field(default=b"", repr=False)
 
     def __post_init__(self) -> None:

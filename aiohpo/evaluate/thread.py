@@ -18,7 +18,7 @@ from ..plugin import Assignment, BlobStore, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
 from .objective import Objective
-from .process.output import Lines, bounded
+from .process.output import LineAssembler, bounded
 from .segment import released, run_segment
 from .trial import Trial, TrialEnded
 
@@ -28,7 +28,9 @@ class _Job:
 
     __slots__ = ("done", "loop", "objective", "printed", "trial")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, objective: Objective, trial: Trial, printed: Lines) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, objective: Objective, trial: Trial, printed: LineAssembler
+    ) -> None:
         self.loop = loop
         self.objective = objective
         self.trial = trial
@@ -131,7 +133,7 @@ class ThreadEvaluator:
             return released(f"cannot start a thread for the objective: {error}")
         link = LoopLink(channel, loop)
         trial = Trial(assignment, link, self._blobs, self._objective)
-        job = _Job(loop, self._objective, trial, Lines(bounded(link.log)))
+        job = _Job(loop, self._objective, trial, LineAssembler(bounded(link.log)))
         runner.jobs.put(job)
         try:
             outcome = await job.done

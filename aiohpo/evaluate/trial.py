@@ -1,7 +1,7 @@
 """The trial as the objective sees it.
 
 One :class:`Trial` is one segment: from ``start`` to where the scheduler pauses it, or to its end. What it
-says goes through a :class:`Link`, which is synchronous whatever lies behind it (the event loop itself,
+says goes through a :class:`TrialLink`, which is synchronous whatever lies behind it (the event loop itself,
 another thread, a pipe), so one objective runs unchanged on every evaluator.
 
 How a segment ends early: after a report the scheduler may say PAUSE or STOP. An objective that loops over
@@ -37,7 +37,7 @@ class TrialEnded(BaseException):
     """Unwinds an objective whose trial is over: paused, stopped, failed or cancelled."""
 
 
-class Link(Protocol):
+class TrialLink(Protocol):
     """Where a trial's words go. A :class:`~aiohpo.plugin.Channel` is one, on the loop's own thread."""
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision: ...
@@ -96,7 +96,7 @@ class Trial:
         "step",
     )
 
-    def __init__(self, assignment: Assignment, link: Link, blobs: BlobStore, objective: Objective) -> None:
+    def __init__(self, assignment: Assignment, link: TrialLink, blobs: BlobStore, objective: Objective) -> None:
         self._assignment = assignment
         self._link = link
         self._blobs = blobs

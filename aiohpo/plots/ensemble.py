@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from ..report.ensemble import Assessment, Rows
+    from ..report.ensemble import Assessment, PredictedRows
     from ..storage.run import Run
     from ..view.trials import TrialRecord
     from .units import Quantity
@@ -85,13 +85,13 @@ def _weights(axes: Axes, found: Assessment, numbers: dict[str, int]) -> None:
     axes.set(xlabel="weight" + (f" ({more} lighter ones are left out)" if more else ""))
 
 
-def _uncalibrated(found: Assessment, rows: Rows) -> Any:
+def _uncalibrated(found: Assessment, rows: PredictedRows) -> Any:
     """What the ensemble would predict without its calibrators; None if it has none."""
     made = found.ensemble
     return None if all(c is None for c in made.calibrators) else mix(rows.members, made.weights, made.task)
 
 
-def _reliability(axes: Axes, found: Assessment, rows: Rows) -> None:
+def _reliability(axes: Axes, found: Assessment, rows: PredictedRows) -> None:
     """How often the most probable class is the true one, by how probable it was said to be."""
     shown = [("ensemble", rows.mixture, BLUE)]
     before = _uncalibrated(found, rows)
@@ -109,7 +109,7 @@ def _reliability(axes: Axes, found: Assessment, rows: Rows) -> None:
     axes.legend(fontsize="small", loc="lower right")
 
 
-def _sure_and_right(axes: Axes, found: Assessment, rows: Rows) -> None:
+def _sure_and_right(axes: Axes, found: Assessment, rows: PredictedRows) -> None:
     u = found.ensemble.uncertainty(rows.members)
     wrong = errors(rows.y, rows.mixture, "classification")
     bins = np.linspace(0, max(float(u.total.max()), 1e-9), 25).tolist()
@@ -122,7 +122,7 @@ def _sure_and_right(axes: Axes, found: Assessment, rows: Rows) -> None:
     axes.legend(fontsize="small")
 
 
-def _coverage(axes: Axes, found: Assessment, rows: Rows) -> None:
+def _coverage(axes: Axes, found: Assessment, rows: PredictedRows) -> None:
     """Which share of the values lies in the central interval that should hold a given share."""
     from scipy.special import ndtr
 
@@ -138,7 +138,7 @@ def _coverage(axes: Axes, found: Assessment, rows: Rows) -> None:
         axes.legend(fontsize="small")
 
 
-def _spread(axes: Axes, found: Assessment, rows: Rows) -> None:
+def _spread(axes: Axes, found: Assessment, rows: PredictedRows) -> None:
     u = found.ensemble.uncertainty(rows.members)
     wrong = errors(rows.y, rows.mixture, "regression")
     parts = [np.sqrt(u.epistemic), np.sqrt(u.total)]

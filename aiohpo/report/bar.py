@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
 
 from ..evaluate.capture import captured
-from ..evaluate.process.output import Lines
+from ..evaluate.process.output import LineAssembler
 from ..storage.printed import Sink, tagged, write_plainly
 from ..text import SIGNS, printable
 from .ending import last_lines
@@ -116,7 +116,7 @@ class _Printed:
         self._view: View | None = None
         self._waiting = deque[list[tuple[str, int, str]]]([[], []])
         self._soon: asyncio.Handle | None = None
-        self._others = None if bar is None else Lines(bar.print)
+        self._others = None if bar is None else LineAssembler(bar.print)
 
     @property
     def others(self) -> Callable[[str], None] | None:

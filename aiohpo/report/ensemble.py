@@ -30,7 +30,7 @@ _SHOWN = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class PredictedRows:
     """Predictions of some rows, whose true values ``y`` are known.
 
     single   (n, k) of the best single model
@@ -45,7 +45,7 @@ class Rows:
     mixture: Any
 
     def __repr__(self) -> str:
-        return f"<Rows {self.name}: {len(self.y)}>"
+        return f"<PredictedRows {self.name}: {len(self.y)}>"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,8 +64,8 @@ class Assessment:
     library: Library
     metric: Metric
     single: tuple[str, float]
-    valid: Rows
-    others: tuple[Rows, ...]
+    valid: PredictedRows
+    others: tuple[PredictedRows, ...]
     problems: tuple[str, ...]
 
     def table(self) -> dict[str, dict[str, dict[str, float]]]:
@@ -142,7 +142,7 @@ def assess(run: Run, builder: EnsembleBuilder, metric: Any = None, most: int = M
     score, single = best_single(library, chosen)
     place = library.names.index(single)
     own = library.predictions[ensemble.rows]
-    valid = Rows(VALID, library.y, library.predictions[place], own, ensemble.combine(own))
+    valid = PredictedRows(VALID, library.y, library.predictions[place], own, ensemble.combine(own))
     others, problems = [], []
     part = [r for r in records if r.id == single or r.id in {m.trial for m in ensemble.members}]
     for name in sorted({name for r in part for name in r.predictions} - {VALID}):
@@ -166,7 +166,7 @@ def _other(
     library: Library,
     metric: Metric,
     read: Any,
-) -> Rows:
+) -> PredictedRows:
     """The rows called ``name``. Raises UsageError if a model's predictions, or the targets, are missing or no good."""
     y = targets_of(records, name, read)
     raw = {r.id: read(r.predictions[name]) if name in r.predictions else None for r in records}
@@ -175,4 +175,4 @@ def _other(
         raise UsageError("; ".join(there.problems))
     models = dict(zip(there.names, there.predictions, strict=True))
     members = there.predictions[[there.names.index(str(m.trial)) for m in ensemble.members]]
-    return Rows(name, there.y, models[single], members, ensemble.combine(members))
+    return PredictedRows(name, there.y, models[single], members, ensemble.combine(members))

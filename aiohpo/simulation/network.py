@@ -49,7 +49,7 @@ class Traffic:
 
 
 @dataclass(slots=True, eq=False)
-class _Link:
+class _SimLink:
     source: str
     target: str
     published: bool
@@ -96,7 +96,7 @@ class SimNetwork:
         self._endpoints: dict[str, SimTransport] = {}
         # publisher -> subscriber -> when the subscription works. Dicts, as sets have no reproducible order.
         self._subscribers: defaultdict[str, dict[str, float]] = defaultdict(dict)
-        self._links: dict[tuple[str, str, bool], _Link] = {}
+        self._links: dict[tuple[str, str, bool], _SimLink] = {}
         self._side: dict[str, int] | None = None
         self._cuts: set[tuple[str, str]] = set()
 
@@ -179,7 +179,7 @@ class SimNetwork:
         key = (source, target, published)
         link = self._links.get(key)
         if link is None:
-            link = self._links[key] = _Link(source, target, published)
+            link = self._links[key] = _SimLink(source, target, published)
         if len(link.queue) + link.astray >= self.capacity:
             return False
         traffic = self.traffic[source]
@@ -197,7 +197,7 @@ class SimNetwork:
                 self._dispatch(link, frame)
         return True
 
-    def _dispatch(self, link: _Link, frame: bytes) -> None:
+    def _dispatch(self, link: _SimLink, frame: bytes) -> None:
         loop = asyncio.get_running_loop()
         low, high = self.delay
         if self.reorder and self._random.random() < self.reorder:
@@ -210,18 +210,18 @@ class SimNetwork:
         link.queue.append(frame)
         loop.call_at(link.last, self._arrive_in_order, link)
 
-    def _arrive_in_order(self, link: _Link) -> None:
+    def _arrive_in_order(self, link: _SimLink) -> None:
         if not link.cut:
             self._deliver(link, link.queue.popleft())
 
-    def _arrive_astray(self, link: _Link, frame: bytes) -> None:
+    def _arrive_astray(self, link: _SimLink, frame: bytes) -> None:
         link.astray -= 1
         if link.cut:
             self.traffic[link.source].lost += 1
         else:
             self._deliver(link, frame)
 
-    def _deliver(self, link: _Link, frame: bytes) -> None:
+    def _deliver(self, link: _SimLink, frame: bytes) -> None:
         source, target = link.source, link.target
         endpoint = self._endpoints[target]
         heard = not link.published or source in endpoint.connected

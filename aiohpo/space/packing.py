@@ -28,7 +28,7 @@ def unknown(name: object, params: Mapping[str, Parameter]) -> str:
     return f"unknown parameter {name!r}; {hint}"
 
 
-class Rows:
+class Packing:
     """Packs, unpacks and checks rows. ``order`` lists all names with parents first."""
 
     def __init__(

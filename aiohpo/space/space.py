@@ -32,7 +32,7 @@ from ..plugin import Config
 from . import parameters as _parameters
 from .conditions import count, holds, resolve
 from .encoding import Encoding, FloatArray, satisfied
-from .packing import Row, Rows, unknown
+from .packing import Packing, Row, unknown
 from .parameter import CATEGORICAL, CONTINUOUS, ORDERED, Parameter
 from .parameters import Categorical, Constant, Float, Int, Ordinal
 
@@ -89,7 +89,7 @@ class Space:
         self._conditions = [self._by_name[name] for name in self.names]
         self._order = [columns[name] for name in order if name in columns]
         self._encoding = Encoding(tunable, self._conditions, self._order)
-        self._rows = Rows(self.params, columns, self._by_name, order)
+        self._rows = Packing(self.params, columns, self._by_name, order)
 
     # ----------------------------------------------------------------------------------- many at a time
     def sample(self, rng: np.random.Generator, n: int) -> FloatArray:

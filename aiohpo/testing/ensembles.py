@@ -100,7 +100,7 @@ def check_ensemble(factory: Callable[[], EnsembleBuilder], *, metrics: Sequence[
     for problem in example_libraries(metrics):
         if _serves(factory(), problem):
             served += 1
-            _Check(factory, problem).all()
+            _EnsembleCheck(factory, problem).all()
     assert served, f"{builder!r} serves none of the metrics tried"
 
 
@@ -114,7 +114,7 @@ def _serves(builder: EnsembleBuilder, problem: Problem) -> bool:
     return refusal is None
 
 
-class _Check:
+class _EnsembleCheck:
     """The checks on one problem."""
 
     def __init__(self, factory: Callable[[], EnsembleBuilder], problem: Problem) -> None:

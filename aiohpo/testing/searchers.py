@@ -82,7 +82,7 @@ def check_searcher(
     for name, space in (example_spaces() if spaces is None else spaces).items():
         if _serves(factory(), space, name):
             served += 1
-            _Check(factory, space, name, ask_seconds).all()
+            _SearcherCheck(factory, space, name, ask_seconds).all()
     assert served, f"{searcher!r} serves none of the spaces tried"
 
 
@@ -101,7 +101,7 @@ def _loss(units: FloatArray) -> FloatArray:
     return np.asarray(np.nansum((units - 0.3) ** 2, axis=1), dtype=np.float64)
 
 
-class _Check:
+class _SearcherCheck:
     """The checks on one space."""
 
     def __init__(self, factory: Callable[[], Searcher], space: Space, name: str, seconds: float) -> None:

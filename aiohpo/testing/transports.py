@@ -40,7 +40,7 @@ async def check_transport(factory: Callable[[], Transport], *, patience: float =
     - ``aclose`` lets what was sent leave, is idempotent, and then nothing is heard, sent or raised;
     - ``connect`` to an address where nobody is changes nothing for others.
     """
-    checks = _Checks(factory, patience, quiet)
+    checks = _TransportCheck(factory, patience, quiet)
     for check in (
         checks.addresses,
         checks.description,
@@ -60,7 +60,7 @@ async def check_transport(factory: Callable[[], Transport], *, patience: float =
             checks.peers.clear()
 
 
-class _Peer:
+class _Endpoint:
     """A started endpoint and what it heard."""
 
     calling = False  # of all peers: whether one is in publish() or send()
@@ -77,29 +77,29 @@ class _Peer:
 
     def on_frame(self, source: str, frame: bytes) -> None:
         assert threading.get_ident() == self._thread, "on_frame() was called in another thread"
-        assert not _Peer.calling, "on_frame() was called from within publish() or send()"
+        assert not _Endpoint.calling, "on_frame() was called from within publish() or send()"
         assert type(source) is str, f"on_frame() was called with the peer {source!r}, not a str"
         assert type(frame) is bytes, f"on_frame() was called with {type(frame).__name__}, not bytes"
         self.heard.append((source, frame))
         self._news.set()
 
     def publish(self, frame: bytes) -> None:
-        _Peer.calling = True
+        _Endpoint.calling = True
         try:
             self.transport.publish(frame)
         finally:
-            _Peer.calling = False
+            _Endpoint.calling = False
 
-    def send(self, peer: _Peer, frame: bytes) -> bool:
-        _Peer.calling = True
+    def send(self, peer: _Endpoint, frame: bytes) -> bool:
+        _Endpoint.calling = True
         try:
             sent = self.transport.send(peer.address, frame)
         finally:
-            _Peer.calling = False
+            _Endpoint.calling = False
         assert type(sent) is bool, f"send() returned {sent!r}, not True or False"
         return sent
 
-    def from_peer(self, peer: _Peer) -> list[bytes]:
+    def from_peer(self, peer: _Endpoint) -> list[bytes]:
         return [frame for source, frame in self.heard if source == peer.address]
 
     async def hears(self, what: Callable[[], bool], seconds: float) -> bool:
@@ -114,27 +114,27 @@ class _Peer:
         return True
 
 
-class _Checks:
+class _TransportCheck:
     def __init__(self, factory: Callable[[], Transport], patience: float, quiet: float) -> None:
         self.factory, self.patience, self.quiet = factory, patience, quiet
-        self.peers: list[_Peer] = []
+        self.peers: list[_Endpoint] = []
         self._numbers = itertools.count()
 
-    async def start(self, n: int) -> list[_Peer]:
+    async def start(self, n: int) -> list[_Endpoint]:
         for _ in range(n):
             transport = self.factory()
             assert isinstance(transport, Transport), f"{transport!r} lacks methods of the Transport protocol"
-            peer = _Peer(transport)
+            peer = _Endpoint(transport)
             await transport.start(peer.on_frame)
             self.peers.append(peer)
         return self.peers[-n:]
 
-    async def link(self, publisher: _Peer, subscriber: _Peer) -> None:
+    async def link(self, publisher: _Endpoint, subscriber: _Endpoint) -> None:
         """Connect, and publish until something is heard: a subscription may take its time to settle."""
         subscriber.transport.connect(publisher.address)
         await self.until_heard(publisher, subscriber)
 
-    async def until_heard(self, publisher: _Peer, subscriber: _Peer) -> None:
+    async def until_heard(self, publisher: _Endpoint, subscriber: _Endpoint) -> None:
         mark = b"settled %d" % next(self._numbers)
         for _ in range(max(1, round(self.patience / 0.05))):
             publisher.publish(mark)
@@ -146,7 +146,7 @@ class _Checks:
         await asyncio.sleep(self.quiet)
         subscriber.heard.clear()
 
-    async def gets(self, peer: _Peer, source: _Peer, frame: bytes, what: str) -> None:
+    async def gets(self, peer: _Endpoint, source: _Endpoint, frame: bytes, what: str) -> None:
         arrived = await peer.hears(lambda: frame in peer.from_peer(source), self.patience)
         assert arrived, f"{what} did not arrive with its sender's address; heard: {peer.heard[:5]}"
 

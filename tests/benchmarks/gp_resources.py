@@ -25,7 +25,7 @@ from support import tasks
 from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView
 from aiohpo_plugins.searchers.gp.data import gather, ladder
-from aiohpo_plugins.searchers.gp.model import RESOURCES, Learner
+from aiohpo_plugins.searchers.gp.model import RESOURCES, GPLearner
 from aiohpo_plugins.searchers.gp.surrogate.learn import Memory, learn
 from aiohpo_plugins.searchers.gp.surrogate.posterior import Posterior
 from aiohpo_plugins.searchers.gp.surrogate.targets import standardise
@@ -78,7 +78,7 @@ def scores(model: str, X: np.ndarray, losses: np.ndarray, n: int, seed: int) -> 
         alive = alive[np.argsort(losses[tried[alive], r - 1])[: max(2, len(alive) // 3)]]
     view = StaticView(space, partial=X[tried], reports=reports, max_steps=steps)
     o = view.observations()
-    learner = Learner(space, model, "none", 1, 3.0, X.shape[1], 1000)
+    learner = GPLearner(space, model, "none", 1, 3.0, X.shape[1], 1000)
     began = time.process_time()
     data = gather(o, 3.0, X.shape[1])
     features, likelihood = learner._joint

@@ -10,7 +10,7 @@ import pytest
 
 from aiohpo.cli.target import configure, default_directory, load_study, split_target
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.objective import Source
+from aiohpo.evaluate.objective import StudyFile
 from aiohpo.evaluate.reimport import MAIN
 
 STUDY = """
@@ -63,7 +63,7 @@ def test_a_file_whose_name_has_a_colon_is_found(tmp_path: Path) -> None:
 def test_the_study_can_be_found_again_by_other_processes(tmp_path: Path) -> None:
     """The loaded study knows its file by absolute path, and its name there."""
     file = write(tmp_path, STUDY.replace("study =", "mine ="))
-    assert load_study(f"{file}:mine")._source == Source(file, "mine")
+    assert load_study(f"{file}:mine")._source == StudyFile(file, "mine")
 
 
 def test_a_run_at_the_end_of_the_file_does_not_run(tmp_path: Path) -> None:

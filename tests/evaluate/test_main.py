@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.evaluate.objective import Objective, Source
+from aiohpo.evaluate.objective import Objective, StudyFile
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.plugin import Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
@@ -121,7 +121,7 @@ def file(tmp_path: Path) -> Path:
 async def test_whatever_ships_functions_works_as_in_a_program(file: Path) -> None:
     """Process pools of all kinds, joblib, cloudpickle and pickle, with functions and classes of the user's file."""
     evaluator = ProcessEvaluator()
-    source = Source(str(file))
+    source = StudyFile(str(file))
     await evaluator.start(
         Objective(lambda trial: 0.0, source=source, secret=b"key"), DirectoryBlobs(file.parent / "blobs")
     )
@@ -138,7 +138,7 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
     """By another process of the same study, and by one that imports the file under its other name."""
     store = DirectoryBlobs(file.parent / "blobs")
     evaluator, channel = ProcessEvaluator(), Recorder()
-    await evaluator.start(Objective(lambda trial: 0.0, source=Source(str(file)), secret=b"key"), store)
+    await evaluator.start(Objective(lambda trial: 0.0, source=StudyFile(str(file)), secret=b"key"), store)
     try:
         outcome = await asyncio.wait_for(evaluator.run(assignment(how="checkpoint"), channel), 60)
     finally:
@@ -146,10 +146,10 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
     assert outcome.kind == "finished", outcome
     code = (
         "import sys; from pathlib import Path; from aiohpo.storage.blob_store import DirectoryBlobs\n"
-        "from aiohpo.evaluate.objective import Objective, Source; from aiohpo.evaluate.trial import Trial; "
+        "from aiohpo.evaluate.objective import Objective, StudyFile; from aiohpo.evaluate.trial import Trial; "
         "from aiohpo.evaluate.reimport import become_main, load\n"
         "from aiohpo.plugin import Assignment\n"
-        f"load(Source({str(file)!r})); become_main(); become_main()\n"
+        f"load(StudyFile({str(file)!r})); become_main(); become_main()\n"
         f"trial = Trial(Assignment('w.1', 1, {{}}, checkpoint={channel.saves[0][1]!r}), None,"
         f" DirectoryBlobs(Path({str(store.root)!r})), Objective(None, secret=b'key'))\n"
         "assert trial.restore().value == 14\n"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.objective import Objective, Source
+from aiohpo.evaluate.objective import Objective, StudyFile
 from aiohpo.evaluate.reimport import MAIN, become_main, describe, find, load, rebuild
 from tests.support import evaluate_objectives
 
@@ -104,7 +104,7 @@ def test_a_file_is_loaded_with_its_neighbours(tmp_path: Path) -> None:
             raise SystemExit("ran as a program")
         """,
     )
-    assert load(Source(str(file), "objective"))(None) == 7
+    assert load(StudyFile(str(file), "objective"))(None) == 7
     assert sys.path[0] == str(tmp_path)
     del sys.modules["aiohpo_test_neighbour"]
 
@@ -124,12 +124,12 @@ def test_a_file_that_runs_its_study_is_used_up_to_there(tmp_path: Path) -> None:
         late = 1
         """,
     )
-    found = find(Source(str(file)))
+    found = find(StudyFile(str(file)))
     assert (found.metric, found.max_steps) == ("auc", 3)
     assert found.function is not None
     assert found.function({"x": 3}) == 3
     with pytest.raises(UsageError, match="defines no 'late'; it defines aiohpo, objective, study"):
-        load(Source(str(file), "late"))
+        load(StudyFile(str(file), "late"))
 
 
 def test_a_source_may_hold_what_no_name_leads_to(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_source_may_hold_what_no_name_leads_to(tmp_path: Path) -> None:
                              dump=lambda obj: b"d", load=lambda data: "l")
         """,
     )
-    again = there_and_back(Objective(len, "auc", 2, source=Source(str(file))))
+    again = there_and_back(Objective(len, "auc", 2, source=StudyFile(str(file))))
     assert again.function is not None
     assert again.dump is not None
     assert again.load is not None
@@ -158,27 +158,27 @@ def test_a_source_without_an_objective_says_what_there_is(tmp_path: Path, name: 
     """A wrong name and a wrong kind of thing are different errors."""
     file = write(tmp_path / "train.py", "answer = 42\n")
     with pytest.raises(UsageError, match=message):
-        find(Source(str(file), name))
+        find(StudyFile(str(file), name))
 
 
 def test_a_missing_file_is_named() -> None:
     """No such file, no traceback."""
     with pytest.raises(UsageError, match=r"no such file: 'nowhere\.py'"):
-        load(Source("nowhere.py"))
+        load(StudyFile("nowhere.py"))
 
 
 def test_what_the_file_raises_passes_through(tmp_path: Path) -> None:
     """The user's own error is the user's to read, and nothing half-imported stays behind."""
     file = write(tmp_path / "train.py", "1/0\n")
     with pytest.raises(ZeroDivisionError):
-        load(Source(str(file)))
+        load(StudyFile(str(file)))
     assert MAIN not in sys.modules
 
 
 def test_a_script_may_have_any_name(tmp_path: Path) -> None:
     """A file without .py is as good."""
     file = write(tmp_path / "train", "def study(trial): return 1\n")
-    assert find(Source(str(file))).function is not None
+    assert find(StudyFile(str(file))).function is not None
 
 
 SCRIPT = """
@@ -256,8 +256,8 @@ def test_the_files_classes_can_be_pickled_though_it_imports_multiprocessing(tmp_
     file = tmp_path / "trains.py"
     file.write_text("import multiprocessing\nclass Network: pass\ndef objective(trial): return 0.0\n")
     code = (
-        "import pickle, sys\nfrom aiohpo.evaluate.objective import Source\nfrom aiohpo.evaluate.reimport import find\n"
-        f"o = find(Source({str(file)!r}, 'objective'))\n"
+        "import pickle, sys\nfrom aiohpo.evaluate.objective import StudyFile\nfrom aiohpo.evaluate.reimport import find\n"
+        f"o = find(StudyFile({str(file)!r}, 'objective'))\n"
         "pickle.loads(pickle.dumps(o.function.__globals__['Network']()))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
@@ -273,7 +273,7 @@ def test_a_changed_file_is_imported_as_it_was(tmp_path: Path) -> None:
     }
     before = list(sys.meta_path)
     try:
-        made = rebuild(describe(Objective(len, source=Source(str(file)))), texts)
+        made = rebuild(describe(Objective(len, source=StudyFile(str(file)))), texts)
     finally:
         sys.meta_path[:] = before
         sys.modules.pop("aiohpo_test_helper", None)

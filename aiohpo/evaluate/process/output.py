@@ -35,7 +35,7 @@ def bounded(sink: Sink, limit: int = MAX_LOGGED) -> Sink:
     return take
 
 
-class Lines:
+class LineAssembler:
     """Makes whole lines of text that comes in pieces, from any thread, and passes them to ``sink``.
 
     A progress bar that redraws itself with carriage returns becomes one line, its last state.
@@ -105,13 +105,13 @@ class Output:
         self._fd = fd
         os.set_blocking(fd, False)
         self._tail = bytearray()
-        self._lines: Lines | None = None
+        self._lines: LineAssembler | None = None
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._loop.add_reader(fd, self._read)
 
     def begin(self, sink: Sink) -> None:
         """Start a segment: forget what came before it, and pass what comes to ``sink``."""
-        self._lines = Lines(sink)
+        self._lines = LineAssembler(sink)
         self._tail.clear()
         self._decoder.reset()
 

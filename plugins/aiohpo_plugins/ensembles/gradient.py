@@ -35,7 +35,7 @@ from .lbfgs import lbfgs
 from .mixture import Mixture, NormalMixture, mixture_for
 from .models import Models
 from .pools import pool_for
-from .selection import Explorer, caruana
+from .selection import LossMemory, caruana
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -210,15 +210,15 @@ class GradientBuilder:
         """Return the rows of the models that the descent begins with, and their weights."""
         m = len(models.rows)
         metric = METRICS["rmse" if models.task == "regression" else "log_loss"]
-        explorer = Explorer(pool_for(models.y[learned], models.k, metric))
-        explorer.pool.reserve(m)
+        memory = LossMemory(pool_for(models.y[learned], models.k, metric))
+        memory.pool.reserve(m)
         for slot, row in enumerate(models.rows):
-            explorer.put(slot, models[row][learned])
+            memory.put(slot, models[row][learned])
         if start == "uniform":
-            alone = explorer.losses((), explorer.pool.start(), np.arange(m))
+            alone = memory.losses((), memory.pool.start(), np.arange(m))
             best = np.argsort(alone, kind="stable")[:_MOST]
             return [models.rows[slot] for slot in best], np.full(len(best), 1.0 / len(best))
-        counts = caruana(explorer, range(m), self.size, 1).counts
+        counts = caruana(memory, range(m), self.size, 1).counts
         total = sum(counts.values())
         return [models.rows[slot] for slot in counts], np.array([count / total for count in counts.values()])
 

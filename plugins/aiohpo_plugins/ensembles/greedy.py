@@ -23,7 +23,7 @@ from .selection import algorithm1, caruana
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .selection import Explorer
+    from .selection import LossMemory
 
 VARIANTS = ("caruana", "algorithm1")
 
@@ -62,12 +62,12 @@ class GreedyBuilder(SelectingBuilder):
         self.variant = options.choice("variant", variant, VARIANTS)
         self.start = options.whole("start", start, least=1)
 
-    def select(self, explorer: Explorer, slots: Sequence[int]) -> Choice:
+    def select(self, memory: LossMemory, slots: Sequence[int]) -> Choice:
         """Add models one after the other, and stop where the loss was lowest."""
         if self.variant == "algorithm1":
-            path = algorithm1(explorer, slots, self.size)
+            path = algorithm1(memory, slots, self.size)
         else:
-            path = caruana(explorer, slots, self.size, self.start)
+            path = caruana(memory, slots, self.size, self.start)
         return Choice(path.counts, path.losses[path.best - 1], list(enumerate(path.losses, start=1)))
 
     def __repr__(self) -> str:

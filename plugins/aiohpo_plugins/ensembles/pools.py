@@ -32,7 +32,7 @@ _FOLD = 16  # so many probabilities are multiplied before a logarithm is taken
 _CACHE = 1 << 17  # numbers worked on at a time: they should fit into the second-level cache
 
 
-class Pool(Protocol):
+class SelectionPool(Protocol):
     """Candidates under one metric. A state is what is known of a selection; states are never changed."""
 
     def reserve(self, size: int) -> None:
@@ -56,7 +56,7 @@ class Pool(Protocol):
         ...
 
 
-def pool_for(y: Any, k: int, metric: Metric) -> Pool:
+def pool_for(y: Any, k: int, metric: Metric) -> SelectionPool:
     """Return the fastest pool for targets ``y`` (n,), predictions of ``k`` columns, and a metric."""
     if metric.name in ("log_loss", "balanced_cross_entropy") and metric.task == "classification":
         return TrueClassPool(y, balanced=metric.name != "log_loss")

@@ -18,7 +18,7 @@ from .calibration import CALIBRATIONS, cross_fit
 from .folds import assign
 from .models import Models
 from .pools import pool_for
-from .selection import Explorer
+from .selection import LossMemory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ class SelectingBuilder(ABC):
         self.seed = options.whole("seed", seed, least=0)
 
     @abstractmethod
-    def select(self, explorer: Explorer, slots: Sequence[int]) -> Choice:
+    def select(self, memory: LossMemory, slots: Sequence[int]) -> Choice:
         """Choose among ``slots``, which are in canonical order."""
 
     def fit(self, predictions: Any, y: Any, metric: Any) -> Ensemble:
@@ -76,11 +76,11 @@ class LiveSelection:
         self._slots: dict[Any, int] = {}
         self._calibrators: dict[int, Calibrator | None] = {}
         self._free: list[int] = []
-        self._explorer: Explorer | None = None
+        self._memory: LossMemory | None = None
         if k is not None:
             self._begin(k)
 
-    def _begin(self, k: int) -> Explorer:
+    def _begin(self, k: int) -> LossMemory:
         self._k = k
         if self._metric.task == "classification":
             self._y, _ = encode_targets(self._y, k)
@@ -90,38 +90,38 @@ class LiveSelection:
         if self._calibration == "auto":
             self._calibration = "platt" if regression else "none"
         width = 2 if regression and self._calibration != "none" else k
-        self._explorer = Explorer(pool_for(self._y, width, self._metric))
-        return self._explorer
+        self._memory = LossMemory(pool_for(self._y, width, self._metric))
+        return self._memory
 
     def add(self, key: Any, predictions: Any) -> None:
         """Take in a model. The first one says how many columns all have. Raises UsageError for what is no use."""
         p = np.asarray(predictions)
         p = p[:, None] if p.ndim == 1 and self._metric.task == "regression" else p
-        k = p.shape[1] if self._explorer is None and p.ndim == 2 else getattr(self, "_k", 2)
+        k = p.shape[1] if self._memory is None and p.ndim == 2 else getattr(self, "_k", 2)
         p = usable(p, len(self._y), k, self._metric.task)
-        if self._explorer is None:
+        if self._memory is None:
             self._begin(k)
         self.discard(key)
         self.put(key, p)
 
     def reserve(self, size: int) -> None:
         """Expect ``size`` models."""
-        assert self._explorer is not None
-        self._explorer.pool.reserve(size)
+        assert self._memory is not None
+        self._memory.pool.reserve(size)
 
     def put(self, key: Any, p: FloatArray) -> None:
         """Take in a model that has been checked."""
-        assert self._explorer is not None
+        assert self._memory is not None
         slot = self._free.pop() if self._free else len(self._slots)
         calibrator, p = cross_fit(self._calibration, p, self._y, self._metric.task, self._fold)
         self._slots[key], self._calibrators[slot] = slot, calibrator
-        self._explorer.put(slot, p)
+        self._memory.put(slot, p)
 
     def discard(self, key: Any) -> None:
         """Forget a model; nothing happens if it is not there."""
         slot = self._slots.pop(key, None)
-        if slot is not None and self._explorer is not None:
-            self._explorer.forget(slot)
+        if slot is not None and self._memory is not None:
+            self._memory.forget(slot)
             self._free.append(slot)
 
     def fit(self) -> tuple[Ensemble, list[Any]]:
@@ -133,10 +133,10 @@ class LiveSelection:
 
     def ensemble(self, members: Sequence[Member], problems: tuple[str, ...]) -> Ensemble:
         """Select. ``members`` are the models in the order of their keys."""
-        assert self._explorer is not None
+        assert self._memory is not None
         slots = [self._slots[key] for key in sorted(self._slots)]
-        choice = self._builder.select(self._explorer, slots)
-        self._explorer.prune()
+        choice = self._builder.select(self._memory, slots)
+        self._memory.prune()
         chosen = [(member, slot) for member, slot in zip(members, slots, strict=True) if slot in choice.counts]
         counts = np.array([choice.counts[slot] for _, slot in chosen], dtype=np.float64)
         sign = -1.0 if self._metric.maximise else 1.0

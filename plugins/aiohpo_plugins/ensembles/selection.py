@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from aiohpo.plugin import FloatArray, IntArray
 
-    from .pools import Pool
+    from .pools import SelectionPool
 
 # Losses this close are equal: sums over rows in single precision are not better.
 TIE = 1e-7
@@ -43,10 +43,10 @@ class Path:
         return {slot: chosen.count(slot) for slot in sorted(set(chosen))}
 
 
-class Explorer:
+class LossMemory:
     """Asks a pool for losses and remembers the answers."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: SelectionPool) -> None:
         self.pool = pool
         self._known: dict[tuple[int, ...], FloatArray] = {}  # by selection, then by slot; NaN if not known
         self._used: set[tuple[int, ...]] = set()
@@ -84,10 +84,10 @@ class Explorer:
         self._used.clear()
 
 
-def caruana(explorer: Explorer, slots: Sequence[int], size: int, start: int) -> Path:
+def caruana(memory: LossMemory, slots: Sequence[int], size: int, start: int) -> Path:
     """Select ``size`` times among ``slots``, in whose order ties are broken."""
     candidates = np.asarray(slots, dtype=np.int64)
-    walk = _Walk(explorer, candidates)
+    walk = _Walk(memory, candidates)
     ranked = candidates[np.argsort(walk.options(), kind="stable")][: max(min(start, size), 1)]
     for slot in ranked:
         walk.take(int(slot), walk.loss_of(int(slot)))
@@ -99,9 +99,9 @@ def caruana(explorer: Explorer, slots: Sequence[int], size: int, start: int) -> 
     return Path(tuple(walk.slots), tuple(walk.losses), best)
 
 
-def algorithm1(explorer: Explorer, slots: Sequence[int], size: int) -> Path:
+def algorithm1(memory: LossMemory, slots: Sequence[int], size: int) -> Path:
     """Select until no model improves, or there are ``size`` distinct ones (Algorithm 1 of the DeepHyper report)."""
-    walk = _Walk(explorer, np.asarray(slots, dtype=np.int64))
+    walk = _Walk(memory, np.asarray(slots, dtype=np.int64))
     walk.step()
     while len(set(walk.slots)) < size:
         before = walk.losses[-1]
@@ -126,20 +126,20 @@ def _lowest(losses: FloatArray) -> IntArray:
 class _Walk:
     """A selection that grows."""
 
-    def __init__(self, explorer: Explorer, candidates: IntArray) -> None:
-        self._explorer, self._candidates = explorer, candidates
+    def __init__(self, memory: LossMemory, candidates: IntArray) -> None:
+        self._memory, self._candidates = memory, candidates
         self.slots: list[int] = []
         self.losses: list[float] = []
-        self._states = [explorer.pool.start()]
+        self._states = [memory.pool.start()]
 
     def options(self) -> FloatArray:
-        return self._explorer.losses(tuple(self.slots), self._states[-1], self._candidates)
+        return self._memory.losses(tuple(self.slots), self._states[-1], self._candidates)
 
     def loss_of(self, slot: int) -> float:
-        return float(self._explorer.losses(tuple(self.slots), self._states[-1], np.array([slot]))[0])
+        return float(self._memory.losses(tuple(self.slots), self._states[-1], np.array([slot]))[0])
 
     def take(self, slot: int, loss: float) -> None:
-        self._states.append(self._explorer.pool.extend(self._states[-1], slot))
+        self._states.append(self._memory.pool.extend(self._states[-1], slot))
         self.slots.append(slot)
         self.losses.append(loss)
 

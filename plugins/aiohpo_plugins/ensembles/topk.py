@@ -13,7 +13,7 @@ from .selecting import Choice, SelectingBuilder
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .selection import Explorer
+    from .selection import LossMemory
 
 MOST = 25  # models tried when validation chooses how many
 
@@ -36,11 +36,11 @@ class TopKBuilder(SelectingBuilder):
         super().__init__(calibration, folds, seed)
         self.size = Options(self.name).whole_or_none("size", size, least=1)
 
-    def select(self, explorer: Explorer, slots: Sequence[int]) -> Choice:
+    def select(self, memory: LossMemory, slots: Sequence[int]) -> Choice:
         """Rank the models; add one after the other."""
-        pool, candidates = explorer.pool, np.asarray(slots, dtype=np.int64)
+        pool, candidates = memory.pool, np.asarray(slots, dtype=np.int64)
         state = pool.start()
-        alone = explorer.losses((), state, candidates)
+        alone = memory.losses((), state, candidates)
         ranked = candidates[np.argsort(alone, kind="stable")][: MOST if self.size is None else self.size]
         losses = []
         for slot in ranked:

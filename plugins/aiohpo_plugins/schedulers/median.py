@@ -20,7 +20,7 @@ import numpy as np
 
 from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, StudyView, TrialState
 
-from .rungs import NOWHERE, Follower, Ladder, Place, Rung
+from .rungs import NOWHERE, Ladder, Place, Rung, TrialTracker
 from .steps import steps_of
 
 CHECKPOINTS = 100
@@ -40,7 +40,7 @@ class MedianScheduler:
         options = Options("median")
         self.grace_steps = options.whole("grace_steps", grace_steps, least=1)
         self.grace_trials = options.whole("grace_trials", grace_trials, least=1)
-        self._follower = Follower(self._update, self._clear)
+        self._tracker = TrialTracker(self._update, self._clear)
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Lay out the checkpoints. Raises ``ValueError`` if there are no steps, or only one."""
@@ -71,7 +71,7 @@ class MedianScheduler:
         if step < self.grace_steps:
             return Decision.CONTINUE
         at = bisect_right(self._levels, step) - 1
-        state = self._follower.reported(view, trial)
+        state = self._tracker.reported(view, trial)
         if step not in state.curve or any(self._levels[at] <= s < step for s in state.curve):
             return Decision.CONTINUE  # nothing to compare, or an earlier report was compared
         median = self._median_of_others(self._ladder.rungs[at], self._ladder.place(trial).losses[at], state)

@@ -215,7 +215,7 @@ class Ladder:
         return rung, rung.entries.rank((place.losses[-1], trial.order, trial.id))
 
 
-class Follower:
+class TrialTracker:
     """Keeps what a scheduler derives from the trials up to date with a view.
 
     Args:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from aiohpo.evaluate.process.output import MAX_LINE, TAIL, Lines, Output, bounded
+from aiohpo.evaluate.process.output import MAX_LINE, TAIL, LineAssembler, Output, bounded
 
 
 class Pipe:
@@ -102,7 +102,7 @@ async def test_the_end_is_fine() -> None:
 def test_pieces_become_lines(pieces: list[str], lines: str) -> None:
     """Only whole lines are passed on, the last one at the end, and a bar that redraws itself is one line."""
     heard: list[str] = []
-    made = Lines(heard.append)
+    made = LineAssembler(heard.append)
     for piece in pieces:
         made.write(piece)
     made.close()
@@ -113,7 +113,7 @@ def test_pieces_become_lines(pieces: list[str], lines: str) -> None:
 def test_nothing_is_passed_on_after_the_end() -> None:
     """A thread that was left behind may print on; closing twice is fine."""
     heard: list[str] = []
-    lines = Lines(heard.append)
+    lines = LineAssembler(heard.append)
     lines.write("left")
     lines.close()
     lines.close()
@@ -124,7 +124,7 @@ def test_nothing_is_passed_on_after_the_end() -> None:
 def test_a_line_without_an_end_is_bounded() -> None:
     """Dots without a newline are passed on when there are many, a bar's states are never many."""
     heard: list[str] = []
-    lines = Lines(heard.append)
+    lines = LineAssembler(heard.append)
     for _ in range(3 * MAX_LINE // 1000):
         lines.write("." * 1000)
     assert MAX_LINE < len(heard[0]) <= MAX_LINE + 1001
@@ -146,7 +146,7 @@ def test_lines_may_be_printed_while_lines_are_taken() -> None:
         if text == "first\n":
             lines.write("second\n")
 
-    lines = Lines(take)
+    lines = LineAssembler(take)
     lines.write("first\n")
     assert heard == ["first\n", "second\n"]
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiohpo.ensembles.metrics import get_metric
-from aiohpo_plugins.ensembles.pools import AnyPool, Pool, SquaresPool, TrueClassPool, pool_for
+from aiohpo_plugins.ensembles.pools import AnyPool, SelectionPool, SquaresPool, TrueClassPool, pool_for
 from tests.support.ensemble_problems import models, numbers
 
 CASES = [
@@ -26,13 +26,13 @@ def problem(name: str, k: int, m: int = 10, n: int = 123) -> tuple[np.ndarray, n
     return (models if get_metric(name).task == "classification" else numbers)(m, n, k)
 
 
-def filled(pool: Pool, p: np.ndarray) -> Pool:
+def filled(pool: SelectionPool, p: np.ndarray) -> SelectionPool:
     for slot, model in enumerate(p):
         pool.put(slot, model)
     return pool
 
 
-def after(pool: Pool, chosen: list[int]) -> object:
+def after(pool: SelectionPool, chosen: list[int]) -> object:
     state = pool.start()
     for slot in chosen:
         state = pool.extend(state, slot)

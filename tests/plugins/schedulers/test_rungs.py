@@ -9,7 +9,7 @@ from math import inf
 import pytest
 
 from aiohpo.plugin import TrialState
-from aiohpo_plugins.schedulers.rungs import NOWHERE, Follower, Ladder, locate, values_at
+from aiohpo_plugins.schedulers.rungs import NOWHERE, Ladder, TrialTracker, locate, values_at
 from tests.support.scheduled import Told
 
 LEVELS = (1, 3, 9)
@@ -100,7 +100,7 @@ def test_standing_and_taking_out():
 def test_following_a_view():
     """Only what changed is looked at again; another view is read from its beginning."""
     told, seen, cleared = Told(), [], []
-    follower = Follower(lambda trial: seen.append(trial.id), lambda: cleared.append(len(seen)))
+    follower = TrialTracker(lambda trial: seen.append(trial.id), lambda: cleared.append(len(seen)))
     first, second = told.paused(1, 0.1), told.paused(1, 0.2)
     follower.catch_up(told.view)
     follower.catch_up(told.view)

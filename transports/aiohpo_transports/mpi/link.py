@@ -23,7 +23,7 @@ FLYING = 64
 STALLED = 10.0
 
 
-class Link:
+class RankLink:
     """The traffic with one rank.
 
     Args:
@@ -49,7 +49,7 @@ class Link:
 
     def __repr__(self) -> str:
         state = "dead" if self.dead else "alive"
-        return f"<Link to rank {self.rank} {state}, {self.waiting} waiting, {self.dropped} dropped>"
+        return f"<RankLink to rank {self.rank} {state}, {self.waiting} waiting, {self.dropped} dropped>"
 
     @property
     def waiting(self) -> int:

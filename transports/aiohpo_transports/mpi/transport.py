@@ -37,7 +37,7 @@ from aiohpo.plugin import Options
 from aiohpo.plugin.transport import check_frame
 
 from ..receiving import hand_on
-from .link import Link
+from .link import RankLink
 from .process import TAG, world
 from .secret import hand_out, receive
 
@@ -95,9 +95,9 @@ class MPITransport:
         self._timer: asyncio.Handle | None = None
         self._pause = 0.0
         self._on_frame: OnFrame | None = None
-        self._peers: dict[int, _Peer] = {}
-        self._busy: set[_Peer] = set()  # those with something to send
-        self._arriving: set[_Peer] = set()  # those with a message on its way to us
+        self._peers: dict[int, _Rank] = {}
+        self._busy: set[_Rank] = set()  # those with something to send
+        self._arriving: set[_Rank] = set()  # those with a message on its way to us
 
     def __repr__(self) -> str:
         state = "open" if self._loop else "closed" if self._on_frame else "not started"
@@ -201,7 +201,7 @@ class MPITransport:
             peer.wanted = False
             self._tell(peer)
 
-    def _tell(self, peer: _Peer) -> None:
+    def _tell(self, peer: _Rank) -> None:
         """Say LINK or UNLINK if that is news. If a rank takes nothing, it is told when it does."""
         assert self._loop is not None
         if peer.told != peer.wanted:
@@ -217,15 +217,15 @@ class MPITransport:
             raise UsageError(f"there is no {address}: {self.size} ranks were launched, counted from 0")
         return int(found[1])
 
-    def _find(self, address: str) -> _Peer | None:
+    def _find(self, address: str) -> _Rank | None:
         found = _ADDRESS.fullmatch(address)
         return self._peers.get(int(found[1])) if found else None
 
-    def _peer(self, rank: int) -> _Peer:
+    def _peer(self, rank: int) -> _Rank:
         peer = self._peers.get(rank)
         if peer is None:
             longest = _HEADER.size + self._max_frame
-            peer = self._peers[rank] = _Peer(self._mpi, self._comm, rank, TAG, self._outbox, longest)
+            peer = self._peers[rank] = _Rank(self._mpi, self._comm, rank, TAG, self._outbox, longest)
         return peer
 
     # ------------------------------------------------------------------------------------------- sending
@@ -243,17 +243,17 @@ class MPITransport:
             return False
         return self._post(found, _SENT, frame)
 
-    def _post(self, peer: _Peer, kind: int, frame: bytes) -> bool:
+    def _post(self, peer: _Rank, kind: int, frame: bytes) -> bool:
         assert self._loop is not None
         if not peer.put(self._pack(peer, kind, frame), self._loop.time()):
             return False
         self._hurry(peer)
         return True
 
-    def _pack(self, peer: _Peer, kind: int, frame: bytes = b"") -> bytes:
+    def _pack(self, peer: _Rank, kind: int, frame: bytes = b"") -> bytes:
         return _HEADER.pack(kind, self._number, peer.number) + frame
 
-    def _hurry(self, peer: _Peer) -> None:
+    def _hurry(self, peer: _Rank) -> None:
         assert self._loop is not None
         if not peer.dead:
             self._busy.add(peer)
@@ -310,7 +310,7 @@ class MPITransport:
                 asked_again = True
         return moved
 
-    def _take(self, peer: _Peer) -> bool:
+    def _take(self, peer: _Rank) -> bool:
         moved = False
         for message in peer.take():
             moved = True
@@ -318,7 +318,7 @@ class MPITransport:
         (self._arriving.add if peer.arriving else self._arriving.discard)(peer)
         return moved
 
-    def _read(self, peer: _Peer, message: bytearray) -> None:
+    def _read(self, peer: _Rank, message: bytearray) -> None:
         if len(message) < _HEADER.size:
             self.malformed += 1
             return
@@ -340,7 +340,7 @@ class MPITransport:
         elif kind != _PUBLISHED:
             self.malformed += 1
 
-    def _forget(self, peer: _Peer) -> None:
+    def _forget(self, peer: _Rank) -> None:
         """An endpoint is gone; ask its successor for what we wanted of it."""
         peer.listening = peer.heard = peer.told = False
         peer.number = 0
@@ -366,7 +366,7 @@ class MPITransport:
         hand_on(frame, peer, self._on_frame, self._loop, self)
 
 
-class _Peer(Link):
+class _Rank(RankLink):
     """A rank and the endpoint there."""
 
     number = 0  # of the endpoint; 0: not known

@@ -120,7 +120,7 @@ class ZeroMQTransport:
         self._loop: asyncio.AbstractEventLoop
         self._ports: Ports
         self._router: Port
-        self._links: dict[str, _Link] = {}
+        self._links: dict[str, _Dialled] = {}
         self._subscribers: dict[bytes, str] = {}
         self._assembler = Assembler(self._max_frame)
         self._numbers = itertools.count()
@@ -225,7 +225,7 @@ class ZeroMQTransport:
     def connect(self, address: str) -> None:
         check_address(address)
         if self._usable and address not in self._links and address != self._address:
-            self._links[address] = _Link(address)
+            self._links[address] = _Dialled(address)
             self._dial(self._links[address])
 
     def disconnect(self, address: str) -> None:
@@ -233,7 +233,7 @@ class ZeroMQTransport:
             self._hang_up(link)
             self._assembler.forget(address)
 
-    def _dial(self, link: _Link) -> None:
+    def _dial(self, link: _Dialled) -> None:
         try:
             socket = self._socket(zmq.DEALER)
             socket.set(zmq.ROUTING_ID, self._address.encode())
@@ -248,18 +248,18 @@ class ZeroMQTransport:
             del self._links[link.address]
             raise UsageError(f"cannot connect to {link.address}: {error}") from error
 
-    def _redial(self, link: _Link) -> None:
+    def _redial(self, link: _Dialled) -> None:
         if self._usable and self._links.get(link.address) is link:
             self._hang_up(link, linger=0)
             self._dial(link)
 
-    def _hang_up(self, link: _Link, linger: int | None = None) -> None:
+    def _hang_up(self, link: _Dialled, linger: int | None = None) -> None:
         link.cancel()
         if link.port is not None:
             self._ports.shut(link.port, linger)
             link.port, link.up = None, False
 
-    def _on_client_event(self, link: _Link, parts: list[bytes]) -> None:
+    def _on_client_event(self, link: _Dialled, parts: list[bytes]) -> None:
         event, value = read_event(parts)
         now = self._loop.time()
         if (why := why_failed(event, value)) is not None:
@@ -381,7 +381,7 @@ class ZeroMQTransport:
         hand_on(frame, peer, self._on_frame, self._loop, self)
 
 
-class _Link:
+class _Dialled:
     """An address that one is connected to, or waiting to try again."""
 
     __slots__ = ("address", "failures", "port", "since", "timer", "up")

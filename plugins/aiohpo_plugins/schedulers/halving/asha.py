@@ -30,7 +30,7 @@ import numpy as np
 
 from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, Resume, StudyView, TrialState
 
-from ..rungs import Follower, Ladder, Rung
+from ..rungs import Ladder, Rung, TrialTracker
 from ..steps import steps_of
 from .brackets import bracket_shares, geometric_levels, lowest_rung
 
@@ -81,7 +81,7 @@ class ASHAScheduler:
         self.restart = options.flag("restart", restart)
         if self.restart and self.type == "stopping":
             options.refuse("restart=true needs type=promotion; a stopped trial is never resumed")
-        self._follower = Follower(self._update, self._clear)
+        self._tracker = TrialTracker(self._update, self._clear)
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Place the rungs. Raises ``ValueError`` if there are no steps, or too few for a rung or for the brackets."""
@@ -116,7 +116,7 @@ class ASHAScheduler:
     def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume:
         """Promote whoever may be, from the top rung down; start a new trial if there is nobody."""
         if self.type == "promotion":
-            self._follower.catch_up(view)
+            self._tracker.catch_up(view)
             for _, rung, to_step in self._down:
                 if rung.waiting and (found := self._promotable(rung, len(rung) / self.eta, claims)) is not None:
                     return Resume(found, to_step, self.restart)
@@ -157,7 +157,7 @@ class ASHAScheduler:
         """Stop a trial that is not good enough at the rung it has just reached, if that is the type."""
         if self.type == "promotion" or step < self._levels[0]:
             return Decision.CONTINUE  # segments end at rungs by themselves
-        state = self._follower.reported(view, trial)
+        state = self._tracker.reported(view, trial)
         ladder = self._ladder(state)
         losses = ladder.place(trial).losses
         if not losses:
@@ -177,7 +177,7 @@ class ASHAScheduler:
             return newest
         if trial.status != "paused" or self.restart:
             return []
-        self._follower.catch_up(view)
+        self._tracker.catch_up(view)
         standing = self._ladder(trial).standing(trial)
         if standing is None:
             return []

@@ -26,7 +26,7 @@ import numpy as np
 
 from aiohpo.plugin import Claims, Decision, NewTrial, Resume, StudyView, TrialState
 
-from ..rungs import NOWHERE, Follower, Ladder, locate
+from ..rungs import NOWHERE, Ladder, TrialTracker, locate
 from .brackets import Plan, shrunk
 
 Key = tuple[int, int]  # bracket number, group
@@ -81,7 +81,7 @@ class SynchronousHalving:
     which brackets there are."""
 
     def __init__(self) -> None:
-        self._follower = Follower(self._update, self._clear)
+        self._tracker = TrialTracker(self._update, self._clear)
 
     def _begin(self, plans: Sequence[Plan]) -> None:
         """Go through these brackets, round after round."""
@@ -107,7 +107,7 @@ class SynchronousHalving:
 
     def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume:
         """Promote in the oldest bracket where that is due; else fill the oldest with a free slot; else open one."""
-        self._follower.catch_up(view)
+        self._tracker.catch_up(view)
         room = claims.may_start()
         closed: list[Key] = []
         found: Resume | None = None
@@ -144,7 +144,7 @@ class SynchronousHalving:
             return newest
         if trial.status != "paused":
             return []
-        self._follower.catch_up(view)
+        self._tracker.catch_up(view)
         bracket = self._brackets.get(trial.bracket)
         if bracket is None or (group := bracket.group_of(trial)) >= len(bracket.groups):
             return []

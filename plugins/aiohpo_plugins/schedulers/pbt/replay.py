@@ -20,14 +20,14 @@ from aiohpo.plugin import Claims, Config, Decision, Identity, Idle, Inherit, New
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class ScheduleEntry:
     """``config`` holds until ``to``; the last stretch of a schedule goes on to the end."""
 
     to: int
     config: Config
 
 
-def read_schedule(path: str | Path) -> list[Stretch]:
+def read_schedule(path: str | Path) -> list[ScheduleEntry]:
     """Read a schedule. Raises ``UsageError`` that says what is wrong with it."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -38,16 +38,16 @@ def read_schedule(path: str | Path) -> list[Stretch]:
     entries = found.get("schedule") if isinstance(found, dict) else found
     if not isinstance(entries, list) or not entries:
         raise UsageError(f'the schedule {str(path)!r} is empty or no list of {{"to": step, "config": {{...}}}}')
-    return [_stretch(entry, i, path) for i, entry in enumerate(entries)]
+    return [_schedule_entry(entry, i, path) for i, entry in enumerate(entries)]
 
 
-def _stretch(entry: Any, i: int, path: str | Path) -> Stretch:
+def _schedule_entry(entry: Any, i: int, path: str | Path) -> ScheduleEntry:
     if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
         raise UsageError(f'stretch {i} of {str(path)!r} is no {{"to": step, "config": {{...}}}}: {entry!r:.200}')
     to = entry.get("to", 0)
     if not isinstance(to, int) or isinstance(to, bool):
         raise UsageError(f"stretch {i} of {str(path)!r} ends at {to!r}; give a whole number of steps")
-    return Stretch(to, entry["config"])
+    return ScheduleEntry(to, entry["config"])
 
 
 class ReplayScheduler:

@@ -61,7 +61,7 @@ def draw_kappa(mean: float, spread: float, seed: int, identity: Identity) -> flo
 
 
 @dataclass(frozen=True, slots=True)
-class Decay:
+class KappaDecay:
     """The periodic exponential decay of kappa; ``period`` 0 means none."""
 
     rate: float

@@ -39,7 +39,7 @@ INACTIVE = -0.25  # outside [0, 1], so that one split tells inactive from active
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class ForestPrediction:
     """Mean and variances, each (n,), in units of the target and its square."""
 
     mean: FloatArray
@@ -121,13 +121,13 @@ class Forest:
             found[t] = tree.apply(seen[t % LOOKS])
         return found
 
-    def at(self, leaves: NDArray[np.int32]) -> Prediction:
+    def at(self, leaves: NDArray[np.int32]) -> ForestPrediction:
         """Predict for configurations that fall into ``leaves`` (trees, n)."""
         means = np.stack([mean[leaf] for mean, leaf in zip(self._mean, leaves, strict=True)])
         aleatoric = sum(v[leaf] for v, leaf in zip(self._variance, leaves, strict=True)) / len(leaves)
-        return Prediction(means.mean(0), means.var(0), np.asarray(aleatoric))
+        return ForestPrediction(means.mean(0), means.var(0), np.asarray(aleatoric))
 
-    def predict(self, X: FloatArray) -> Prediction:
+    def predict(self, X: FloatArray) -> ForestPrediction:
         """Predict for unit rows ``X`` (n, d)."""
         return self.at(self.leaves(X))
 

@@ -38,10 +38,10 @@ import numpy as np
 
 from ..common.candidates import Candidates
 from ..common.fresh import every, without
-from .forest import Forest, Prediction
+from .forest import Forest, ForestPrediction
 from .geometry import Geometry
 from .joint import joint
-from .pool import Pool
+from .pool import ADBOPool
 from .targets import impute, rescale
 
 if TYPE_CHECKING:
@@ -59,18 +59,18 @@ REFERENCE = 400  # rows that distances are measured to, so that a fit costs the 
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class ADBOModel:
     """A pool of candidates and ``best``, the target of the best observation."""
 
-    pool: Pool
+    pool: ADBOPool
     best: float
 
 
-Score = Callable[[Pool, float], "FloatArray"]
+Score = Callable[[ADBOPool, float], "FloatArray"]
 
 
 @dataclass(frozen=True, slots=True)
-class Learner:
+class ADBOLearner:
     """Fits models of one space. Immutable, so a thread may use it."""
 
     space: Space
@@ -82,12 +82,12 @@ class Learner:
     enough: int
     forest: dict[str, int]
 
-    def fit(self, o: Observations, rng: np.random.Generator, scores: list[Score]) -> Model | None:
+    def fit(self, o: Observations, rng: np.random.Generator, scores: list[Score]) -> ADBOModel | None:
         """Return the model of at least two observations; ``scores`` say what is promising (less is more). None
         where trials have steps and no two of them have reached a rung."""
         if o.max_steps is None:
             z = rescale(o.y)
-            see: Callable[[FloatArray], Prediction] = self._forest(*self._training_set(o, z), rng).predict
+            see: Callable[[FloatArray], ForestPrediction] = self._forest(*self._training_set(o, z), rng).predict
         else:
             rows = joint(o, self.enough, rng)
             if rows is None:
@@ -97,7 +97,7 @@ class Learner:
             resource[: len(rows.X)] = rows.resource
             forest = self._forest(np.column_stack([X, resource]), targets, rng)
 
-            def see(units: FloatArray) -> Prediction:
+            def see(units: FloatArray) -> ForestPrediction:
                 return forest.predict(np.column_stack([units, np.full(len(units), rows.goal)]))
 
             # from here on, what every trial is expected to come to is its result
@@ -107,17 +107,17 @@ class Learner:
         near = self.geometry.embed(np.concatenate([_sample(o, z, rng), o.failed[-REFERENCE:], noted]))
         taken = np.concatenate([o.X, o.failed, o.pending])
 
-        def predict(units: FloatArray, taken: FloatArray) -> Pool:
+        def predict(units: FloatArray, taken: FloatArray) -> ADBOPool:
             units = without(units, taken)
             embedded = self.geometry.embed(units)
             if not len(units):
-                return Pool(units, *np.empty((3, 0)), embedded)
+                return ADBOPool(units, *np.empty((3, 0)), embedded)
             prediction = see(units)
-            return Pool(units, prediction.mean, prediction.std, Geometry.nearest(embedded, near), embedded)
+            return ADBOPool(units, prediction.mean, prediction.std, Geometry.nearest(embedded, near), embedded)
 
         best = float(z.min())
         if self.space.size <= ENUMERATE:
-            return Model(predict(np.concatenate(list(every(self.space))), taken), best)
+            return ADBOModel(predict(np.concatenate(list(every(self.space))), taken), best)
         elites = o.X[np.argsort(z, kind="stable")[: self.elites]]
         units = [self.candidates.uniform(rng, UNIFORM), self.candidates.around(rng, elites, LOCAL)]
         pool = predict(np.concatenate(units), taken)
@@ -127,7 +127,7 @@ class Learner:
         if len(parents):
             more = self.candidates.around(rng, pool.units[parents], REFINED)
             pool += predict(more, np.concatenate([taken, pool.units]))
-        return Model(pool, best)
+        return ADBOModel(pool, best)
 
     def _forest(self, X: FloatArray, targets: FloatArray, rng: np.random.Generator) -> Forest:
         return Forest(self.space, X, targets, rng, **self.forest)

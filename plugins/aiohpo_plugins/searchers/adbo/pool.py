@@ -10,7 +10,7 @@ has looked; the second part is what a Gaussian process would add there. It is wh
 lambda = 0 the medians after 200 evaluations are 9.8 on shifted Ackley-5 and 7.6 on shifted Levy-8, with 2 they
 are 1.4 and 0.24, with 4 2.6 and 1.3.
 
-The gap also needs no new fit to know of configurations that were taken since the last: :meth:`Pool.take`.
+The gap also needs no new fit to know of configurations that were taken since the last: :meth:`ADBOPool.take`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Pool:
+class ADBOPool:
     """Candidates and their predictions, a row each.
 
     units     (n, d) snapped rows, distinct
@@ -48,12 +48,12 @@ class Pool:
     def __len__(self) -> int:
         return len(self.units)
 
-    def __add__(self, other: Pool) -> Pool:
-        return Pool(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
+    def __add__(self, other: ADBOPool) -> ADBOPool:
+        return ADBOPool(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
 
-    def select(self, which: NDArray[np.bool_]) -> Pool:
+    def select(self, which: NDArray[np.bool_]) -> ADBOPool:
         """Return a pool of some of the rows, with arrays of its own."""
-        return Pool(*(getattr(self, f.name)[which] for f in fields(self)))
+        return ADBOPool(*(getattr(self, f.name)[which] for f in fields(self)))
 
     def take(self, embedded: NDArray[np.float32]) -> None:
         """Note, in place, that rows (k, e), given as embedded, have been taken."""

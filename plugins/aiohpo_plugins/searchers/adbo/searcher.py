@@ -28,16 +28,16 @@ from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 from ..common.candidates import Candidates
 from ..common.design import SharedSobol, stable_hash
 from ..common.fresh import anything
-from .acquisition import ACQUISITIONS, Decay, boltzmann_order, draw_kappa, lcb, negative_ei
+from .acquisition import ACQUISITIONS, KappaDecay, boltzmann_order, draw_kappa, lcb, negative_ei
 from .geometry import Geometry
-from .model import PENDING, Learner, Model
+from .model import PENDING, ADBOLearner, ADBOModel
 from .targets import FAILURES
 
 if TYPE_CHECKING:
     from aiohpo.plugin import FloatArray
     from aiohpo.space.space import Space
 
-    from .pool import Pool
+    from .pool import ADBOPool
 
 
 class ADBOSearcher:
@@ -85,7 +85,7 @@ class ADBOSearcher:
         self.acquisition = options.choice("acquisition", acquisition, ACQUISITIONS)
         self.kappa = options.number("kappa", kappa, least=0)
         self.spread = options.number("spread", spread, least=0)
-        self.decay = Decay(
+        self.decay = KappaDecay(
             options.number("decay", decay, least=0),
             options.whole("period", period, least=0),
             options.whole("delay", delay, least=0),
@@ -102,7 +102,7 @@ class ADBOSearcher:
             "rows": options.whole("rows", rows, least=10),
         }
         self._kappas = [self.kappa]
-        self._model: Model | None = None
+        self._model: ADBOModel | None = None
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
@@ -113,7 +113,7 @@ class ADBOSearcher:
             each = map(identity.of_slot, range(identity.slots))
             self._kappas = [draw_kappa(self.kappa, self.spread, seed, slot) for slot in each]
         self._sobol = SharedSobol(space, seed, identity)
-        self._learner = Learner(
+        self._learner = ADBOLearner(
             space,
             Candidates(space),
             self._geometry,
@@ -125,7 +125,7 @@ class ADBOSearcher:
         )
         self._model = None
 
-    def fit(self, observations: Observations) -> Model | None:
+    def fit(self, observations: Observations) -> ADBOModel | None:
         """Return a model, or None while there are too few observations."""
         o = observations
         losses = len(o.y) if o.max_steps is None else len(o.curves.X)
@@ -146,7 +146,7 @@ class ADBOSearcher:
             ],
         )
 
-    def adopt(self, state: Model | None) -> None:
+    def adopt(self, state: ADBOModel | None) -> None:
         """Use a model that :meth:`fit` returned."""
         self._model = state
 
@@ -158,7 +158,7 @@ class ADBOSearcher:
             rows = np.concatenate([rows, anything(view, rng, len(slots) - len(rows), rows)])
         return self._space.decode(rows)
 
-    def _suggest(self, model: Model, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> FloatArray:
+    def _suggest(self, model: ADBOModel, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> FloatArray:
         """Return rows of the pool, taken by one slot after the other; fewer where the pool is empty."""
         pool = model.pool.select(~view.seen(model.pool.units))
         if self.pending != "none":
@@ -174,7 +174,7 @@ class ADBOSearcher:
             pool.take(pool.embedded[chosen[-1:]])
         return pool.units[chosen]
 
-    def _score(self, pool: Pool, best: float, i: int, kappa: float) -> FloatArray:
+    def _score(self, pool: ADBOPool, best: float, i: int, kappa: float) -> FloatArray:
         """Return the acquisition of a pool for proposal ``i`` (from 1) of a slot with this kappa_0: less is more
         promising."""
         std = pool.std + self.distance * pool.gap

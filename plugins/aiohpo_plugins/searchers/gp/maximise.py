@@ -24,7 +24,7 @@ from aiohpo.space.space import CATEGORICAL, CONTINUOUS
 from ..common.candidates import Candidates
 from ..common.fresh import every, without
 from .acquisition import log_ei, log_ei_gradient
-from .pool import Pool
+from .pool import GPPool
 
 if TYPE_CHECKING:
     from aiohpo.plugin import FloatArray
@@ -58,7 +58,7 @@ class Maximiser:
         elites: FloatArray,
         taken: FloatArray,
         rng: np.random.Generator,
-    ) -> Pool:
+    ) -> GPPool:
         """Return the most promising rows that are not among ``taken``.
 
         ``goal`` and ``resource`` say at which resource to predict, as index and as feature; ``best`` (S,) what is
@@ -177,7 +177,7 @@ class _At:
         )
         return value, self.posterior.backward(F, prediction, by_mean, by_variance)
 
-    def pool(self, units: FloatArray, rng: np.random.Generator) -> Pool:
+    def pool(self, units: FloatArray, rng: np.random.Generator) -> GPPool:
         """Return the most promising rows, and some of the others."""
         F = self.maximiser.features.embed(units, self.resource)
         prediction = self.posterior.predict(F, self.goal)
@@ -185,7 +185,7 @@ class _At:
             -log_ei(prediction.mean, prediction.variance, self.best, self.posterior.noise), kind="stable"
         )
         order = np.concatenate([order[:KEPT], rng.permutation(order[KEPT:])[:KEPT]])
-        return Pool(
+        return GPPool(
             units[order],
             F[order],
             prediction.mean[order],

@@ -40,18 +40,18 @@ from .data import Data, gather
 from .maximise import Maximiser
 from .surrogate.features import Features
 from .surrogate.learn import MOST, Memory, learn
-from .surrogate.likelihood import Likelihood, Rows
+from .surrogate.likelihood import Likelihood, TrainingRows
 from .surrogate.posterior import Posterior
-from .surrogate.resource import Decay, ExpDecay, Plain
+from .surrogate.resource import DecayModel, ExpDecayModel, MaternModel
 from .surrogate.targets import standardise
 
 if TYPE_CHECKING:
     from aiohpo.plugin import FloatArray, Observations
     from aiohpo.space.space import Space
 
-    from .pool import Pool
+    from .pool import GPPool
 
-RESOURCES = {"matern": Plain, "expdecay": ExpDecay, "decay": Decay}
+RESOURCES = {"matern": MaternModel, "expdecay": ExpDecayModel, "decay": DecayModel}
 PENDING = ("fantasies", "believer", "none")
 INCUMBENTS = 64  # best rows whose posterior mean is computed
 ELITES = 10
@@ -60,7 +60,7 @@ MOST_FAILED = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Model:
+class GPModel:
     """What a fit leaves.
 
     pool     promising configurations
@@ -68,12 +68,12 @@ class Model:
     pending  (p, d) the running evaluations that the pool knows of
     """
 
-    pool: Pool
+    pool: GPPool
     memory: Memory
     pending: FloatArray
 
 
-class Learner:
+class GPLearner:
     """Fits models of one space; immutable once built, so a thread may use it."""
 
     def __init__(self, space: Space, resource: str, pending: str, fantasies: int, eta: float, enough: int, budget: int):
@@ -82,13 +82,13 @@ class Learner:
         joint = Features(space, resource=resource == "matern")
         self._joint = joint, Likelihood(RESOURCES[resource](), joint.group, joint.groups)
         plain = Features(space)
-        self._plain = plain, Likelihood(Plain(), plain.group, plain.groups)
+        self._plain = plain, Likelihood(MaternModel(), plain.group, plain.groups)
         self._candidates = Candidates(space)
 
     def gather(self, o: Observations) -> Data:
         return gather(o, self.eta, self.enough)
 
-    def fit(self, o: Observations, data: Data, rng: np.random.Generator, memory: Memory) -> Model:
+    def fit(self, o: Observations, data: Data, rng: np.random.Generator, memory: Memory) -> GPModel:
         """Return the model of ``data``, which has at least two trials."""
         features, likelihood = self._plain if o.max_steps is None else self._joint
         # the goal does not matter for hyperparameters
@@ -114,21 +114,21 @@ class Learner:
             np.concatenate([data.X, o.X, o.failed, o.pending]),
             rng,
         )
-        return Model(pool, memory, o.pending)
+        return GPModel(pool, memory, o.pending)
 
-    def _rows(self, features: Features, data: Data, chosen: FloatArray, z: FloatArray) -> Rows:
+    def _rows(self, features: Features, data: Data, chosen: FloatArray, z: FloatArray) -> TrainingRows:
         resource = _feature(data)[data.level[chosen]]
         F = features.embed(data.X[data.trial[chosen]], resource)
-        return Rows(F, data.level[chosen], z[chosen], data.steps / data.steps[-1])
+        return TrainingRows(F, data.level[chosen], z[chosen], data.steps / data.steps[-1])
 
-    def _prefix(self, features: Features, data: Data, k: int) -> Rows:
+    def _prefix(self, features: Features, data: Data, k: int) -> TrainingRows:
         part = data.first(k)
         return self._rows(features, part, part.subset(MOST), standardise(part.q))
 
-    def _failures(self, features: Features, data: Data, rows: Rows, failed: FloatArray) -> Rows:
+    def _failures(self, features: Features, data: Data, rows: TrainingRows, failed: FloatArray) -> TrainingRows:
         failed = failed[-MOST_FAILED:]
         F = features.embed(failed, _feature(data)[data.goal])
-        return Rows(
+        return TrainingRows(
             np.concatenate([rows.features, F]),
             np.concatenate([rows.level, np.full(len(failed), data.goal)]),
             np.concatenate([rows.target, np.full(len(failed), rows.target.max())]),

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class GPPool:
     """Candidates and their predictions at the goal.
 
     units     (c, d) snapped rows, distinct
     features  (c, e)
-    mean      (c, S), variance (c,), solved (N, c): see :class:`.surrogate.posterior.Prediction`
+    mean      (c, S), variance (c,), solved (N, c): see :class:`.surrogate.posterior.PosteriorPrediction`
     best      (S,) what is to be improved upon
     goal      index of the resource at which all this is predicted
     resource  the same, as a feature
@@ -65,7 +65,7 @@ class Pool:
 class Taking:
     """A pool of which some have been taken."""
 
-    pool: Pool
+    pool: GPPool
     variance: FloatArray
 
     def score(self) -> FloatArray:

@@ -19,7 +19,7 @@ from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 
 from ..common.design import SharedSobol, stable_hash
 from ..common.fresh import anything, without
-from .model import PENDING, RESOURCES, Learner, Model
+from .model import PENDING, RESOURCES, GPLearner, GPModel
 from .surrogate.learn import Memory
 from .surrogate.threads import one_thread
 
@@ -69,7 +69,7 @@ class GPSearcher:
         self.eta = options.number("eta", eta, least=1.1)
         self.enough = options.whole_or_none("enough", enough, least=1)
         self.budget = options.whole("budget", budget, least=10)
-        self._model: Model | None = None
+        self._model: GPModel | None = None
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
@@ -77,16 +77,16 @@ class GPSearcher:
         self._first = min(max(5, 3 * space.dim), 20) if self.initial is None else self.initial
         enough = max(space.dim, 2) if self.enough is None else self.enough
         self._sobol = SharedSobol(space, seed, identity)
-        self._learner = Learner(space, self.resource, self.pending, self.fantasies, self.eta, enough, self.budget)
+        self._learner = GPLearner(space, self.resource, self.pending, self.fantasies, self.eta, enough, self.budget)
         self._space = space
         self._model = None
 
-    def fit(self, observations: Observations) -> Model | None:
+    def fit(self, observations: Observations) -> GPModel | None:
         """Return a model, or None while there are too few observations."""
         with one_thread():
             return self._fit(observations)
 
-    def _fit(self, o: Observations) -> Model | None:
+    def _fit(self, o: Observations) -> GPModel | None:
         data = self._learner.gather(o)
         if len(data.X) + len(o.failed) < self._first or len(data.X) < 2:
             return None
@@ -94,7 +94,7 @@ class GPSearcher:
         memory = Memory() if self._model is None else self._model.memory
         return self._learner.fit(o, data, rng, memory)
 
-    def adopt(self, state: Model | None) -> None:
+    def adopt(self, state: GPModel | None) -> None:
         """Use a model that :meth:`fit` returned."""
         self._model = state
 
@@ -106,7 +106,7 @@ class GPSearcher:
             rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
 
-    def _suggest(self, model: Model, view: StudyView, n: int) -> FloatArray:
+    def _suggest(self, model: GPModel, view: StudyView, n: int) -> FloatArray:
         """Return up to ``n`` rows of the pool, taken one after the other."""
         pool = model.pool
         taking = pool.taking()

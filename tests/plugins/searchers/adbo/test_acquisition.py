@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from aiohpo.plugin import Identity
-from aiohpo_plugins.searchers.adbo.acquisition import Decay, boltzmann_order, draw_kappa, lcb, negative_ei
+from aiohpo_plugins.searchers.adbo.acquisition import KappaDecay, boltzmann_order, draw_kappa, lcb, negative_ei
 
 
 def test_lone_worker_gets_the_mean_kappa() -> None:
@@ -43,11 +43,11 @@ def test_spread_says_how_much_workers_differ() -> None:
 
 def test_decay_is_periodic_after_the_delay() -> None:
     """Kappa stays through the delay, then decays exponentially and returns each period."""
-    decay = Decay(rate=0.5, period=4, delay=2)
+    decay = KappaDecay(rate=0.5, period=4, delay=2)
     assert [decay(2.0, i) for i in (1, 2, 3)] == [2.0, 2.0, 2.0]
     assert decay(2.0, 5) == pytest.approx(2.0 * math.exp(-1.0))
     assert decay(2.0, 7) == 2.0
-    assert Decay(rate=0.5, period=0, delay=0)(2.0, 9) == 2.0
+    assert KappaDecay(rate=0.5, period=0, delay=0)(2.0, 9) == 2.0
 
 
 def test_lcb_trades_mean_for_uncertainty() -> None:

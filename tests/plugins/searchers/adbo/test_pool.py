@@ -7,16 +7,16 @@ import pytest
 
 from aiohpo.space.space import Float, Space
 from aiohpo_plugins.searchers.adbo.geometry import Geometry
-from aiohpo_plugins.searchers.adbo.pool import Pool
+from aiohpo_plugins.searchers.adbo.pool import ADBOPool
 
 LINE = Space(x=Float(0, 1))
 GEOMETRY = Geometry(LINE)
 
 
-def pool(*units: float) -> Pool:
+def pool(*units: float) -> ADBOPool:
     rows = np.array(units)[:, None]
     ones = np.ones(len(rows))
-    return Pool(rows, 0.0 * ones, ones.copy(), ones.copy(), GEOMETRY.embed(rows))
+    return ADBOPool(rows, 0.0 * ones, ones.copy(), ones.copy(), GEOMETRY.embed(rows))
 
 
 def test_taking_a_row_makes_its_neighbours_better_known() -> None:

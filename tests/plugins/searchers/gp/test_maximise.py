@@ -8,11 +8,11 @@ from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo_plugins.searchers.common.candidates import Candidates
 from aiohpo_plugins.searchers.gp.acquisition import log_ei
 from aiohpo_plugins.searchers.gp.maximise import Maximiser
-from aiohpo_plugins.searchers.gp.pool import Pool
+from aiohpo_plugins.searchers.gp.pool import GPPool
 from aiohpo_plugins.searchers.gp.surrogate.features import Features
-from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, Rows
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, TrainingRows
 from aiohpo_plugins.searchers.gp.surrogate.posterior import Posterior
-from aiohpo_plugins.searchers.gp.surrogate.resource import Plain
+from aiohpo_plugins.searchers.gp.surrogate.resource import MaternModel
 
 CUBE = Space({f"x{i}": Float(0, 1) for i in range(3)})
 MIXED = Space(
@@ -23,15 +23,15 @@ MIXED = Space(
 )
 
 
-def maximised(space: Space, n: int = 20, taken: np.ndarray | None = None) -> Pool:
+def maximised(space: Space, n: int = 20, taken: np.ndarray | None = None) -> GPPool:
     rng = np.random.default_rng(0)
     U = space.sample(rng, n)
     features = Features(space)
-    likelihood = Likelihood(Plain(), features.group, features.groups)
+    likelihood = Likelihood(MaternModel(), features.group, features.groups)
     y = np.nansum((U - 0.42) ** 2, axis=1)
     z = (y - y.mean()) / y.std()
     posterior = Posterior.of(
-        likelihood, likelihood.mean, Rows(features.embed(U), np.zeros(n, dtype=np.intp), z, np.ones(1))
+        likelihood, likelihood.mean, TrainingRows(features.embed(U), np.zeros(n, dtype=np.intp), z, np.ones(1))
     )
     elites = U[np.argsort(z)[:5]]
     taken = U if taken is None else taken
@@ -40,7 +40,7 @@ def maximised(space: Space, n: int = 20, taken: np.ndarray | None = None) -> Poo
     )
 
 
-def score(pool: Pool, units: np.ndarray) -> np.ndarray:
+def score(pool: GPPool, units: np.ndarray) -> np.ndarray:
     at = pool.posterior.predict(pool.embed(units), 0)
     return log_ei(at.mean, at.variance, pool.best, pool.posterior.noise)
 

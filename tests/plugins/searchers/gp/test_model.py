@@ -9,7 +9,7 @@ import pytest
 
 from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_plugins.searchers.gp.model import MOST_PENDING, RESOURCES, Learner, Model
+from aiohpo_plugins.searchers.gp.model import MOST_PENDING, RESOURCES, GPLearner, GPModel
 from aiohpo_plugins.searchers.gp.surrogate.learn import Memory
 
 PLANE = Space(x=Float(0, 1), y=Float(0, 1))
@@ -18,13 +18,13 @@ Y = ((X - 0.7) ** 2).sum(axis=1)
 PENDING = PLANE.sample(np.random.default_rng(1), 3)
 
 
-def fitted(memory: Memory | None = None, **more: Any) -> Model:
-    learner = Learner(PLANE, "decay", "believer", 4, 3.0, 2, 1000)
+def fitted(memory: Memory | None = None, **more: Any) -> GPModel:
+    learner = GPLearner(PLANE, "decay", "believer", 4, 3.0, 2, 1000)
     o = StaticView(PLANE, **({"X": X, "y": Y} | more)).observations()
     return learner.fit(o, learner.gather(o), np.random.default_rng(0), memory or Memory())
 
 
-def predicted(model: Model, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predicted(model: GPModel, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     at = model.pool.posterior.predict(model.pool.embed(rows), model.pool.goal)
     return at.mean.mean(axis=1), at.variance
 
@@ -48,7 +48,7 @@ def test_running_evaluations_leave_less_to_learn_there(treatment: str) -> None:
     learner_view = StaticView(PLANE, X, Y, pending=PENDING).observations()
     variances = {}
     for name in (treatment, "none"):
-        learner = Learner(PLANE, "decay", name, 4, 3.0, 2, 1000)
+        learner = GPLearner(PLANE, "decay", name, 4, 3.0, 2, 1000)
         model = learner.fit(learner_view, learner.gather(learner_view), np.random.default_rng(0), Memory())
         variances[name] = predicted(model, PENDING)[1]
     assert (variances[treatment] < 0.7 * variances["none"]).all()
@@ -63,7 +63,7 @@ def test_a_running_evaluation_of_one_step_tells_less_than_one_of_all(resource: s
         o = StaticView(
             PLANE, partial=X, reports=reports, max_steps=27, pending=PENDING[:1], pending_to=[to]
         ).observations()
-        learner = Learner(PLANE, resource, "believer", 4, 3.0, 2, 1000)
+        learner = GPLearner(PLANE, resource, "believer", 4, 3.0, 2, 1000)
         model = learner.fit(o, learner.gather(o), np.random.default_rng(0), Memory())
         left.append(predicted(model, PENDING[:1])[1][0])
     assert left[1] < left[0]
@@ -73,7 +73,7 @@ def test_many_running_evaluations_are_bounded() -> None:
     """Of thousands, only so many enter the model, and none is suggested again."""
     crowd = PLANE.sample(np.random.default_rng(3), 600)
     o = StaticView(PLANE, X, Y, pending=crowd).observations()
-    learner = Learner(PLANE, "decay", "believer", 4, 3.0, 2, 1000)
+    learner = GPLearner(PLANE, "decay", "believer", 4, 3.0, 2, 1000)
     model = learner.fit(o, learner.gather(o), np.random.default_rng(0), Memory())
     assert len(model.pool.posterior.level) == 20 + MOST_PENDING
     assert not {row.tobytes() for row in model.pool.units} & {row.tobytes() for row in crowd}

@@ -7,13 +7,13 @@ import numpy as np
 from aiohpo.plugin import Identity
 from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_plugins.searchers.gp.pool import Pool
+from aiohpo_plugins.searchers.gp.pool import GPPool
 from aiohpo_plugins.searchers.gp.searcher import GPSearcher
 
 SPACE = Space(x=Float(0, 1), y=Float(0, 1))
 
 
-def pool() -> Pool:
+def pool() -> GPPool:
     X = SPACE.sample(np.random.default_rng(0), 20)
     searcher = GPSearcher()
     searcher.setup(SPACE, 0, Identity("w", 0, 1))

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from aiohpo.plugin import FloatArray
 
-    from .likelihood import Likelihood, Rows
+    from .likelihood import Likelihood, TrainingRows
 
 SMALLEST = 12
 MOST = 250
@@ -40,7 +40,9 @@ class Memory:
     known: dict[bytes, FloatArray] = field(default_factory=dict)
 
 
-def learn(likelihood: Likelihood, prefixes: Callable[[int], Rows], n: int, memory: Memory) -> tuple[FloatArray, Memory]:
+def learn(
+    likelihood: Likelihood, prefixes: Callable[[int], TrainingRows], n: int, memory: Memory
+) -> tuple[FloatArray, Memory]:
     """Return hyperparameters for the first ``n`` observations, and what to remember for the next time.
 
     ``prefixes(k)`` gives the rows of the first ``k`` observations; of at most MOST rows.
@@ -66,7 +68,7 @@ def learn(likelihood: Likelihood, prefixes: Callable[[int], Rows], n: int, memor
     return _climb(likelihood, rows, theta, STEPS)[1], Memory(known)
 
 
-def digest(rows: Rows, theta: FloatArray | None) -> bytes:
+def digest(rows: TrainingRows, theta: FloatArray | None) -> bytes:
     """Return a hash of everything that learning depends on."""
     state = hashlib.blake2b(digest_size=16)
     for array in (rows.features, rows.level, rows.target, rows.resources):
@@ -76,7 +78,7 @@ def digest(rows: Rows, theta: FloatArray | None) -> bytes:
     return state.digest()
 
 
-def _best(likelihood: Likelihood, rows: Rows, warm: FloatArray | None) -> FloatArray:
+def _best(likelihood: Likelihood, rows: TrainingRows, warm: FloatArray | None) -> FloatArray:
     """Return the better end of two climbs: from where one was, or from the prior, and from the middle."""
     middle = likelihood.mean.copy()
     cut = likelihood.kernels * likelihood.groups
@@ -86,7 +88,7 @@ def _best(likelihood: Likelihood, rows: Rows, warm: FloatArray | None) -> FloatA
     return min(climbs, key=lambda climb: climb[0])[1]
 
 
-def _climb(likelihood: Likelihood, rows: Rows, start: FloatArray, steps: int) -> tuple[float, FloatArray]:
+def _climb(likelihood: Likelihood, rows: TrainingRows, start: FloatArray, steps: int) -> tuple[float, FloatArray]:
     result = minimize(
         likelihood.negative,
         start,

@@ -52,7 +52,7 @@ JITTER = 1e-9  # of the largest variance, the first time that factorising fails;
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class TrainingRows:
     """What is learnt from.
 
     features  (n, e)
@@ -69,8 +69,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.target)
 
-    def select(self, which: NDArray[np.intp] | slice) -> Rows:
-        return Rows(self.features[which], self.level[which], self.target[which], self.resources)
+    def select(self, which: NDArray[np.intp] | slice) -> TrainingRows:
+        return TrainingRows(self.features[which], self.level[which], self.target[which], self.resources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,12 @@ class Likelihood:
         lengths = theta[:cut].reshape(self.kernels, self.groups)
         return Parameters(np.exp(-2.0 * lengths[:, self.group]), math.exp(theta[cut]), theta[cut + 1 :])
 
-    def covariance(self, rows: Rows, p: Parameters, table: Table) -> FloatArray:
+    def covariance(self, rows: TrainingRows, p: Parameters, table: Table) -> FloatArray:
         """Return C without noise."""
         terms = [matern(squared_distances(rows.features, rows.features, w))[0] for w in p.weights]
         return combine(self.model, table, terms, rows.level, rows.level)
 
-    def negative(self, theta: FloatArray, rows: Rows) -> tuple[float, FloatArray]:
+    def negative(self, theta: FloatArray, rows: TrainingRows) -> tuple[float, FloatArray]:
         """Return minus the log posterior density, up to a constant, and its gradient (P,)."""
         p = self.unpack(theta)
         table = self.model.table(p.resource, rows.resources)

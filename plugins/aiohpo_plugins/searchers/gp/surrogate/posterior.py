@@ -20,7 +20,7 @@ import numpy as np
 from scipy.linalg.lapack import dtrtrs
 
 from .kernel import matern, pull, squared_distances
-from .likelihood import Likelihood, Parameters, Rows, combine, factorise, lookup
+from .likelihood import Likelihood, Parameters, TrainingRows, combine, factorise, lookup
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,7 +33,7 @@ LEAST_VARIANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class PosteriorPrediction:
     """Of B rows at one resource: means (B, S), variances (B,) of the noise-free loss; and what gradients need."""
 
     mean: FloatArray
@@ -60,7 +60,7 @@ class Posterior:
     whitened: FloatArray
 
     @classmethod
-    def of(cls, likelihood: Likelihood, theta: FloatArray, rows: Rows) -> Posterior:
+    def of(cls, likelihood: Likelihood, theta: FloatArray, rows: TrainingRows) -> Posterior:
         """Condition on ``rows`` with hyperparameters ``theta``; S is 1."""
         p = likelihood.unpack(theta)
         table = likelihood.model.table(p.resource, rows.resources)
@@ -82,7 +82,7 @@ class Posterior:
     def prior_variance(self, level: int) -> float:
         return float(self.table.amplitudes[:, level, level].sum())
 
-    def predict(self, F: FloatArray, level: int, gradients: bool = False) -> Prediction:
+    def predict(self, F: FloatArray, level: int, gradients: bool = False) -> PosteriorPrediction:
         """Predict rows ``F`` (B, e) at resource index ``level``."""
         levels = np.full(len(F), level, dtype=np.intp)
         cross, _, slopes = self._cross(F, levels)
@@ -95,9 +95,11 @@ class Posterior:
             for t, kernel in enumerate(self.likelihood.model.kernels):
                 if kernel >= 0:
                     scaled[kernel] += lookup(self.table.amplitudes[t], levels, self.level) * slopes[kernel]
-        return Prediction(mean, np.maximum(variance, LEAST_VARIANCE), solved, tuple(scaled))
+        return PosteriorPrediction(mean, np.maximum(variance, LEAST_VARIANCE), solved, tuple(scaled))
 
-    def backward(self, F: FloatArray, at: Prediction, by_mean: FloatArray, by_variance: FloatArray) -> FloatArray:
+    def backward(
+        self, F: FloatArray, at: PosteriorPrediction, by_mean: FloatArray, by_variance: FloatArray
+    ) -> FloatArray:
         """Return the gradient (B, e), by the features of each row, of a function of its prediction whose
         derivatives by means (B, S) and variance (B,) are given."""
         # by k: mean = k^T L^-T whitened, variance = ... - |L^-1 k|^2

@@ -95,7 +95,7 @@ def kappa(r: FloatArray, log_rate: float, log_shape: float) -> tuple[FloatArray,
     return value, value * np.stack([-shape * share, shape * (share - np.log1p(u))])
 
 
-class Plain:
+class MaternModel:
     """A constant mean and one Matérn kernel."""
 
     kernels = (0,)
@@ -122,7 +122,7 @@ _DECAY = (
 )
 
 
-class ExpDecay:
+class ExpDecayModel:
     """The exponential decay model; ``delta`` in [0, 1] interpolates freeze-thaw (0) and pure scaling (1)."""
 
     kernels = (0, -1)
@@ -156,7 +156,7 @@ class ExpDecay:
         return Table(m + k * offset, np.stack([variance * shape, offset**2 * common]), dmean, damplitudes)
 
 
-class Decay:
+class DecayModel:
     """Configurations differ in how far they are from their end."""
 
     kernels = (0, 1)

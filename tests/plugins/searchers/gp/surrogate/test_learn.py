@@ -7,23 +7,23 @@ import numpy as np
 from aiohpo.space.space import Float, Space
 from aiohpo_plugins.searchers.gp.surrogate.features import Features
 from aiohpo_plugins.searchers.gp.surrogate.learn import MOST, Memory, learn
-from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, Rows
-from aiohpo_plugins.searchers.gp.surrogate.resource import Plain
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, TrainingRows
+from aiohpo_plugins.searchers.gp.surrogate.resource import MaternModel
 from aiohpo_plugins.searchers.gp.surrogate.threads import one_thread
 
 SPACE = Space({f"x{i}": Float(0, 1) for i in range(3)})
 FEATURES = Features(SPACE)
-LIKELIHOOD = Likelihood(Plain(), FEATURES.group, FEATURES.groups)
+LIKELIHOOD = Likelihood(MaternModel(), FEATURES.group, FEATURES.groups)
 
 
-def rows(n: int, noise: float = 0.0) -> Rows:
+def rows(n: int, noise: float = 0.0) -> TrainingRows:
     rng = np.random.default_rng(0)
     U = SPACE.sample(rng, n)
     y = np.sin(9 * U[:, 0]) + U[:, 1] + noise * rng.normal(size=n)
-    return Rows(FEATURES.embed(U), np.zeros(n, dtype=np.intp), (y - y.mean()) / y.std(), np.ones(1))
+    return TrainingRows(FEATURES.embed(U), np.zeros(n, dtype=np.intp), (y - y.mean()) / y.std(), np.ones(1))
 
 
-def learnt(data: Rows, memory: Memory | None = None) -> tuple[np.ndarray, Memory]:
+def learnt(data: TrainingRows, memory: Memory | None = None) -> tuple[np.ndarray, Memory]:
     with one_thread():
         return learn(LIKELIHOOD, lambda k: data.select(slice(0, min(k, MOST))), len(data), memory or Memory())
 
@@ -54,6 +54,6 @@ def test_the_memory_of_other_observations_is_of_no_use() -> None:
     """A loss that changes is noticed, and the old memory is dropped."""
     data = rows(60)
     _, memory = learnt(data)
-    changed = Rows(data.features, data.level, data.target + (np.arange(60) == 3), data.resources)
+    changed = TrainingRows(data.features, data.level, data.target + (np.arange(60) == 3), data.resources)
     assert np.array_equal(learnt(changed, memory)[0], learnt(changed)[0])
     assert not set(learnt(changed, memory)[1].known) & set(memory.known)

@@ -8,20 +8,20 @@ from scipy.stats import multivariate_normal, norm
 
 from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo_plugins.searchers.gp.surrogate.features import Features
-from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, Rows, factorise
-from aiohpo_plugins.searchers.gp.surrogate.resource import Decay, ExpDecay, Plain, ResourceModel
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, TrainingRows, factorise
+from aiohpo_plugins.searchers.gp.surrogate.resource import DecayModel, ExpDecayModel, MaternModel, ResourceModel
 
 SPACE = Space(a=Float(0, 1), b=Int(1, 9), c=Categorical(["u", "v", "w"]), d=Float(0, 1, when={"c": "u"}))
 R = np.array([1 / 27, 1 / 9, 1 / 3, 1.0])
-CASES = [(Plain(), False), (Plain(), True), (ExpDecay(), False), (Decay(), False)]
+CASES = [(MaternModel(), False), (MaternModel(), True), (ExpDecayModel(), False), (DecayModel(), False)]
 
 
-def problem(model: ResourceModel, resource: bool, n: int = 20) -> tuple[Likelihood, Rows, np.ndarray]:
+def problem(model: ResourceModel, resource: bool, n: int = 20) -> tuple[Likelihood, TrainingRows, np.ndarray]:
     rng = np.random.default_rng(0)
     features = Features(SPACE, resource)
     likelihood = Likelihood(model, features.group, features.groups)
     level = rng.integers(len(R), size=n)
-    rows = Rows(features.embed(SPACE.sample(rng, n), R[level]), level, rng.normal(size=n), R)
+    rows = TrainingRows(features.embed(SPACE.sample(rng, n), R[level]), level, rng.normal(size=n), R)
     low, high = np.array(likelihood.bounds).T
     return likelihood, rows, np.clip(likelihood.mean + 0.3 * rng.normal(size=len(low)), low + 0.1, high - 0.1)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aiohpo_plugins.searchers.gp.surrogate.features import Features
-from aiohpo_plugins.searchers.gp.surrogate.likelihood import Rows
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import TrainingRows
 from aiohpo_plugins.searchers.gp.surrogate.posterior import Posterior
 from aiohpo_plugins.searchers.gp.surrogate.resource import ResourceModel
 from tests.plugins.searchers.gp.surrogate.test_likelihood import CASES, SPACE, R, problem
@@ -21,7 +21,7 @@ def test_predictions_are_those_of_the_textbook(model: ResourceModel, resource: b
     likelihood, rows, theta = problem(model, resource)
     posterior = Posterior.of(likelihood, theta, rows)
     F = Features(SPACE, resource).embed(NEW, R[-1])
-    both = Rows(np.concatenate([rows.features, F]), np.r_[rows.level, np.full(6, 3)], np.zeros(26), R)
+    both = TrainingRows(np.concatenate([rows.features, F]), np.r_[rows.level, np.full(6, 3)], np.zeros(26), R)
     p = likelihood.unpack(theta)
     table = model.table(p.resource, R)
     C = likelihood.covariance(both, p, table)
@@ -63,7 +63,7 @@ def test_a_fantasy_is_an_observation(model: ResourceModel, resource: bool) -> No
     level = np.array([3, 3, 2, 1, 0, 3])
     fantasised = Posterior.of(likelihood, theta, rows).extended(F, level, RNG.normal(size=(6, 1)))
     targets = fantasised.table.mean[level] + (fantasised.factor @ fantasised.whitened)[-6:, 0]
-    whole = Rows(np.concatenate([rows.features, F]), np.r_[rows.level, level], np.r_[rows.target, targets], R)
+    whole = TrainingRows(np.concatenate([rows.features, F]), np.r_[rows.level, level], np.r_[rows.target, targets], R)
     at_once = Posterior.of(likelihood, theta, whole)
     G = Features(SPACE, resource).embed(SPACE.sample(RNG, 5), R[-1])
     np.testing.assert_allclose(fantasised.predict(G, 3).mean, at_once.predict(G, 3).mean, atol=1e-5)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo_plugins.searchers.gp.surrogate.resource import Decay, ExpDecay, Plain, ResourceModel, kappa
+from aiohpo_plugins.searchers.gp.surrogate.resource import DecayModel, ExpDecayModel, MaternModel, ResourceModel, kappa
 
 R = np.array([1 / 27, 1 / 9, 1 / 3, 1.0])
-MODELS = [Plain(), ExpDecay(), Decay()]
+MODELS = [MaternModel(), ExpDecayModel(), DecayModel()]
 
 
 def parameters(model: ResourceModel, seed: int = 0) -> np.ndarray:
@@ -43,6 +43,6 @@ def test_expdecay_has_the_moments_of_its_definition() -> None:
     rate = rng.gamma(np.exp(log_shape), np.exp(log_rate - log_shape), n)[:, None]
     f0 = m + np.exp(log_scale) * rng.normal(size=(n, 1))
     f = gamma * np.exp(-rate * R) + f0 * (1 - delta * np.exp(-rate * R))
-    table = ExpDecay().table(np.array([m, log_scale, gamma, log_rate, log_shape, delta]), R)
+    table = ExpDecayModel().table(np.array([m, log_scale, gamma, log_rate, log_shape, delta]), R)
     np.testing.assert_allclose(table.mean, f.mean(axis=0), atol=0.01)
     np.testing.assert_allclose(table.amplitudes.sum(axis=0), np.cov(f.T), atol=0.02)
