@@ -273,7 +273,7 @@ class Study:
         leaving out what an earlier run or another process has done already."""
         wishes, self._wishes = self._wishes, ()
         for config, value, queued in wishes:
-            if not self._replica.view.has(self.space.pack(config), QUEUED if queued else EXTERNAL):
+            if not self._replica.view.has_configuration(self.space.pack(config), QUEUED if queued else EXTERNAL):
                 if queued:
                     self._by_hand.enqueue(config)
                 else:

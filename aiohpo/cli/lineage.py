@@ -23,7 +23,7 @@ def show_lineage(run: Run, json_: bool) -> None:
     if json_:
         print_json(lineage.as_dict(best))
         return
-    line = [] if best is None else [record.id for record in lineage.line(best)]
+    line = [] if best is None else [record.id for record in lineage.ancestry(best)]
     for root in lineage.roots:
         for text in _tree(run, lineage, root, line):
             say(text)
@@ -42,7 +42,7 @@ def _tree(run: Run, lineage: Lineage, root: TrialRecord, line: list[str]) -> Ite
     while waiting:
         record, lead, indent = waiting.pop()
         mark = "" if record.id not in line else " *" if record.id == line[-1] else " +"
-        steps = f"steps {lineage.began(record) + 1}-{record.step}" if record.step else "no steps"
+        steps = f"steps {lineage.first_step(record) + 1}-{record.step}" if record.step else "no steps"
         value = "" if record.value is None else f" {record.value:.6g}"
         yield f"{lead}{record.number}{mark}  {steps}  {record.status}{value}  {_what(run, lineage, record)}".rstrip()
         children = lineage.children(record)

@@ -123,7 +123,7 @@ class Log:
             self._unpark(batch.origin)
         return Fresh(new.origin, new.first, events)
 
-    def park(self, batch: Batch) -> Fresh:
+    def hold_back(self, batch: Batch) -> Fresh:
         """Keep a batch that lies behind a gap and return its events; see the module's docstring."""
         events = self._decode(batch)
         waiting = self._parked.setdefault(batch.origin, {})
@@ -148,18 +148,18 @@ class Log:
             if most_bytes <= 0:
                 return
 
-    def batch(self, origin: str, first: int) -> Batch:
+    def batch_from(self, origin: str, first: int) -> Batch:
         """Everything held of ``origin`` from event ``first`` on."""
         return Batch(origin, first, self._origins[origin].slice(first, 1 << 62))
 
-    def lacks(self, counts: Mapping[str, int]) -> bool:
+    def lacks_any_of(self, counts: Mapping[str, int]) -> bool:
         """Whether a replica with version vector ``counts`` has something that this one has not."""
         return any(n > self.count(origin) for origin, n in counts.items())
 
     def events(self, origin: str) -> Iterator[Seen]:
         """All held events of ``origin`` in order, without those of unknown kinds."""
         if origin in self._origins:
-            batch = self.batch(origin, 1)
+            batch = self.batch_from(origin, 1)
             yield from Fresh(origin, 1, self._decode(batch))
 
     @property

@@ -76,7 +76,7 @@ class Gossip:
         """Flush the flood and start a round of repair, whichever is due."""
         effects: list[Effect] = []
         if self._pending and now >= self._last_flush + self.pace.interval:
-            effects += self.flush(now)
+            effects += self.publish_queued(now)
         if now >= self._digest_due:
             self._digest_due = now + self.pace.digest * self._rng.uniform(0.75, 1.25)
             if self.peers:
@@ -85,7 +85,7 @@ class Gossip:
             self._settled = self.log.vector()
         return effects
 
-    def flush(self, now: float) -> list[Effect]:
+    def publish_queued(self, now: float) -> list[Effect]:
         """Publish what is queued, in frames of about ``batch_bytes``."""
         pending, self._pending = self._pending, []
         self._last_flush = now
@@ -105,7 +105,7 @@ class Gossip:
         return effects
 
     # -------------------------------------------------------------------------------------------- repair
-    def ask(self, peer: str, now: float, reply: bool = False) -> list[Effect]:
+    def ask_for_missing(self, peer: str, now: float, reply: bool = False) -> list[Effect]:
         """Ask ``peer`` for everything this log lacks, unless such a question is already open."""
         if self._repairing is not None and now < self._repairing[1]:
             return []
@@ -131,8 +131,8 @@ class Gossip:
         for i in range(0, len(batches), 512):
             last = i + 512 >= len(batches)
             effects.append(Send(peer, Events(tuple(batches[i : i + 512]), repair=True, more=more and last)))
-        if frame.reply and self.log.lacks(frame.counts):
-            effects += self.ask(peer, now)
+        if frame.reply and self.log.lacks_any_of(frame.counts):
+            effects += self.ask_for_missing(peer, now)
         elif frame.reply:
             effects.append(Send(peer, Vector(self.log.vector(), eager=False, reply=False)))
         if not batches and frame.eager and not frame.reply:
@@ -149,13 +149,13 @@ class Gossip:
             if any(self._theirs.get(peer, {}).get(origin, 0) < n for origin, n in mine.items())
         ]
 
-    def ahead(self, since: float) -> list[str]:
+    def peers_ahead(self, since: float) -> list[str]:
         """Peers that have not said since then what they have, or that have something that this log lacks."""
         self._forget_strangers()
         return [
             peer
             for peer in self.peers
-            if self._heard.get(peer, since - 1.0) < since or self.log.lacks(self._theirs[peer])
+            if self._heard.get(peer, since - 1.0) < since or self.log.lacks_any_of(self._theirs[peer])
         ]
 
     def compare(self, peers: list[str]) -> list[Effect]:
@@ -186,7 +186,7 @@ class Gossip:
                 continue
             new.append(fresh)
             if self._forward or (frame.repair and self.caught_up):
-                self.flood(self.log.batch(fresh.origin, fresh.first))
+                self.flood(self.log.batch_from(fresh.origin, fresh.first))
         self.repairs += frame.repair and bool(new)
         effects: list[Effect] = []
         if frame.repair and (self._repairing is None or self._repairing[0] == peer):
@@ -194,7 +194,7 @@ class Gossip:
             if not frame.more:
                 effects += self._catch_up()
         if gap or frame.more:
-            effects += self.ask(peer, now)
+            effects += self.ask_for_missing(peer, now)
         return new, effects
 
     def _catch_up(self) -> list[Effect]:

@@ -84,7 +84,7 @@ class Mesh:
         if peer in self._audience:
             return self._on_spectator(now, peer, frame)
         worker = self._worker_at.get(peer)
-        if worker is not None and self.membership.heard(worker, now):
+        if worker is not None and self.membership.note_life_sign(worker, now):
             return [*self._relink(now), *self._on_frame(now, peer, worker, frame)]
         return self._on_frame(now, peer, worker, frame)
 
@@ -136,7 +136,7 @@ class Mesh:
                 return [Send(peer, Members(self.membership.news()))]
         return []
 
-    def known(self, peer: str) -> bool:
+    def has_introduced_itself(self, peer: str) -> bool:
         """Whether ``peer`` has introduced itself."""
         return peer in self._worker_at or peer in self._audience
 
@@ -191,14 +191,14 @@ class Mesh:
         self._worker_at[peer] = hello.worker
         news = MemberNews(hello.worker, hello.address, State.ALIVE, hello.incarnation, hello.worker)
         effects = self._learn([news], now)
-        self.membership.heard(hello.worker, now)
+        self.membership.note_life_sign(hello.worker, now)
         if hello.reply:
             effects.append(Send(peer, self._hello(hello.greeted, reply=False)))
         believed = self.membership.state(hello.worker)
         if new or (believed is not None and believed > State.ALIVE):
             # A newcomer needs the table; one that we believe dead must hear of it to refute it.
             effects.append(Send(peer, Members(self.membership.news())))
-            effects += self.gossip.ask(peer, now)
+            effects += self.gossip.ask_for_missing(peer, now)
             effects += self._relink(now)
         return effects
 
@@ -224,7 +224,7 @@ class Mesh:
         return [Notice(text)] if self._refusals <= _MOST_NOTICES else []
 
     def _learn(self, news: Sequence[MemberNews], now: float) -> list[Effect]:
-        spread, changed = self.membership.learn(news, now)
+        spread, changed = self.membership.merge_news(news, now)
         effects: list[Effect] = []
         if spread:
             effects.append(Publish(Members(tuple(spread))))
@@ -246,7 +246,7 @@ class Mesh:
             effects.append(Reached(Milestone.MET))
         return effects
 
-    def bury(self, worker: str, now: float) -> list[Effect]:
+    def declare_dead(self, worker: str, now: float) -> list[Effect]:
         """Declare dead a worker of which this one knows for certain that it is."""
         member = self.membership.members.get(worker)
         if member is None or member.state >= State.DEAD:
@@ -279,7 +279,7 @@ class Mesh:
         if self._probing is not None and self._probing not in self._linked:
             effects.append(Disconnect(self._probing))
         self._probing = None
-        dead = self.membership.dead()
+        dead = self.membership.dead_members()
         if dead:
             address = self._rng.choice(dead).address
             self._probing = address

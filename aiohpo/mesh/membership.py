@@ -92,7 +92,7 @@ class Membership:
             self._hash = self.version, digest
         return self._hash[1]
 
-    def dead(self) -> list[MemberEntry]:
+    def dead_members(self) -> list[MemberEntry]:
         return [m for m in self.members.values() if m.state is State.DEAD]
 
     def watch(self, workers: Iterable[str]) -> None:
@@ -100,7 +100,7 @@ class Membership:
         self._watched = frozenset(workers)
 
     # ------------------------------------------------------------------------------------------- hearing
-    def heard(self, worker: str, now: float) -> bool:
+    def note_life_sign(self, worker: str, now: float) -> bool:
         """Anything at all arrived from ``worker`` itself; returns whether that changed what is believed of it."""
         member = self.members.get(worker)
         if member is None:
@@ -108,7 +108,7 @@ class Membership:
         member.heard = now
         return False
 
-    def learn(self, news: Iterable[MemberNews], now: float) -> tuple[list[MemberNews], list[str]]:
+    def merge_news(self, news: Iterable[MemberNews], now: float) -> tuple[list[MemberNews], list[str]]:
         """Merge news; return (what is new and should be passed on, workers whose state changed)."""
         spread: list[MemberNews] = []
         changed: list[str] = []

@@ -69,7 +69,7 @@ class Node:
             first = self.counters.malformed == 1
             return [], [Notice(f"dropping malformed frames from {peer} ({error})")] if first else []
         effects: list[Effect] = []
-        if not self.mesh.known(peer) and not isinstance(frame, Hello | Refused):
+        if not self.mesh.has_introduced_itself(peer) and not isinstance(frame, Hello | Refused):
             effects += self.mesh.greet(peer, now)
         new: list[Fresh] = []
         match frame:
@@ -79,7 +79,7 @@ class Node:
                 effects += more
                 effects += self._tell_skipped(new)
             case Want():
-                effects += self.fetches.serve(peer, frame)
+                effects += self.fetches.answer(peer, frame)
             case Chunk():
                 effects += self.fetches.on_chunk(now, peer, frame)
             case Inquire():
@@ -102,7 +102,7 @@ class Node:
             return None, []
         if fresh is None:
             return None, []
-        self.gossip.flood(self.log.batch(fresh.origin, fresh.first))
+        self.gossip.flood(self.log.batch_from(fresh.origin, fresh.first))
         return fresh, self._tell_skipped([fresh])
 
     def fetch(self, now: float, digest: str, saved_by: str | None) -> list[Effect]:

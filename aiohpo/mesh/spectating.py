@@ -28,9 +28,9 @@ class SpectatorTable(Membership):
         """The whole table."""
         return tuple(self._news(m) for m in self.members.values())
 
-    def heard(self, worker: str, now: float) -> bool:
+    def note_life_sign(self, worker: str, now: float) -> bool:
         """Take anything that arrived from ``worker`` as the refutation of what this spectator alone believes of it."""
-        super().heard(worker, now)
+        super().note_life_sign(worker, now)
         member = self.members.get(worker)
         if member is None or member.state not in (State.SUSPECT, State.DEAD) or member.accusers != {self.me}:
             return False

@@ -55,7 +55,7 @@ class Fetches:
         fetch = self.open[digest] = Fetch(digest, list(holders), 0, now + HOLDER_SILENT)
         return self._ask(fetch)
 
-    def serve(self, peer: str, want: Want) -> list[Effect]:
+    def answer(self, peer: str, want: Want) -> list[Effect]:
         """Answer a peer's question; the shell reads the bytes."""
         return [Serve(peer, want.digest, want.offset, CHUNK_BYTES)]
 

@@ -35,7 +35,7 @@ class Eligible:
         yield self
 
     @contextmanager
-    def open(self) -> Iterator[Eligible]:
+    def all_claims_open(self) -> Iterator[Eligible]:
         """Within the block every claim is open: so it is asked whether anything is left to do at all."""
         racing, self._racing = self._racing, None
         try:

@@ -142,7 +142,7 @@ def is_abandoned(view: View, row: int) -> bool:
 
 def has_work(view: View, scheduler: Scheduler, claims: Eligible, rng: np.random.Generator) -> bool:
     """Whether there is anything left to do, for any worker, while nothing runs."""
-    with claims.open():
+    with claims.all_claims_open():
         choice = scheduler.next(view, claims, rng)
     if isinstance(choice, NewTrial):
         return claims.may_start(suggested=choice.config is None)

@@ -37,11 +37,11 @@ class Patience:
         self.trouble = trouble
         self._attempts += 1
         if now - self._since >= PATIENCE and self._attempts >= LEAST_ATTEMPTS:
-            raise self.end(now)
+            raise self.reason_to_stop(now)
         return min(_FIRST_PAUSE * 2.0 ** min(self._attempts - 1, 10), _LONGEST_PAUSE)
 
     @property
-    def first(self) -> bool:
+    def has_just_begun(self) -> bool:
         """Whether the present trouble has only just begun."""
         return self._attempts == 1
 
@@ -50,7 +50,7 @@ class Patience:
         was, self.trouble = bool(self.trouble), ""
         return was
 
-    def end(self, now: float) -> Unavailable:
+    def reason_to_stop(self, now: float) -> Unavailable:
         """What to raise when the worker stops for its present trouble."""
         return Unavailable(
             f"{self.trouble}. This has lasted for {now - self._since:.0f} s, so the worker stops. No trial has failed "

@@ -105,7 +105,7 @@ class Ledger:
         """Propose a configuration that any worker may take."""
         return self.me, self._record(lambda t: Proposed(t, wall, values, QUEUED))
 
-    def retry(self, wall: float, row: int) -> TrialId:
+    def queue_retry(self, wall: float, row: int) -> TrialId:
         """Queue the configuration of a failed trial again; the failed one leaves the budget."""
         values = self.view.space.pack(self.view.config(row))
         seq = self._record(lambda t: Proposed(t, wall, values, QUEUED, retry_of=self.view.id(row)))
@@ -118,7 +118,7 @@ class Ledger:
         error = "added as failed" if value is None else None
         self._record(lambda t: Ended(t, seq, 0, how, 0, value, error=error))
 
-    def claim(
+    def record_claim(
         self, wall: float, row: int, to_step: int | None = None, *, restart: bool = False, bracket: int = 0
     ) -> Segment:
         """Take a claimable trial; another worker's smaller stamp may still win."""
@@ -132,7 +132,7 @@ class Ledger:
         """Record what a running trial reported."""
         self._record(lambda t: Reported(t, self._ref(segment.trial), segment.attempt, step, value, dict(extra) or None))
 
-    def saved(self, segment: Segment, step: int, digest: str, size: int) -> None:
+    def record_checkpoint(self, segment: Segment, step: int, digest: str, size: int) -> None:
         """Record a checkpoint."""
         self._record(lambda t: Saved(t, self._ref(segment.trial), segment.attempt, step, digest, size))
 
@@ -171,7 +171,7 @@ class Ledger:
         when it lies behind the budget's line, or, should the line have moved meanwhile, released for anyone.
         """
         view, row = self.view, segment.row
-        mine = view.owner(row) == self.me and view.attempt(row) == segment.attempt
+        mine = view.owner_of(row) == self.me and view.attempt(row) == segment.attempt
         if not mine or view.status(row) is not Status.RUNNING:
             self.segments.pop(segment.trial, None)
             return
@@ -188,7 +188,7 @@ class Ledger:
         """Whether somebody called the search off since this worker began."""
         return self.view.over[0] > self.began
 
-    def left(self, wall: float, reason: str) -> None:
+    def record_leaving(self, wall: float, reason: str) -> None:
         """Record that this worker ends in good order."""
         self._record(lambda t: Left(t, wall, reason))
 

@@ -38,7 +38,7 @@ class Retention:
         self._unneeded: dict[str, float] = {}
         self._gone: set[str] = set()
 
-    def sweep(self, now: float, grace: float = GRACE) -> Iterator[list[str]]:
+    def digests_to_delete(self, now: float, grace: float = GRACE) -> Iterator[list[str]]:
         """Yield digests to delete, mostly none, a slice of the trials at a time: the event loop gets its turn in
         between. ``now`` in seconds of a monotonic clock."""
         view = self._view

@@ -62,8 +62,8 @@ class PeerState(Ledger):
 
     def leave(self, wall: float, reason: str, now: float) -> None:
         """Record that this worker leaves and flush; keep it running until it is flushed, then say goodbye."""
-        self.left(wall, reason)
-        self._out += self.node.gossip.flush(now)
+        self.record_leaving(wall, reason)
+        self._out += self.node.gossip.publish_queued(now)
 
     def ask_whether_flushed(self) -> None:
         """Ask the peers that are not known to have all that this worker has; once there are none, that is reached."""
@@ -74,7 +74,7 @@ class PeerState(Ledger):
         """Ask the peers that have not said since then what they have, or of which something is not here; once there
         are none, all is heard."""
         gossip = self.node.gossip
-        self._out += gossip.compare(ahead) if (ahead := gossip.ahead(since)) else [Reached(Milestone.HEARD_OUT)]
+        self._out += gossip.compare(ahead) if (ahead := gossip.peers_ahead(since)) else [Reached(Milestone.HEARD_OUT)]
 
     def goodbye(self) -> None:
         """Tell the peers that this worker is gone."""
@@ -116,7 +116,7 @@ class PeerState(Ledger):
 
     def bury(self, worker: str, now: float) -> None:
         """Take it for certain that a suspected worker is dead."""
-        self._out += self.node.mesh.bury(worker, now)
+        self._out += self.node.mesh.declare_dead(worker, now)
 
     def fetch(self, now: float, digest: str, saved_by: str | None) -> None:
         """Fetch a blob, first from the worker that is likeliest to have it; a Fetched effect says how it ended."""
@@ -176,7 +176,7 @@ class PeerState(Ledger):
         info = self.view.workers.get(origin)
         if info is None or info.started is None or info.started.journal != self._shared_journal:
             # Nobody else writes it to this worker's directory.
-            self._out.append(Persist(self.log.batch(origin, fresh.first)))
+            self._out.append(Persist(self.log.batch_from(origin, fresh.first)))
 
     def _check(self, segment: Segment) -> None:
         """See whether what others recorded still leaves this worker its segment."""
@@ -184,7 +184,7 @@ class PeerState(Ledger):
             return
         view, row = self.view, segment.row
         status = view.status(row)
-        owner, attempt = view.owner(row), view.attempt(row)
+        owner, attempt = view.owner_of(row), view.attempt(row)
         if status in FINAL:
             self._doom(segment, "its result arrived from another worker")
         elif owner != self.me and attempt >= segment.attempt:
@@ -207,7 +207,7 @@ class PeerState(Ledger):
         self._out.append(Abort(segment.trial, segment.attempt, why))
 
     def _others_running(self) -> bool:
-        mine = sum(not s.doomed or self.view.owner(s.row) == self.me for s in self.segments.values())
+        mine = sum(not s.doomed or self.view.owner_of(s.row) == self.me for s in self.segments.values())
         return len(self.view.running) > mine
 
     def _release_lost(self, now: float) -> None:
@@ -217,7 +217,7 @@ class PeerState(Ledger):
         segments = [
             (view.id(row), view.attempt(row), owner)
             for row in sorted(view.running)
-            if (owner := view.owner(row)) is not None and owner != self.me
+            if (owner := view.owner_of(row)) is not None and owner != self.me
         ]
         membership = self.node.mesh.membership
 

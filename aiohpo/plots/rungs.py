@@ -56,7 +56,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
     outside = cut(grid[1][0], np.array(shown), run.view.sign) if shown else ""
     grid[0][0].set_ylabel("trials")
     grid[1][0].set_ylabel(metric.label)
-    words = f"; {rungs.promoted} promotions, {rungs.moved[1]} to another worker" if rungs.steps else ""
+    words = f"; {rungs.promoted} promotions, {rungs.moved_segments[1]} to another worker" if rungs.steps else ""
     figure.suptitle(f"{metric.text} at each rung{words}{outside}", x=0.01, ha="left")
     _legend(figure)
 
@@ -72,7 +72,7 @@ def _stops(run: Run, records: Sequence[TrialRecord]) -> list[int]:
 def _columns(rungs: Rungs, steps: list[int], records: Sequence[TrialRecord]) -> dict[int | None, list[TrialRecord]]:
     columns: dict[int | None, list[TrialRecord]] = {}
     for record in records:
-        columns.setdefault(rungs.first(parse_trial(record.id)), []).append(record)
+        columns.setdefault(rungs.first_rung(parse_trial(record.id)), []).append(record)
     return {first: columns[first] for first in (*steps, None) if first in columns}
 
 

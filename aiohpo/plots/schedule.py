@@ -48,7 +48,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
     for panel, name in zip(axes[1:], names, strict=True):
         _parameter(panel, run.view.space[name], name, lineage, best, records)
     axes[-1].set_xlabel("step")
-    stretches = len(lineage.line(best))
+    stretches = len(lineage.ancestry(best))
     how = f"a line of {stretches} trials" if stretches > 1 else "one configuration all the way"
     left = len(_changed(run, lineage, best)) - len(names) if stretches > 1 else 0
     more = f"; {left} more parameters changed" if left > 0 else ""
@@ -57,7 +57,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
 
 
 def _changed(run: Run, lineage: Lineage, best: TrialRecord) -> list[str]:
-    found = {name for record in lineage.line(best) for name in lineage.changes(record)}
+    found = {name for record in lineage.ancestry(best) for name in lineage.changes(record)}
     return [name for name in run.view.space.names if name in found]
 
 
@@ -73,7 +73,7 @@ def _values(
     others = [dict(record.curve) for record in records]
     for curve in others:
         axes.plot(sorted(curve), [curve[step] for step in sorted(curve)], color=GREY, lw=0.6, alpha=0.5)
-    line = lineage.curve(best)
+    line = lineage.values_by_step(best)
     if line:
         steps, values = zip(*line, strict=True)
         axes.plot(steps, values, color=ORANGE, lw=2, label="its line")
@@ -97,7 +97,7 @@ def _parameter(
     height = shown_as.drawn if parameter.scale.numeric else parameter.native
     for record in records:
         if name in record.config:
-            first, last = lineage.began(record), max(record.step, lineage.began(record))
+            first, last = lineage.first_step(record), max(record.step, lineage.first_step(record))
             at = height(record.config[name])
             axes.plot([first, last], [at, at], color=GREY, lw=0.8, alpha=0.6)
             parent = lineage.parent(record)

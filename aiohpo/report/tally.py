@@ -76,9 +76,9 @@ class Tally:
     def poll(self) -> int:
         """Take what became known, and return how many events that were. Cheap where a snapshot is not."""
         events = self._source.poll()
-        self._rungs.take(events)
+        self._rungs.account_for(events)
         for origin, seq, event in events:
-            span = self._activity.take(origin, seq, event)
+            span = self._activity.account_for(origin, seq, event)
             if isinstance(event, Started | Left | Proposed | Claimed):
                 if event.time:  # a worker that claims what it runs already names no time
                     self._work_of(origin).lived(event.time)
@@ -139,7 +139,7 @@ class Tally:
             health=source.health(),
             rungs=rungs.reached(),
             promoted=rungs.promoted,
-            moved=rungs.moved[1],
+            moved=rungs.moved_segments[1],
             ensemble=source.ensemble(),
             damage=tuple(source.damage()),
             skipped=source.skipped(),
@@ -200,9 +200,9 @@ class Tally:
         """What each worker that is here evaluates: the newest of its open segments that are still its own."""
         view = self._view
         newest: dict[str, Span] = {}
-        for span in self._activity.open():
+        for span in self._activity.running():
             row = view.row(span.trial)
-            if row is None or view.status(row) is not Status.RUNNING or view.owner(row) != span.worker:
+            if row is None or view.status(row) is not Status.RUNNING or view.owner_of(row) != span.worker:
                 continue
             if states.get(span.worker) in HERE and (
                 span.worker not in newest or span.began > newest[span.worker].began

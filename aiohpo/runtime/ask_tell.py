@@ -86,7 +86,7 @@ class Manual:
         if row is None:
             row = self.state.queued(0.0)
         if row is not None:
-            segment = self.state.claim(time.time(), row)
+            segment = self.state.record_claim(time.time(), row)
         else:
             if self._searcher is not searcher:
                 searcher.setup(self.view.space, self._seed, Identity(self.state.me, 0, 1))
@@ -127,13 +127,13 @@ class Manual:
 
     def retry(self, row: int) -> str:
         """Queue the configuration of a failed trial again; see :mod:`aiohpo.peer.retrying` for which may be."""
-        trial = self.state.retry(time.time(), row)
+        trial = self.state.queue_retry(time.time(), row)
         self._persist()
         return trial_name(trial)
 
     def leave(self) -> None:
         """Record that nothing more will come, and close."""
-        self.state.left(time.time(), "done")
+        self.state.record_leaving(time.time(), "done")
         self._persist()
         self.close()
 

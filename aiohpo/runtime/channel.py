@@ -52,7 +52,7 @@ class SegmentChannel:
         return max(elapsed - self._untimed, 0.0)
 
     def notice(self, text: str) -> None:
-        self._worker.tell(text)
+        self._worker.say(text)
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
         worker, segment = self._worker, self.segment
@@ -68,7 +68,7 @@ class SegmentChannel:
         return worker.services.scheduler.on_report(worker.view, trial_name(segment.trial), self.step)
 
     def save(self, step: int, digest: str, size: int) -> None:
-        self._worker.state.saved(self.segment, step, digest, size)
+        self._worker.state.record_checkpoint(self.segment, step, digest, size)
         self._worker.exchange.carry_out()
 
     def predictions(self, digests: Mapping[str, str]) -> None:

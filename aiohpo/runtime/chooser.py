@@ -99,7 +99,9 @@ class Chooser:
         return Parent(view.id(row), step, digest, size, worker)
 
     def _claim(self, row: int, to_step: int | None, *, restart: bool = False, bracket: int = 0) -> Segment:
-        segment = self._exchange.state.claim(self._services.wall(), row, to_step, restart=restart, bracket=bracket)
+        segment = self._exchange.state.record_claim(
+            self._services.wall(), row, to_step, restart=restart, bracket=bracket
+        )
         self._exchange.carry_out()
         return segment
 

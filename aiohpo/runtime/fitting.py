@@ -31,11 +31,11 @@ class ModelKeeper:
         self._asked = asyncio.Event()
         self._fitted = -1  # results known to the model in use
 
-    def observed(self) -> None:
+    def note_new_results(self) -> None:
         """There are new results: refit."""
         self._wanted.set()
 
-    async def keep(self) -> None:
+    async def keep_updated(self) -> None:
         """Refit whenever there is something new; runs until cancelled. Raises what the searcher raises."""
         loop = asyncio.get_running_loop()
         self._wanted.set()

@@ -148,11 +148,11 @@ class Ensembling:
         self._in: set[Any] = set()
         self._seen = -1
 
-    def observed(self) -> None:
+    def note_new_results(self) -> None:
         """Something ended: update."""
         self._wanted.set()
 
-    async def keep(self, tell: Callable[[EnsembleState], None]) -> None:
+    async def keep_updated(self, tell: Callable[[EnsembleState], None]) -> None:
         """Update whenever something ended, and tell; runs until cancelled."""
         loop = asyncio.get_running_loop()
         while True:

@@ -127,9 +127,9 @@ class PeerWorker:
                 helpers = [group.create_task(self.exchange.keep_synced())]
                 helpers.append(group.create_task(self._keep_tidy()))
                 if self._model is not None:
-                    helpers.append(group.create_task(self._model.keep()))
+                    helpers.append(group.create_task(self._model.keep_updated()))
                 if self.ensembling is not None:
-                    helpers.append(group.create_task(self.ensembling.keep(self._tell_ensemble)))
+                    helpers.append(group.create_task(self.ensembling.keep_updated(self._tell_ensemble)))
                 await asyncio.wait([group.create_task(self.slot.run())])
                 for task in helpers:
                     task.cancel()
@@ -187,7 +187,7 @@ class PeerWorker:
         if self.services.tell_ensemble is not None and state is not None:
             self.services.tell_ensemble(state.as_dict())
 
-    def tell(self, text: str) -> None:
+    def say(self, text: str) -> None:
         """Say something to the user, in one line."""
         self.services.notice(text)
 
@@ -264,7 +264,7 @@ class PeerWorker:
         while self.exchange.unwritten:
             pause = self.patience.suffer(self._loop.time(), self.exchange.unwritten)
             if self.stopped:  # by Ctrl-C: no time for patience
-                raise self.patience.end(self._loop.time())
+                raise self.patience.reason_to_stop(self._loop.time())
             await asyncio.sleep(pause)
             await self.exchange.sync()
 
@@ -275,7 +275,7 @@ class PeerWorker:
             await self._tidy(GRACE)
 
     async def _tidy(self, grace: float) -> None:
-        for due in self._retention.sweep(self._loop.time(), grace):
+        for due in self._retention.digests_to_delete(self._loop.time(), grace):
             for digest in due:
                 await in_thread(self.services.blobs.delete, digest, grace)
             await asyncio.sleep(0)
@@ -288,9 +288,9 @@ class PeerWorker:
     def _on_ended(self, ended: TrialsEnded) -> None:
         self._change.set()
         if self._model is not None:
-            self._model.observed()
+            self._model.note_new_results()
         if self.ensembling is not None:
-            self.ensembling.observed()
+            self.ensembling.note_new_results()
         if self._finished is not None:
             for row in ended.rows:
                 if self.view.status(row) in FINAL and trial_name(self.view.id(row)) not in self._told:

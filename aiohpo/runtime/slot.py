@@ -89,8 +89,8 @@ class Slot:
         """Wait after a trouble that is nobody's fault, longer each time. Raises Unavailable in the end."""
         worker, patience = self._worker, self._worker.patience
         end = self._loop.time() + patience.suffer(self._loop.time(), trouble)
-        if patience.first:
-            worker.tell(f"{trouble}. No trial fails for it: trying again for up to {PATIENCE:.0f} s")
+        if patience.has_just_begun:
+            worker.say(f"{trouble}. No trial fails for it: trying again for up to {PATIENCE:.0f} s")
         while not worker.is_over() and (left := end - self._loop.time()) > 0:
             await worker.wait_for_change(left)
 
@@ -157,7 +157,7 @@ class Slot:
         if fault is None:
             return assignment
         trial = f"trial {assignment.number} ({assignment.trial})"
-        worker.tell(f"{trial} starts over: its checkpoint of step {assignment.start} {fault}")
+        worker.say(f"{trial} starts over: its checkpoint of step {assignment.start} {fault}")
         return replace(assignment, start=0, checkpoint=None)
 
     def _end_segment(self, segment: Segment, channel: SegmentChannel, outcome: Outcome | None, seconds: float) -> None:

@@ -183,7 +183,7 @@ class Spectator:
         for origin in log.origins:
             first = self._told.get(origin, 0) + 1
             if log.count(origin) >= first:
-                new += Fresh(origin, first, decode_batch(log.batch(origin, first)))
+                new += Fresh(origin, first, decode_batch(log.batch_from(origin, first)))
                 self._told[origin] = log.count(origin)
         return new
 

@@ -49,7 +49,7 @@ class Follower:
         torn = [
             Damage(file, offset, torn=True)
             for file, (offset, size) in self._unread.items()
-            if has_ended(lock_is_held(file), self.view.host(file.stem)) and _size(file) == size
+            if has_ended(lock_is_held(file), self.view.host_of(file.stem)) and _size(file) == size
         ]
         skipped = [Damage(file, None) for file in sorted(self._unknown)]
         return [*self._damage, *skipped, *torn]

@@ -59,7 +59,7 @@ def writer_state(worker: str, held: bool | None, view: View) -> WriterState:
         return "left"
     if held:
         return "alive"
-    return "dead" if has_ended(held, view.host(worker)) else "unknown"
+    return "dead" if has_ended(held, view.host_of(worker)) else "unknown"
 
 
 class Writers:

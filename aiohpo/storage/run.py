@@ -39,7 +39,7 @@ class Run:
         """How far its trials got."""
         rungs = Rungs(self.view.max_steps)
         for origin in self.log.origins:
-            rungs.take(self.log.events(origin))
+            rungs.account_for(self.log.events(origin))
         return rungs
 
 

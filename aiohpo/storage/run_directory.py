@@ -169,7 +169,7 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
     # machine, is perhaps just being written.
     for place in torn:
         writer = place.path.stem
-        if has_ended(locks.get(writer), view.host(writer)) and (not mend or cut_torn_end(place)):
+        if has_ended(locks.get(writer), view.host_of(writer)) and (not mend or cut_torn_end(place)):
             damage.append(place)
     return Loaded(tuple(damage), states_of(locks, view), log.skipped and f"{path}: {log.skipped}")
 
@@ -181,7 +181,7 @@ def take(batch: Batch, log: Log, view: View) -> list[Seen]:
     that are no events, after taking all the others.
     """
     try:
-        fresh = log.park(batch) if batch.first > log.count(batch.origin) + 1 else log.merge(batch)
+        fresh = log.hold_back(batch) if batch.first > log.count(batch.origin) + 1 else log.merge(batch)
     except Malformed:
         if len(batch.raws) == 1:
             raise

@@ -66,11 +66,11 @@ class Lineage:
         """The trials that began with a checkpoint of this one."""
         return self._children.get(record.id, [])
 
-    def began(self, record: TrialRecord) -> int:
+    def first_step(self, record: TrialRecord) -> int:
         """The step of the checkpoint that a trial began with; 0 without one."""
         return 0 if record.parent is None or self.parent(record) is None else record.parent[1]
 
-    def line(self, record: TrialRecord) -> list[TrialRecord]:
+    def ancestry(self, record: TrialRecord) -> list[TrialRecord]:
         """A trial and its ancestors, the eldest first."""
         found = [record]
         while (parent := self.parent(found[-1])) is not None:
@@ -79,11 +79,11 @@ class Lineage:
 
     def schedule(self, record: TrialRecord) -> list[Stretch]:
         """What led to a trial's last step, stretch by stretch."""
-        line = self.line(record)
-        ends = [self.began(heir) for heir in line[1:]] + [record.step]
-        return [Stretch(trial, self.began(trial) + 1, end) for trial, end in zip(line, ends, strict=True)]
+        line = self.ancestry(record)
+        ends = [self.first_step(heir) for heir in line[1:]] + [record.step]
+        return [Stretch(trial, self.first_step(trial) + 1, end) for trial, end in zip(line, ends, strict=True)]
 
-    def curve(self, record: TrialRecord) -> list[tuple[int, float]]:
+    def values_by_step(self, record: TrialRecord) -> list[tuple[int, float]]:
         """The values that were reported along a trial's line, by step."""
         return [
             (step, value)
@@ -115,7 +115,7 @@ class Lineage:
             "id": record.id,
             "number": record.number,
             "parent": None if parent is None else parent.id,
-            "from": self.began(record) + 1,
+            "from": self.first_step(record) + 1,
             "to": record.step,
             "status": record.status,
             "value": record.value,

@@ -46,7 +46,7 @@ class Rungs:
         self._trials: dict[TrialId, _Climb] = {}
         self._levels: set[int] = set()
 
-    def take(self, events: Iterable[Seen]) -> None:
+    def account_for(self, events: Iterable[Seen]) -> None:
         """Account for new events."""
         for origin, seq, event in events:
             if isinstance(event, Proposed):
@@ -95,7 +95,7 @@ class Rungs:
                     counts[step] += climb.step >= step or climb.complete
         return counts
 
-    def first(self, trial: TrialId) -> int | None:
+    def first_rung(self, trial: TrialId) -> int | None:
         """The rung at which a trial was first to pause; None if it was to run to its end at once."""
         climb = self._trials.get(trial)
         return min((step for step in climb.to_steps if step != _END), default=None) if climb else None
@@ -111,7 +111,7 @@ class Rungs:
         return sum(max(len(climb.to_steps) - 1, 0) for climb in self._trials.values()) if self._levels else 0
 
     @property
-    def moved(self) -> tuple[int, int]:
+    def moved_segments(self) -> tuple[int, int]:
         """How many segments went on with a paused trial, and how many of those on another worker."""
         moves = [move for climb in self._trials.values() if climb.pauses for move in climb.moves()]
         return len(moves), sum(moves)

@@ -39,7 +39,7 @@ class Activity:
     def __init__(self) -> None:
         self._open: dict[str, dict[TrialId, _Begin]] = {}
 
-    def take(self, origin: str, seq: int, event: Event) -> Span | None:
+    def account_for(self, origin: str, seq: int, event: Event) -> Span | None:
         """Take one event; return the segment that it ends, if it ends one."""
         if isinstance(event, Proposed):
             if event.source == OWN:
@@ -58,7 +58,7 @@ class Activity:
             self._open.pop(origin, None)
         return None
 
-    def open(self) -> Iterator[Span]:
+    def running(self) -> Iterator[Span]:
         """The segments that have begun and not ended."""
         for worker, trials in self._open.items():
             for trial, (began, attempt, to_step) in trials.items():
@@ -72,6 +72,6 @@ def spans(log: Log) -> list[Span]:
         span
         for origin in log.origins
         for seen in log.events(origin)
-        if (span := activity.take(origin, seen.seq, seen.event)) is not None
+        if (span := activity.account_for(origin, seen.seq, seen.event)) is not None
     ]
-    return sorted([*found, *activity.open()], key=lambda span: span.began)
+    return sorted([*found, *activity.running()], key=lambda span: span.began)

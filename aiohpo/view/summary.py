@@ -33,7 +33,7 @@ class Summary:
     def __init__(self, view: View, states: Mapping[str, str] | None = None) -> None:
         self._view = view
         states = states or {}
-        self.abandoned = frozenset(row for row in view.running if states.get(view.owner(row) or "") in _AWAY)
+        self.abandoned = frozenset(row for row in view.running if states.get(view.owner_of(row) or "") in _AWAY)
 
     @property
     def total(self) -> int | None:

@@ -108,19 +108,19 @@ class View(Folded):
             return details.facts.attempt
         return -1 if self._status[row] == Status.QUEUED else 0
 
-    def owner(self, row: int) -> str | None:
+    def owner_of(self, row: int) -> str | None:
         """The worker that holds the latest attempt."""
         details = self._details.get(row)
         if details is not None and details.facts is not None:
             return details.facts.owner
         return None if self._status[row] == Status.QUEUED else self._names[self._origin[row]]
 
-    def host(self, worker: str) -> str | None:
+    def host_of(self, worker: str) -> str | None:
         """The machine that a worker runs (or ran) on."""
         info = self.workers.get(worker)
         return info.started.host if info and info.started else None
 
-    def has(self, values: tuple[float | int | None, ...], source: int) -> bool:
+    def has_configuration(self, values: tuple[float | int | None, ...], source: int) -> bool:
         """Whether just this configuration was queued (retries apart) or added before; scans all trials."""
         d = self.space.dim
         row = array("d", [_NAN if v is None else v for v in values]).tobytes()
@@ -291,7 +291,7 @@ class View(Folded):
             value=None if value != value else value,
             metrics=metrics,
             step=self._step[row],
-            worker=self.owner(row) or self._names[self._origin[row]],
+            worker=self.owner_of(row) or self._names[self._origin[row]],
             started=self._started[row],
             seconds=None if seconds != seconds else seconds,
             attempt=max(self.attempt(row), 0),

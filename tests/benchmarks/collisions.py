@@ -76,7 +76,7 @@ class SingleAsker:
         if isinstance(choice, Resume):
             row = self.view.row(parse_trial(choice.trial))
             assert row is not None, "the scheduler resumes what it saw"
-            segment = self.ledger.claim(now, row, choice.to_step)
+            segment = self.ledger.record_claim(now, row, choice.to_step)
         else:
             config = self.searcher.ask(self.view, self.rng, (0,))[0]
             segment = self.ledger.propose(now, SPACE.pack(config), choice.to_step, choice.bracket)
@@ -92,7 +92,7 @@ class SingleAsker:
         self.ledger.report(segment, step, loss, {})
         if segment.to_step is None or step < segment.to_step:
             return True
-        self.ledger.saved(segment, step, "0" * 64, 1)
+        self.ledger.record_checkpoint(segment, step, "0" * 64, 1)
         self.ledger.end(0.0, segment, "paused", step=step, seconds=0.0, value=loss)
         return False
 

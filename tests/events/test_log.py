@@ -47,7 +47,7 @@ def test_a_batch_with_one_bad_event_changes_nothing():
         with pytest.raises(Malformed):
             log.merge(Batch("ann", 1, (*good.raws, bad)))
         with pytest.raises(Malformed):
-            log.park(Batch("ann", 9, (*good.raws, bad)))
+            log.hold_back(Batch("ann", 9, (*good.raws, bad)))
         assert log.vector() == {}
         assert log.clock == 0
     assert log.merge(Batch("ann", 1, ())) is None
@@ -84,7 +84,7 @@ def test_missing_is_bounded_and_leads_to_equality_in_rounds():
     for origin in ORIGINS:
         source.merge(goals(origin, 1, 500))
     rounds = 0
-    while source.lacks(copy.vector()) or copy.vector() != source.vector():
+    while source.lacks_any_of(copy.vector()) or copy.vector() != source.vector():
         sent = list(source.missing(copy.vector(), 1000))
         assert sum(b.size for b in sent) < 1000 + CHUNK_EVENTS * 8
         for batch in sent:
@@ -100,7 +100,7 @@ def test_events_behind_a_gap_are_parked_until_it_is_filled():
     """Parked events are read but not counted or offered; filling the gap brings them into the prefix."""
     log = Log()
     log.merge(goals("ann", 1, 2))
-    assert seqs(log.park(goals("ann", 5, 3))) == [5, 6, 7]
+    assert seqs(log.hold_back(goals("ann", 5, 3))) == [5, 6, 7]
     assert log.count("ann") == 2
     assert log.clock == 7
     assert [len(b.raws) for b in log.missing({}, 1 << 20)] == [2]
@@ -114,7 +114,7 @@ def test_events_behind_a_gap_are_parked_until_it_is_filled():
 def test_parked_events_that_arrive_again_are_not_counted_twice():
     """Filling a gap with a batch that overlaps what is parked keeps the numbering."""
     log = Log()
-    log.park(goals("ann", 4, 4))
+    log.hold_back(goals("ann", 4, 4))
     log.merge(goals("ann", 1, 5))
     assert held(log, "ann") == [1, 2, 3, 4, 5, 6, 7]
     assert log.merge(goals("ann", 1, 7)) is None
@@ -165,7 +165,7 @@ class Replicas(RuleBasedStateMachine):
     def send(self, source: str, to: str, about: str, first: int) -> None:
         log = self.logs[source]
         if source != to and first <= log.count(about):
-            self.wire.append((to, log.batch(about, first)))
+            self.wire.append((to, log.batch_from(about, first)))
 
     @rule(i=st.integers(0, 1 << 30), keep=st.booleans(), lose=st.booleans())
     def deliver(self, i: int, keep: bool, lose: bool) -> None:
@@ -184,7 +184,7 @@ class Replicas(RuleBasedStateMachine):
             return
         target, batch = self.wire[i % len(self.wire)]
         if batch.first > self.logs[target].count(batch.origin) + 1:
-            self.logs[target].park(batch)
+            self.logs[target].hold_back(batch)
 
     @invariant()
     def prefixes_only(self) -> None:

@@ -149,7 +149,7 @@ def test_a_joiner_gets_everything_in_bounded_chunks():
     """An empty log asks once and is led through all of it, in frames of about round_bytes."""
     old, new = gossip("ann", "bob", pace=Pace(round_bytes=2000)), gossip("bob", "ann")
     write(old, 3000)
-    frames = exchange(new, old, new.ask("ann", 0.0), 0.0)
+    frames = exchange(new, old, new.ask_for_missing("ann", 0.0), 0.0)
     assert new.log.hash() == old.log.hash()
     assert frames > 5
 
@@ -183,14 +183,14 @@ def test_peers_are_ahead_until_they_have_said_what_they_have():
     g = gossip("ann", "bob", "cid")
     write(g)
     g.on_vector("bob", Vector({"ann": 1}, False, False), 0.9)
-    assert g.ahead(1.0) == ["bob", "cid"]
+    assert g.peers_ahead(1.0) == ["bob", "cid"]
     g.on_vector("bob", Vector({"ann": 1}, False, False), 1.1)
     g.on_vector("cid", Vector({"ann": 0, "cid": 1}, False, False), 1.2)
-    assert g.ahead(1.0) == ["cid"]
+    assert g.peers_ahead(1.0) == ["cid"]
     g.on_events("cid", Events((goals("cid", 1, 1),)), 1.3)
-    assert g.ahead(1.0) == []
+    assert g.peers_ahead(1.0) == []
     g.relink(["dan"], forward=False)
-    assert g.ahead(1.0) == ["dan"]
+    assert g.peers_ahead(1.0) == ["dan"]
 
 
 def test_a_lonely_worker_does_not_hoard_its_floods():

@@ -65,7 +65,7 @@ def test_two_workers_introduce_themselves():
     assert Connect("addr-ann") in effects
     assert run([ann, bob], [(bob, effects)]) == []
     for me, other in ((ann, bob), (bob, ann)):
-        assert me.known(other.address)
+        assert me.has_introduced_itself(other.address)
         assert me.membership.state(other.me) is State.ALIVE
         assert me.gossip.peers == [other.address]
 
@@ -93,7 +93,7 @@ def test_what_does_not_fit_is_refused_with_one_notice(study, format_, why):
     assert why in first[1].text
     again = greeted(ann, "bob", study=study, format_=format_)
     assert [type(e) for e in again] == [Send]
-    assert not ann.known("addr-bob")
+    assert not ann.has_introduced_itself("addr-bob")
     assert ann.membership.members == {}
 
 
@@ -113,7 +113,7 @@ def test_who_was_refused_may_come_back_with_the_right_study():
     ann = mesh("ann")
     greeted(ann, "bob", study="0" * 16)
     greeted(ann, "bob", reply=True)
-    assert ann.known("addr-bob")
+    assert ann.has_introduced_itself("addr-bob")
 
 
 def test_meeting_oneself_is_no_meeting():

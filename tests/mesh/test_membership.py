@@ -15,7 +15,7 @@ P = Suspicion()
 
 def member(*others: str, me: str = "me", now: float = 0.0) -> Membership:
     m = Membership(me, f"addr-{me}", now, P)
-    m.learn([MemberNews(o, f"addr-{o}", State.ALIVE, 0, o) for o in others], now)
+    m.merge_news([MemberNews(o, f"addr-{o}", State.ALIVE, 0, o) for o in others], now)
     m.watch(others)
     return m
 
@@ -27,7 +27,7 @@ def advance(m: Membership, start: float, end: float, talking: tuple[str, ...] = 
     while now < end:
         now += 1.0
         for worker in talking:
-            m.heard(worker, now)
+            m.note_life_sign(worker, now)
         news += m.tick(now)[1]
     return news
 
@@ -50,7 +50,7 @@ def test_news_merge_in_any_order(news, rng):
         rng.shuffle(news)
         m = member()
         for n in news:
-            m.learn([n], 1.0)
+            m.merge_news([n], 1.0)
         tables.append((m.members["bob"].state, m.members["bob"].incarnation, m.hash()))
     assert len(set(tables)) == 1
     assert tables[0][:2] == max((State(n.state), n.incarnation) for n in news if n.incarnation == tables[0][1])
@@ -61,29 +61,29 @@ def test_only_what_is_new_spreads():
     """Old news changes nothing and is not passed on; a second accuser of a suspicion is."""
     m = member("bob")
     suspect = MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")
-    assert m.learn([suspect], 1.0) == ([suspect], ["bob"])
-    assert m.learn([suspect], 1.0) == ([], [])
+    assert m.merge_news([suspect], 1.0) == ([suspect], ["bob"])
+    assert m.merge_news([suspect], 1.0) == ([], [])
     another = MemberNews("bob", "addr-bob", State.SUSPECT, 0, "dan")
-    assert m.learn([another], 1.0) == ([another], [])
-    assert m.learn([MemberNews("bob", "addr-bob", State.ALIVE, 0, "bob")], 1.0) == ([], [])
+    assert m.merge_news([another], 1.0) == ([another], [])
+    assert m.merge_news([MemberNews("bob", "addr-bob", State.ALIVE, 0, "bob")], 1.0) == ([], [])
 
 
 @pytest.mark.parametrize("rumour", [State.SUSPECT, State.DEAD, State.LEFT])
 def test_rumours_of_ones_own_death_are_refuted(rumour):
     """A worker that hears it is doubted raises its incarnation above the rumour's and says that it lives."""
     m = member()
-    spread, changed = m.learn([MemberNews("me", "addr-me", rumour, 3, "cid")], 1.0)
+    spread, changed = m.merge_news([MemberNews("me", "addr-me", rumour, 3, "cid")], 1.0)
     assert spread == [MemberNews("me", "addr-me", State.ALIVE, 4, "me")]
     assert changed == []
-    assert m.learn([MemberNews("me", "addr-me", rumour, 3, "cid")], 1.0) == ([], [])
+    assert m.merge_news([MemberNews("me", "addr-me", rumour, 3, "cid")], 1.0) == ([], [])
 
 
 def test_a_refutation_revives_at_its_new_address():
     """Alive news of a higher incarnation brings back the dead, also from another address."""
     m = member("bob")
-    m.learn([MemberNews("bob", "addr-bob", State.DEAD, 0, "cid")], 1.0)
-    assert [d.worker for d in m.dead()] == ["bob"]
-    m.learn([MemberNews("bob", "elsewhere", State.ALIVE, 1, "bob")], 50.0)
+    m.merge_news([MemberNews("bob", "addr-bob", State.DEAD, 0, "cid")], 1.0)
+    assert [d.worker for d in m.dead_members()] == ["bob"]
+    m.merge_news([MemberNews("bob", "elsewhere", State.ALIVE, 1, "bob")], 50.0)
     assert m.state("bob") is State.ALIVE
     assert m.members["bob"].address == "elsewhere"
     assert advance(m, 50.0, 52.0) == []
@@ -93,7 +93,7 @@ def test_whoever_leaves_does_not_refute():
     """A worker that left in good order stays left, whatever is said of it."""
     m = member("bob")
     assert m.leave().state == State.LEFT
-    assert m.learn([MemberNews("me", "addr-me", State.SUSPECT, 0, "cid")], 1.0) == ([], [])
+    assert m.merge_news([MemberNews("me", "addr-me", State.SUSPECT, 0, "cid")], 1.0) == ([], [])
     assert m.own_news().state == State.LEFT
 
 
@@ -115,7 +115,7 @@ def test_a_second_accuser_speeds_up_a_death(agreed):
     for now in range(1, 30):
         m.tick(float(now))
         if agreed and m.state("bob") is State.SUSPECT:
-            m.learn([MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")], float(now))
+            m.merge_news([MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")], float(now))
         if m.state("bob") is State.DEAD:
             died = now
             break
@@ -125,7 +125,7 @@ def test_a_second_accuser_speeds_up_a_death(agreed):
 def test_a_neighbour_that_talks_is_never_buried_here():
     """A suspicion from hearsay about somebody who talks to us waits for its refutation."""
     m = member("bob", "cid")
-    m.learn([MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")], 0.5)
+    m.merge_news([MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")], 0.5)
     advance(m, 0.5, 60.0, talking=("bob", "cid"))
     assert m.state("bob") is State.SUSPECT
 
@@ -136,7 +136,7 @@ def test_who_is_not_watched_is_not_suspected_by_us():
     m.watch(())
     advance(m, 0.0, 100.0)
     assert m.state("bob") is State.ALIVE
-    m.learn([MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")], 100.0)
+    m.merge_news([MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")], 100.0)
     advance(m, 100.0, 100.0 + 2 * P.dead)
     assert m.state("bob") is State.DEAD
 
@@ -154,7 +154,7 @@ def test_own_lateness_is_not_held_against_the_others():
 def test_lateness_gives_no_credit_to_those_heard_since():
     """Who spoke after this worker woke up is watched from then on, not from a lateness further."""
     m = member("bob")
-    m.heard("bob", 3600.0)
+    m.note_life_sign("bob", 3600.0)
     m.tick(3600.5)
     died = 3600.5
     while m.state("bob") is not State.DEAD:
@@ -176,9 +176,9 @@ def test_tables_hash_alike_whoever_holds_them():
     """Two workers with the same beliefs have the same hash; a change of anybody's state changes it."""
     a, b = member("bob", me="ann"), member("ann", me="bob")
     assert a.hash() == b.hash()
-    a.learn([MemberNews("cid", "x", State.ALIVE, 0, "cid")], 1.0)
+    a.merge_news([MemberNews("cid", "x", State.ALIVE, 0, "cid")], 1.0)
     assert a.hash() != b.hash()
-    b.learn(a.news(), 1.0)
+    b.merge_news(a.news(), 1.0)
     assert a.hash() == b.hash()
 
 
@@ -186,7 +186,7 @@ def test_the_present_are_the_alive_and_the_suspected():
     """Present counts oneself and everybody not known to be dead or gone; strangers have no state."""
     m = member("ann", "bob", "cid", "dan")
     for worker, state in (("bob", State.SUSPECT), ("cid", State.DEAD), ("dan", State.LEFT)):
-        m.learn([MemberNews(worker, "x", state, 0, "ann")], 1.0)
+        m.merge_news([MemberNews(worker, "x", state, 0, "ann")], 1.0)
     assert m.present == ["ann", "bob", "me"]
     assert m.state("zoe") is None
     assert m.state("me") is State.ALIVE

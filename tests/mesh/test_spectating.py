@@ -36,7 +36,7 @@ def test_a_worker_answers_an_spectator_and_does_not_link_to_it() -> None:
     frames = [e.frame for e in effects if isinstance(e, Send)]
     assert [type(f) for f in frames] == [Hello, Members]
     assert {n.worker for n in frames[1].news} == {"ann", "bob"}
-    assert ann.known("addr-watch-1")
+    assert ann.has_introduced_itself("addr-watch-1")
     assert ann.membership.present == ["ann", "bob"]
     assert ann.gossip.peers == ["addr-bob"]
     assert ann.receive(1.0, "addr-watch-1", Ping(7.0)) == [Send("addr-watch-1", Pong(7.0))]

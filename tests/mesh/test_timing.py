@@ -13,7 +13,7 @@ from aiohpo.mesh.timing import Suspicion, Timing
 def test_the_longest_suspicion_bounds_how_long_a_death_goes_unnoticed(suspicion):
     """A worker that nobody else watches is dead after about ``longest``, and not already after ``suspect + dead``."""
     me = Membership("ann", "addr-ann", 0.0, suspicion)
-    me.learn([MemberNews("bob", "addr-bob", State.ALIVE, 0, "bob")], 0.0)
+    me.merge_news([MemberNews("bob", "addr-bob", State.ALIVE, 0, "bob")], 0.0)
     me.watch({"bob"})
     now = 0.0
     while me.state("bob") is not State.DEAD:

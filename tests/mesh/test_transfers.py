@@ -108,7 +108,7 @@ def test_what_was_not_asked_for_is_dropped() -> None:
         ("a", Chunk("0" * 64, 0, 5, b"other")),
     ):
         assert fetches.on_chunk(0.0, peer, chunk) == []
-    assert fetches.serve("a", Want(DIGEST, 7)) == [Serve("a", DIGEST, 7, CHUNK_BYTES)]
+    assert fetches.answer("a", Want(DIGEST, 7)) == [Serve("a", DIGEST, 7, CHUNK_BYTES)]
 
 
 async def test_a_blob_crosses_real_sockets(tmp_path: Path) -> None:

@@ -30,9 +30,9 @@ def test_what_works_in_between_starts_it_anew() -> None:
     patience = Patience()
     assert not patience.relieve()
     patience.suffer(0.0, "no room")
-    assert patience.first
+    assert patience.has_just_begun
     patience.suffer(1.0, "no room")
-    assert not patience.first
+    assert not patience.has_just_begun
     assert patience.relieve()
     for _ in range(LEAST_ATTEMPTS):
         patience.suffer(PATIENCE, "no room")

@@ -55,7 +55,7 @@ class Study:
 
     def deleted(self, now: float = 0.0) -> set[str]:
         """What goes at ``now`` and once the grace is over."""
-        return {d for at in (now, now + GRACE) for due in self.retention.sweep(at) for d in due}
+        return {d for at in (now, now + GRACE) for due in self.retention.digests_to_delete(at) for d in due}
 
 
 def test_only_the_newest_checkpoint_of_a_running_trial_stays():
@@ -64,9 +64,9 @@ def test_only_the_newest_checkpoint_of_a_running_trial_stays():
     trial = study.propose()
     study.save(trial, 1, A)
     study.save(trial, 2, B)
-    assert list(study.retention.sweep(0.0)) == [[]]
-    assert list(study.retention.sweep(GRACE - 1)) == [[]]
-    assert list(study.retention.sweep(GRACE)) == [[A]]
+    assert list(study.retention.digests_to_delete(0.0)) == [[]]
+    assert list(study.retention.digests_to_delete(GRACE - 1)) == [[]]
+    assert list(study.retention.digests_to_delete(GRACE)) == [[A]]
     assert study.deleted(100.0) == set()
 
 

@@ -24,7 +24,7 @@ def test_all_failed_ones_are_chosen_by_default(failing: Run) -> None:
     """Those that are retried already are left out."""
     view = failing.view
     assert [view.number(row) for row in choose_failed(view, [], "r")] == [0, 2]
-    Ledger("bob", view, failing.log).retry(0.0, view.row_of(next(failing.records()).id))
+    Ledger("bob", view, failing.log).queue_retry(0.0, view.row_of(next(failing.records()).id))
     assert [view.number(row) for row in choose_failed(view, [], "r")] == [2]
 
 
@@ -46,7 +46,7 @@ def test_trials_are_named_by_number_or_id_and_chosen_once(failing: Run) -> None:
 )
 def test_what_cannot_be_retried_is_named(failing: Run, names: list[str], message: str) -> None:
     """The error says why."""
-    Ledger("bob", failing.view, failing.log).retry(0.0, choose_failed(failing.view, ["2"], "r")[0])
+    Ledger("bob", failing.view, failing.log).queue_retry(0.0, choose_failed(failing.view, ["2"], "r")[0])
     with pytest.raises(UsageError, match=re.escape(message)):
         choose_failed(failing.view, names, "r")
 
@@ -57,7 +57,7 @@ def test_having_nothing_to_retry_is_said(tmp_path: Path, failing: Run) -> None:
         choose_failed(open_run(make_run(tmp_path / "good", [1.0])).view, [], "r")
     ledger = Ledger("bob", failing.view, failing.log)
     for row in choose_failed(failing.view, [], "r"):
-        ledger.retry(0.0, row)
+        ledger.queue_retry(0.0, row)
     with pytest.raises(UsageError, match="all 2 failed trials of r are retried already"):
         choose_failed(failing.view, [], "r")
 
@@ -66,8 +66,8 @@ def test_a_retry_that_failed_can_be_retried(failing: Run) -> None:
     """The chain goes on from its end."""
     ledger, view = Ledger("bob", failing.view, failing.log), failing.view
     for _ in range(2):
-        row = view.row(ledger.retry(0.0, choose_failed(view, [], "r")[-1]))
+        row = view.row(ledger.queue_retry(0.0, choose_failed(view, [], "r")[-1]))
         assert row is not None
-        ledger.end(0.0, ledger.claim(0.0, row), "failed", step=0, seconds=1.0, error="again")
+        ledger.end(0.0, ledger.record_claim(0.0, row), "failed", step=0, seconds=1.0, error="again")
     assert [view.number(row) for row in choose_failed(view, [], "r")] == [0, 4]
     assert view.n_counted == 3

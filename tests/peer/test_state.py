@@ -126,7 +126,7 @@ def test_an_event_of_an_unknown_kind_is_kept_and_passed_on():
     effects = state.drain()
     [notice] = [e.text for e in effects if isinstance(e, Notice)]
     assert "worker bob: events of kind 99 are kept and passed on" in notice
-    assert state.log.batch("bob", 1).raws == raws
+    assert state.log.batch_from("bob", 1).raws == raws
     assert state.view.n_ended == 2
     assert state.goal == 7
     written = [e.batch for e in effects if isinstance(e, Persist)]
@@ -172,7 +172,7 @@ def test_an_earlier_claim_aborts_the_later():
     tell(state, "bob", Goal(1, 9), Proposed(2, 0.0, (0.5,), 1))
     row = state.queued(1.0)
     assert row is not None
-    segment = state.claim(1.0, row)
+    segment = state.record_claim(1.0, row)
     effects = tell(state, "cid", Claimed(3, 0.0, ("bob", 2), 0))
     [abort] = [e for e in effects if isinstance(e, Abort)]
     assert abort.trial == ("bob", 2)
@@ -198,7 +198,7 @@ def test_the_living_object_to_being_declared_lost():
     segment = state.propose(0.0, (0.5,))
     tell(state, "bob", Lost(9, segment.trial, 0))
     assert segment.attempt == 1
-    assert state.view.owner(segment.row) == "ann"
+    assert state.view.owner_of(segment.row) == "ann"
     assert state.view.status(segment.row) is Status.RUNNING
     state.end(2.0, segment, "finished", step=0, seconds=1.0, value=0.1)
     assert state.view.status(segment.row) is Status.FINISHED
@@ -228,7 +228,7 @@ def test_the_dead_workers_trial_is_declared_lost_and_taken_over():
     row = state.takeover(11.0)
     assert row is not None
     assert state.view.status(row) is Status.LOST
-    assert state.claim(11.0, row).attempt == 1
+    assert state.record_claim(11.0, row).attempt == 1
     assert not is_quiet(state.view)
 
 
@@ -260,7 +260,7 @@ def test_a_step_that_was_saved_but_not_reported_is_done_again(reported, start):
     events = [Proposed(2, 0.0, (0.5,), to_step=3), Reported(3, 1, 0, 2, 0.5), Saved(4, 1, 0, 2, "ab" * 32, 1)]
     events += [Saved(5, 1, 0, 3, "cd" * 32, 1), *([Reported(6, 1, 0, 3, 0.25)] if reported else []), Lost(7, 1, 0)]
     tell(ann, "bob", *events)
-    assignment = ann.assignment(ann.claim(0.0, ann.takeover(1.0), to_step=3), 9)
+    assignment = ann.assignment(ann.record_claim(0.0, ann.takeover(1.0), to_step=3), 9)
     assert assignment.start == start
     assert assignment.reported == (0.25 if reported else 0.5)
 
@@ -299,7 +299,7 @@ def test_a_segment_that_a_loser_was_done_with_is_not_run_twice():
     tell(state, "bob", Proposed(1, 0.0, (0.5,), to_step=1), Ended(2, 1, 0, "paused", 1))
     row = state.view.row(("bob", 1))
     assert row is not None
-    segment = state.claim(1.0, row, 3)
+    segment = state.record_claim(1.0, row, 3)
     tell(state, "cid", Claimed(900, 0.0, ("bob", 1), 1, 3))
     assert not segment.doomed
     effects = tell(state, "cid", Ended(901, ("bob", 1), 1, "paused", 3))
@@ -318,7 +318,7 @@ def test_one_worker_runs_several_segments():
     tell(state, "bob", Lost(20, first.trial, 0), Ended(21, second.trial, 0, "finished", 0, 0.5))
     assert [s.doomed for s in (first, second, third)] == [False, True, False]
     assert [s.attempt for s in (first, second, third)] == [1, 0, 0]
-    assert state.view.owner(first.row) == "ann"
+    assert state.view.owner_of(first.row) == "ann"
     state.yield_up(2.0, second, step=0, seconds=1.0)
     assert list(state.segments) == [first.trial, third.trial]
     assert not is_quiet(state.view)
@@ -353,7 +353,7 @@ def test_a_slot_more_finds_the_next_lost_trial():
         state.tick(now)
     taken = []
     while (row := state.takeover(11.0)) is not None:
-        taken.append(state.claim(11.0, row))
+        taken.append(state.record_claim(11.0, row))
     assert [s.trial for s in taken] == [("bob", 1), ("bob", 2)]
     for segment in list(state.segments.values()):
         state.yield_up(12.0, segment, step=0, seconds=1.0)
@@ -364,7 +364,7 @@ def test_a_segment_lost_to_another_worker_does_not_hide_a_dead_one():
     """A worker that still runs what others took over goes on watching over the segments of others."""
     state = worker("zoe", gone=("cid",))
     tell(state, "bob", Goal(1, 9), Proposed(2, 0.0, (0.5,), 1))
-    mine = state.claim(1.0, state.queued(1.0))
+    mine = state.record_claim(1.0, state.queued(1.0))
     tell(state, "cid", Claimed(3, 0.0, ("bob", 2), 0))
     assert mine.doomed
     assert mine.trial in state.segments

@@ -34,14 +34,14 @@ class Learner:
 def grow(view: View, keeper: ModelKeeper, events) -> None:
     for seq, event in events:
         view.apply("ann", seq, event)
-    keeper.observed()
+    keeper.note_new_results()
 
 
 def play(main):
     async def whole():
         view, learner = View(SPACE, "loss", "min"), Learner()
         keeper = ModelKeeper(learner, view)
-        task = asyncio.create_task(keeper.keep())
+        task = asyncio.create_task(keeper.keep_updated())
         try:
             await main(view, learner, keeper)
         finally:
@@ -63,7 +63,7 @@ def test_new_results_lead_to_one_refit():
         assert learner.adopted[-1] == 20
         fits = len(learner.adopted)
         assert fits <= 4
-        keeper.observed()
+        keeper.note_new_results()
         await asyncio.sleep(10.0)
         assert len(learner.adopted) == fits
 
@@ -96,6 +96,6 @@ def test_what_a_fit_raises_comes_out():
 
     async def main():
         with pytest.raises(ArithmeticError, match="singular"):
-            await ModelKeeper(Broken(), View(SPACE, "loss", "min")).keep()
+            await ModelKeeper(Broken(), View(SPACE, "loss", "min")).keep_updated()
 
     run(main, seed=0, timeout=100.0)

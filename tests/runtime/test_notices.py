@@ -38,7 +38,7 @@ async def test_what_a_worker_says_goes_where_it_was_told(caplog):
     said: list[str] = []
     study = Study(objective, Space(x=Float(0, 1)), searcher="random")
     async with Worker(study, trials=2, notice=said.append) as worker:
-        worker._peer.tell("a line")
+        worker._peer.say("a line")
         await worker.wait()
     assert said == ["a line"]
     assert study.notices == []

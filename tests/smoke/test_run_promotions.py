@@ -75,5 +75,5 @@ def test_promotions_survive_a_killed_worker(algorithm: str, tmp_path: Path) -> N
     run = opened(tmp_path)
     assert run is not None
     assert not [record.error for record in run.records() if record.error]
-    assert run.rungs().moved[1] > 0
+    assert run.rungs().moved_segments[1] > 0
     assert all(sorted(record.curve) == list(range(1, record.step + 1)) for record in run.records())

@@ -59,7 +59,7 @@ def test_events_of_an_unknown_kind_are_passed_over(tmp_path: Path) -> None:
     journal.close()
     follower = Follower(directory)
     assert [seen.seq for seen in follower.poll() if seen.origin == "ann"] == [2, 3, 5, 6, 8]
-    assert follower.log.batch("ann", 1).raws == raws
+    assert follower.log.batch_from("ann", 1).raws == raws
     assert "events of kind 99" in follower.log.skipped
 
 

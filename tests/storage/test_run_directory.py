@@ -121,7 +121,7 @@ def test_copies_of_an_origin_in_several_files_make_it_whole(tmp_path, order):
     write(tmp_path, second, [Batch("ann", 4, whole.raws[3:])])
     log, view, loaded = load(tmp_path)
     assert log.vector() == {"ann": 11}
-    assert log.batch("ann", 1) == whole
+    assert log.batch_from("ann", 1) == whole
     assert view.n_ended == 5
     assert loaded.damage == ()
 
@@ -194,7 +194,7 @@ def test_events_of_an_unknown_kind_are_kept_and_said_once(tmp_path):
     write(tmp_path, "ann", split(Batch("ann", 1, raws)))
     write(tmp_path, "bob", [Batch("bob", 1, raws)])
     log, view, loaded = load(tmp_path)
-    assert log.batch("ann", 1).raws == raws
+    assert log.batch_from("ann", 1).raws == raws
     assert view.n_ended == 4
     assert loaded.damage == ()
     [notice] = loaded.notices

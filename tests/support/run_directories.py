@@ -68,7 +68,7 @@ def make_run(
         elif outcome is not None:
             ledger.end(0.0, segment, "finished", step=0, seconds=0.5, value=outcome, extra={"size": 1.5})
     if left:
-        ledger.left(BEGAN + len(outcomes), "done")
+        ledger.record_leaving(BEGAN + len(outcomes), "done")
     journal = directory.journal(worker)
     journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
     journal.close()
@@ -94,7 +94,7 @@ def make_named_run(
         for step, reported in enumerate((value / 2, value), 1):
             ledger.report(segment, step, reported, {})
         ledger.end(0.0, segment, "finished", step=2, seconds=0.5, value=value)
-    ledger.left(BEGAN + len(values), "done")
+    ledger.record_leaving(BEGAN + len(values), "done")
     journal = directory.journal(worker)
     journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
     journal.close()
@@ -123,14 +123,14 @@ def make_climb(path: Path, tops: Sequence[int], *, first: Sequence[int] | None =
             if attempt == 0:
                 segment = ledger.propose(wall, SPACE.pack(config(i)), goal)
             else:
-                segment = ledger.claim(wall, segment.row, goal)
+                segment = ledger.record_claim(wall, segment.row, goal)
             for step in range(done + 1, to_step + 1):
                 ledger.report(segment, step, i + step / 100, {})
             value = None if goal else i + to_step / 100
             ledger.end(0.0, segment, "paused" if goal else "finished", step=to_step, seconds=0.5, value=value)
             done = to_step
     for ledger in ledgers:
-        ledger.left(BEGAN + len(tops) + 3, "done")
+        ledger.record_leaving(BEGAN + len(tops) + 3, "done")
         journal = directory.journal(ledger.me)
         journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
         journal.close()

@@ -63,7 +63,7 @@ class Told:
         row = self.view.row(parse_trial(trial))
         assert row is not None
         event = Ended(self._now(), parse_trial(trial), max(state.attempt, 0), how, state.step, value, 1.0)
-        self._say(self.view.owner(row) or owner, event)
+        self._say(self.view.owner_of(row) or owner, event)
 
     def resume(self, trial: str, to_step: int | None = None, worker: str = "teller") -> None:
         attempt = self.view.trial(trial).attempt + 1

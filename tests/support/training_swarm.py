@@ -157,7 +157,7 @@ class Swarm:
         worker.over = False
         self._declare_lost(worker)
         segment = worker.segment
-        if segment is not None and worker.view.owner(segment.row) not in (worker.name, None):
+        if segment is not None and worker.view.owner_of(segment.row) not in (worker.name, None):
             worker.segment = segment = None  # somebody else's by now
         if segment is None:
             self._choose(worker)
@@ -170,7 +170,7 @@ class Swarm:
             if other.alive and self._reaches(other, worker):
                 continue
             for row in sorted(view.running):
-                if view.owner(row) == other.name:
+                if view.owner_of(row) == other.name:
                     self._say(worker, Lost(self._now(), view.id(row), view.attempt(row)))
 
     def _choose(self, worker: _Worker) -> None:

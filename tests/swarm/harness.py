@@ -237,7 +237,7 @@ class Swarm:
         known = {view.retry_of(row) for row in range(view.n_rows)}
         for row in range(view.n_rows):
             if view.status(row) is Status.FAILED and view.id(row) not in known:
-                peer.state.retry(0.0, row)
+                peer.state.queue_retry(0.0, row)
                 self.retried += 1
         peer.exchange.carry_out()
 

@@ -45,7 +45,7 @@ def test_trees_have_roots_and_children() -> None:
     found = Lineage(FAMILY)
     assert [r.number for r in found.roots] == [0, 1]
     assert [r.number for r in found.children(FAMILY[0])] == [2, 4]
-    assert [r.number for r in found.line(FAMILY[3])] == [0, 2, 3]
+    assert [r.number for r in found.ancestry(FAMILY[3])] == [0, 2, 3]
     assert found.inherited
     assert not Lineage(FAMILY[:2]).inherited
 
@@ -59,7 +59,7 @@ def test_schedule_ends_each_stretch_where_the_heir_began() -> None:
 
 def test_curve_is_that_of_the_weights() -> None:
     """Each step's value is the one of the trial whose steps led there."""
-    curve = Lineage(FAMILY).curve(FAMILY[3])
+    curve = Lineage(FAMILY).values_by_step(FAMILY[3])
     assert curve == [(1, 1), (2, 2), (3, 3), (4, 4), (5, 205), (6, 206), (7, 307), (8, 308), (9, 309)]
 
 
@@ -82,8 +82,8 @@ def test_impossible_parents_count_for_nothing() -> None:
     odd = [record(0, (1, 5)), record(1, (1, 5)), record(2, (9, 5)), record(3, (0, 5))]
     found = Lineage(odd)
     assert [r.number for r in found.roots] == [0, 1, 2]
-    assert [len(found.line(r)) for r in odd] == [1, 1, 1, 2]
-    assert found.began(odd[1]) == 0
+    assert [len(found.ancestry(r)) for r in odd] == [1, 1, 1, 2]
+    assert found.first_step(odd[1]) == 0
 
 
 def test_json_form() -> None:

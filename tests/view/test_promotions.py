@@ -25,12 +25,12 @@ STORY = [
 
 def told(events: list[Seen], max_steps: int | None = 9) -> Rungs:
     rungs = Rungs(max_steps)
-    rungs.take(events)
+    rungs.account_for(events)
     return rungs
 
 
 def account(rungs: Rungs) -> tuple[object, ...]:
-    return rungs.reached(), rungs.promoted, rungs.moved
+    return rungs.reached(), rungs.promoted, rungs.moved_segments
 
 
 def test_rungs_promotions_and_moves_are_counted() -> None:
@@ -38,8 +38,8 @@ def test_rungs_promotions_and_moves_are_counted() -> None:
     rungs = told(STORY)
     assert rungs.steps == [1, 3, 9]
     assert rungs.reached() == {1: 2, 3: 1, 9: 1}
-    assert (rungs.promoted, rungs.moved) == (2, (2, 2))
-    assert (rungs.first(A1), rungs.first(("b", 7))) == (1, None)
+    assert (rungs.promoted, rungs.moved_segments) == (2, (2, 2))
+    assert (rungs.first_rung(A1), rungs.first_rung(("b", 7))) == (1, None)
 
 
 def test_the_order_of_arrival_does_not_matter() -> None:
@@ -57,7 +57,7 @@ def test_a_lost_race_is_no_second_promotion() -> None:
     """Two workers that claim one segment promote once; the smaller stamp runs it."""
     events = [*STORY[:7], Seen("a", 9, Claimed(6, 0.0, 1, 1, 3))]
     rungs = told(events)
-    assert (rungs.promoted, rungs.moved) == (1, (1, 0))
+    assert (rungs.promoted, rungs.moved_segments) == (1, (1, 0))
 
 
 def test_going_on_after_a_loss_is_neither_promotion_nor_resuming() -> None:
@@ -65,7 +65,7 @@ def test_going_on_after_a_loss_is_neither_promotion_nor_resuming() -> None:
     events = [STORY[0], STORY[2], Seen("b", 1, Claimed(7, 0.0, A1, 1, 1)), Seen("b", 2, Ended(8, A1, 1, "paused", 1))]
     rungs = told(events)
     assert rungs.reached() == {1: 1, 9: 0}
-    assert (rungs.promoted, rungs.moved) == (0, (0, 0))
+    assert (rungs.promoted, rungs.moved_segments) == (0, (0, 0))
 
 
 def test_withdrawn_queued_and_added_trials_count_nowhere() -> None:

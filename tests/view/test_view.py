@@ -138,7 +138,9 @@ def state(view: View) -> dict[str, object]:
             repr(replace(view.state(r), curve=sorted(view.state(r).curve.items()))) for r in range(view.n_rows)
         ),
         "leader": None if (leader := view.leader()) is None else view.id(leader),
-        "owners": sorted((view.id(r), view.owner(r), view.attempt(r), view.checkpoint(r)) for r in range(view.n_rows)),
+        "owners": sorted(
+            (view.id(r), view.owner_of(r), view.attempt(r), view.checkpoint(r)) for r in range(view.n_rows)
+        ),
     }
 
 
@@ -290,7 +292,7 @@ def test_a_retried_trial_leaves_the_budget_and_its_retry_takes_the_place():
         assert view.observations().failed.shape == (1, 4)
         assert (view.retry_of(again), view.retry_of(first)) == (("ann", 1), None)
         assert "ann-1" in view.changed(0)[0]
-        assert not view.has(values, QUEUED)
+        assert not view.has_configuration(values, QUEUED)
         assert view.seen(SPACE.encode_native(np.array([[0.5, 1, 0, np.nan]]))).all()
         view.apply("bob", 2, Claimed(10, 0.0, 1, 0))
         view.apply("bob", 3, Ended(11, 1, 0, "finished", 0, 0.5))
@@ -483,8 +485,8 @@ def test_the_leader_is_complete_or_else_the_farthest():
 def test_workers_are_known_by_their_own_events():
     """Host, start and departure come from a worker's own log."""
     view = view_of([("ann", 1, Started(1, 5.0, "host", 42, "dir", 0)), ("ann", 2, Left(2, 6.0, "done"))])
-    assert view.host("ann") == "host"
-    assert view.host("bob") is None
+    assert view.host_of("ann") == "host"
+    assert view.host_of("bob") is None
     info = view.workers["ann"]
     assert info.started is not None
     assert info.left is not None

@@ -23,7 +23,7 @@ class QuasiRandomSearcher:
 
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return each slot's next point; random ones where snapping leaves no new one, fewer at the end."""
-        rows = self._sobol.take(view, slots)
+        rows = self._sobol.next_rows(view, slots)
         if len(rows) < len(slots):
             rows = np.concatenate([rows, anything(view, rng, len(slots) - len(rows), rows)])
         return self._space.decode(rows)

@@ -62,7 +62,7 @@ class RankLink:
         return self._receiving is not None or bool(self._announced)
 
     # ------------------------------------------------------------------------------------------- sending
-    def put(self, message: bytes, now: float) -> bool:
+    def offer(self, message: bytes, now: float) -> bool:
         """Offer a message; False if it was dropped."""
         if self.dead:
             return False
@@ -104,7 +104,7 @@ class RankLink:
         """Note that there is a message to receive: what a matched probe gave."""
         self._announced.append((message, size))
 
-    def take(self) -> Iterator[bytearray | None]:
+    def received(self) -> Iterator[bytearray | None]:
         """Yield the messages that are completely here, in order; None for one that is too long."""
         while self.arriving:
             try:

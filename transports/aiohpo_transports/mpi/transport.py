@@ -174,7 +174,7 @@ class MPITransport:
         try:
             for peer in self._peers.values():
                 if peer.listening or peer.heard or peer.told:
-                    peer.put(self._pack(peer, _BYE), loop.time())
+                    peer.offer(self._pack(peer, _BYE), loop.time())
                     self._busy.add(peer)
             end = loop.time() + FAREWELL
             while self._busy and loop.time() < end:
@@ -205,7 +205,7 @@ class MPITransport:
         """Say LINK or UNLINK if that is news. If a rank takes nothing, it is told when it does."""
         assert self._loop is not None
         if peer.told != peer.wanted:
-            if peer.put(self._pack(peer, _LINK if peer.wanted else _UNLINK), self._loop.time()):
+            if peer.offer(self._pack(peer, _LINK if peer.wanted else _UNLINK), self._loop.time()):
                 peer.told = peer.wanted
             self._hurry(peer)
 
@@ -245,7 +245,7 @@ class MPITransport:
 
     def _post(self, peer: _Rank, kind: int, frame: bytes) -> bool:
         assert self._loop is not None
-        if not peer.put(self._pack(peer, kind, frame), self._loop.time()):
+        if not peer.offer(self._pack(peer, kind, frame), self._loop.time()):
             return False
         self._hurry(peer)
         return True
@@ -312,7 +312,7 @@ class MPITransport:
 
     def _take(self, peer: _Rank) -> bool:
         moved = False
-        for message in peer.take():
+        for message in peer.received():
             moved = True
             self._read(peer, message or bytearray())
         (self._arriving.add if peer.arriving else self._arriving.discard)(peer)

@@ -63,7 +63,7 @@ def joint(o: Observations, enough: int, rng: np.random.Generator) -> Joint | Non
     trials: list[NDArray[np.int64]] = []
     targets: list[FloatArray] = []
     for step in steps.tolist():
-        reached, losses = rungs.at(step)
+        reached, losses = rungs.losses_at(step)
         z = rescale(losses)
         if trials:  # everybody here has been at the rung below, too
             before = targets[-1][np.searchsorted(trials[-1], reached)]

@@ -10,7 +10,7 @@ has looked; the second part is what a Gaussian process would add there. It is wh
 lambda = 0 the medians after 200 evaluations are 9.8 on shifted Ackley-5 and 7.6 on shifted Levy-8, with 2 they
 are 1.4 and 0.24, with 4 2.6 and 1.3.
 
-The gap also needs no new fit to know of configurations that were taken since the last: :meth:`ADBOPool.take`.
+The gap also needs no new fit to know of configurations that were taken since the last: :meth:`ADBOPool.note_taken`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ADBOPool:
         """Return a pool of some of the rows, with arrays of its own."""
         return ADBOPool(*(getattr(self, f.name)[which] for f in fields(self)))
 
-    def take(self, embedded: NDArray[np.float32]) -> None:
+    def note_taken(self, embedded: NDArray[np.float32]) -> None:
         """Note, in place, that rows (k, e), given as embedded, have been taken."""
         if len(embedded) and len(self):
             np.minimum(self.gap, Geometry.nearest(self.embedded, embedded), out=self.gap)

@@ -153,7 +153,7 @@ class ADBOSearcher:
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
         model = self._model
-        rows = self._sobol.take(view, slots) if model is None else self._suggest(model, view, rng, slots)
+        rows = self._sobol.next_rows(view, slots) if model is None else self._suggest(model, view, rng, slots)
         if len(rows) < len(slots):
             rows = np.concatenate([rows, anything(view, rng, len(slots) - len(rows), rows)])
         return self._space.decode(rows)
@@ -162,7 +162,7 @@ class ADBOSearcher:
         """Return rows of the pool, taken by one slot after the other; fewer where the pool is empty."""
         pool = model.pool.select(~view.seen(model.pool.units))
         if self.pending != "none":
-            pool.take(self._geometry.embed(view.observations().pending))
+            pool.note_taken(self._geometry.embed(view.observations().pending))
         first = view.n_trials - self.initial + 1
         chosen: list[int] = []
         for i, slot in enumerate(slots[: len(pool)], first):
@@ -171,7 +171,7 @@ class ADBOSearcher:
                 score = boltzmann_order(score, i, self.gamma, rng)
             score[chosen] = np.inf
             chosen.append(int(score.argmin()))
-            pool.take(pool.embedded[chosen[-1:]])
+            pool.note_taken(pool.embedded[chosen[-1:]])
         return pool.units[chosen]
 
     def _score(self, pool: ADBOPool, best: float, i: int, kappa: float) -> FloatArray:

@@ -49,7 +49,7 @@ class SharedSobol:
             key.append(stable_hash(identity.worker))
         self._sobol = qmc.Sobol(max(space.dim, 1), scramble=True, rng=np.random.default_rng(key))
 
-    def take(self, view: StudyView, slots: Sequence[int]) -> FloatArray:
+    def next_rows(self, view: StudyView, slots: Sequence[int]) -> FloatArray:
         """Return a new row of each slot's share; fewer if many in a row were seen."""
         rows = np.empty((0, self._space.dim))
         for slot, n in Counter(slots).items():

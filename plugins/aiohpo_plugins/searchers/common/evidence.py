@@ -77,7 +77,7 @@ class Rungs:
         self._base = int(self.reached.max(initial=0)) + 1
         self._key = curves.trial * self._base + curves.step
 
-    def at(self, step: int) -> tuple[IntArray, FloatArray]:
+    def losses_at(self, step: int) -> tuple[IntArray, FloatArray]:
         """Return which trials have a loss at ``step``, as rows of ``curves.X``, and these losses."""
         trials = np.flatnonzero(self.reached >= step)
         return trials, self._curves.loss[np.searchsorted(self._key, trials * self._base + step)]
@@ -102,6 +102,6 @@ def highest(o: Observations, enough: Callable[[int, int], bool]) -> Evidence | N
     rungs = Rungs(o)
     for step, count in zip(rungs.steps[::-1].tolist(), rungs.counts()[::-1].tolist(), strict=True):
         if enough(count, f):
-            trials, losses = rungs.at(step)
+            trials, losses = rungs.losses_at(step)
             return Evidence(step, o.curves.X[trials], losses, o.failed)
     return None

@@ -120,7 +120,7 @@ class RatioSearcher(ABC):
         """Return a configuration for each slot, fewer only when the space is exhausted."""
         n = len(slots)
         if self._model is None:
-            rows = self._sobol.take(view, slots)
+            rows = self._sobol.next_rows(view, slots)
         else:
             rows = np.empty((0, self._space.dim))
             for _ in range(n):

@@ -72,7 +72,7 @@ class Taking:
         """Return (c,): log EI."""
         return log_ei(self.pool.mean, self.variance, self.pool.best, self.pool.posterior.noise)
 
-    def take(self, features: FloatArray) -> None:
+    def note_taken(self, features: FloatArray) -> None:
         """Condition on an evaluation at each of ``features`` (k, e)."""
         if not len(features) or not len(self.pool):
             return

@@ -101,7 +101,7 @@ class GPSearcher:
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
         n = len(slots)
-        rows = self._sobol.take(view, slots) if self._model is None else self._suggest(self._model, view, n)
+        rows = self._sobol.next_rows(view, slots) if self._model is None else self._suggest(self._model, view, n)
         if len(rows) < n:
             rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
@@ -111,7 +111,7 @@ class GPSearcher:
         pool = model.pool
         taking = pool.taking()
         if self.pending != "none":
-            taking.take(pool.embed(without(view.observations().pending, model.pending)[-MOST_TAKEN:]))
+            taking.note_taken(pool.embed(without(view.observations().pending, model.pending)[-MOST_TAKEN:]))
         free = ~view.seen(pool.units)
         chosen: list[int] = []
         for _ in range(min(n, int(free.sum()))):
@@ -119,7 +119,7 @@ class GPSearcher:
             free[at] = False
             chosen.append(at)
             if len(chosen) < n:
-                taking.take(pool.features[at : at + 1])
+                taking.note_taken(pool.features[at : at + 1])
         return pool.units[chosen]
 
     def __repr__(self) -> str:

@@ -22,9 +22,9 @@ def pool(*units: float) -> ADBOPool:
 def test_taking_a_row_makes_its_neighbours_better_known() -> None:
     """The gap becomes the distance to what was taken, where that is nearer."""
     candidates = pool(0.1, 0.2, 0.9)
-    candidates.take(GEOMETRY.embed(np.array([[0.1], [0.3]])))
+    candidates.note_taken(GEOMETRY.embed(np.array([[0.1], [0.3]])))
     assert candidates.gap == pytest.approx([0.0, 0.1, 0.6], abs=1e-3)
-    candidates.take(GEOMETRY.embed(np.empty((0, 1))))
+    candidates.note_taken(GEOMETRY.embed(np.empty((0, 1))))
     assert candidates.gap == pytest.approx([0.0, 0.1, 0.6], abs=1e-3)
 
 
@@ -32,7 +32,7 @@ def test_selected_rows_are_a_pool_of_their_own() -> None:
     """Taking from a selection does not change the pool that it came from."""
     candidates = pool(0.1, 0.2, 0.9)
     some = candidates.select(np.array([True, False, True]))
-    some.take(GEOMETRY.embed(np.array([[0.1]])))
+    some.note_taken(GEOMETRY.embed(np.array([[0.1]])))
     assert len(some) == 2
     assert candidates.gap.tolist() == [1.0, 1.0, 1.0]
 

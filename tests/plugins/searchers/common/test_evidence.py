@@ -40,7 +40,7 @@ def test_a_trial_counts_with_its_loss_at_the_rung() -> None:
     assert found is not None
     np.testing.assert_allclose(found.y, [20, 21, 22, 23])
     overshot = StaticView(LINE, partial=[[0.1], [0.2]], reports=[(0, 2, 5.0), (0, 4, 4.0), (1, 3, 7.0)], max_steps=9)
-    np.testing.assert_allclose(Rungs(overshot.observations()).at(3)[1], [4.0, 7.0])
+    np.testing.assert_allclose(Rungs(overshot.observations()).losses_at(3)[1], [4.0, 7.0])
 
 
 def test_failures_count_at_every_rung_and_rank_last() -> None:

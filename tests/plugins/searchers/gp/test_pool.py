@@ -27,7 +27,7 @@ def test_taking_is_conditioning() -> None:
     prepared = pool()
     rows = prepared.features[[0, 5, 9]]
     taking = prepared.taking()
-    taking.take(rows)
+    taking.note_taken(rows)
     extended = prepared.posterior.extended(rows, np.zeros(3, dtype=np.intp), None)
     expected = extended.predict(prepared.features, prepared.goal).variance
     np.testing.assert_allclose(taking.variance, expected, rtol=1e-3, atol=1e-8)
@@ -38,7 +38,7 @@ def test_what_is_taken_promises_less_and_the_pool_does_not_change() -> None:
     prepared = pool()
     before = prepared.taking().score()
     taking = prepared.taking()
-    taking.take(prepared.features[:1])
+    taking.note_taken(prepared.features[:1])
     assert taking.score()[0] < before[0] - 0.5
     np.testing.assert_array_equal(prepared.taking().score(), before)
 
