@@ -16,10 +16,10 @@ from .keys import StudyKey
 from .peer.limits import Limits, make_limits
 from .plugin import Config, Identity, Options
 from .result import Result
-from .runtime.ask_tell import AskedTrial, Manual, check_past
+from .runtime.ask_tell import AskedTrial, AskTell, check_past
 from .runtime.definition import Callback, StudyDefinition
 from .runtime.notices import Logged
-from .runtime.peer import PeerWorker
+from .runtime.peer import Peer
 from .runtime.replica import Replica
 from .runtime.services import Services, new_worker_id
 from .runtime.wiring import build_services, find_place, is_first, make_plugin
@@ -118,8 +118,8 @@ class Study:
         self._dump, self._load = dump, load
         self._notice = Logged(self.notices.append)
         self._replica_here: Replica | None = None
-        self._manual: Manual | None = None
-        self._peers: Sequence[PeerWorker] = ()
+        self._manual: AskTell | None = None
+        self._peers: Sequence[Peer] = ()
         self._hand_searcher: Any = None
         self._wishes: tuple[tuple[Config, float | None, bool], ...] = ()
         self._task()  # what is wrong with it should be said here, not when it runs
@@ -189,7 +189,7 @@ class Study:
             raise UsageError("this study is running already; wait for it or stop() it")
         workers = Options().whole("workers", workers, least=1)
         limits = make_limits(trials, time, target, trial_timeout)
-        peers: list[PeerWorker] = []
+        peers: list[Peer] = []
         try:
             for rank in range(workers):
                 address = peers[0].services.transport.address if peers else None
@@ -199,7 +199,7 @@ class Study:
                     identity=Identity(new_worker_id(), rank, workers),
                     output=output,
                 )
-                peer = PeerWorker(services)
+                peer = Peer(services)
                 await peer.start()
                 peers.append(peer)
             self._peers = peers
@@ -307,11 +307,11 @@ class Study:
         return len(checked)
 
     @property
-    def _by_hand(self) -> Manual:
+    def _by_hand(self) -> AskTell:
         if self._manual is None:
             worker, here = new_worker_id(), self._replica
             directory = here.directory
-            self._manual = Manual(
+            self._manual = AskTell(
                 worker,
                 here.view,
                 here.log,

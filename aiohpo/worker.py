@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from .errors import UsageError
 from .keys import ENVIRONMENT, NO_KEY, StudyKey, process_key
 from .launch.addresses import make_transport, takes_key, transport_class
-from .launch.cards import Rendezvous, cards_of, directory_of, keeps_key
+from .launch.cards import Card, cards_of, directory_of, keeps_key
 from .launch.slurm import WORD as SLURM
 from .launch.slurm import slurm_job
 from .peer.limits import make_limits
 from .plugin import Identity, LaunchedTransport, Transport
 from .result import Result
-from .runtime.peer import PeerWorker
+from .runtime.peer import Peer
 from .runtime.services import new_worker_id
 from .storage.printed import Sink
 from .view.summary import Summary
@@ -86,7 +86,7 @@ class Worker:
         carrier = self._carrier(transport, bind, advertise, key, insecure, directories, join)
         # Those launched together know each other; what was left in the directory is of another launch.
         meet = () if isinstance(carrier, LaunchedTransport) else directories
-        self._cards = [Rendezvous(cards_of(directory), self.id) for directory in meet]
+        self._cards = [Card(cards_of(directory), self.id) for directory in meet]
         services = study._services(
             limits=limits,
             transport=carrier,
@@ -95,7 +95,7 @@ class Worker:
             notice=notice,
             output=output,
         )
-        self._peer = PeerWorker(services)
+        self._peer = Peer(services)
         self._running: asyncio.Task[None] | None = None
         self._meeting: asyncio.Task[None] | None = None
 

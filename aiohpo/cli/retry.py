@@ -22,7 +22,7 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     failed one stays on record and leaves the budget. Mend what made them fail first.
     """
     from ..peer.retrying import choose_failed
-    from ..runtime.ask_tell import Manual
+    from ..runtime.ask_tell import AskTell
     from ..runtime.services import new_worker_id
     from ..storage.run_directory import RunDirectory, read_study
 
@@ -30,7 +30,7 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     rows = choose_failed(run.view, trials, str(directory))
     opened = RunDirectory(directory, read_study(directory))
     worker = new_worker_id()
-    manual = Manual(worker, run.view, run.log, 0, opened.journal(worker), opened.id)
+    manual = AskTell(worker, run.view, run.log, 0, opened.journal(worker), opened.id)
     try:
         retries = [run.view.record(run.view.row_of(manual.retry(row))) for row in rows]
     finally:

@@ -22,11 +22,11 @@ def why_nothing_to_do(run: Run, now: Snapshot, study: Study, trials: int | None,
     """Why there is nothing to do; None if there is. ``now`` is how the search stands; ``run`` takes note of the budget
     of ``trials``."""
     from ..peer.ending import EndReason, find_end
-    from ..peer.recorder import Ledger
+    from ..peer.recorder import Recorder
 
     view, since = run.view, run.log.clock  # that earlier searches were called off does not count
     if trials is not None:
-        Ledger("this run", view, run.log).set_goal(trials)  # as its workers would, but it is not written down
+        Recorder("this run", view, run.log).set_goal(trials)  # as its workers would, but it is not written down
     end = find_end(view, since=since, target=target, is_work_left=lambda: _is_work_left(view, study))
     if end is None:
         return None
@@ -52,14 +52,14 @@ def _is_work_left(view: View, study: Study) -> bool:
 
     import numpy as np
 
-    from ..peer.eligibility import Eligible
+    from ..peer.eligibility import Eligibility
     from ..peer.ending import has_work
     from ..plugin import Identity
     from ..plugin.registry import create
 
     scheduler = copy.deepcopy(create("schedulers", study.scheduler))
     scheduler.setup(study.max_steps, study.seed, Identity("check", 0, 1))
-    return has_work(view, scheduler, Eligible(view, None, lambda _: False), np.random.default_rng(0))
+    return has_work(view, scheduler, Eligibility(view, None, lambda _: False), np.random.default_rng(0))
 
 
 class Watch:

@@ -16,8 +16,8 @@ Adding an event
 ---------------
 1. A class here, frozen and array_like, with the next free tag, ``lamport`` first, and bounds on every field; then its
    name in :data:`Event`. A tag is never used again for something else.
-2. What it means in :meth:`aiohpo.view.reducer.Folded.apply`, such that the order of arrival cannot matter.
-3. The method of :class:`aiohpo.peer.recorder.Ledger` that records it.
+2. What it means in :meth:`aiohpo.view.reducer.Reducer.apply`, such that the order of arrival cannot matter.
+3. The method of :class:`aiohpo.peer.recorder.Recorder` that records it.
 
 The codec (:mod:`aiohpo.events.codec`) follows from the class. Versions that lack it read the new kind as
 :class:`Unknown`: they keep its bytes, pass them on and skip its meaning, so a study survives a mixture of versions.

@@ -45,7 +45,7 @@ def keeps_key(directory: Path) -> Path:
     return directory.parent if directory.name == "peers" else directory
 
 
-class Rendezvous:
+class Card:
     """One worker's card in a directory of addresses."""
 
     def __init__(self, directory: Path, worker: str) -> None:

@@ -17,7 +17,7 @@ from .gossip import Gossip
 from .health import Counters, Health
 from .links import Mesh
 from .timing import Timing
-from .transfers import Fetches
+from .transfers import Transfers
 
 
 class Node:
@@ -46,7 +46,7 @@ class Node:
         self.log = log
         self.gossip = Gossip(log, rng, now, timing.pace, me)
         self.mesh = links(me, study, address, self.gossip, rng, now, timing.suspicion)
-        self.fetches = Fetches()
+        self.transfers = Transfers()
         self.counters = Counters()
         self._told_skipped = bool(log.unknown_kinds)  # by what loaded the log
 
@@ -79,9 +79,9 @@ class Node:
                 effects += more
                 effects += self._tell_skipped(new)
             case Want():
-                effects += self.fetches.answer(peer, frame)
+                effects += self.transfers.answer(peer, frame)
             case Chunk():
-                effects += self.fetches.on_chunk(now, peer, frame)
+                effects += self.transfers.on_chunk(now, peer, frame)
             case Inquire():
                 effects.append(Describe(peer))
             case Vector():
@@ -110,7 +110,7 @@ class Node:
         members = self.mesh.membership.members
         present = [members[w] for w in self.mesh.membership.present if w in members]
         present.sort(key=lambda m: (m.worker != saved_by, m.worker))
-        return self.fetches.begin(now, digest, [m.address for m in present])
+        return self.transfers.begin(now, digest, [m.address for m in present])
 
     def join(self, addresses: Iterable[str], now: float) -> list[Effect]:
         """Greet these addresses until they answer."""
@@ -120,12 +120,12 @@ class Node:
         """Do what is due."""
         effects = self.gossip.tick(now, self.mesh.membership.hash)
         effects += self.mesh.tick(now)
-        effects += self.fetches.tick(now)
+        effects += self.transfers.tick(now)
         return effects
 
     def next_deadline(self) -> float:
         """When :meth:`tick` has something to do next."""
-        return min(self.gossip.next_deadline(), self.mesh.next_deadline(), self.fetches.next_deadline())
+        return min(self.gossip.next_deadline(), self.mesh.next_deadline(), self.transfers.next_deadline())
 
     def states(self) -> dict[str, str]:
         """What is believed of each worker that this node has met: alive, suspect, dead or left."""

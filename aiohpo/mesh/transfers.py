@@ -5,7 +5,7 @@ flooded meanwhile wait for at most those few. When a holder falls silent or does
 asked, and goes on where the last one stopped: a blob is named by its hash, so all of them hold the same bytes.
 
 Pure: the shell reads, writes and verifies. It is told of a finished fetch by a :class:`Fetched` effect and says
-with :meth:`Fetches.verified` whether the bytes were right; if not, everything is fetched again from elsewhere.
+with :meth:`Transfers.verified` whether the bytes were right; if not, everything is fetched again from elsewhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROUNDS = 3  # how often all holders are tried
 
 
 @dataclass(slots=True)
-class Fetch:
+class Transfer:
     """One blob on its way. ``received`` bytes are written, ``asked`` is how far the questions go."""
 
     digest: str
@@ -40,11 +40,11 @@ class Fetch:
         return self.holders[self.turn % len(self.holders)]
 
 
-class Fetches:
+class Transfers:
     """All blobs that this worker is fetching."""
 
     def __init__(self) -> None:
-        self.open: dict[str, Fetch] = {}
+        self.open: dict[str, Transfer] = {}
 
     def begin(self, now: float, digest: str, holders: Sequence[str]) -> list[Effect]:
         """Start fetching a blob from the addresses that may have it, the likeliest first."""
@@ -52,7 +52,7 @@ class Fetches:
             return []
         if not holders:
             return [Fetched(digest, complete=False)]
-        fetch = self.open[digest] = Fetch(digest, list(holders), 0, now + HOLDER_SILENT)
+        fetch = self.open[digest] = Transfer(digest, list(holders), 0, now + HOLDER_SILENT)
         return self._ask(fetch)
 
     def answer(self, peer: str, want: Want) -> list[Effect]:
@@ -104,7 +104,7 @@ class Fetches:
     def next_deadline(self) -> float:
         return min((fetch.due for fetch in self.open.values()), default=float("inf"))
 
-    def _next_holder(self, fetch: Fetch, now: float) -> list[Effect]:
+    def _next_holder(self, fetch: Transfer, now: float) -> list[Effect]:
         everybody = set(fetch.holders)
         for _ in fetch.holders:
             fetch.turn += 1
@@ -117,7 +117,7 @@ class Fetches:
         fetch.asked = fetch.received
         return self._ask(fetch)
 
-    def _ask(self, fetch: Fetch) -> list[Effect]:
+    def _ask(self, fetch: Transfer) -> list[Effect]:
         effects: list[Effect] = []
         limit = fetch.received + WINDOW * CHUNK_BYTES
         end = limit if fetch.total is None else min(limit, fetch.total)
@@ -129,4 +129,4 @@ class Fetches:
         return effects
 
     def __repr__(self) -> str:
-        return f"<Fetches {len(self.open)} open>"
+        return f"<Transfers {len(self.open)} open>"

@@ -11,7 +11,7 @@ from ..view.view import View
 from .racing import Racing
 
 
-class Eligible:
+class Eligibility:
     """Answers a scheduler's questions from the view, the race between workers and this worker's own blobs.
 
     racing  the race between workers; None: every claim is open
@@ -29,13 +29,13 @@ class Eligible:
         self._missing: set[str] = set()
 
     @contextmanager
-    def at(self, now: float) -> Iterator[Eligible]:
+    def at(self, now: float) -> Iterator[Eligibility]:
         """Within the block claims are answered as of ``now``, in seconds of a monotonic clock."""
         self._now = now
         yield self
 
     @contextmanager
-    def all_claims_open(self) -> Iterator[Eligible]:
+    def all_claims_open(self) -> Iterator[Eligibility]:
         """Within the block every claim is open: so it is asked whether anything is left to do at all."""
         racing, self._racing = self._racing, None
         try:

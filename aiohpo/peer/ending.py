@@ -28,7 +28,7 @@ import numpy as np
 from ..events.lifecycle import MOST_LOSSES, Status
 from ..plugin import NewTrial, Resume, Scheduler
 from ..view.view import View
-from .eligibility import Eligible
+from .eligibility import Eligibility
 
 # What Left.reason says of a worker that saw the search end, and of any other that left in good order.
 SAW_THE_END, LEFT_EARLY = "done", "stopped"
@@ -140,7 +140,7 @@ def is_abandoned(view: View, row: int) -> bool:
     return view.losses(row) > MOST_LOSSES
 
 
-def has_work(view: View, scheduler: Scheduler, claims: Eligible, rng: np.random.Generator) -> bool:
+def has_work(view: View, scheduler: Scheduler, claims: Eligibility, rng: np.random.Generator) -> bool:
     """Whether there is anything left to do, for any worker, while nothing runs."""
     with claims.all_claims_open():
         choice = scheduler.next(view, claims, rng)

@@ -54,7 +54,7 @@ class Segment:
     doomed: bool = False  # an Abort was issued
 
 
-class Ledger:
+class Recorder:
     """One worker's own log, the view that it grows, and the segments it runs."""
 
     def __init__(self, me: str, view: View, log: Log, shared_journal: str = "") -> None:
@@ -271,4 +271,4 @@ class Ledger:
         return segment
 
     def __repr__(self) -> str:
-        return f"<Ledger of {self.me}: {self.view!r}>"
+        return f"<Recorder of {self.me}: {self.view!r}>"

@@ -1,7 +1,7 @@
 """A peer without its shell: what happens goes in, effects come out.
 
-``PeerState`` is a :class:`~aiohpo.peer.recorder.Ledger` with peers: log, view, a :class:`~aiohpo.mesh.node.Node` of the
-mesh, claims and leases in one deterministic object.
+``PeerState`` is a :class:`~aiohpo.peer.recorder.Recorder` with peers: log, view, a :class:`~aiohpo.mesh.node.Node` of
+the mesh, claims and leases in one deterministic object.
 
 Its methods are the door in: the shell calls one for each thing that happens (a frame arrived, time passed, a trial
 reported) or that is to be done, with the time where it matters. :meth:`drain` is the door out: the methods collect
@@ -26,10 +26,10 @@ from ..mesh.node import Node
 from ..mesh.timing import Timing
 from ..view.view import View
 from .leases import Leases
-from .recorder import Ledger, Segment
+from .recorder import Recorder, Segment
 
 
-class PeerState(Ledger):
+class PeerState(Recorder):
     """One peer. ``study`` is the hash that all peers share, ``address`` where this one is reached; the workers ``gone``
     are certainly dead."""
 
@@ -124,11 +124,11 @@ class PeerState(Ledger):
 
     def give_up_fetch(self, digest: str) -> None:
         """Ask for a blob no longer: it cannot be stored here."""
-        self.node.fetches.give_up(digest)
+        self.node.transfers.give_up(digest)
 
     def verified(self, now: float, digest: str, ok: bool) -> None:
         """Say whether a fetched blob's bytes match its name."""
-        self._out += self.node.fetches.verified(now, digest, ok)
+        self._out += self.node.transfers.verified(now, digest, ok)
 
     def tick(self, now: float) -> None:
         """Do what is due."""

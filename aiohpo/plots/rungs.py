@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..events.schema import parse_trial
-from ..view.promotions import Rungs
+from ..view.promotions import Promotions
 from .style import BLUE, GREY, ORANGE, RED, cut, is_complete
 
 if TYPE_CHECKING:
@@ -69,7 +69,9 @@ def _stops(run: Run, records: Sequence[TrialRecord]) -> list[int]:
     return sorted(found | {run.view.max_steps or max(r.step for r in records)})
 
 
-def _columns(rungs: Rungs, steps: list[int], records: Sequence[TrialRecord]) -> dict[int | None, list[TrialRecord]]:
+def _columns(
+    rungs: Promotions, steps: list[int], records: Sequence[TrialRecord]
+) -> dict[int | None, list[TrialRecord]]:
     columns: dict[int | None, list[TrialRecord]] = {}
     for record in records:
         columns.setdefault(rungs.first_rung(parse_trial(record.id)), []).append(record)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..events.schema import Seen
     from ..keys import StudyKey
     from ..mesh.health import Health
-    from ..runtime.peer import PeerWorker
+    from ..runtime.peer import Peer
     from ..runtime.spectator import Spectator
     from ..storage.run import Run
     from ..view.view import View
@@ -166,7 +166,7 @@ class OwnWorker(ProgressSource):
 
     name = "this process"
 
-    def __init__(self, peer: PeerWorker, study: Mapping[str, Any], directory: Path | None) -> None:
+    def __init__(self, peer: Peer, study: Mapping[str, Any], directory: Path | None) -> None:
         self._peer = peer
         self._study = study
         self._news = News(peer.services.log)
@@ -225,11 +225,11 @@ async def join_mesh(
     addresses: Sequence[str], transport: str, key: StudyKey | None, say: Callable[[str], None], once: bool
 ) -> AsyncIterator[ProgressSource]:
     """Join a mesh as a spectator; with ``once``, wait until everything that some worker knows is here."""
-    from ..launch.cards import Rendezvous, cards_of, directory_of
+    from ..launch.cards import Card, cards_of, directory_of
     from ..runtime.spectator import Spectator, spectator_id, spectator_transport
 
     worker = spectator_id()
-    cards = [Rendezvous(cards_of(directory), worker) for a in addresses if (directory := directory_of(a)) is not None]
+    cards = [Card(cards_of(directory), worker) for a in addresses if (directory := directory_of(a)) is not None]
     plain = [address for address in addresses if directory_of(address) is None]
     carrier = spectator_transport(transport, worker, key)
     spectator = Spectator(carrier, worker, lambda: [*plain, *(a for card in cards for a in card.others())], notice=say)

@@ -18,8 +18,8 @@ import numpy as np
 
 from ..events.lifecycle import Status
 from ..events.schema import Claimed, Ended, Left, Proposed, Started, TrialId
-from ..view.promotions import Rungs
-from ..view.segments import Activity, Span
+from ..view.promotions import Promotions
+from ..view.segments import Segments, Span
 from ..view.summary import Summary
 from .active_time import ActiveTime
 from .snapshot import HERE, Snapshot, WorkerNow
@@ -59,8 +59,8 @@ class Tally:
     def __init__(self, source: ProgressSource) -> None:
         self._source = source
         self._view = source.view
-        self._activity = Activity()
-        self._rungs = Rungs(self._view.max_steps)
+        self._activity = Segments()
+        self._rungs = Promotions(self._view.max_steps)
         self._paused: set[TrialId] = set()
         self._work: dict[str, _Work] = {}
         self._last = -math.inf

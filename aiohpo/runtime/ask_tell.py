@@ -20,7 +20,7 @@ from ..evaluate.segment import failed
 from ..events.log import Log
 from ..events.schema import trial_name
 from ..mesh.effects import Persist
-from ..peer.recorder import Ledger, Segment
+from ..peer.recorder import Recorder, Segment
 from ..plugin import Config, FittingSearcher, Identity, Searcher
 from ..space.space import Space
 from ..storage.journal import Journal
@@ -58,7 +58,7 @@ class AskedTrial:
         return f"<AskedTrial {self.number} {self.config}>"
 
 
-class Manual:
+class AskTell:
     """The study as its own worker."""
 
     def __init__(
@@ -71,7 +71,7 @@ class Manual:
         journal_id: str,
     ) -> None:
         self.view = view
-        self.state = Ledger(worker, view, log, journal_id)
+        self.state = Recorder(worker, view, log, journal_id)
         self._journal = journal
         self._seed = seed
         self._searcher: Searcher | None = None

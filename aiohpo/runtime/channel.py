@@ -12,7 +12,7 @@ from ..plugin import Decision
 
 if TYPE_CHECKING:
     from ..peer.recorder import Segment
-    from .peer import PeerWorker
+    from .peer import Peer
 
 
 class SegmentChannel:
@@ -20,7 +20,7 @@ class SegmentChannel:
 
     __slots__ = ("_timeout", "_untimed", "_worker", "extra", "segment", "step", "timer", "value")
 
-    def __init__(self, worker: PeerWorker, segment: Segment, start: int) -> None:
+    def __init__(self, worker: Peer, segment: Segment, start: int) -> None:
         self._worker = worker
         self.segment = segment
         self.step = start

@@ -8,26 +8,24 @@ import numpy as np
 
 from ..errors import AiohpoError
 from ..events.schema import Parent, parse_trial
-from ..peer.eligibility import Eligible
+from ..peer.eligibility import Eligibility
 from ..peer.ending import has_work
 from ..peer.recorder import Segment
 from ..plugin import Inherit, NewTrial, Resume
 from .exchange import Exchange
-from .fitting import ModelKeeper
+from .fitting import Fitting
 from .services import Services
 
 
 class Chooser:
     """Asks the scheduler and the searcher on behalf of one worker, and records what was chosen."""
 
-    def __init__(
-        self, services: Services, exchange: Exchange, rng: np.random.Generator, model: ModelKeeper | None
-    ) -> None:
+    def __init__(self, services: Services, exchange: Exchange, rng: np.random.Generator, model: Fitting | None) -> None:
         self._services = services
         self._exchange = exchange
         self._rng = rng
         self._model = model
-        self._claims = Eligible(services.view, exchange.state.claims, services.blobs.__contains__)
+        self._claims = Eligibility(services.view, exchange.state.claims, services.blobs.__contains__)
         self._spare = np.random.default_rng(0)
 
     def is_work_left(self) -> bool:

@@ -2,7 +2,7 @@
 
 At most one fit is in flight, and after one that took t seconds the next waits :data:`REST` times t, unless the
 worker is free and asks: many workers in one process would otherwise refit for each other's every result. A
-suggestion waits for a fit only where that hardly costs anything, see :meth:`ModelKeeper.fresh`; otherwise the
+suggestion waits for a fit only where that hardly costs anything, see :meth:`Fitting.fresh`; otherwise the
 newest model there is answers.
 """
 
@@ -20,7 +20,7 @@ _LEAST_PATIENCE = 0.001
 REST = 9.0
 
 
-class ModelKeeper:
+class Fitting:
     """Keeps a searcher's model up to date with a view."""
 
     def __init__(self, searcher: FittingSearcher, view: View) -> None:

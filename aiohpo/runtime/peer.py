@@ -2,7 +2,7 @@
 
 Around the pure :class:`~aiohpo.peer.state.PeerState` stand an :class:`~aiohpo.runtime.exchange.Exchange` that does
 its I/O, a :class:`~aiohpo.runtime.chooser.Chooser` and, for searchers that learn, a
-:class:`~aiohpo.runtime.fitting.ModelKeeper`. A worker is one TaskGroup: a :class:`~aiohpo.runtime.slot.Slot` takes the
+:class:`~aiohpo.runtime.fitting.Fitting`. A worker is one TaskGroup: a :class:`~aiohpo.runtime.slot.Slot` takes the
 next trial and runs the user's code, *refit* trains the model in a thread meanwhile, *sync* makes the journal durable; a
 timer and arriving frames drive the exchange. No task ever waits for a peer.
 
@@ -38,7 +38,7 @@ from ..plugin import FittingSearcher
 from ..view.trials import TrialRecord
 from .chooser import Chooser
 from .exchange import Exchange
-from .fitting import ModelKeeper
+from .fitting import Fitting
 from .live_ensemble import EnsembleState, Ensembling
 from .services import Services
 from .slot import Slot
@@ -48,7 +48,7 @@ _CLOSE_WITHIN = 5.0
 _TIDY_EVERY = 5.0
 
 
-class PeerWorker:
+class Peer:
     """One peer of a search: :meth:`start`, :meth:`run` until the search is over, :meth:`aclose`."""
 
     def __init__(self, services: Services) -> None:
@@ -61,7 +61,7 @@ class PeerWorker:
         self.slot: Slot | None = None  # set by start()
         self.patience = Patience()
         self.ensembling: Ensembling | None = None
-        self._model: ModelKeeper | None = None
+        self._model: Fitting | None = None
         self._finished: asyncio.Queue[TrialRecord | None] | None = None
         self._told: set[str] = set()  # ids of trials in that queue, ever
         self._ending = False
@@ -98,7 +98,7 @@ class PeerWorker:
         services.searcher.setup(self.view.space, services.seed, identity)
         services.scheduler.setup(self.view.max_steps, services.seed, identity)
         if isinstance(services.searcher, FittingSearcher):
-            self._model = ModelKeeper(services.searcher, self.view)
+            self._model = Fitting(services.searcher, self.view)
         if services.ensemble is not None:
             self.ensembling = Ensembling(
                 services.ensemble,
@@ -307,4 +307,4 @@ class PeerWorker:
             self._cancel()
 
     def __repr__(self) -> str:
-        return f"<PeerWorker {self.id}: {self.view!r}>"
+        return f"<Peer {self.id}: {self.view!r}>"

@@ -21,7 +21,7 @@ from .chooser import Chooser
 from .threads import in_thread
 
 if TYPE_CHECKING:
-    from .peer import PeerWorker
+    from .peer import Peer
 
 _YIELD_AFTER = 0.001  # seconds of uninterrupted evaluation after which others on the loop get a turn
 
@@ -33,7 +33,7 @@ class Slot:
     busy_seconds  how long trials have run here
     """
 
-    def __init__(self, worker: PeerWorker, chooser: Chooser) -> None:
+    def __init__(self, worker: Peer, chooser: Chooser) -> None:
         self._worker = worker
         self._chooser = chooser
         self._loop = asyncio.get_running_loop()

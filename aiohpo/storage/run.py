@@ -9,7 +9,7 @@ from typing import Any
 
 from ..events.log import Log
 from ..space.space import Space
-from ..view.promotions import Rungs
+from ..view.promotions import Promotions
 from ..view.summary import Summary
 from ..view.trials import TrialRecord
 from ..view.view import View
@@ -35,9 +35,9 @@ class Run:
         """All trials in order, but for cancelled and queued ones."""
         return self.summary.records()
 
-    def rungs(self) -> Rungs:
+    def rungs(self) -> Promotions:
         """How far its trials got."""
-        rungs = Rungs(self.view.max_steps)
+        rungs = Promotions(self.view.max_steps)
         for origin in self.log.origins:
             rungs.account_for(self.log.events(origin))
         return rungs

@@ -29,7 +29,7 @@ from .witness import Witness, witness
 if TYPE_CHECKING:
     from aiohpo import Trial
     from aiohpo.events.schema import Seen
-    from aiohpo.runtime.peer import PeerWorker
+    from aiohpo.runtime.peer import Peer
     from aiohpo.view.view import View as ReplicaView
 
 WORKERS = 4
@@ -166,7 +166,7 @@ class _Rehearsal:
             seed=self.seed,
         )
         network = SimNetwork(seed=self.seed, delay=(0.001, 0.01))
-        self.peers: list[PeerWorker] = []
+        self.peers: list[Peer] = []
         for rank in range(WORKERS):
             self.peers.append(self._worker(network, rank))
             await self.peers[-1].start()
@@ -181,9 +181,9 @@ class _Rehearsal:
         await asyncio.sleep(5.0)  # until everybody has heard everything
         await asyncio.gather(*(peer.aclose() for peer in self.peers[self.kills :]))
 
-    def _worker(self, network: SimNetwork, rank: int) -> PeerWorker:
+    def _worker(self, network: SimNetwork, rank: int) -> Peer:
         from aiohpo.peer.limits import Limits
-        from aiohpo.runtime.peer import PeerWorker
+        from aiohpo.runtime.peer import Peer
 
         worker = hashlib.blake2b(f"{self.seed}/{rank}".encode(), digest_size=6).hexdigest()
         services = self.study._services(
@@ -193,7 +193,7 @@ class _Rehearsal:
             identity=Identity(worker, rank, WORKERS),
         )
         self.witnesses.append(witness(self.factory))
-        return PeerWorker(
+        return Peer(
             replace(
                 services,
                 scheduler=self.witnesses[-1],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aiohpo.plugin import Observations, TrialState
-from aiohpo.view.known_rows import SeenRows
+from aiohpo.view.known_rows import KnownRows
 from aiohpo.view.observations import ReportedCurves
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class StaticView:
             array.flags.writeable = False
         self._observations = Observations(observed, losses, broken, running, to, curves, max_steps, next(_versions))
         self._n_partial = len(unfinished)
-        self._seen = SeenRows()
+        self._seen = KnownRows()
         self._seen.add(np.concatenate([observed, unfinished, broken, running]))
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MERGE_ABOVE = 512
 
 
-class SeenRows:
+class KnownRows:
     """Grows by :meth:`add`, answers :meth:`contains`."""
 
     __slots__ = ("_recent", "_recent_set", "_sorted")

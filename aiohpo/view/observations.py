@@ -20,7 +20,7 @@ from ..events.schema import TrialId
 from ..plugin import Observations
 from ..space.space import Space
 from .columns import Columns, canonical
-from .known_rows import SeenRows
+from .known_rows import KnownRows
 
 if TYPE_CHECKING:
     from ..plugin import FloatArray, IntArray
@@ -68,7 +68,7 @@ class ReportedCurves:
         return f"<ReportedCurves of {len(self.X)} trials, {len(self.loss)} reports>"
 
 
-class Observed(Columns):
+class ObservationColumns(Columns):
     """Columns with the reports on the way, and what searchers make of both."""
 
     def __init__(self, space: Space, sign: float, max_steps: int | None) -> None:
@@ -81,7 +81,7 @@ class Observed(Columns):
         self._report_step = array("q")
         self._report_attempt = array("i")
         self._report_value = array("d")
-        self._seen = SeenRows()
+        self._seen = KnownRows()
         self._retried: set[TrialId] = set()
         self._cache: Observations | None = None
         self._curves: ReportedCurves | None = None

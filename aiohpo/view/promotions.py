@@ -38,7 +38,7 @@ class _Climb:
         return [owner[attempt] != owner[attempt - 1] for attempt in after]
 
 
-class Rungs:
+class Promotions:
     """Takes events and tells how many trials reached which rung. ``max_steps`` are those of a complete trial."""
 
     def __init__(self, max_steps: int | None = None) -> None:

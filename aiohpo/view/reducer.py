@@ -31,7 +31,7 @@ from ..events.schema import (
     trial_of,
 )
 from ..space.space import Space
-from .observations import Observed
+from .observations import ObservationColumns
 from .trials import Details, WorkerInfo
 
 Mode = Literal["min", "max"]
@@ -40,7 +40,7 @@ _RUNNING = int(Status.RUNNING)
 _FINISHED = int(Status.FINISHED)
 
 
-class Folded(Observed):
+class Reducer(ObservationColumns):
     """The columns and what is beside them; :meth:`apply` is the only way in."""
 
     def __init__(self, space: Space, metric: str, mode: Mode, max_steps: int | None = None) -> None:

@@ -33,7 +33,7 @@ class Span:
     to_step: int | None = None
 
 
-class Activity:
+class Segments:
     """Takes events in the order of each worker's log and tells what is being run and what was."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ class Activity:
 
 def spans(log: Log) -> list[Span]:
     """All segments of a log, by their beginning."""
-    activity = Activity()
+    activity = Segments()
     found = [
         span
         for origin in log.origins

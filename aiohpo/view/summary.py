@@ -14,7 +14,7 @@ from ..events.lifecycle import FINAL, Status
 from ..text import printable
 
 if TYPE_CHECKING:
-    from .promotions import Rungs
+    from .promotions import Promotions
     from .trials import TrialRecord
     from .view import View
 
@@ -46,7 +46,7 @@ class Summary:
         view = self._view
         return view.n_ended - sum(view.status(row) in FINAL for row in view.beyond_line())
 
-    def done(self, rungs: Rungs) -> int:
+    def done(self, rungs: Promotions) -> int:
         """Trials of the budget that ran as far as they were meant to at first: they ended, or they pause, or they go on
         after a pause. Those beyond the budget's line do not count."""
         view, beyond = self._view, self._view.beyond_line()

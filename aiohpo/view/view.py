@@ -18,7 +18,7 @@ from ..events.lifecycle import FINAL, MOST_LOSSES, Status
 from ..events.schema import EXTERNAL, TARGETS, TrialId, parse_trial, trial_name
 from ..plugin import Config, Inherit, TrialState, TrialStatus
 from ..space.space import Space
-from .reducer import Folded, Mode
+from .reducer import Mode, Reducer
 from .trials import Details, TrialRecord
 
 _NAN = float("nan")
@@ -27,7 +27,7 @@ _STATUS_NAMES: tuple[TrialStatus, ...] = (
 )  # fmt: skip
 
 
-class View(Folded):
+class View(Reducer):
     """A replica's current state of the study. Readers must not mutate what they get."""
 
     def __init__(self, space: Space, metric: str, mode: Mode, max_steps: int | None = None) -> None:

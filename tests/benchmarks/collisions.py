@@ -33,8 +33,8 @@ from support.curves import Curve, CurveTask, Scale
 from aiohpo.events.log import Log
 from aiohpo.events.schema import parse_trial, trial_name
 from aiohpo.mesh.timing import Pace
-from aiohpo.peer.eligibility import Eligible
-from aiohpo.peer.recorder import Ledger, Segment
+from aiohpo.peer.eligibility import Eligibility
+from aiohpo.peer.recorder import Recorder, Segment
 from aiohpo.plugin import Config, Identity, Resume
 from aiohpo.plugin.registry import create
 from aiohpo.space.space import Float, Space
@@ -62,8 +62,8 @@ class SingleAsker:
 
     def __init__(self, seed: int, scheduler: str) -> None:
         self.view = View(SPACE, "loss", "min", STEPS)
-        self.ledger = Ledger("master", self.view, Log())
-        self.claims = Eligible(self.view, None, lambda digest: True)
+        self.ledger = Recorder("master", self.view, Log())
+        self.claims = Eligibility(self.view, None, lambda digest: True)
         self.searcher, self.scheduler = create("searchers", "random"), create("schedulers", scheduler)
         self.searcher.setup(SPACE, seed, Identity("master"))
         self.scheduler.setup(STEPS, seed, Identity("master"))

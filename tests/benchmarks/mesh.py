@@ -28,7 +28,7 @@ from aiohpo.events.codec import encode_event
 from aiohpo.events.schema import Batch, Ended, Proposed
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
-from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.peer import Peer
 from aiohpo.storage.journal import Journal
 from aiohpo.testing import SimNetwork, run
 
@@ -158,7 +158,7 @@ def overlay(workers: int, seconds: float) -> None:
                 join=[p.services.transport.address for p in peers[:2]],
                 identity=identity,
             )
-            peer = PeerWorker(replace(services, wall=loop.time))
+            peer = Peer(replace(services, wall=loop.time))
             await peer.start()
             peers.append(peer)
         tasks = [asyncio.create_task(peer.run()) for peer in peers]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.launch.cards import MOST, Rendezvous, cards_of, directory_of, keeps_key
+from aiohpo.launch.cards import MOST, Card, cards_of, directory_of, keeps_key
 
 
 def test_directory_addresses():
@@ -28,7 +28,7 @@ def test_other_file_addresses_are_errors(address):
 
 def test_workers_find_each_other(tmp_path):
     """Each sees the addresses that others left, newest first, and not its own."""
-    ann, bob, cid = (Rendezvous(tmp_path / "peers", name) for name in ("ann", "bob", "cid"))
+    ann, bob, cid = (Card(tmp_path / "peers", name) for name in ("ann", "bob", "cid"))
     for i, worker in enumerate((ann, bob, cid)):
         worker.announce(f"inproc://{i}")
         os.utime(worker._card, (i, i))
@@ -41,7 +41,7 @@ def test_workers_find_each_other(tmp_path):
 
 def test_unreadable_cards_do_not_hide_the_others(tmp_path):
     """A card that vanished, is empty or holds junk is passed over."""
-    me = Rendezvous(tmp_path, "me")
+    me = Card(tmp_path, "me")
     (tmp_path / "aaa.address").symlink_to(tmp_path / "nowhere")
     (tmp_path / "bbb.address").write_bytes(b"\xff\xfe\x00")
     (tmp_path / "ccc.address").write_text("")
@@ -55,7 +55,7 @@ def test_only_the_newest_cards_count(tmp_path):
         card = tmp_path / f"w{i}.address"
         card.write_text(f"inproc://{i}")
         os.utime(card, (i, i))
-    others = Rendezvous(tmp_path, "me").others()
+    others = Card(tmp_path, "me").others()
     assert len(others) == MOST
     assert others[0] == f"inproc://{MOST + 9}"
 
@@ -64,8 +64,8 @@ def test_an_unusable_directory_is_a_usage_error(tmp_path):
     """Where no card can be left, the error names the place."""
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot leave an address in"):
-        Rendezvous(tmp_path / "file", "me").announce("inproc://x")
-    assert Rendezvous(tmp_path / "nowhere", "me").others() == []
+        Card(tmp_path / "file", "me").announce("inproc://x")
+    assert Card(tmp_path / "nowhere", "me").others() == []
 
 
 def test_a_run_directory_is_met_in_its_peers(tmp_path):
@@ -85,7 +85,7 @@ def test_what_others_put_there_does_no_harm(tmp_path):
     (tmp_path / "d.address").write_text("tcp://" + "x" * 5000)
     (tmp_path / "e.address").write_text("tcp://\x1b[2Jhost:1")
     (tmp_path / "f.address").write_text("inproc://f")
-    assert Rendezvous(tmp_path, "me").others() == ["inproc://f"]
+    assert Card(tmp_path, "me").others() == ["inproc://f"]
 
 
 def test_the_own_cards_come_first(tmp_path, monkeypatch):
@@ -111,4 +111,4 @@ def test_the_own_cards_come_first(tmp_path, monkeypatch):
         return contextlib.nullcontext([Entry(entry) for entry in found])
 
     monkeypatch.setattr(os, "scandir", owned)
-    assert Rendezvous(tmp_path, "me").others() == ["inproc://mine", "inproc://theirs"]
+    assert Card(tmp_path, "me").others() == ["inproc://mine", "inproc://theirs"]

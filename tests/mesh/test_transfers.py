@@ -14,7 +14,7 @@ from aiohpo.keys import StudyKey
 from aiohpo.mesh.effects import Effect, Fetched, Milestone, Send, Serve, Store
 from aiohpo.mesh.frames import Chunk, Want
 from aiohpo.mesh.timing import HOLDER_SILENT
-from aiohpo.mesh.transfers import CHUNK_BYTES, Fetches
+from aiohpo.mesh.transfers import CHUNK_BYTES, Transfers
 from aiohpo.storage.blob_store import DirectoryBlobs
 
 DATA = bytes(range(256)) * 2000  # eight chunks
@@ -28,11 +28,11 @@ def serve(want: Want, data: bytes | None = DATA) -> Chunk:
 
 
 def drive(
-    fetches: Fetches, effects: list[Effect], answer: Callable[[str, Want], Chunk | None]
+    transfers: Transfers, effects: list[Effect], answer: Callable[[str, Want], Chunk | None]
 ) -> tuple[bytes, list[Fetched], list[tuple[str, int]]]:
     """Answer every question; return what was stored, how it ended, and who was asked for what."""
     stored, ends, asked, now = bytearray(), [], [], 0.0
-    while effects or fetches.open:
+    while effects or transfers.open:
         for effect in effects:
             match effect:
                 case Send(peer, Want() as want):
@@ -48,22 +48,22 @@ def drive(
         for peer, want in todo:
             chunk = answer(peer, want)
             if chunk is not None:
-                effects += fetches.on_chunk(now, peer, chunk)
+                effects += transfers.on_chunk(now, peer, chunk)
         if not effects:
             now += HOLDER_SILENT
-            effects = fetches.tick(now)
+            effects = transfers.tick(now)
     return bytes(stored), ends, asked
 
 
 def test_a_blob_arrives_in_order_and_whole() -> None:
     """All parts are asked from the first holder, a few at a time, and written in order."""
-    fetches = Fetches()
-    stored, ends, asked = drive(fetches, fetches.begin(0.0, DIGEST, ["a", "b"]), lambda peer, want: serve(want))
+    transfers = Transfers()
+    stored, ends, asked = drive(transfers, transfers.begin(0.0, DIGEST, ["a", "b"]), lambda peer, want: serve(want))
     assert stored == DATA
     assert ends == [Fetched(DIGEST, complete=True)]
     assert asked == [("a", offset) for offset in range(0, len(DATA), CHUNK_BYTES)]
-    fetches.verified(0.0, DIGEST, ok=True)
-    assert not fetches.open
+    transfers.verified(0.0, DIGEST, ok=True)
+    assert not transfers.open
 
 
 def test_another_holder_goes_on_where_the_first_one_died() -> None:
@@ -72,8 +72,8 @@ def test_another_holder_goes_on_where_the_first_one_died() -> None:
     def answer(peer: str, want: Want) -> Chunk | None:
         return None if peer == "a" and want.offset >= 3 * CHUNK_BYTES else serve(want)
 
-    fetches = Fetches()
-    stored, _, asked = drive(fetches, fetches.begin(0.0, DIGEST, ["a", "b"]), answer)
+    transfers = Transfers()
+    stored, _, asked = drive(transfers, transfers.begin(0.0, DIGEST, ["a", "b"]), answer)
     assert stored == DATA
     assert min(offset for peer, offset in asked if peer == "b") == 3 * CHUNK_BYTES
 
@@ -81,34 +81,34 @@ def test_another_holder_goes_on_where_the_first_one_died() -> None:
 @pytest.mark.parametrize("silent", [True, False])
 def test_a_blob_that_nobody_has_is_given_up(silent: bool) -> None:
     """When all holders said no, or stayed silent, the fetch ends incomplete after a bounded time."""
-    fetches = Fetches()
-    effects = fetches.begin(0.0, DIGEST, ["a", "b", "c"])
-    _, ends, asked = drive(fetches, effects, lambda peer, want: None if silent else serve(want, None))
+    transfers = Transfers()
+    effects = transfers.begin(0.0, DIGEST, ["a", "b", "c"])
+    _, ends, asked = drive(transfers, effects, lambda peer, want: None if silent else serve(want, None))
     assert ends == [Fetched(DIGEST, complete=False)]
     assert {peer for peer, _ in asked} == {"a", "b", "c"}
-    assert fetches.begin(0.0, DIGEST, []) == [Fetched(DIGEST, complete=False)]
+    assert transfers.begin(0.0, DIGEST, []) == [Fetched(DIGEST, complete=False)]
 
 
 def test_wrong_bytes_are_fetched_again_from_somebody_else() -> None:
     """A blob that does not match its name is thrown away and asked for elsewhere, from the beginning."""
-    fetches = Fetches()
-    drive(fetches, fetches.begin(0.0, DIGEST, ["liar", "b"]), lambda peer, want: serve(want, b"x" * 100))
-    stored, _, asked = drive(fetches, fetches.verified(0.0, DIGEST, ok=False), lambda peer, want: serve(want))
+    transfers = Transfers()
+    drive(transfers, transfers.begin(0.0, DIGEST, ["liar", "b"]), lambda peer, want: serve(want, b"x" * 100))
+    stored, _, asked = drive(transfers, transfers.verified(0.0, DIGEST, ok=False), lambda peer, want: serve(want))
     assert stored == DATA
     assert asked[0] == ("b", 0)
 
 
 def test_what_was_not_asked_for_is_dropped() -> None:
     """Chunks of other blobs, from other peers or out of turn change nothing."""
-    fetches = Fetches()
-    fetches.begin(0.0, DIGEST, ["a"])
+    transfers = Transfers()
+    transfers.begin(0.0, DIGEST, ["a"])
     for peer, chunk in (
         ("b", serve(Want(DIGEST, 0))),
         ("a", serve(Want(DIGEST, CHUNK_BYTES))),
         ("a", Chunk("0" * 64, 0, 5, b"other")),
     ):
-        assert fetches.on_chunk(0.0, peer, chunk) == []
-    assert fetches.answer("a", Want(DIGEST, 7)) == [Serve("a", DIGEST, 7, CHUNK_BYTES)]
+        assert transfers.on_chunk(0.0, peer, chunk) == []
+    assert transfers.answer("a", Want(DIGEST, 7)) == [Serve("a", DIGEST, 7, CHUNK_BYTES)]
 
 
 async def test_a_blob_crosses_real_sockets(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohpo import Float, Space
 from aiohpo.events.schema import Ended, Goal, Proposed, Saved
-from aiohpo.peer.eligibility import Eligible
+from aiohpo.peer.eligibility import Eligibility
 from aiohpo.peer.racing import Racing
 from aiohpo.view.view import View
 
@@ -29,9 +29,9 @@ def paused(goal: int | None = None) -> View:
 
 def test_only_paused_trials_that_count_can_be_claimed():
     """Running, unknown and surplus trials may never be resumed."""
-    claims = Eligible(paused(), None, set().__contains__)
+    claims = Eligibility(paused(), None, set().__contains__)
     assert [claims.may_claim(f"ann-{n}") for n in (1, 4, 6, 9)] == [True, True, False, False]
-    assert [Eligible(paused(1), None, set().__contains__).may_claim(f"ann-{n}") for n in (1, 4)] == [True, False]
+    assert [Eligibility(paused(1), None, set().__contains__).may_claim(f"ann-{n}") for n in (1, 4)] == [True, False]
 
 
 def test_many_free_workers_are_not_all_eligible():
@@ -40,16 +40,16 @@ def test_many_free_workers_are_not_all_eligible():
     allowed = 0
     for worker in range(200):
         racing = Racing(f"worker-{worker}", rate=100.0, delay=0.1)
-        with Eligible(view, racing, set().__contains__).at(5.0) as claims:
+        with Eligibility(view, racing, set().__contains__).at(5.0) as claims:
             allowed += claims.may_claim("ann-1")
     assert 0 < allowed < 30
-    assert Eligible(view, None, set().__contains__).may_claim("ann-1")
+    assert Eligibility(view, None, set().__contains__).may_claim("ann-1")
 
 
 def test_checkpoints_are_here_or_can_be_had_or_not():
     """holds() asks the own directory; obtainable() is false where none was saved or nobody had it."""
     view = paused()
-    claims = Eligible(view, None, {A}.__contains__)
+    claims = Eligibility(view, None, {A}.__contains__)
     assert claims.holds("ann-1")
     assert claims.holds("ann-1", 3)
     assert not claims.holds("ann-1", 2)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.peer.recorder import Ledger
+from aiohpo.peer.recorder import Recorder
 from aiohpo.peer.retrying import choose_failed
 from aiohpo.storage.run import Run, open_run
 from tests.support.run_directories import make_run
@@ -24,7 +24,7 @@ def test_all_failed_ones_are_chosen_by_default(failing: Run) -> None:
     """Those that are retried already are left out."""
     view = failing.view
     assert [view.number(row) for row in choose_failed(view, [], "r")] == [0, 2]
-    Ledger("bob", view, failing.log).queue_retry(0.0, view.row_of(next(failing.records()).id))
+    Recorder("bob", view, failing.log).queue_retry(0.0, view.row_of(next(failing.records()).id))
     assert [view.number(row) for row in choose_failed(view, [], "r")] == [2]
 
 
@@ -46,7 +46,7 @@ def test_trials_are_named_by_number_or_id_and_chosen_once(failing: Run) -> None:
 )
 def test_what_cannot_be_retried_is_named(failing: Run, names: list[str], message: str) -> None:
     """The error says why."""
-    Ledger("bob", failing.view, failing.log).queue_retry(0.0, choose_failed(failing.view, ["2"], "r")[0])
+    Recorder("bob", failing.view, failing.log).queue_retry(0.0, choose_failed(failing.view, ["2"], "r")[0])
     with pytest.raises(UsageError, match=re.escape(message)):
         choose_failed(failing.view, names, "r")
 
@@ -55,7 +55,7 @@ def test_having_nothing_to_retry_is_said(tmp_path: Path, failing: Run) -> None:
     """No failed trial, or none that is not retried already."""
     with pytest.raises(UsageError, match="no trial of r has failed"):
         choose_failed(open_run(make_run(tmp_path / "good", [1.0])).view, [], "r")
-    ledger = Ledger("bob", failing.view, failing.log)
+    ledger = Recorder("bob", failing.view, failing.log)
     for row in choose_failed(failing.view, [], "r"):
         ledger.queue_retry(0.0, row)
     with pytest.raises(UsageError, match="all 2 failed trials of r are retried already"):
@@ -64,7 +64,7 @@ def test_having_nothing_to_retry_is_said(tmp_path: Path, failing: Run) -> None:
 
 def test_a_retry_that_failed_can_be_retried(failing: Run) -> None:
     """The chain goes on from its end."""
-    ledger, view = Ledger("bob", failing.view, failing.log), failing.view
+    ledger, view = Recorder("bob", failing.view, failing.log), failing.view
     for _ in range(2):
         row = view.row(ledger.queue_retry(0.0, choose_failed(view, [], "r")[-1]))
         assert row is not None

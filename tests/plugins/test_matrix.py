@@ -18,7 +18,7 @@ from aiohpo.events.log import Log
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.plugin.registry import available
-from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.peer import Peer
 from aiohpo.testing import SimNetwork, run
 from aiohpo.view.view import View
 from tests.support.peers import make_peer
@@ -61,7 +61,7 @@ class Task:
             trial.save(bytes([step]))
 
 
-def workers(study: Study, network: SimNetwork, seconds: float | None, past: Log | None) -> list[PeerWorker]:
+def workers(study: Study, network: SimNetwork, seconds: float | None, past: Log | None) -> list[Peer]:
     peers = []
     for rank in range(WORKERS):
         worker = hashlib.blake2b(f"{past is None}/{rank}".encode(), digest_size=6).hexdigest()
@@ -85,7 +85,7 @@ def merge(source: Log, log: Log, view: View) -> None:
             view.apply(origin, seq, event)
 
 
-async def search(study: Study, network: SimNetwork, seconds: float | None, past: Log | None) -> list[PeerWorker]:
+async def search(study: Study, network: SimNetwork, seconds: float | None, past: Log | None) -> list[Peer]:
     peers = workers(study, network, seconds, past)
     for peer in peers:
         await peer.start()
@@ -106,7 +106,7 @@ def test_every_searcher_works_with_every_scheduler(searcher: str, scheduler: str
     task = Task(1.0 if mode == "min" else -1.0)
     study = Study(task, SPACE, metric="score", mode=mode, max_steps=STEPS, searcher=searcher, scheduler=scheduler)
 
-    async def main() -> tuple[list[PeerWorker], list[PeerWorker]]:
+    async def main() -> tuple[list[Peer], list[Peer]]:
         first = await search(study, SimNetwork(seed=1), 9.5, None)
         return first, await search(study, SimNetwork(seed=2), None, first[0].services.log)
 

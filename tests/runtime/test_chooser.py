@@ -11,7 +11,7 @@ from aiohpo import Float, Space, Study
 from aiohpo.errors import AiohpoError
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Decision, Identity, Idle, Inherit, NewTrial, Resume
-from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.peer import Peer
 from aiohpo.testing import SimNetwork, run
 from tests.support.draws import Draws
 from tests.support.peers import make_peer
@@ -51,12 +51,12 @@ async def stepwise(trial):
         trial.save(bytes([step]))
 
 
-def search(scheduler, n: int = 1, searcher=None, before=lambda study: None, trials: int = 9) -> list[PeerWorker]:
+def search(scheduler, n: int = 1, searcher=None, before=lambda study: None, trials: int = 9) -> list[Peer]:
     """Run a search to its end."""
     study = Study(stepwise, SPACE, searcher=searcher or Draws(), scheduler=scheduler, max_steps=6)
     before(study)
 
-    async def main() -> list[PeerWorker]:
+    async def main() -> list[Peer]:
         network, peers = SimNetwork(seed=0), []
         for rank in range(n):
             worker = hashlib.blake2b(bytes([rank]), digest_size=6).hexdigest()
@@ -145,7 +145,7 @@ def test_a_checkpoint_that_nobody_has_is_not_built_upon(tmp_path):
     scheduler = Forgets(only_first(NewTrial(2)), inherit)
     study = Study(stepwise, SPACE, searcher=Draws(), scheduler=scheduler, max_steps=6, directory=tmp_path)
 
-    async def main() -> PeerWorker:
+    async def main() -> Peer:
         peer = make_peer(study, limits=Limits(9), transport=SimNetwork(seed=0).endpoint("ab" * 6))
         peer.services.scheduler.blobs = peer.services.blobs
         await peer.start()

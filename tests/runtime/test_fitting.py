@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from aiohpo.runtime.fitting import ModelKeeper
+from aiohpo.runtime.fitting import Fitting
 from aiohpo.testing import run
 from aiohpo.view.view import View
 from tests.support.histories import SPACE, events_of
@@ -31,19 +31,19 @@ class Learner:
         self.adopted.append(state)
 
 
-def grow(view: View, keeper: ModelKeeper, events) -> None:
+def grow(view: View, fitting: Fitting, events) -> None:
     for seq, event in events:
         view.apply("ann", seq, event)
-    keeper.note_new_results()
+    fitting.note_new_results()
 
 
 def play(main):
     async def whole():
         view, learner = View(SPACE, "loss", "min"), Learner()
-        keeper = ModelKeeper(learner, view)
-        task = asyncio.create_task(keeper.keep_updated())
+        fitting = Fitting(learner, view)
+        task = asyncio.create_task(fitting.keep_updated())
         try:
-            await main(view, learner, keeper)
+            await main(view, learner, fitting)
         finally:
             task.cancel()
 
@@ -53,17 +53,17 @@ def play(main):
 def test_new_results_lead_to_one_refit():
     """Many results during a fit lead to one more fit, of all of them; without news nothing is fitted."""
 
-    async def main(view, learner, keeper):
+    async def main(view, learner, fitting):
         await asyncio.sleep(10.0)
         events = list(enumerate(events_of(20), start=1))
         for i in range(0, len(events), 3):
-            grow(view, keeper, events[i : i + 3])
+            grow(view, fitting, events[i : i + 3])
         await asyncio.sleep(10.0)
         assert learner.adopted[0] == 0
         assert learner.adopted[-1] == 20
         fits = len(learner.adopted)
         assert fits <= 4
-        keeper.note_new_results()
+        fitting.note_new_results()
         await asyncio.sleep(10.0)
         assert len(learner.adopted) == fits
 
@@ -73,14 +73,14 @@ def test_new_results_lead_to_one_refit():
 def test_waiting_for_a_fresh_model_is_bounded_by_what_trials_cost():
     """A suggestion waits a tenth of a trial's time at most, and not at all for cheap trials."""
 
-    async def main(view, learner, keeper):
+    async def main(view, learner, fitting):
         loop = asyncio.get_running_loop()
         await asyncio.sleep(1.0)
-        grow(view, keeper, enumerate(events_of(3), start=1))
+        grow(view, fitting, enumerate(events_of(3), start=1))
         before = loop.time()
-        await keeper.fresh(0.001)
+        await fitting.fresh(0.001)
         assert loop.time() == before
-        await keeper.fresh(1000.0)
+        await fitting.fresh(1000.0)
         assert learner.adopted[-1] == 3
         assert loop.time() - before < 2.1
 
@@ -96,6 +96,6 @@ def test_what_a_fit_raises_comes_out():
 
     async def main():
         with pytest.raises(ArithmeticError, match="singular"):
-            await ModelKeeper(Broken(), View(SPACE, "loss", "min")).keep_updated()
+            await Fitting(Broken(), View(SPACE, "loss", "min")).keep_updated()
 
     run(main, seed=0, timeout=100.0)

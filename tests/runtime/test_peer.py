@@ -20,7 +20,7 @@ from aiohpo.events.schema import QUEUED, Batch, Ended, Lost, Parent, Proposed, S
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity
-from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.peer import Peer
 from aiohpo.storage.journal import JournalGone
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from tests.support.draws import Draws
@@ -73,7 +73,7 @@ async def second(trial):
 
 def swarm(
     network: SimNetwork, n: int, function=second, limits: Limits | None = None, given=lambda rank: {}, **options
-) -> list[PeerWorker]:
+) -> list[Peer]:
     """``n`` workers that know the first one's address; ``given(rank)`` takes the place of some of their services."""
     study = Study(function, SPACE, **{"searcher": Draws(), **options})
     names = [f"{i:012x}" for i in range(1, n + 1)]
@@ -91,7 +91,7 @@ def swarm(
     ]
 
 
-def play(main: Callable, seed: int = 0, before: Callable[[PeerWorker], None] = lambda peer: None, **options):
+def play(main: Callable, seed: int = 0, before: Callable[[Peer], None] = lambda peer: None, **options):
     """Run ``main(*peers)`` with started workers, then close them."""
 
     async def whole():
@@ -109,7 +109,7 @@ def play(main: Callable, seed: int = 0, before: Callable[[PeerWorker], None] = l
     return run(whole, seed=seed, timeout=1000.0)
 
 
-def counts(peer: PeerWorker) -> dict[str, int]:
+def counts(peer: Peer) -> dict[str, int]:
     found: dict[str, int] = {}
     for record in peer.view.records():
         found[record.status] = found.get(record.status, 0) + 1
@@ -577,7 +577,7 @@ async def resuming(trial):
         trial.save({"step": step})
 
 
-def inherit_from(peer: PeerWorker, blob: bytes) -> None:
+def inherit_from(peer: Peer, blob: bytes) -> None:
     """Somebody who could write into the journal and the blob store has queued a trial that starts from ``blob``."""
     peer.services.blobs.put(blob)
     parent = Parent((ATTACKER, 1), 2, hashlib.sha256(blob).hexdigest(), len(blob), ATTACKER)
@@ -658,6 +658,6 @@ def test_repr_is_a_status_line():
 
     async def main(peer):
         await peer.run()
-        assert repr(peer).startswith("<PeerWorker 000000000001: <View 4 ended, 0 running, best loss ")
+        assert repr(peer).startswith("<Peer 000000000001: <View 4 ended, 0 running, best loss ")
 
     play(main, n=1)

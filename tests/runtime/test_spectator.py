@@ -28,7 +28,7 @@ from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.report.sources import JoinedMesh
 from aiohpo.report.tally import Tally
-from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.peer import Peer
 from aiohpo.runtime.spectator import Spectator, spectator_id, spectator_transport
 from aiohpo.testing import SimNetwork, run
 from tests.support.peers import make_peer
@@ -53,12 +53,12 @@ class Swarm:
     network: SimNetwork
     study: Study
     trials: int
-    peers: list[PeerWorker] = field(default_factory=list)
+    peers: list[Peer] = field(default_factory=list)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     notices: list[str] = field(default_factory=list)
     closed: bool = False
 
-    async def add(self) -> PeerWorker:
+    async def add(self) -> Peer:
         seed, number = self.network.seed, len(self.peers)
         name = hashlib.blake2b(f"{seed}/{number}".encode(), digest_size=6).hexdigest()
         peer = make_peer(

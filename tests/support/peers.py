@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohpo import Study
 from aiohpo.peer.limits import Limits
-from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.peer import Peer
 from aiohpo.runtime.services import Services
 
 PLACE = ("transport", "join", "identity", "timing", "output", "notice")
@@ -20,6 +20,6 @@ def make_services(study: Study, *, limits: Limits, **given: Any) -> Services:
     return replace(study._services(limits=limits, **place), **given)
 
 
-def make_peer(study: Study, *, limits: Limits, **given: Any) -> PeerWorker:
+def make_peer(study: Study, *, limits: Limits, **given: Any) -> Peer:
     """A worker of ``study``; see :func:`make_services`."""
-    return PeerWorker(make_services(study, limits=limits, **given))
+    return Peer(make_services(study, limits=limits, **given))

@@ -13,7 +13,7 @@ import numpy as np
 
 from aiohpo import Float, Space
 from aiohpo.events.schema import Claimed, Ended, Ending, Event, Goal, Lost, Proposed, Reported, Saved, parse_trial
-from aiohpo.peer.eligibility import Eligible
+from aiohpo.peer.eligibility import Eligibility
 from aiohpo.plugin import Decision, Identity, NewTrial, Resume, Scheduler
 from aiohpo.view.view import View
 
@@ -27,7 +27,7 @@ class Told:
         self.max_steps, self.mode = max_steps, mode
         self.events: list[tuple[str, int, Event]] = []
         self.view = self._fresh()
-        self.claims = Eligible(self.view, None, lambda digest: False)
+        self.claims = Eligibility(self.view, None, lambda digest: False)
         self._own: dict[str, int] = {}
         if trials is not None:
             self._say("teller", Goal(self._now(), trials))

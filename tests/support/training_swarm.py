@@ -30,7 +30,7 @@ from aiohpo.events.schema import (
     parse_trial,
     trial_name,
 )
-from aiohpo.peer.eligibility import Eligible
+from aiohpo.peer.eligibility import Eligibility
 from aiohpo.plugin import Config, Decision, Identity, Idle, NewTrial, Resume, Scheduler
 from aiohpo.view.view import View
 
@@ -62,7 +62,7 @@ class _Worker:
     over: bool = False
 
     def __post_init__(self) -> None:
-        self.claims = Eligible(self.view, None, self.blobs.__contains__)
+        self.claims = Eligibility(self.view, None, self.blobs.__contains__)
 
 
 class Swarm:

@@ -20,12 +20,12 @@ from aiohpo import Categorical, Float, Int, Space, Study, Trial
 from aiohpo.events.lifecycle import Status
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Ended
-from aiohpo.peer.eligibility import Eligible
+from aiohpo.peer.eligibility import Eligibility
 from aiohpo.peer.ending import find_end, has_work
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity
-from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.peer import Peer
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.view.view import View
 from tests.support.unavailable import SometimesUnavailable
@@ -162,14 +162,14 @@ class Swarm:
     scenario: Scenario
     network: SimNetwork
     study: Study
-    alive: dict[int, PeerWorker] = field(default_factory=dict)
+    alive: dict[int, Peer] = field(default_factory=dict)
     blobs: dict[str, MemoryBlobs] = field(default_factory=dict)
     resumed: int = 0
     broken: list[str] = field(default_factory=list)
     journals: dict[str, MemoryJournal] = field(default_factory=dict)
     directory: dict[str, set[str]] = field(default_factory=dict)  # journal id -> worker ids
     tasks: dict[int, asyncio.Task[None]] = field(default_factory=dict)
-    crashed: list[PeerWorker] = field(default_factory=list)
+    crashed: list[Peer] = field(default_factory=list)
     starts: int = 0
     evaluations: int = 0
     retried: int = 0
@@ -200,7 +200,7 @@ class Swarm:
         if slot in s.unavailable:
             evaluator = SometimesUnavailable(evaluator, s.unavailable[slot])
             self.troubled.append(evaluator)
-        peer = PeerWorker(
+        peer = Peer(
             replace(
                 services,
                 gone=gone,
@@ -374,9 +374,9 @@ def best(view: View) -> object:
     return None if view.best is None else view.id(view.best)
 
 
-def check_end(peer: PeerWorker) -> None:
+def check_end(peer: Peer) -> None:
     """The search is over by all that is known after quiet, too."""
-    scheduler, claims = peer.services.scheduler, Eligible(peer.view, None, lambda digest: True)
+    scheduler, claims = peer.services.scheduler, Eligibility(peer.view, None, lambda digest: True)
 
     def is_work_left() -> bool:
         return has_work(peer.view, scheduler, claims, np.random.default_rng(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo.view.known_rows import SeenRows
+from aiohpo.view.known_rows import KnownRows
 
 
 @pytest.mark.parametrize("batch", [1, 7, 600])
@@ -14,7 +14,7 @@ def test_exactly_what_was_added_is_contained(batch):
     rng = np.random.default_rng(0)
     X = rng.random((1500, 3))
     X[::5, 1] = np.nan
-    seen = SeenRows()
+    seen = KnownRows()
     for i in range(0, len(X), batch):
         seen.add(X[i : i + batch])
     assert len(seen) == len(X)
@@ -24,14 +24,14 @@ def test_exactly_what_was_added_is_contained(batch):
 
 def test_an_empty_set_contains_nothing():
     """Nothing is contained before anything was added, and no rows give no answers."""
-    assert not SeenRows().contains(np.zeros((3, 2))).any()
-    assert SeenRows().contains(np.zeros((0, 2))).shape == (0,)
+    assert not KnownRows().contains(np.zeros((3, 2))).any()
+    assert KnownRows().contains(np.zeros((0, 2))).shape == (0,)
 
 
 def test_rounding_is_the_same_row_and_a_real_difference_is_not():
     """Rows agree to nine decimals; a millionth apart they differ."""
     row = np.array([[0.3, 0.7]])
-    seen = SeenRows()
+    seen = KnownRows()
     seen.add(row)
     assert seen.contains(row + 1e-13).all()
     assert not seen.contains(row + 1e-6).any()

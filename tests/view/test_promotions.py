@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Proposed, Reported, Seen
-from aiohpo.view.promotions import Rungs
+from aiohpo.view.promotions import Promotions
 
 A1, A2 = ("a", 1), ("a", 2)
 # a starts two trials to step 1; b goes on with the first to step 3, and a with it to its end.
@@ -23,13 +23,13 @@ STORY = [
 ]
 
 
-def told(events: list[Seen], max_steps: int | None = 9) -> Rungs:
-    rungs = Rungs(max_steps)
+def told(events: list[Seen], max_steps: int | None = 9) -> Promotions:
+    rungs = Promotions(max_steps)
     rungs.account_for(events)
     return rungs
 
 
-def account(rungs: Rungs) -> tuple[object, ...]:
+def account(rungs: Promotions) -> tuple[object, ...]:
     return rungs.reached(), rungs.promoted, rungs.moved_segments
 
 

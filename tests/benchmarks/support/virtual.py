@@ -19,7 +19,7 @@ from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.plugin.registry import create
 from aiohpo.runtime import peer as worker_module
-from aiohpo.runtime.peer import PeerWorker
+from aiohpo.runtime.peer import Peer
 from aiohpo.simulation.memory import MemoryBlobs
 from aiohpo.testing import SimNetwork, run
 
@@ -81,7 +81,7 @@ class Bench:
         self.seed = seed
         self.timing = timing(task.measure().seconds, workers, interval)
         self.trace = Trace()
-        self.peers: list[PeerWorker] = []
+        self.peers: list[Peer] = []
         self.segments: list[tuple[str, int, float, float, int, int]] = []  # trial, worker, begin, end, from, to
         self._curve_of = task.curves()
         self._curves: dict[str, Curve] = {}
@@ -125,7 +125,7 @@ class Bench:
             objective=replace(services.objective, secret=b"one for all"),
             wall=asyncio.get_running_loop().time,
         )
-        peer = PeerWorker(services)
+        peer = Peer(services)
         await peer.start()
         self.peers.append(peer)
 
