@@ -77,7 +77,7 @@ class Result:
             import pandas
         except ImportError:
             raise UsageError("to_dataframe needs pandas: pip install 'aiohpo[pandas]'") from None
-        return pandas.DataFrame([flat(trial) for trial in self.trials])
+        return pandas.DataFrame([flat_record(trial) for trial in self.trials])
 
     def _summary(self) -> str:
         return ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "no trials"
@@ -89,7 +89,7 @@ class Result:
         return f"<Result {best}, {self._summary()}{printable(ended)}>"
 
 
-def flat(trial: TrialRecord) -> dict[str, Any]:
+def flat_record(trial: TrialRecord) -> dict[str, Any]:
     """One trial as a flat row, for tables."""
     return {
         "number": trial.number,

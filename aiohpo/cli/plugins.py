@@ -69,7 +69,7 @@ def _describe_recipe(name: str) -> dict[str, str]:
 
 
 def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:
-    from ..plugin.registry import load, options_of
+    from ..plugin.registry import load_plugin, options_of
 
     distribution = getattr(point, "dist", None)
     entry: dict[str, Any] = {
@@ -81,7 +81,7 @@ def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:
         "error": None,
     }
     try:
-        found = load(kind, name)
+        found = load_plugin(kind, name)
         options = options_of(found)
     except Exception as error:  # a broken plugin of somebody else's must not hide the others
         entry["error"] = " ".join(str(error).split())

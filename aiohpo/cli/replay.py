@@ -30,7 +30,7 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
     The schedule is also written to DIR/schedule.json; for a training of your own, or as
     --scheduler replay:path=DIR/schedule.json.
     """
-    from ..plugin.registry import load
+    from ..plugin.registry import load_plugin
     from ..report.ending import nothing_yet
     from ..report.tally import take_snapshot
     from ..view.lineage import Lineage
@@ -55,7 +55,7 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
     if into is not None and (into / "study.json").exists():
         raise UsageError(f"{into} is a run directory already; name another one with --dir")
     study.directory = into
-    study.scheduler = load("schedulers", "replay")(path)
+    study.scheduler = load_plugin("schedulers", "replay")(path)
     study.searcher = "random"  # is never asked
     result = study.run()
     metric, trained = printable(study.metric), [trial for trial in result.trials if trial.status == "finished"]

@@ -130,13 +130,13 @@ def run(
     FILE defines an aiohpo.Study named "study" (or OBJECT). Ctrl-C stops in good order; the same command goes on
     where it stopped, also after a crash. --trials counts all trials of the run directory.
     """
-    from ..evaluate.cores import cores
-    from ..plugin.algorithms import parts
+    from ..evaluate.cores import available_cores
+    from ..plugin.algorithms import searcher_and_scheduler
     from ..report.tally import take_snapshot
     from .target import configure, default_directory, load_study
 
     typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler, "ensemble": ensemble}
-    searcher, scheduler = parts(algorithm, searcher, scheduler)
+    searcher, scheduler = searcher_and_scheduler(algorithm, searcher, scheduler)
     study = load_study(target)
     configure(
         study,
@@ -163,7 +163,7 @@ def run(
     chosen = [f"--{name}={value}" for name, value in typed.items() if value is not None]
     options = RunOptions(
         target,
-        workers or min(cores(), _MOST_DEFAULT_WORKERS),
+        workers or min(available_cores(), _MOST_DEFAULT_WORKERS),
         limits,
         searcher,
         scheduler,

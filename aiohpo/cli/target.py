@@ -32,7 +32,7 @@ def load_study(target: str) -> Study:
     A ``study.run()`` at the end of the file does not run. Raises ``UsageError`` for whatever is wrong.
     """
     from ..evaluate.objective import StudyFile
-    from ..evaluate.reimport import MAIN, load
+    from ..evaluate.reimport import MAIN, import_source
     from ..study import Study
 
     sys.modules.pop(MAIN, None)
@@ -41,7 +41,7 @@ def load_study(target: str) -> Study:
     if not os.path.isfile(path):
         raise UsageError(f"there is no file {path!r}{_similar(path)}")
     try:
-        found = load(StudyFile(path, name))
+        found = import_source(StudyFile(path, name))
     except SystemExit as error:
         if isinstance(error.code, str):  # it says itself what is wrong
             raise UsageError(f"{path}: {error.code}") from error

@@ -97,11 +97,11 @@ def worker(
     from ..evaluate.reimport import become_main
     from ..keys import FILE, StudyKey, keep_key, kept_key
     from ..launch.addresses import takes_key
-    from ..plugin.algorithms import parts
+    from ..plugin.algorithms import searcher_and_scheduler
     from ..worker import Worker
     from .target import configure, default_directory, load_study
 
-    searcher, scheduler = parts(algorithm, searcher, scheduler)
+    searcher, scheduler = searcher_and_scheduler(algorithm, searcher, scheduler)
     study = load_study(target)
     configure(
         study,

@@ -112,7 +112,7 @@ class Ensemble:
         """Return the ensemble's prediction in the form that metrics take: (n, k) probabilities, or (n, 1 or 2) means
         and variances. Arguments and errors as for :meth:`calibrated`."""
         mapped = self.calibrated(predictions)
-        return mix(mapped, self.weights, self.task)
+        return mix_predictions(mapped, self.weights, self.task)
 
     def predict_proba(self, predictions: Any) -> FloatArray:
         """Return class probabilities (n, k). Arguments and errors as for :meth:`calibrated`."""
@@ -217,7 +217,7 @@ class Ensemble:
             archive.writestr(zipfile.ZipInfo(f"{name}.npy", _EPOCH), buffer.getvalue())
 
 
-def mix(predictions: FloatArray, weights: FloatArray, task: Task) -> FloatArray:
+def mix_predictions(predictions: FloatArray, weights: FloatArray, task: Task) -> FloatArray:
     """Return the mixture (n, k) of calibrated predictions (m, n, k); for regression its mean and variance."""
     total: FloatArray = np.zeros(predictions.shape[1:])
     # one after the other: no second array of that size, and no sum whose order a library chooses

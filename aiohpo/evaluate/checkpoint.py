@@ -42,7 +42,7 @@ from typing import Any
 from ..errors import UsageError
 from ..plugin import BlobStore
 from . import plain
-from .metrics import brief
+from .metrics import describe_briefly
 
 _BYTES, _DUMPED, _FILES, _PLAIN, _PICKLE = KINDS = ("bytes", "dumped", "files", "plain", "pickle")
 _SEAL = re.compile(rb"aiohpo-checkpoint ([a-z]{1,20}) ([0-9a-f]{64})\n")
@@ -58,7 +58,7 @@ class BadCheckpoint(UsageError):
 
 
 # --------------------------------------------------------------------------------------------- the seal
-def seal(kind: str, content: Iterable[Any], secret: bytes) -> bytes:
+def seal_checkpoint(kind: str, content: Iterable[Any], secret: bytes) -> bytes:
     """Return the blob of a checkpoint whose ``content`` is given as buffers to join."""
     parts = list(content)
     return b"".join([f"aiohpo-checkpoint {kind} {_code(kind, parts, secret)}\n".encode(), *parts])
@@ -112,25 +112,25 @@ def encode(obj: Any, secret: bytes, dump: Callable[[Any], bytes] | None = None) 
     if dump is not None:
         dumped = dump(obj)
         if not isinstance(dumped, (bytes, bytearray, memoryview)):
-            raise UsageError(f"dump returned {brief(dumped)}: it must return bytes")
-        return seal(_DUMPED, [bytes(dumped)], secret)
+            raise UsageError(f"dump returned {describe_briefly(dumped)}: it must return bytes")
+        return seal_checkpoint(_DUMPED, [bytes(dumped)], secret)
     if isinstance(obj, (bytes, bytearray, memoryview)):
-        return seal(_BYTES, [bytes(obj)], secret)
+        return seal_checkpoint(_BYTES, [bytes(obj)], secret)
     if isinstance(obj, Path):
-        return seal(_FILES, [pack_tree(obj)], secret)
+        return seal_checkpoint(_FILES, [pack_tree(obj)], secret)
     if isinstance(obj, str) and len(obj) < 4096 and "\0" not in obj and os.path.exists(obj):
         raise UsageError(f"cannot tell whether {obj!r} is text or a path: save(Path({obj!r})) saves its content")
     content = plain.encode(obj)
     if content is not None:
-        return seal(_PLAIN, content, secret)
+        return seal_checkpoint(_PLAIN, content, secret)
     try:
         pickled = pickle.dumps(obj, protocol=5)
     except Exception as error:
         raise UsageError(
-            f"checkpoint {brief(obj)} does not pickle ({type(error).__name__}: {error}): "
+            f"checkpoint {describe_briefly(obj)} does not pickle ({type(error).__name__}: {error}): "
             "save bytes or a Path, or give the study dump= and load="
         ) from error
-    return seal(_PICKLE, [pickled], secret)
+    return seal_checkpoint(_PICKLE, [pickled], secret)
 
 
 def decode(blob: bytes, secret: bytes, scratch: Callable[[], Path], load: Callable[[bytes], Any] | None = None) -> Any:
@@ -213,7 +213,7 @@ def encode_array(name: str, values: Any, *, single: bool = False) -> bytes:
         np.save(buffer, array, allow_pickle=False)
     except Exception as error:
         raise UsageError(
-            f"predictions {name!r} are {brief(values)}, which is no array of numbers ({error}): "
+            f"predictions {name!r} are {describe_briefly(values)}, which is no array of numbers ({error}): "
             "give an array with one row per example"
         ) from error
     return buffer.getvalue()

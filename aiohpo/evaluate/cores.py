@@ -14,11 +14,11 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 def threads_for(workers: int, environment: Mapping[str, str]) -> dict[str, str]:
     """The variables that share the cores among ``workers``, but for those that the user has set."""
-    each = str(max(1, cores() // workers))
+    each = str(max(1, available_cores() // workers))
     return {name: each for name in THREADS if name not in environment}
 
 
-def cores() -> int:
+def available_cores() -> int:
     """How many cores this process may use."""
     try:
         return len(os.sched_getaffinity(0))

@@ -20,7 +20,7 @@ MAX_METRICS = 256
 MAX_NAME = 128
 
 
-def brief(value: object) -> str:
+def describe_briefly(value: object) -> str:
     """Describe ``value`` in at most about 80 characters, whatever its ``__repr__`` does."""
     try:
         text = reprlib.repr(value)
@@ -33,7 +33,7 @@ def as_number(value: Any, name: str) -> float:
     """Return ``value`` as a float, possibly NaN or infinite; raise UsageError naming the metric otherwise."""
     if type(value) is float:
         return value
-    problem = f"metric {name!r} is {brief(value)}: give one number"
+    problem = f"metric {name!r} is {describe_briefly(value)}: give one number"
     if isinstance(value, (str, bytes, bytearray)):
         raise UsageError(problem)
     try:
@@ -62,7 +62,7 @@ def as_mapping(values: Mapping[Any, Any]) -> dict[str, float]:
     metrics = {}
     for name, value in values.items():
         if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-            raise UsageError(f"metric name {brief(name)}: names are text of 1 to {MAX_NAME} characters")
+            raise UsageError(f"metric name {describe_briefly(name)}: names are text of 1 to {MAX_NAME} characters")
         metrics[name] = as_number(value, name)
     return metrics
 
@@ -83,6 +83,6 @@ def as_metrics(returned: Any, metric: str) -> dict[str, float]:
         return {metric: as_finite(returned, metric)}
     except UsageError as error:
         raise UsageError(
-            f"the objective returned {brief(returned)}: {error} "
+            f"the objective returned {describe_briefly(returned)}: {error} "
             f"(return a number, a dict of numbers with {metric!r}, or None after reporting)"
         ) from error

@@ -90,7 +90,7 @@ def rebuild(description: dict[str, Any], texts: Mapping[str, bytes] = _NONE) -> 
     if texts:
         sys.meta_path.insert(0, KeptSources(texts))
     if description["source"] is not None:
-        objective = find(StudyFile(*description["source"]), texts)
+        objective = find_objective(StudyFile(*description["source"]), texts)
         function, dump, load = objective.function, objective.dump, objective.load
     else:
         function = _resolve(description["function"], texts)
@@ -190,7 +190,7 @@ def _rename(namespace: Mapping[str, Any], seen: set[int]) -> None:
         _rename(vars(value) if isinstance(value, type) else {"": getattr(value, "__wrapped__", None)}, seen)
 
 
-def load(source: StudyFile, texts: Mapping[str, bytes] = _NONE) -> Any:
+def import_source(source: StudyFile, texts: Mapping[str, bytes] = _NONE) -> Any:
     """Import the file of ``source``, with its directory first on ``sys.path``, and return what it names.
 
     Raises UsageError if there is no such file or name; what the file itself raises passes through.
@@ -209,9 +209,9 @@ def load(source: StudyFile, texts: Mapping[str, bytes] = _NONE) -> Any:
     return found
 
 
-def find(source: StudyFile, texts: Mapping[str, bytes] = _NONE) -> Objective:
+def find_objective(source: StudyFile, texts: Mapping[str, bytes] = _NONE) -> Objective:
     """Return the objective that ``source`` names: a study's, or a function."""
-    found = load(source, texts)
+    found = import_source(source, texts)
     make = getattr(found, "_task", None)
     if callable(make):
         task = make()

@@ -27,7 +27,7 @@ from ..events.schema import TARGETS
 from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Config, Decision
 from . import checkpoint
-from .metrics import as_mapping, as_number, brief
+from .metrics import as_mapping, as_number, describe_briefly
 
 if TYPE_CHECKING:
     from .objective import Objective
@@ -229,7 +229,7 @@ class Trial:
         if step is None:
             at = self.step + 1 if self._stepping is None else max(self.step, 1)
         elif isinstance(step, bool) or not hasattr(step, "__index__"):
-            raise UsageError(f"step is {brief(step)}: give a whole number")
+            raise UsageError(f"step is {describe_briefly(step)}: give a whole number")
         else:
             at = step.__index__()
         if at < max(self.step, 1):

@@ -7,12 +7,12 @@ from typing import Any
 from ..errors import UsageError
 from ..keys import StudyKey
 from ..plugin import Transport
-from ..plugin.registry import create, load, options_of
+from ..plugin.registry import create, load_plugin, options_of
 
 
 def transport_class(spec: Any) -> type[Transport]:
     """Return the class of the transport that ``spec`` names, or is an instance of."""
-    return load("transports", spec.partition(":")[0]) if isinstance(spec, str) else type(spec)
+    return load_plugin("transports", spec.partition(":")[0]) if isinstance(spec, str) else type(spec)
 
 
 def takes_key(spec: Any) -> bool:

@@ -19,7 +19,7 @@ FULL_MESH = 16
 _FOURTH_RING_ABOVE = 2_000
 
 
-def rings(size: int) -> int:
+def ring_count(size: int) -> int:
     """The number of hash rings for ``size`` members."""
     return 3 if size <= _FOURTH_RING_ABOVE else 4
 
@@ -36,7 +36,7 @@ def neighbours(members: Collection[str], me: str) -> set[str]:
     if len(others) < FULL_MESH:
         return others
     chosen: set[str] = set()
-    for ring in range(rings(len(others) + 1)):
+    for ring in range(ring_count(len(others) + 1)):
         order = sorted(ring_position(ring, worker) for worker in others)
         at = bisect_left(order, ring_position(ring, me))
         chosen.add(order[at % len(order)][1])

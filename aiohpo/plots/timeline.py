@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..report.active_time import ActiveTime
-from ..view.segments import Span, spans
+from ..view.segments import Span, all_segments
 from .style import BLUE, GREEN, GREY, ORANGE, RED, shades
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def draw_on(axes: Axes, run: Run) -> None:
 
 def drawable(run: Run) -> list[Span]:
     """The segments, but for those whose times cannot be any: a peer may write what it likes."""
-    return [s for s in spans(run.log) if abs(s.began) < _LATEST and 0.0 <= (s.seconds or 0.0) < _LATEST]
+    return [s for s in all_segments(run.log) if abs(s.began) < _LATEST and 0.0 <= (s.seconds or 0.0) < _LATEST]
 
 
 def _legend(run: Run) -> tuple[Callable[[Span], str], dict[str, Any]]:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import UsageError
-from .registry import load
+from .registry import load_plugin
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ def recipe(name: str) -> Recipe:
             f"a recipe takes no options, as in {name!r}; give them to its parts: --searcher NAME:option=value, "
             "--scheduler NAME:option=value"
         )
-    found: object = load("algorithms", name)
+    found: object = load_plugin("algorithms", name)
     if not isinstance(found, Recipe):
         raise UsageError(
             f"the algorithm {name!r} is a {type(found).__name__} and not a recipe: its entry point must name an "
@@ -47,7 +47,9 @@ def recipe(name: str) -> Recipe:
     return found
 
 
-def parts(algorithm: str | None, searcher: str | None, scheduler: str | None) -> tuple[str | None, str | None]:
+def searcher_and_scheduler(
+    algorithm: str | None, searcher: str | None, scheduler: str | None
+) -> tuple[str | None, str | None]:
     """Return the searcher and the scheduler that were asked for; None where nothing was.
 
     What is named by itself overrides that part of the recipe. Raises ``UsageError`` for an unknown recipe.

@@ -35,7 +35,7 @@ def available(kind: str) -> dict[str, metadata.EntryPoint]:
     return {point.name: point for point in metadata.entry_points(group=f"aiohpo.{kind}")}
 
 
-def load(kind: str, name: str) -> type[Any]:
+def load_plugin(kind: str, name: str) -> type[Any]:
     """Return the class behind a name. Raises ``UsageError`` that lists what there is."""
     known = available(kind)
     point = known.get(name)
@@ -69,7 +69,7 @@ def create(kind: str, spec: Any, **fixed: Any) -> Any:
                 raise UsageError(f"{spec!r:.80} is no {kind[:-1]}: it has no {method}(); give a name or an instance")
         return spec
     name, _, text = spec.partition(":")
-    found = load(kind, name)
+    found = load_plugin(kind, name)
     words, options = parse_options(text, f"{kind[:-1]} {spec!r}")
     known = options_of(found)
     for option in options:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..errors import UsageError
-from ..result import flat
+from ..result import flat_record
 from ..text import spreadsheet_cell
 from .tally import run_as_dict
 
@@ -25,7 +25,7 @@ OPTUNA = "optuna://"
 
 def table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
     """Columns and rows, one row per trial; a parameter that is inactive in a trial has no entry in its row."""
-    rows = [flat(record) for record in run.records()]
+    rows = [flat_record(record) for record in run.records()]
     # Parameters stand in the order of the space, whichever trial happens to come first.
     columns = dict.fromkeys(name for name in (rows[0] if rows else ()) if not name.startswith(("config.", "metric.")))
     columns |= dict.fromkeys(f"config.{name}" for name in run.view.space)

@@ -19,7 +19,7 @@ from ..plugin import Evaluator, Identity, LaunchedTransport, Transport
 from ..plugin.registry import create
 from ..storage.journal import read_journal
 from ..storage.liveness import Writers
-from ..storage.printed import Sink, both
+from ..storage.printed import Sink, tee
 from ..storage.run_directory import RunDirectory
 from .definition import StudyDefinition
 from .notices import Notify
@@ -83,7 +83,7 @@ def build_services(
         for text in loaded.notices:
             concern(text)
         file = directory.output(worker if identity.rank is None else str(identity.rank), notice)
-        output = file.write if output is None else both(file.write, output)
+        output = file.write if output is None else tee(file.write, output)
     else:
         replica.copy_to(log, view)
     return Services(

@@ -29,7 +29,7 @@ Condition: TypeAlias = tuple[tuple[int, Values], ...]
 MOST_BRANCHES = 10_000
 
 
-def holds(condition: Condition, row: Sequence[float | int | None]) -> bool:
+def condition_holds(condition: Condition, row: Sequence[float | int | None]) -> bool:
     """Say whether ``condition`` holds in a native row whose inactive entries are None."""
     for column, values in condition:  # noqa: SIM110 - all() over a generator takes twice as long
         if row[column] not in values:
@@ -102,7 +102,7 @@ def _native(name: str, parent: str, param: Parameter, value: Scalar) -> float | 
         raise UsageError(f"parameter {name!r}: when names a value that {parent!r} never has: {error}") from None
 
 
-def count(conditions: Sequence[Condition], levels: Sequence[float], order: Sequence[int]) -> float:
+def count_configurations(conditions: Sequence[Condition], levels: Sequence[float], order: Sequence[int]) -> float:
     """Return the number of distinct configurations; inf if a column has infinitely many levels.
 
     ``conditions`` and ``levels`` are per column, ``order`` lists the columns with parents first. Exact,
@@ -140,7 +140,7 @@ def _count_group(members: list[int], conditions: Sequence[Condition], levels: Se
         for j in range(i, len(members)):
             column = members[j]
             row[column] = None
-            if not holds(conditions[column], row):
+            if not condition_holds(conditions[column], row):
                 continue
             if column not in classes:
                 factor *= levels[column]

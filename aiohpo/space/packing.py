@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeAlias
 
 from ..errors import UsageError
 from ..plugin import Config
-from .conditions import Condition, holds
+from .conditions import Condition, condition_holds
 from .parameter import Parameter
 
 Row: TypeAlias = tuple[float | int | None, ...]
@@ -54,7 +54,7 @@ class Packing:
         row: list[float | int | None] = [None] * len(self._packing)
         used = 0
         for c, name, native, condition in self._packing:
-            if condition and not holds(condition, row):
+            if condition and not condition_holds(condition, row):
                 continue
             value = config.get(name, _MISSING)
             if value is _MISSING:
@@ -73,7 +73,7 @@ class Packing:
         config: Config = {}
         for name, c, choices, value, condition in self._unpacking:
             if c < 0:
-                if not condition or holds(condition, row):
+                if not condition or condition_holds(condition, row):
                     config[name] = value
             elif (v := row[c]) is not None:
                 config[name] = v if choices is None else choices[v]
@@ -86,7 +86,7 @@ class Packing:
         for c, kind, low, high, members, condition in self._checking:
             value = row[c]
             # parents come first: what the condition looks at is of the right type, so it can be hashed
-            if condition and not holds(condition, row):
+            if condition and not condition_holds(condition, row):
                 if value is not None:
                     return False
             elif type(value) is not kind or not low <= value <= high or (members is not None and value not in members):
@@ -101,7 +101,7 @@ class Packing:
         row: list[float | int | None] = [None] * len(self._packing)
         missing = []
         for c, name, native, condition in self._packing:
-            if not holds(condition, row):
+            if not condition_holds(condition, row):
                 continue
             if name not in config:
                 missing.append(repr(name))
@@ -118,7 +118,7 @@ class Packing:
         for name, value in config.items():
             if name not in self._params:
                 raise UsageError(unknown(name, self._params))
-            if not holds(self._conditions[name], row):
+            if not condition_holds(self._conditions[name], row):
                 needs = " and ".join(
                     f"{parent}={values[0]!r}" if len(values) == 1 else f"{parent} in {list(values)!r}"
                     for parent, values in self._params[name].condition.items()

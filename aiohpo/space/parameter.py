@@ -23,7 +23,7 @@ from collections.abc import Container, Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
-from .scalars import Scalar, When, key
+from .scalars import Scalar, When, scalar_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,7 +108,7 @@ class Parameter:
         result: dict[str, Any] = {"type": self.type}
         for f in fields(self):  # type: ignore[arg-type]
             value = getattr(self, f.name)
-            if f.init and not (value == {} if f.name == "when" else key(value) == key(f.default)):
+            if f.init and not (value == {} if f.name == "when" else scalar_key(value) == scalar_key(f.default)):
                 result[f.name] = list(value) if isinstance(value, tuple) else value
         if self.condition:
             result["when"] = {name: list(values) for name, values in self.condition.items()}

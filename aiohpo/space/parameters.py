@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UsageError, listing
 from .parameter import CATEGORICAL, CONTINUOUS, ORDERED, NativeType, Parameter, Scale
-from .scalars import Scalar, When, canonical_when, flag, integer, key, number, plain, scalar
+from .scalars import (
+    Scalar,
+    When,
+    canonical_when,
+    checked_flag,
+    checked_number,
+    integer,
+    plain_scalar,
+    scalar,
+    scalar_key,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,21 +54,21 @@ class Float(Parameter):
     table: tuple[float, ...] = field(default=(), init=False)
 
     def __post_init__(self) -> None:
-        low, high = number(self.low, "Float: low"), number(self.high, "Float: high")
+        low, high = checked_number(self.low, "Float: low"), checked_number(self.high, "Float: high")
         span = f"Float({low!r}, {high!r})"
         if low >= high:
             remedy = f"for one value use Constant({low!r})" if low == high else "swap them"
             raise UsageError(f"{span}: low must be below high; {remedy}.")
-        if flag(self.log, f"{span}: log") and low <= 0:
+        if checked_flag(self.log, f"{span}: log") and low <= 0:
             raise UsageError(f"{span}: log=True needs low > 0; use a small positive low, or log=False.")
         width = math.log(high) - math.log(low) if self.log else high - low
         if not 0 < width < math.inf:
             raise UsageError(f"{span}: the range is too wide or too narrow for double precision; change a bound.")
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
-        object.__setattr__(self, "log", plain(self.log))
+        object.__setattr__(self, "log", plain_scalar(self.log))
         if self.step is not None:
-            object.__setattr__(self, "step", number(self.step, f"{span}: step"))
+            object.__setattr__(self, "step", checked_number(self.step, f"{span}: step"))
             object.__setattr__(self, "table", self._levels(span))
         object.__setattr__(self, "when", canonical_when(self.when, span))
         if self.default is not None:
@@ -99,7 +109,7 @@ class Float(Parameter):
 
     def native(self, value: object) -> float:
         if type(value) is not float:
-            value = number(value, "the value")
+            value = checked_number(value, "the value")
         if not self.low <= value <= self.high:
             raise UsageError(f"{value!r} is outside its range; give a number from {self.low!r} to {self.high!r}.")
         if self.step is None:
@@ -137,14 +147,14 @@ class Int(Parameter):
         if rest := (high - low) % step:
             remedies = " or ".join(f"high={v}" for v in (high - rest, high - rest + step) if v > low)
             raise UsageError(f"{span}: steps of {step} from low do not end at high; use {remedies}.")
-        if flag(self.log, f"{span}: log"):
+        if checked_flag(self.log, f"{span}: log"):
             if low < 1:
                 raise UsageError(f"{span}: log=True needs low >= 1; raise low, or use log=False.")
             if step != 1:
                 raise UsageError(
                     f"{span}: log and step cannot be combined; drop one, or list the values in an Ordinal."
                 )
-        for name, value in (("low", low), ("high", high), ("step", step), ("log", plain(self.log))):
+        for name, value in (("low", low), ("high", high), ("step", step), ("log", plain_scalar(self.log))):
             object.__setattr__(self, name, value)
         object.__setattr__(self, "when", canonical_when(self.when, span))
         if self.default is not None:
@@ -194,7 +204,7 @@ class _Choices(Parameter):
         if not scalars:
             raise UsageError(f"{what}: choices is empty; give at least one.")
         for i, value in enumerate(scalars):
-            if self.index.setdefault(key(value), i) != i:
+            if self.index.setdefault(scalar_key(value), i) != i:
                 raise UsageError(f"{what}: {value!r} is among the choices twice; list each once.")
         object.__setattr__(self, "choices", scalars)
         object.__setattr__(self, "when", canonical_when(self.when, what))
@@ -215,7 +225,7 @@ class _Choices(Parameter):
 
     def native(self, value: object) -> int:
         try:
-            return self.index[key(plain(value))]
+            return self.index[scalar_key(plain_scalar(value))]
         except (KeyError, TypeError):
             raise UsageError(f"{value!r} is not one of its choices: {', '.join(map(repr, self.choices))}.") from None
 
@@ -283,7 +293,7 @@ class Constant(Parameter):
         return [self.value] * len(natives)
 
     def native(self, value: object) -> int:
-        if key(plain(value)) != key(self.value):
+        if scalar_key(plain_scalar(value)) != scalar_key(self.value):
             raise UsageError(f"{value!r} given, but it is the constant {self.value!r}; leave it out.")
         return 0
 

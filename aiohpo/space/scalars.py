@@ -20,19 +20,19 @@ Scalar: TypeAlias = str | int | float | bool | None
 When: TypeAlias = Mapping[str, Scalar | Iterable[Scalar]]
 
 
-def plain(value: object) -> Any:
+def plain_scalar(value: object) -> Any:
     """Turn a numpy scalar into the Python scalar that it stands for; leave anything else alone."""
     return value.item() if isinstance(value, np.generic) else value
 
 
-def key(value: object) -> tuple[bool, object]:
+def scalar_key(value: object) -> tuple[bool, object]:
     """Return what tells two scalars apart: as ``==`` does, but True is not 1."""
     return isinstance(value, bool), value
 
 
 def scalar(value: object, where: str) -> Scalar:
     """Return ``value`` as a JSON scalar, or raise UsageError."""
-    value = plain(value)
+    value = plain_scalar(value)
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float) and math.isfinite(value):
@@ -43,9 +43,9 @@ def scalar(value: object, where: str) -> Scalar:
     )
 
 
-def number(value: object, where: str) -> float:
+def checked_number(value: object, where: str) -> float:
     """Return ``value`` as a finite float, or raise UsageError; a bool is no number."""
-    value = plain(value)
+    value = plain_scalar(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf:
         try:
             return float(value)
@@ -56,7 +56,7 @@ def number(value: object, where: str) -> float:
 
 def integer(value: object, where: str) -> int:
     """Return ``value`` as an int, or raise UsageError; 3.0 is one (data files write it so), True is not."""
-    value = plain(value)
+    value = plain_scalar(value)
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
@@ -64,9 +64,9 @@ def integer(value: object, where: str) -> int:
     return value
 
 
-def flag(value: object, where: str) -> bool:
+def checked_flag(value: object, where: str) -> bool:
     """Return ``value`` if it is a bool, or raise UsageError."""
-    value = plain(value)
+    value = plain_scalar(value)
     if not isinstance(value, bool):
         raise UsageError(f"{where} must be True or False, not {value!r}.")
     return value
@@ -96,6 +96,6 @@ def canonical_when(when: When | None, where: str) -> dict[str, tuple[Scalar, ...
         values = list(given) if many else [given]  # type: ignore[arg-type]
         if not values:
             raise UsageError(f"{where}: when[{parent!r}] is empty, so it could never be active.")
-        distinct = {key(v): v for v in (scalar(v, f"{where}: when[{parent!r}]") for v in values)}
+        distinct = {scalar_key(v): v for v in (scalar(v, f"{where}: when[{parent!r}]") for v in values)}
         result[parent] = tuple(sorted(distinct.values(), key=_rank))
     return result

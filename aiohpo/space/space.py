@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import UsageError
 from ..plugin import Config
 from . import parameters as _parameters
-from .conditions import count, holds, resolve
+from .conditions import condition_holds, count_configurations, resolve
 from .encoding import Encoding, FloatArray, satisfied
 from .packing import Packing, Row, unknown
 from .parameter import CATEGORICAL, CONTINUOUS, ORDERED, Parameter
@@ -188,7 +188,7 @@ class Space:
                 yield self.unpack(row)
                 return
             c = self._order[i]
-            for value in natives[c] if holds(self._conditions[c], row) else [None]:
+            for value in natives[c] if condition_holds(self._conditions[c], row) else [None]:
                 row[c] = value
                 yield from walk(i + 1)
             row[c] = None
@@ -201,9 +201,9 @@ class Space:
         """Number of distinct configurations, inf if a parameter is continuous.
 
         Conditions are accounted for. Exact (as far as a double is), unless they are so entangled that counting
-        would take long; then an upper bound, see :func:`aiohpo.space.conditions.count`.
+        would take long; then an upper bound, see :func:`aiohpo.space.conditions.count_configurations`.
         """
-        return count(self._conditions, self.cardinality.tolist(), self._order)
+        return count_configurations(self._conditions, self.cardinality.tolist(), self._order)
 
     @cached_property
     def hash(self) -> str:

@@ -15,7 +15,7 @@ from ..space.space import Space
 from ..view.view import View
 from .journal import HEADER, MAGIC, Damage, read_record
 from .liveness import Writers, WriterState, has_ended, lock_is_held
-from .run_directory import read_study, take
+from .run_directory import merge_batch, read_study
 
 
 class Follower:
@@ -76,7 +76,7 @@ class Follower:
             batch, end = read_record(data, position)
             if batch is not None:
                 try:
-                    new += take(batch, self.log, self.view)
+                    new += merge_batch(batch, self.log, self.view)
                 except Malformed:
                     self._unknown.add(file)
                 if position > done:

@@ -24,7 +24,7 @@ def tagged(text: str, number: int, trial: str = "") -> str:
     return "".join(f"{tag} {printable(line.expandtabs(4))}\n" for line in lines)
 
 
-def both(first: Sink, second: Sink) -> Sink:
+def tee(first: Sink, second: Sink) -> Sink:
     """Return a sink that passes on to two."""
 
     def take(trial: str, number: int, text: str) -> None:

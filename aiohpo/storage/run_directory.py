@@ -158,7 +158,7 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
         malformed = False
         for batch in read_journal(file, found):
             try:
-                take(batch, log, view)
+                merge_batch(batch, log, view)
             except Malformed:
                 malformed = True
         if malformed:
@@ -174,7 +174,7 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
     return Loaded(tuple(damage), states_of(locks, view), log.skipped and f"{path}: {log.skipped}")
 
 
-def take(batch: Batch, log: Log, view: View) -> list[Seen]:
+def merge_batch(batch: Batch, log: Log, view: View) -> list[Seen]:
     """Bring a batch that was read from a journal into ``log`` and ``view``; return its new events.
 
     Those of unknown kinds are kept in the log and left out here. Raises :class:`Malformed` if there are bytes in it
@@ -197,7 +197,7 @@ def _take_each(batch: Batch, log: Log, view: View) -> list[Seen]:
     bad: Malformed | None = None
     for seq, raw in enumerate(batch.raws, batch.first):
         try:
-            new += take(Batch(batch.origin, seq, (raw,)), log, view)
+            new += merge_batch(Batch(batch.origin, seq, (raw,)), log, view)
         except Malformed as error:
             bad = error
     if bad is not None:

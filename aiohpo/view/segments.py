@@ -65,7 +65,7 @@ class Segments:
                 yield Span(worker, trial, began, None, "open", attempt, to_step)
 
 
-def spans(log: Log) -> list[Span]:
+def all_segments(log: Log) -> list[Span]:
     """All segments of a log, by their beginning."""
     activity = Segments()
     found = [

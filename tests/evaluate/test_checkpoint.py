@@ -25,7 +25,7 @@ from aiohpo.evaluate.checkpoint import (
     encode,
     encode_array,
     find_fault,
-    seal,
+    seal_checkpoint,
     unpack_tree,
     unseal,
 )
@@ -47,7 +47,7 @@ def there_and_back(obj: Any) -> Any:
 
 # --------------------------------------------------------------------------------------------- the seal
 @settings(derandomize=True, deadline=None)
-@given(st.binary() | st.binary().map(lambda tail: seal("pickle", [tail], SECRET)))
+@given(st.binary() | st.binary().map(lambda tail: seal_checkpoint("pickle", [tail], SECRET)))
 def test_bytes_come_back_as_they_were(data: bytes) -> None:
     """Bytes survive whatever they are, a sealed pickle included: none of them is ever unpickled."""
     assert there_and_back(data) == data
@@ -79,7 +79,7 @@ def forgeries(content: bytes) -> list[bytes]:
         line + b"\n" + content,
         line + 64 * b"0" + b"\n" + content,
         line + hashlib.sha256(content).hexdigest().encode() + b"\n" + content,
-        seal("pickle", [content], OTHER),
+        seal_checkpoint("pickle", [content], OTHER),
         # The code of something that was really saved, over other content or as another kind.
         line + plain.split(b"\n")[0].split(b" ")[2] + b"\n" + content,
         raw.replace(b" bytes ", b" pickle ", 1),
@@ -136,7 +136,7 @@ def test_without_a_secret_nothing_is_sealed_or_trusted() -> None:
 def test_an_unknown_kind_is_an_error() -> None:
     """A kind of a later version is named, not guessed at."""
     with pytest.raises(BadCheckpoint, match="unknown kind 'zip'"):
-        decode(seal("zip", [b""], SECRET), SECRET, no_scratch)
+        decode(seal_checkpoint("zip", [b""], SECRET), SECRET, no_scratch)
 
 
 def test_a_fault_is_found_before_a_trial_starts(tmp_path: Path) -> None:

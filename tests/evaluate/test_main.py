@@ -147,9 +147,9 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
     code = (
         "import sys; from pathlib import Path; from aiohpo.storage.blob_store import DirectoryBlobs\n"
         "from aiohpo.evaluate.objective import Objective, StudyFile; from aiohpo.evaluate.trial import Trial; "
-        "from aiohpo.evaluate.reimport import become_main, load\n"
+        "from aiohpo.evaluate.reimport import become_main, import_source\n"
         "from aiohpo.plugin import Assignment\n"
-        f"load(StudyFile({str(file)!r})); become_main(); become_main()\n"
+        f"import_source(StudyFile({str(file)!r})); become_main(); become_main()\n"
         f"trial = Trial(Assignment('w.1', 1, {{}}, checkpoint={channel.saves[0][1]!r}), None,"
         f" DirectoryBlobs(Path({str(store.root)!r})), Objective(None, secret=b'key'))\n"
         "assert trial.restore().value == 14\n"

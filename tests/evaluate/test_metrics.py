@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.metrics import MAX_METRICS, as_finite, as_mapping, as_metrics, as_number, brief
+from aiohpo.evaluate.metrics import MAX_METRICS, as_finite, as_mapping, as_metrics, as_number, describe_briefly
 
 
 @pytest.mark.parametrize(
@@ -86,5 +86,5 @@ def test_a_description_is_short_whatever_the_value() -> None:
         def __repr__(self) -> str:
             raise RuntimeError
 
-    assert len(brief("x" * 1_000_000)) < 100
-    assert brief(Unprintable()).startswith("Unprintable")
+    assert len(describe_briefly("x" * 1_000_000)) < 100
+    assert describe_briefly(Unprintable()).startswith("Unprintable")

@@ -15,7 +15,7 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.objective import Objective, StudyFile
-from aiohpo.evaluate.reimport import MAIN, become_main, describe, find, load, rebuild
+from aiohpo.evaluate.reimport import MAIN, become_main, describe, find_objective, import_source, rebuild
 from tests.support import evaluate_objectives
 
 
@@ -104,7 +104,7 @@ def test_a_file_is_loaded_with_its_neighbours(tmp_path: Path) -> None:
             raise SystemExit("ran as a program")
         """,
     )
-    assert load(StudyFile(str(file), "objective"))(None) == 7
+    assert import_source(StudyFile(str(file), "objective"))(None) == 7
     assert sys.path[0] == str(tmp_path)
     del sys.modules["aiohpo_test_neighbour"]
 
@@ -124,12 +124,12 @@ def test_a_file_that_runs_its_study_is_used_up_to_there(tmp_path: Path) -> None:
         late = 1
         """,
     )
-    found = find(StudyFile(str(file)))
+    found = find_objective(StudyFile(str(file)))
     assert (found.metric, found.max_steps) == ("auc", 3)
     assert found.function is not None
     assert found.function({"x": 3}) == 3
     with pytest.raises(UsageError, match="defines no 'late'; it defines aiohpo, objective, study"):
-        load(StudyFile(str(file), "late"))
+        import_source(StudyFile(str(file), "late"))
 
 
 def test_a_source_may_hold_what_no_name_leads_to(tmp_path: Path) -> None:
@@ -158,27 +158,27 @@ def test_a_source_without_an_objective_says_what_there_is(tmp_path: Path, name: 
     """A wrong name and a wrong kind of thing are different errors."""
     file = write(tmp_path / "train.py", "answer = 42\n")
     with pytest.raises(UsageError, match=message):
-        find(StudyFile(str(file), name))
+        find_objective(StudyFile(str(file), name))
 
 
 def test_a_missing_file_is_named() -> None:
     """No such file, no traceback."""
     with pytest.raises(UsageError, match=r"no such file: 'nowhere\.py'"):
-        load(StudyFile("nowhere.py"))
+        import_source(StudyFile("nowhere.py"))
 
 
 def test_what_the_file_raises_passes_through(tmp_path: Path) -> None:
     """The user's own error is the user's to read, and nothing half-imported stays behind."""
     file = write(tmp_path / "train.py", "1/0\n")
     with pytest.raises(ZeroDivisionError):
-        load(StudyFile(str(file)))
+        import_source(StudyFile(str(file)))
     assert MAIN not in sys.modules
 
 
 def test_a_script_may_have_any_name(tmp_path: Path) -> None:
     """A file without .py is as good."""
     file = write(tmp_path / "train", "def study(trial): return 1\n")
-    assert find(StudyFile(str(file))).function is not None
+    assert find_objective(StudyFile(str(file))).function is not None
 
 
 SCRIPT = """
@@ -256,8 +256,9 @@ def test_the_files_classes_can_be_pickled_though_it_imports_multiprocessing(tmp_
     file = tmp_path / "trains.py"
     file.write_text("import multiprocessing\nclass Network: pass\ndef objective(trial): return 0.0\n")
     code = (
-        "import pickle, sys\nfrom aiohpo.evaluate.objective import StudyFile\nfrom aiohpo.evaluate.reimport import find\n"
-        f"o = find(StudyFile({str(file)!r}, 'objective'))\n"
+        "import pickle, sys\nfrom aiohpo.evaluate.objective import StudyFile\n"
+        "from aiohpo.evaluate.reimport import find_objective\n"
+        f"o = find_objective(StudyFile({str(file)!r}, 'objective'))\n"
         "pickle.loads(pickle.dumps(o.function.__globals__['Network']()))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

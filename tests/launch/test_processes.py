@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.cores import THREADS, cores, threads_for
+from aiohpo.evaluate.cores import THREADS, available_cores, threads_for
 from aiohpo.launch.processes import LocalLauncher
 from aiohpo.plugin import Launcher, WorkerExit
 
@@ -104,6 +104,6 @@ def test_it_is_a_launcher() -> None:
 
 def test_cores_are_shared_unless_the_user_decided() -> None:
     """N workers get an equal share of threads, at least one each; variables that are set stay as they are."""
-    assert threads_for(1, {}) == dict.fromkeys(THREADS, str(cores()))
+    assert threads_for(1, {}) == dict.fromkeys(THREADS, str(available_cores()))
     assert set(threads_for(10_000, {}).values()) == {"1"}
     assert "OMP_NUM_THREADS" not in threads_for(2, {"OMP_NUM_THREADS": "7"})

@@ -8,7 +8,7 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin import registry
-from aiohpo.plugin.algorithms import parts, recipe
+from aiohpo.plugin.algorithms import recipe, searcher_and_scheduler
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,10 @@ def test_a_recipe_names_both_parts(name: str, searcher: str, scheduler: str) -> 
 
 def test_what_is_named_by_itself_overrides_that_part() -> None:
     """A searcher beside a recipe replaces the recipe's; without a recipe nothing is added to what was given."""
-    assert parts("bohb", None, None) == (recipe("bohb").searcher, recipe("bohb").scheduler)
-    assert parts("bohb", "gp", None) == ("gp", recipe("bohb").scheduler)
-    assert parts("bohb", None, "asha:eta=4") == (recipe("bohb").searcher, "asha:eta=4")
-    assert parts(None, "gp", None) == ("gp", None)
+    assert searcher_and_scheduler("bohb", None, None) == (recipe("bohb").searcher, recipe("bohb").scheduler)
+    assert searcher_and_scheduler("bohb", "gp", None) == ("gp", recipe("bohb").scheduler)
+    assert searcher_and_scheduler("bohb", None, "asha:eta=4") == (recipe("bohb").searcher, "asha:eta=4")
+    assert searcher_and_scheduler(None, "gp", None) == ("gp", None)
 
 
 def test_an_unknown_recipe_is_answered_with_the_known_ones() -> None:
@@ -51,6 +51,6 @@ def test_anybodys_recipe_is_found_by_its_entry_point(monkeypatch: pytest.MonkeyP
         "wrong": metadata.EntryPoint("wrong", "aiohpo_plugins.searchers.random:RandomSearcher", "aiohpo.algorithms"),
     }
     monkeypatch.setattr(registry, "available", lambda kind: known if kind == "algorithms" else {})
-    assert parts("mine", None, None) == ("kde", "hyperband")
+    assert searcher_and_scheduler("mine", None, None) == ("kde", "hyperband")
     with pytest.raises(UsageError, match="the algorithm 'wrong' is a type and not a recipe"):
         recipe("wrong")

@@ -11,7 +11,7 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin import Options
-from aiohpo.plugin.registry import available, load, options_of
+from aiohpo.plugin.registry import available, load_plugin, options_of
 
 CHECK = Options("asha")
 
@@ -95,7 +95,7 @@ def _options() -> list[Any]:
                 continue  # an MPI can be initialised once in a process: it has tests of its own
             found += [
                 pytest.param(kind, name, option, id=f"{name}-{option}")
-                for option in options_of(load(kind, name))
+                for option in options_of(load_plugin(kind, name))
                 if option != "worker" and (name, option) not in FREE
             ]
     return found
@@ -104,7 +104,7 @@ def _options() -> list[Any]:
 @pytest.mark.parametrize(("kind", "name", "option"), _options())
 def test_every_option_of_the_built_ins_is_checked(kind: str, name: str, option: str) -> None:
     """What no option can be, an object and an infinite number, is refused by name, never taken or let crash."""
-    make = load(kind, name)
+    make = load_plugin(kind, name)
     for value in (object(), float("inf")):
         with pytest.raises(UsageError, match=rf"^{name}: {option} must be "):
             make(**{**NEEDED.get(name, {}), option: value})

@@ -8,7 +8,7 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin import registry
-from aiohpo.plugin.registry import KINDS, available, create, load, options_of, parse_options
+from aiohpo.plugin.registry import KINDS, available, create, load_plugin, options_of, parse_options
 
 
 class Pretend:
@@ -46,20 +46,20 @@ def test_the_built_ins_are_found_by_entry_point():
     assert all(isinstance(available(kind), dict) for kind in KINDS)
     for kind in ("searchers", "schedulers"):
         for name in available(kind):
-            assert isinstance(load(kind, name), type)
+            assert isinstance(load_plugin(kind, name), type)
 
 
 def test_unknown_names_list_what_there_is():
     """An unknown plugin is an error with the known ones, and a guess at what was meant."""
     with pytest.raises(UsageError, match=r"no searcher named 'randon'.*Did you mean 'random'.*adbo.*grid"):
-        load("searchers", "randon")
+        load_plugin("searchers", "randon")
 
 
 @pytest.mark.parametrize("name", ["broken", "renamed"])
 def test_plugins_that_cannot_be_imported_say_why(pretend, name):
     """A missing module or attribute behind an entry point is a usage error that names both."""
     with pytest.raises(UsageError, match=rf"the searcher '{name}' \(.*\) cannot be imported"):
-        load("searchers", name)
+        load_plugin("searchers", name)
 
 
 def test_options_are_given_behind_a_colon(pretend):

@@ -10,17 +10,17 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from aiohpo.errors import UsageError
-from aiohpo.space.conditions import MOST_BRANCHES, count, holds
+from aiohpo.space.conditions import MOST_BRANCHES, condition_holds, count_configurations
 from aiohpo.space.space import Categorical, Constant, Float, Int, Ordinal, Parameter, Space
 
 
 def test_holds_needs_every_parent() -> None:
     """A condition holds if every parent has one of its values; an inactive parent has none."""
     condition = ((0, frozenset([1, 2])), (2, frozenset([0])))
-    assert holds(condition, [2, None, 0])
-    assert not holds(condition, [0, None, 0])
-    assert not holds(condition, [1, None, None])
-    assert holds((), [])
+    assert condition_holds(condition, [2, None, 0])
+    assert not condition_holds(condition, [0, None, 0])
+    assert not condition_holds(condition, [1, None, None])
+    assert condition_holds((), [])
 
 
 def bad_spaces() -> list[tuple[dict[str, Parameter], str]]:
@@ -115,7 +115,7 @@ def test_size_is_the_number_of_configurations(space: Space) -> None:
 
 def test_continuous_spaces_are_infinite() -> None:
     """One continuous parameter makes the size infinite."""
-    assert count([()], [float("inf")], [0]) == float("inf")
+    assert count_configurations([()], [float("inf")], [0]) == float("inf")
 
 
 def test_entangled_conditions_give_an_upper_bound() -> None:

@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.space.scalars import canonical_when, flag, integer, key, number, plain, scalar
+from aiohpo.space.scalars import canonical_when, checked_flag, checked_number, integer, plain_scalar, scalar, scalar_key
 
 
 def test_numpy_scalars_become_plain() -> None:
     """Numbers and strings from arrays are converted, everything else is left as it is."""
-    assert type(plain(np.float32(0.5))) is float
-    assert type(plain(np.int64(3))) is int
-    assert type(plain(np.bool_(True))) is bool
-    assert type(plain(np.str_("a"))) is str
-    assert plain("x") == "x"
+    assert type(plain_scalar(np.float32(0.5))) is float
+    assert type(plain_scalar(np.int64(3))) is int
+    assert type(plain_scalar(np.bool_(True))) is bool
+    assert type(plain_scalar(np.str_("a"))) is str
+    assert plain_scalar("x") == "x"
 
 
 def test_true_is_not_one() -> None:
     """Keys keep bools apart from numbers, and ints together with equal floats."""
-    assert key(True) != key(1)
-    assert key(1) == key(1.0)
-    assert len({key(v) for v in (True, False, 0, 1, None, "")}) == 6
+    assert scalar_key(True) != scalar_key(1)
+    assert scalar_key(1) == scalar_key(1.0)
+    assert len({scalar_key(v) for v in (True, False, 0, 1, None, "")}) == 6
 
 
 @pytest.mark.parametrize("value", [None, True, 3, 0.5, "adam", np.float64(2)])
@@ -45,7 +45,7 @@ def test_other_objects_are_refused(value: Any) -> None:
 def test_number_is_finite(value: Any) -> None:
     """A number is a finite int or float, and not a bool."""
     with pytest.raises(UsageError, match="low must be a finite number, not"):
-        number(value, "low")
+        checked_number(value, "low")
 
 
 def test_whole_floats_are_integers() -> None:
@@ -59,9 +59,9 @@ def test_whole_floats_are_integers() -> None:
 
 def test_flags_are_bools() -> None:
     """Truthy values are no flags."""
-    assert flag(np.bool_(True), "log") is True
+    assert checked_flag(np.bool_(True), "log") is True
     with pytest.raises(UsageError, match="log must be True or False, not 1"):
-        flag(1, "log")
+        checked_flag(1, "log")
 
 
 def test_conditions_are_canonical() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.storage.printed import OutputFile, both, tagged, write_plainly
+from aiohpo.storage.printed import OutputFile, tagged, tee, write_plainly
 
 
 def test_every_line_says_which_trial_wrote_it() -> None:
@@ -28,7 +28,7 @@ def test_what_would_change_the_terminal_is_left_out() -> None:
 def test_both_sinks_hear_it() -> None:
     """In order."""
     heard: list[object] = []
-    both(lambda *words: heard.append((1, *words)), lambda *words: heard.append((2, *words)))("w-1", 3, "x\n")
+    tee(lambda *words: heard.append((1, *words)), lambda *words: heard.append((2, *words)))("w-1", 3, "x\n")
     assert heard == [(1, "w-1", 3, "x\n"), (2, "w-1", 3, "x\n")]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Left, Proposed
 from aiohpo.storage.run import open_run
-from aiohpo.view.segments import Segments, spans
+from aiohpo.view.segments import Segments, all_segments
 from tests.support.run_directories import make_run
 
 
@@ -51,6 +51,6 @@ def test_who_left_runs_nothing() -> None:
 
 def test_a_whole_log_gives_its_segments_in_order_of_time(tmp_path: Path) -> None:
     """Ended and open segments, by their beginning."""
-    found = spans(open_run(make_run(tmp_path / "r", [3.0, "boom", None], left=False)).log)
+    found = all_segments(open_run(make_run(tmp_path / "r", [3.0, "boom", None], left=False)).log)
     assert [span.how for span in found] == ["finished", "failed", "open"]
     assert [span.began for span in found] == sorted(span.began for span in found)

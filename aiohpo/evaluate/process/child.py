@@ -1,4 +1,4 @@
-"""The process in which the process evaluator runs objectives: ``boot`` is its whole life.
+"""The process in which the process evaluator runs objectives: ``serve_worker`` is its whole life.
 
 It is a fresh interpreter, not a fork: forking a worker that has threads, an event loop or a GPU context is
 asking for trouble. It serves one segment after the other and has three ways out: the worker closes the socket
@@ -70,7 +70,7 @@ class PipeLink:
             self._wire.send([PREDICTIONS, digests])
 
 
-def boot(parent: int, sock: int, lifeline: int) -> None:
+def serve_worker(parent: int, sock: int, lifeline: int) -> None:
     """Serve the worker at the other end of the socket ``sock`` until it hangs up."""
     os.set_inheritable(sock, False)
     os.set_inheritable(lifeline, False)

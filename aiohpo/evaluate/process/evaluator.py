@@ -36,7 +36,7 @@ from .wire import BEGIN, END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, LoopWi
 _PATH = "AIOHPO_SYS_PATH"
 _BOOT = (
     f"import os, sys; sys.path[:] = os.environ.pop('{_PATH}').split('\\n'); "
-    "from aiohpo.evaluate.process.child import boot; boot(*map(int, sys.argv[1:]))"
+    "from aiohpo.evaluate.process.child import serve_worker; serve_worker(*map(int, sys.argv[1:]))"
 )
 # Seconds: for a child that lost its socket to exit by itself, to leave when told to, and to die when killed.
 _HANG_UP = 1.0

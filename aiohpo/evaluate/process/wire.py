@@ -24,7 +24,7 @@ READY, UNUSABLE, BEGIN, REPORT, SAVE, PREDICTIONS, END = range(7)
 _CHUNK = 1 << 16
 
 
-def pack(message: Any) -> bytes:
+def encode_message(message: Any) -> bytes:
     """Encode one message."""
     data: bytes = msgpack.packb(message)
     return data
@@ -38,7 +38,7 @@ class BlockingWire:
         self._unpacker = msgpack.Unpacker(strict_map_key=False)
 
     def send(self, message: Any) -> None:
-        self._socket.sendall(pack(message))
+        self._socket.sendall(encode_message(message))
 
     def receive(self) -> Any:
         """Return the next message; raise EOFError when the worker has closed its end."""
@@ -69,7 +69,7 @@ class LoopWire:
         """Send without waiting; what the socket does not take now follows later."""
         if self.closed:
             return
-        self._unsent += pack(message)
+        self._unsent += encode_message(message)
         self._flush()
 
     def _flush(self) -> None:

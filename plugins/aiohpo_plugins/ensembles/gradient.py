@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.ensembles.ensemble import Ensemble, Member, mix
+from aiohpo.ensembles.ensemble import Ensemble, Member, mix_predictions
 from aiohpo.ensembles.metrics import METRICS, SMALLEST, Metric, get_metric
 from aiohpo.errors import UsageError
 from aiohpo.plugin import Options
@@ -195,7 +195,7 @@ class GradientBuilder:
             other = mixture_for(out, models.y[held], models.metric, self.scaling, self.prior, like=mixture)
             first = other.predict(x)
             if models.task == "classification":
-                first = mix(np.stack(out), mixture.weights(self._sparse(mixture, x)), models.task)
+                first = mix_predictions(np.stack(out), mixture.weights(self._sparse(mixture, x)), models.task)
             self._measure(descent, first, models.y[held], models.metric)
 
         for found in islice(lbfgs(mixture, x), iterations):

@@ -10,7 +10,7 @@ from aiohpo.plugin import Config, Identity, StudyView
 from aiohpo.space.space import Space
 
 from .common.design import SharedSobol
-from .common.fresh import anything
+from .common.fresh import random_fresh_rows
 
 
 class QuasiRandomSearcher:
@@ -25,7 +25,7 @@ class QuasiRandomSearcher:
         """Return each slot's next point; random ones where snapping leaves no new one, fewer at the end."""
         rows = self._sobol.next_rows(view, slots)
         if len(rows) < len(slots):
-            rows = np.concatenate([rows, anything(view, rng, len(slots) - len(rows), rows)])
+            rows = np.concatenate([rows, random_fresh_rows(view, rng, len(slots) - len(rows), rows)])
         return self._space.decode(rows)
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from aiohpo.plugin import Config, Identity, StudyView
 from aiohpo.space.space import CONTINUOUS, Space
 
-from .common.fresh import anything, unseen
+from .common.fresh import random_fresh_rows, unseen_rows
 
 _AHEAD = 4  # rows drawn for each one asked: enough that a small space seldom needs a second draw
 
@@ -29,9 +29,9 @@ class RandomSearcher:
         n = len(slots)
         if self._endless:  # looking up what was seen would cost five times more
             return self._space.decode(self._space.sample(rng, n))
-        rows = unseen(view, self._space.sample(rng, _AHEAD * n))[:n]
+        rows = unseen_rows(view, self._space.sample(rng, _AHEAD * n))[:n]
         if len(rows) < n:
-            rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
+            rows = np.concatenate([rows, random_fresh_rows(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
 
     def __repr__(self) -> str:

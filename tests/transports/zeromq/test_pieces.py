@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiohpo_transports.zeromq.pieces import PIECE, Assembler, BadPiece, cut
+from aiohpo_transports.zeromq.pieces import PIECE, Assembler, BadPiece, cut_into_pieces
 
 MAX = 16 << 20
 
@@ -18,7 +18,7 @@ MAX = 16 << 20
 def test_round_trip(size: int) -> None:
     """A frame comes out as it was cut, with its last piece, and nothing stays behind."""
     assembler, frame = Assembler(MAX), os.urandom(size)
-    got = [assembler.take("a", header, bytes(piece)) for header, piece in cut(frame, 7)]
+    got = [assembler.take("a", header, bytes(piece)) for header, piece in cut_into_pieces(frame, 7)]
     assert got == [None] * (len(got) - 1) + [frame]
     assert repr(assembler) == "<Assembler 0 unfinished frames, 0 bytes>"
 
@@ -28,7 +28,7 @@ def test_senders_do_not_mix() -> None:
     assembler = Assembler(MAX)
     one, two = b"1" * 3 * PIECE, b"2" * 3 * PIECE
     got = []
-    for (h1, p1), (h2, p2) in zip(cut(one, 1), cut(two, 1), strict=True):
+    for (h1, p1), (h2, p2) in zip(cut_into_pieces(one, 1), cut_into_pieces(two, 1), strict=True):
         got += [assembler.take("a", h1, bytes(p1)), assembler.take("b", h2, bytes(p2))]
     assert [frame for frame in got if frame] == [one, two]
 
@@ -36,10 +36,10 @@ def test_senders_do_not_mix() -> None:
 def test_frame_that_lost_a_piece_is_forgotten() -> None:
     """When a piece was dropped nothing is handed on, and the next frame is whole."""
     assembler, frame = Assembler(MAX), os.urandom(4 * PIECE)
-    for k, (header, piece) in enumerate(cut(frame, 1)):
+    for k, (header, piece) in enumerate(cut_into_pieces(frame, 1)):
         if k != 1:
             assert assembler.take("a", header, bytes(piece)) is None
-    *_, last = [assembler.take("a", header, bytes(piece)) for header, piece in cut(frame, 2)]
+    *_, last = [assembler.take("a", header, bytes(piece)) for header, piece in cut_into_pieces(frame, 2)]
     assert last == frame
 
 

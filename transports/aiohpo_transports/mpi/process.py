@@ -45,7 +45,7 @@ _SRUN_PATIENCE = 60.0
 _LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
-def world() -> tuple[Any, MPI.Intracomm]:
+def mpi_world() -> tuple[Any, MPI.Intracomm]:
     """Return the module ``mpi4py.MPI`` and the communicator of all ranks; initialise MPI the first time.
 
     Raises ``UsageError`` where there is no MPI, where it cannot be used from this thread, and where a launcher

@@ -38,7 +38,7 @@ from aiohpo.plugin.transport import check_frame
 
 from ..receiving import hand_on
 from .link import RankLink
-from .process import TAG, world
+from .process import TAG, mpi_world
 from .secret import hand_out, receive
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class MPITransport:
     def __init__(
         self, *, worker: str = "", bind: str | None = None, outbox: int = 500, max_frame: int = 16 << 20
     ) -> None:
-        self._mpi, self._comm = world()
+        self._mpi, self._comm = mpi_world()
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         self.malformed = 0

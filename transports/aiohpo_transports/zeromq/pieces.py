@@ -23,7 +23,7 @@ class BadPiece(ValueError):
     """Two parts that are no piece of a frame."""
 
 
-def cut(frame: bytes, number: int) -> Iterator[tuple[bytes, memoryview]]:
+def cut_into_pieces(frame: bytes, number: int) -> Iterator[tuple[bytes, memoryview]]:
     """Yield (header, piece) of a frame longer than :data:`PIECE`."""
     view = memoryview(frame)
     count = -(-len(frame) // PIECE)

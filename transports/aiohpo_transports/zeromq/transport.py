@@ -57,7 +57,7 @@ from aiohpo.plugin.transport import check_frame
 
 from ..receiving import hand_on
 from .addresses import check_address, check_advertised, check_bind, host_of, is_local, listen, public_address
-from .pieces import PIECE, Assembler, BadPiece, cut
+from .pieces import PIECE, Assembler, BadPiece, cut_into_pieces
 from .ports import Port, Ports, Socket
 from .security import CLIENT_EVENTS, SERVER_EVENTS, ZAP_ENDPOINT, Visitors, curves, read_event, why_failed
 
@@ -312,7 +312,7 @@ class ZeroMQTransport:
             if len(frame) <= PIECE:
                 port.socket.send(frame, zmq.NOBLOCK)
             else:
-                for parts in cut(frame, next(self._numbers)):
+                for parts in cut_into_pieces(frame, next(self._numbers)):
                     port.socket.send_multipart(parts, zmq.NOBLOCK)
         except zmq.Again:  # its queue is full
             self.dropped += 1
@@ -327,7 +327,7 @@ class ZeroMQTransport:
                 socket.send(identity, zmq.SNDMORE | zmq.NOBLOCK)
                 socket.send(frame, zmq.NOBLOCK)
             else:
-                for parts in cut(frame, next(self._numbers)):
+                for parts in cut_into_pieces(frame, next(self._numbers)):
                     socket.send_multipart((identity, *parts), zmq.NOBLOCK)
         except zmq.Again:
             self.dropped += 1

@@ -211,7 +211,7 @@ class _Turn:
             for age in range(max(members.age(holder), 1), 0, -1):
                 round_ = members.rounds.get(age, {})
                 order = [name for name in rules.ranking(round_) if name != holder.id]
-                best = max(rules.cut(round_, self.scheduler.quantile), 1)
+                best = max(rules.quantile_size(round_, self.scheduler.quantile), 1)
                 copy = self._copy(age, order[:best]) or self._copy(age, order[best:])
                 if copy is not None:
                     return copy

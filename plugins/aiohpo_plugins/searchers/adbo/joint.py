@@ -51,7 +51,7 @@ class Joint:
     goal: float
 
 
-def joint(o: Observations, enough: int, rng: np.random.Generator) -> Joint | None:
+def joint_rows(o: Observations, enough: int, rng: np.random.Generator) -> Joint | None:
     """Return the training rows of a study with steps, or None if fewer than two trials have reached a rung.
 
     ``enough`` trials make a rung the goal; with fewer everywhere it is the lowest.

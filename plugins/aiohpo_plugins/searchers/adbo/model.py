@@ -37,10 +37,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..common.candidates import Candidates
-from ..common.fresh import every, without
+from ..common.fresh import every_configuration, rows_without
 from .forest import Forest, ForestPrediction
 from .geometry import Geometry
-from .joint import joint
+from .joint import joint_rows
 from .pool import ADBOPool
 from .targets import impute, rescale
 
@@ -89,7 +89,7 @@ class ADBOLearner:
             z = rescale(o.y)
             see: Callable[[FloatArray], ForestPrediction] = self._forest(*self._training_set(o, z), rng).predict
         else:
-            rows = joint(o, self.enough, rng)
+            rows = joint_rows(o, self.enough, rng)
             if rows is None:
                 return None
             X, targets = self._training_set(replace(o, X=rows.X), rows.targets)
@@ -108,7 +108,7 @@ class ADBOLearner:
         taken = np.concatenate([o.X, o.failed, o.pending])
 
         def predict(units: FloatArray, taken: FloatArray) -> ADBOPool:
-            units = without(units, taken)
+            units = rows_without(units, taken)
             embedded = self.geometry.embed(units)
             if not len(units):
                 return ADBOPool(units, *np.empty((3, 0)), embedded)
@@ -117,7 +117,7 @@ class ADBOLearner:
 
         best = float(z.min())
         if self.space.size <= ENUMERATE:
-            return ADBOModel(predict(np.concatenate(list(every(self.space))), taken), best)
+            return ADBOModel(predict(np.concatenate(list(every_configuration(self.space))), taken), best)
         elites = o.X[np.argsort(z, kind="stable")[: self.elites]]
         units = [self.candidates.uniform(rng, UNIFORM), self.candidates.around(rng, elites, LOCAL)]
         pool = predict(np.concatenate(units), taken)

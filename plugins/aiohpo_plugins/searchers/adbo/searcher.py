@@ -27,7 +27,7 @@ from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 
 from ..common.candidates import Candidates
 from ..common.design import SharedSobol, stable_hash
-from ..common.fresh import anything
+from ..common.fresh import random_fresh_rows
 from .acquisition import ACQUISITIONS, KappaDecay, boltzmann_order, draw_kappa, lcb, negative_ei
 from .geometry import Geometry
 from .model import PENDING, ADBOLearner, ADBOModel
@@ -155,7 +155,7 @@ class ADBOSearcher:
         model = self._model
         rows = self._sobol.next_rows(view, slots) if model is None else self._suggest(model, view, rng, slots)
         if len(rows) < len(slots):
-            rows = np.concatenate([rows, anything(view, rng, len(slots) - len(rows), rows)])
+            rows = np.concatenate([rows, random_fresh_rows(view, rng, len(slots) - len(rows), rows)])
         return self._space.decode(rows)
 
     def _suggest(self, model: ADBOModel, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> FloatArray:

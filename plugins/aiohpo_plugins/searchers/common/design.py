@@ -21,7 +21,7 @@ from scipy.stats import qmc
 
 from aiohpo.plugin.hashing import text_hash
 
-from .fresh import unseen, without
+from .fresh import rows_without, unseen_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class SharedSobol:
         rows = np.empty((0, self._space.dim))
         for slot, n in Counter(slots).items():
             new = self._of_slot(slot, view, n)
-            rows = np.concatenate([rows, without(new, rows)])
+            rows = np.concatenate([rows, rows_without(new, rows)])
         return rows
 
     def _of_slot(self, slot: int, view: StudyView, n: int) -> FloatArray:
@@ -64,7 +64,7 @@ class SharedSobol:
         for _ in range(_SKIPS):
             rows = np.concatenate([rows, self._points(self._first + slot, at, n + 2)])
             at += n + 2
-            new = unseen(view, rows)
+            new = unseen_rows(view, rows)
             if len(new) >= n:
                 return new[:n]
         return new

@@ -25,43 +25,43 @@ SAMPLES = 256  # with 97 % of a finite space seen, 256 random rows still find a 
 SCAN = 1024
 
 
-def distinct(units: FloatArray) -> NDArray[np.intp]:
+def first_occurrences(units: FloatArray) -> NDArray[np.intp]:
     """Return the indices of the first occurrence of each row of ``units`` (n, d), ascending."""
     return np.sort(np.unique(row_hashes(units), return_index=True)[1])
 
 
-def without(units: FloatArray, taken: FloatArray) -> FloatArray:
+def rows_without(units: FloatArray, taken: FloatArray) -> FloatArray:
     """Return the rows of ``units`` (n, d) that are not among ``taken`` (k, d), each once, in the given order."""
-    first = distinct(np.concatenate([taken, units]))
+    first = first_occurrences(np.concatenate([taken, units]))
     return units[first[first >= len(taken)] - len(taken)]
 
 
-def unseen(view: StudyView, units: FloatArray) -> FloatArray:
+def unseen_rows(view: StudyView, units: FloatArray) -> FloatArray:
     """Return the rows of snapped ``units`` (n, d) that are new to ``view``, each once, in the given order."""
     units = units[~view.seen(units)]
-    return units[distinct(units)]
+    return units[first_occurrences(units)]
 
 
-def every(space: Space) -> Iterator[FloatArray]:
+def every_configuration(space: Space) -> Iterator[FloatArray]:
     """Yield all configurations of a finite space, as unit rows (k, d), in chunks."""
     grid = space.grid(int(space.cardinality.max(initial=1)))
     while chunk := list(islice(grid, SCAN)):
         yield space.encode(chunk)
 
 
-def anything(view: StudyView, rng: np.random.Generator, n: int, besides: FloatArray) -> FloatArray:
+def random_fresh_rows(view: StudyView, rng: np.random.Generator, n: int, besides: FloatArray) -> FloatArray:
     """Return up to ``n`` random new rows that are not among ``besides`` (k, d): fewer only if no more exist."""
     space = view.space
     taken = besides
     for _ in range(4):
-        rows = unseen(view, space.sample(rng, max(SAMPLES, n)))
-        rows = without(rows, taken)
+        rows = unseen_rows(view, space.sample(rng, max(SAMPLES, n)))
+        rows = rows_without(rows, taken)
         taken = np.concatenate([taken, rows[: n - (len(taken) - len(besides))]])
         if len(taken) - len(besides) >= n:
             return taken[len(besides) :]
     if np.isfinite(space.size):
-        for rows in every(space):
-            rows = without(unseen(view, rows), taken)
+        for rows in every_configuration(space):
+            rows = rows_without(unseen_rows(view, rows), taken)
             taken = np.concatenate([taken, rows[: n - (len(taken) - len(besides))]])
             if len(taken) - len(besides) >= n:
                 break

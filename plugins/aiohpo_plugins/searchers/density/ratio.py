@@ -30,7 +30,7 @@ from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 
 from ..common.design import SharedSobol
 from ..common.evidence import highest
-from ..common.fresh import anything, unseen, without
+from ..common.fresh import random_fresh_rows, rows_without, unseen_rows
 from .density import Density, Kernels
 
 if TYPE_CHECKING:
@@ -126,12 +126,12 @@ class RatioSearcher(ABC):
             for _ in range(n):
                 rows = np.concatenate([rows, self._suggest(self._model, view, rng, rows)])
         if len(rows) < n:
-            rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
+            rows = np.concatenate([rows, random_fresh_rows(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
 
     def _suggest(self, model: Ratio, view: StudyView, rng: np.random.Generator, besides: FloatArray) -> FloatArray:
         """Return one new row that is not among ``besides``, or none."""
-        rows = without(unseen(view, self._draw(model, rng)), besides)
+        rows = rows_without(unseen_rows(view, self._draw(model, rng)), besides)
         if not len(rows):
             return rows
         features = self._kernels.features(rows)

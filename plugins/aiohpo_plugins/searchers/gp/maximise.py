@@ -22,7 +22,7 @@ from scipy.stats import qmc
 from aiohpo.space.space import CATEGORICAL, CONTINUOUS
 
 from ..common.candidates import Candidates
-from ..common.fresh import every, without
+from ..common.fresh import every_configuration, rows_without
 from .acquisition import log_ei, log_ei_gradient
 from .pool import GPPool
 
@@ -66,8 +66,8 @@ class Maximiser:
         """
         at = _At(self, posterior, goal, resource, best)
         if self.space.size <= ENUMERATE:
-            units = np.concatenate(list(every(self.space)))
-            return at.pool(without(units, taken), rng)
+            units = np.concatenate(list(every_configuration(self.space)))
+            return at.pool(rows_without(units, taken), rng)
         anywhere = self._anywhere(rng, UNIFORM)
         local = self.candidates.around(rng, elites, LOCAL) if len(elites) else anywhere[:0]
         units = np.concatenate([anywhere, local])
@@ -78,7 +78,7 @@ class Maximiser:
         ]
         ends = self._climb(at, units[np.concatenate(starts)])
         ends = self._hop(at, ends, rng)
-        return at.pool(without(np.concatenate([ends, units]), taken), rng)
+        return at.pool(rows_without(np.concatenate([ends, units]), taken), rng)
 
     def _anywhere(self, rng: np.random.Generator, n: int) -> FloatArray:
         if not self.space.dim:

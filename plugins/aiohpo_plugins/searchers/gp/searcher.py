@@ -18,7 +18,7 @@ import numpy as np
 from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 
 from ..common.design import SharedSobol, stable_hash
-from ..common.fresh import anything, without
+from ..common.fresh import random_fresh_rows, rows_without
 from .model import PENDING, RESOURCES, GPLearner, GPModel
 from .surrogate.learn import Memory
 from .surrogate.threads import one_thread
@@ -103,7 +103,7 @@ class GPSearcher:
         n = len(slots)
         rows = self._sobol.next_rows(view, slots) if self._model is None else self._suggest(self._model, view, n)
         if len(rows) < n:
-            rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
+            rows = np.concatenate([rows, random_fresh_rows(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
 
     def _suggest(self, model: GPModel, view: StudyView, n: int) -> FloatArray:
@@ -111,7 +111,7 @@ class GPSearcher:
         pool = model.pool
         taking = pool.taking()
         if self.pending != "none":
-            taking.note_taken(pool.embed(without(view.observations().pending, model.pending)[-MOST_TAKEN:]))
+            taking.note_taken(pool.embed(rows_without(view.observations().pending, model.pending)[-MOST_TAKEN:]))
         free = ~view.seen(pool.units)
         chosen: list[int] = []
         for _ in range(min(n, int(free.sum()))):

@@ -29,7 +29,7 @@ from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 from aiohpo.space.row_hashes import row_hashes
 
 from ..common.design import stable_hash
-from ..common.fresh import anything, unseen
+from ..common.fresh import random_fresh_rows, unseen_rows
 from .quiet import Quiet
 from .space import OptunaSpace
 
@@ -136,12 +136,12 @@ class OptunaSearcher:
                 break
             row, attributes = (ready.row, ready.attributes) if len(ready.row) else self._sample(ready)
             ready.row = row[:0]
-            if len(unseen(view, row)) and not np.isin(row_hashes(row), row_hashes(rows)).any():
+            if len(unseen_rows(view, row)) and not np.isin(row_hashes(row), row_hashes(rows)).any():
                 self._mine[int(row_hashes(row)[0])] = attributes
                 rows = np.concatenate([rows, row])
         self._study_attributes = ready.storage.get_study_system_attrs(ready.study._study_id)
         if len(rows) < n:
-            rows = np.concatenate([rows, anything(view, rng, n - len(rows), rows)])
+            rows = np.concatenate([rows, random_fresh_rows(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
 
     # ---------------------------------------------------------------------------------------- the study

@@ -7,7 +7,7 @@ import pytest
 
 from aiohpo.space.space import Float, Space
 from aiohpo.testing import StaticView
-from aiohpo_plugins.searchers.adbo.joint import LEAST_SPREAD, ROWS, RUNGS, joint
+from aiohpo_plugins.searchers.adbo.joint import LEAST_SPREAD, ROWS, RUNGS, joint_rows
 
 LINE = Space(x=Float(0, 1))
 RNG = np.random.default_rng(0)
@@ -22,7 +22,7 @@ def halving(n: int = 27) -> StaticView:
 
 def test_a_row_per_trial_and_rung() -> None:
     """Every trial stands at every rung that it reached, with the logarithm of the rung as its resource."""
-    rows = joint(halving().observations(), 9, RNG)
+    rows = joint_rows(halving().observations(), 9, RNG)
     assert rows is not None
     found = {round(float(r), 3): int((rows.resource == r).sum()) for r in np.unique(rows.resource)}
     assert found == {0.0: 27, 0.333: 9, 0.667: 3}
@@ -32,14 +32,14 @@ def test_a_row_per_trial_and_rung() -> None:
 @pytest.mark.parametrize(("enough", "goal"), [(2, 2 / 3), (3, 2 / 3), (4, 1 / 3), (10, 0.0), (100, 0.0)])
 def test_the_goal_is_the_highest_rung_with_enough_trials(enough: int, goal: float) -> None:
     """Predictions are made where enough trials have been, or else at the lowest rung."""
-    rows = joint(halving().observations(), enough, RNG)
+    rows = joint_rows(halving().observations(), enough, RNG)
     assert rows is not None
     assert rows.goal == pytest.approx(goal)
 
 
 def test_survivors_keep_their_level() -> None:
     """At a higher rung, the survivors' mean is what it was at the rung below, though their losses are lower."""
-    rows = joint(halving().observations(), 9, RNG)
+    rows = joint_rows(halving().observations(), 9, RNG)
     assert rows is not None
     low, middle, high = (rows.targets[rows.resource == r] for r in np.unique(rows.resource))
     assert middle.mean() == pytest.approx(low[:9].mean(), abs=1e-9)
@@ -54,7 +54,7 @@ def test_the_scale_of_the_loss_does_not_matter() -> None:
     c = o.curves
     reports = list(zip(c.trial.tolist(), c.step.tolist(), (1e3 * c.loss - 5).tolist(), strict=True))
     other = StaticView(LINE, partial=c.X, reports=reports, max_steps=27).observations()
-    one, two = joint(o, 9, RNG), joint(other, 9, RNG)
+    one, two = joint_rows(o, 9, RNG), joint_rows(other, 9, RNG)
     assert one is not None
     assert two is not None
     np.testing.assert_allclose(one.targets, two.targets, atol=1e-9)
@@ -66,7 +66,7 @@ def test_rungs_and_rows_are_bounded() -> None:
     last = RNG.integers(1, 51, n)
     reports = [(i, step, float(i)) for i in range(n) for step in {1, 5, 20, int(last[i])} if step <= last[i]]
     o = StaticView(LINE, partial=RNG.random((n, 1)), reports=reports, max_steps=50).observations()
-    rows = joint(o, 20, RNG)
+    rows = joint_rows(o, 20, RNG)
     assert rows is not None
     assert len(rows.X) == ROWS
     assert len(np.unique(rows.resource)) <= RUNGS
@@ -75,8 +75,8 @@ def test_rungs_and_rows_are_bounded() -> None:
 
 def test_too_little_gives_nothing() -> None:
     """Without two trials at any rung there is nothing to learn from."""
-    assert joint(StaticView(LINE, max_steps=9).observations(), 2, RNG) is None
+    assert joint_rows(StaticView(LINE, max_steps=9).observations(), 2, RNG) is None
     running = StaticView(
         LINE, pending=[[0.1], [0.2]], partial=[[0.1], [0.2]], reports=[(0, 1, 1.0), (1, 1, 2.0)], max_steps=9
     )
-    assert joint(running.observations(), 2, RNG) is None
+    assert joint_rows(running.observations(), 2, RNG) is None

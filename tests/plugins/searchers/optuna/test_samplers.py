@@ -17,7 +17,7 @@ from aiohpo.testing import StaticView, check_searcher, example_spaces
 
 pytest.importorskip("optuna")
 
-from aiohpo_plugins.searchers.common.fresh import distinct
+from aiohpo_plugins.searchers.common.fresh import first_occurrences
 from aiohpo_plugins.searchers.optuna import samplers as optuna_samplers
 from aiohpo_plugins.searchers.optuna.samplers import OptunaSearcher
 
@@ -105,7 +105,7 @@ def test_trials_of_every_kind_reach_optuna() -> None:
     """Complete, partial, failed and running trials become Optuna's, with curves, values and only active parameters."""
     space = example_spaces()["conditional"]
     X = space.sample(np.random.default_rng(3), 50)
-    X = X[distinct(X)[:8]]
+    X = X[first_occurrences(X)[:8]]
     view = StaticView(
         space, X[:3], [1.0, 3.0, 2.0], failed=X[3:4], pending=X[4:6], partial=X[6:8],
         reports=[(0, 1, 9.0), (3, 1, 5.0), (3, 2, 4.0), (4, 1, 6.0)], max_steps=9,
