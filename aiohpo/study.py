@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import UsageError
 from .evaluate.checkpoint import encode_array
 from .evaluate.metrics import as_metrics
-from .evaluate.objective import ImportedInChild, Objective, StudyFile, in_child, started_by_multiprocessing
+from .evaluate.objective import ImportedInChild, Program, StudyFile, in_child, started_by_multiprocessing
 from .events.schema import EXTERNAL, QUEUED, TARGETS
 from .keys import StudyKey
 from .peer.limits import Limits, make_limits
@@ -349,8 +349,8 @@ class Study:
             self._replica_here = Replica(self._definition, self.key, self._notice)
         return self._replica_here
 
-    def _task(self) -> Objective:
-        return Objective(self.objective, self.metric, self.max_steps, self._dump, self._load, self._source)
+    def _task(self) -> Program:
+        return Program(self.objective, self.metric, self.max_steps, self._dump, self._load, self._source)
 
     def _services(
         self,

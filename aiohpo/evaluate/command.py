@@ -39,7 +39,7 @@ from ..errors import UsageError, listing
 from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Channel, Config, Decision, Options, Outcome
 from .checkpoint import encode
-from .objective import Objective
+from .objective import Program
 from .process.output import Output, Sink, bounded
 from .process.process_group import ProcessGroup, describe_exit
 from .segment import conclude, failed, released
@@ -83,7 +83,7 @@ class CommandEvaluator:
         self._directory = None if directory is None else options.path("directory", directory)
         self._grace = options.number("grace", grace, least=0, unit="seconds")
         self._names = {found[2] for word in self._command for found in _PLACEHOLDER.finditer(word) if found[2]}
-        self._objective: Objective | None = None
+        self._objective: Program | None = None
         self._blobs: BlobStore  # set by start()
         self._running: set[_Run] = set()
         self._ended: list[_Run] = []  # of which something may still be alive
@@ -93,10 +93,10 @@ class CommandEvaluator:
     def __repr__(self) -> str:
         return f"<CommandEvaluator {shlex.join(self._command)}>"
 
-    async def start(self, objective: Objective, blobs: BlobStore) -> None:
+    async def start(self, objective: Program, blobs: BlobStore) -> None:
         _check_program(self._command[0], self._directory)
         # Checkpoints are directories here, whatever the study's own objectives do with theirs.
-        self._objective = Objective(None, objective.metric, objective.max_steps, secret=objective.secret)
+        self._objective = Program(None, objective.metric, objective.max_steps, secret=objective.secret)
         self._blobs = blobs
         self._files = Sources([os.path.join(self._directory or "", word) for word in self._command])
 

@@ -13,7 +13,7 @@ from ..errors import UsageError
 from ..plugin import Assignment, BlobStore, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
-from .objective import Objective
+from .objective import Program
 from .process.output import LineAssembler, bounded
 from .segment import conclude, failed, failure_of
 from .trial import Trial, TrialEnded
@@ -26,13 +26,13 @@ class CoroutineEvaluator:
     """Runs ``async def`` objectives on the running loop."""
 
     def __init__(self) -> None:
-        self._objective: Objective | None = None
+        self._objective: Program | None = None
         self._blobs: BlobStore  # set by start()
 
     def __repr__(self) -> str:
         return "<CoroutineEvaluator>"
 
-    async def start(self, objective: Objective, blobs: BlobStore) -> None:
+    async def start(self, objective: Program, blobs: BlobStore) -> None:
         if objective.function is None:
             raise UsageError("the coroutine evaluator needs an objective: give the study an async def function")
         if not objective.is_async:
@@ -68,7 +68,7 @@ class CoroutineEvaluator:
         self._objective = None
 
 
-async def _drive(objective: Objective, trial: Trial, done: asyncio.Future[Outcome]) -> None:
+async def _drive(objective: Program, trial: Trial, done: asyncio.Future[Outcome]) -> None:
     assert objective.function is not None
     try:
         outcome = conclude(trial, await objective.function(trial))

@@ -61,7 +61,7 @@ class StudyFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Objective:
+class Program:
     """What to run, what it is judged by, and how to find it again from another process.
 
     function   called with a :class:`~aiohpo.evaluate.trial.Trial`; None where the evaluator brings its own

@@ -19,7 +19,7 @@ from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 from ..errors import UsageError
-from .objective import ImportedInChild, Objective, StudyFile, reimporting
+from .objective import ImportedInChild, Program, StudyFile, reimporting
 from .sources import KeptSources, loader_of
 
 MAIN = "__mp_main__"
@@ -28,7 +28,7 @@ _NONE: Mapping[str, bytes] = MappingProxyType({})
 
 
 # ------------------------------------------------------------------------------------- in the worker
-def describe(objective: Objective) -> dict[str, Any]:
+def describe(objective: Program) -> dict[str, Any]:
     """Return what :func:`rebuild` needs, as plain data; raise UsageError if it cannot be found again."""
     source = objective.source
     return {
@@ -82,7 +82,7 @@ def _lookup(module: ModuleType, name: str) -> Any:
 
 
 # -------------------------------------------------------------------------------------- in the child
-def rebuild(description: dict[str, Any], texts: Mapping[str, bytes] = _NONE) -> Objective:
+def rebuild(description: dict[str, Any], texts: Mapping[str, bytes] = _NONE) -> Program:
     """Find what :func:`describe` described. Raises UsageError, or whatever the user's file raises.
 
     ``texts`` are the user's files, each with the text to import instead if it has another by now.
@@ -97,7 +97,7 @@ def rebuild(description: dict[str, Any], texts: Mapping[str, bytes] = _NONE) -> 
         dump = _resolve(description["dump"], texts)
         load = _resolve(description["load"], texts)
     become_main()
-    return Objective(function, description["metric"], description["max_steps"], dump, load)
+    return Program(function, description["metric"], description["max_steps"], dump, load)
 
 
 def _resolve(reference: Reference | None, texts: Mapping[str, bytes]) -> Any:
@@ -209,13 +209,13 @@ def import_source(source: StudyFile, texts: Mapping[str, bytes] = _NONE) -> Any:
     return found
 
 
-def find_objective(source: StudyFile, texts: Mapping[str, bytes] = _NONE) -> Objective:
+def find_objective(source: StudyFile, texts: Mapping[str, bytes] = _NONE) -> Program:
     """Return the objective that ``source`` names: a study's, or a function."""
     found = import_source(source, texts)
     make = getattr(found, "_task", None)
     if callable(make):
         task = make()
-        if isinstance(task, Objective):
+        if isinstance(task, Program):
             return task
     inner = getattr(found, "objective", None)
     function = inner if callable(inner) else found
@@ -223,4 +223,4 @@ def find_objective(source: StudyFile, texts: Mapping[str, bytes] = _NONE) -> Obj
         raise UsageError(
             f"{source.name!r} in {source.path!r} is neither a study nor a function but {type(found).__name__}"
         )
-    return Objective(function)
+    return Program(function)

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import UsageError, listing
 from ..plugin import Decision, Outcome
 from .metrics import as_metrics
-from .objective import Objective
+from .objective import Program
 from .trial import Trial, TrialEnded
 
 MAX_ERROR = 2_000
@@ -116,7 +116,7 @@ def _without(metric: str, trial: Trial, returned: Any, others: Collection[str]) 
     )
 
 
-def run_segment(objective: Objective, trial: Trial) -> Outcome:
+def run_segment(objective: Program, trial: Trial) -> Outcome:
     """Call a synchronous objective. Raises nothing but what the interpreter itself needs to die."""
     assert objective.function is not None
     try:

@@ -17,7 +17,7 @@ from ..errors import UsageError
 from ..plugin import Assignment, BlobStore, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
-from .objective import Objective
+from .objective import Program
 from .process.output import LineAssembler, bounded
 from .segment import released, run_segment
 from .trial import Trial, TrialEnded
@@ -29,7 +29,7 @@ class _Job:
     __slots__ = ("done", "loop", "objective", "printed", "trial")
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, objective: Objective, trial: Trial, printed: LineAssembler
+        self, loop: asyncio.AbstractEventLoop, objective: Program, trial: Trial, printed: LineAssembler
     ) -> None:
         self.loop = loop
         self.objective = objective
@@ -106,14 +106,14 @@ class ThreadEvaluator:
     """Runs synchronous objectives, each segment in a thread; as many threads as segments run at a time."""
 
     def __init__(self) -> None:
-        self._objective: Objective | None = None
+        self._objective: Program | None = None
         self._blobs: BlobStore  # set by start()
         self._idle: list[_Runner] = []
 
     def __repr__(self) -> str:
         return "<ThreadEvaluator>"
 
-    async def start(self, objective: Objective, blobs: BlobStore) -> None:
+    async def start(self, objective: Program, blobs: BlobStore) -> None:
         if objective.function is None:
             raise UsageError("the thread evaluator needs an objective: give the study a function")
         if objective.is_async:

@@ -30,7 +30,7 @@ from . import checkpoint
 from .metrics import as_mapping, as_number, describe_briefly
 
 if TYPE_CHECKING:
-    from .objective import Objective
+    from .objective import Program
 
 
 class TrialEnded(BaseException):
@@ -96,7 +96,7 @@ class Trial:
         "step",
     )
 
-    def __init__(self, assignment: Assignment, link: TrialLink, blobs: BlobStore, objective: Objective) -> None:
+    def __init__(self, assignment: Assignment, link: TrialLink, blobs: BlobStore, objective: Program) -> None:
         self._assignment = assignment
         self._link = link
         self._blobs = blobs

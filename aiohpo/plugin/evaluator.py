@@ -104,7 +104,7 @@ class Evaluator(Protocol):
     """
 
     async def start(self, objective: Any, blobs: BlobStore) -> None:
-        """Prepare to run ``objective`` (an :class:`aiohpo.evaluate.objective.Objective`). Raises ``UsageError`` when
+        """Prepare to run ``objective`` (an :class:`aiohpo.evaluate.objective.Program`). Raises ``UsageError`` when
         this evaluator cannot run it, with the remedy."""
         ...
 

@@ -19,7 +19,7 @@ from ..view.view import View
 from .notices import Notify
 
 if TYPE_CHECKING:
-    from ..evaluate.objective import Objective
+    from ..evaluate.objective import Program
 
 
 class JournalLike(Protocol):
@@ -53,7 +53,7 @@ class Services:
     """
 
     identity: Identity
-    objective: Objective
+    objective: Program
     searcher: Searcher
     scheduler: Scheduler
     evaluator: Evaluator

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..evaluate.objective import Objective
+from ..evaluate.objective import Program
 from ..evaluate.reimport import describe
 from ..launch.addresses import make_transport
 from ..mesh.timing import Timing
@@ -163,7 +163,7 @@ def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> 
     return made
 
 
-def why_not_elsewhere(task: Objective) -> str | None:
+def why_not_elsewhere(task: Program) -> str | None:
     """Why another process cannot find the objective again; None if it can."""
     try:
         describe(task)

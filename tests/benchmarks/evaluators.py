@@ -17,7 +17,7 @@ from typing import Any
 
 from aiohpo.evaluate.command import CommandEvaluator
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.evaluate.objective import Objective
+from aiohpo.evaluate.objective import Program
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.evaluate.trial import Trial
@@ -63,7 +63,7 @@ class Channel:
     def notice(self, text: str) -> None: ...
 
 
-async def rate(evaluator: Any, objective: Objective, directory: str, trials: int) -> tuple[float, float]:
+async def rate(evaluator: Any, objective: Program, directory: str, trials: int) -> tuple[float, float]:
     began = time.perf_counter()
     await evaluator.start(objective, DirectoryBlobs(Path(directory)))
     started = time.perf_counter() - began
@@ -86,12 +86,12 @@ async def main() -> None:
             (ThreadEvaluator, ordinary, reporting, 5_000),
             (ProcessEvaluator, ordinary, reporting, 5_000),
         ):
-            silent, started = await rate(make(), Objective(plain), directory, trials)
-            talking, _ = await rate(make(), Objective(steps), directory, trials // 5)
+            silent, started = await rate(make(), Program(plain), directory, trials)
+            talking, _ = await rate(make(), Program(steps), directory, trials // 5)
             name = make.__name__.removesuffix("Evaluator").lower()
             print(f"{name:<12}{silent:>12,.0f}{talking:>18,.0f}{started:>8.2f} s")
         command = CommandEvaluator(["sh", "-c", "echo '{\"loss\": 0.5}'"])
-        silent, started = await rate(command, Objective(None), directory, 100)
+        silent, started = await rate(command, Program(None), directory, 100)
         print(f"{'command':<12}{silent:>12,.0f}{'':>18}{started:>8.2f} s")
 
 

@@ -17,7 +17,7 @@ import pytest
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
-from aiohpo.evaluate.objective import Objective
+from aiohpo.evaluate.objective import Program
 from aiohpo.plugin import Decision, Evaluator, Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, gone, stop_at
@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> Run:
         metric = options.pop("metric", "loss")
         command = python(tmp_path, program) if isinstance(program, str) else program
         evaluator = CommandEvaluator(command, **settings)
-        await evaluator.start(Objective(None, metric, secret=SECRET), DirectoryBlobs(tmp_path / "blobs"))
+        await evaluator.start(Program(None, metric, secret=SECRET), DirectoryBlobs(tmp_path / "blobs"))
         try:
             return await asyncio.wait_for(evaluator.run(assignment(**options), channel or Recorder()), 120)
         finally:
@@ -120,7 +120,7 @@ async def test_a_missing_program_is_a_usage_error(tmp_path: Path) -> None:
     ):
         evaluator = CommandEvaluator(command, directory=directory)
         with pytest.raises(UsageError, match=message):
-            await evaluator.start(Objective(None), DirectoryBlobs(tmp_path))
+            await evaluator.start(Program(None), DirectoryBlobs(tmp_path))
 
 
 async def test_programs_run_side_by_side(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ async def test_programs_run_side_by_side(tmp_path: Path) -> None:
         print(json.dumps({"loss": float(sys.argv[2])}))
     """
     evaluator = CommandEvaluator(python(tmp_path, program), directory=tmp_path)
-    await evaluator.start(Objective(None, secret=SECRET), DirectoryBlobs(tmp_path / "blobs"))
+    await evaluator.start(Program(None, secret=SECRET), DirectoryBlobs(tmp_path / "blobs"))
     for _ in range(2):
         both = asyncio.gather(*(evaluator.run(assignment(x, x=x), Recorder()) for x in range(2)))
         outcomes = await asyncio.wait_for(both, 120)
@@ -281,7 +281,7 @@ async def test_a_file_of_the_command_that_changes_is_noticed_once(tmp_path: Path
     script = tmp_path / "train.py"
     script.write_text("print('{\"loss\": 1}')\n")
     evaluator, channel = CommandEvaluator([sys.executable, str(script)]), Recorder()
-    await evaluator.start(Objective(None), DirectoryBlobs(tmp_path / "blobs"))
+    await evaluator.start(Program(None), DirectoryBlobs(tmp_path / "blobs"))
     for text in ("print('{\"loss\": 1}')", "print('{\"loss\": 2.5}')", "print('{\"loss\": 2.75}')"):
         script.write_text(text + "\n")
         await asyncio.wait_for(evaluator.run(assignment(), channel), 30)
@@ -339,7 +339,7 @@ async def test_cancelling_kills_the_family(tmp_path: Path) -> None:
         wait
     """
     evaluator = CommandEvaluator(["sh", "-c", script, "{x}"])
-    await evaluator.start(Objective(None), DirectoryBlobs(tmp_path))
+    await evaluator.start(Program(None), DirectoryBlobs(tmp_path))
     channel = Recorder()
     run = asyncio.ensure_future(evaluator.run(assignment(x="busy"), channel))
     await asyncio.wait_for(channel.heard.wait(), 120)

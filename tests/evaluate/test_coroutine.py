@@ -14,7 +14,7 @@ from aiohpo.evaluate import coroutine as module
 from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.evaluate.objective import Objective
+from aiohpo.evaluate.objective import Program
 from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.plugin import Evaluator, Outcome
 from aiohpo.testing import MemoryBlobs
@@ -33,7 +33,7 @@ from tests.support.evaluate_objectives import (
 
 async def started(function: Callable[[Trial], Any], blobs: Any = None, **options: Any) -> CoroutineEvaluator:
     evaluator = CoroutineEvaluator()
-    await evaluator.start(Objective(function, secret=SECRET, **options), {} if blobs is None else blobs)
+    await evaluator.start(Program(function, secret=SECRET, **options), {} if blobs is None else blobs)
     return evaluator
 
 
@@ -67,7 +67,7 @@ async def test_it_refuses_ordinary_functions() -> None:
     with pytest.raises(UsageError, match=r'process.* or "thread"'):
         await started(double)
     with pytest.raises(UsageError, match="needs an objective"):
-        await CoroutineEvaluator().start(Objective(None), {})
+        await CoroutineEvaluator().start(Program(None), {})
 
 
 @pytest.mark.parametrize(

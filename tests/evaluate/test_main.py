@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.evaluate.objective import Objective, StudyFile
+from aiohpo.evaluate.objective import Program, StudyFile
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.plugin import Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
@@ -123,7 +123,7 @@ async def test_whatever_ships_functions_works_as_in_a_program(file: Path) -> Non
     evaluator = ProcessEvaluator()
     source = StudyFile(str(file))
     await evaluator.start(
-        Objective(lambda trial: 0.0, source=source, secret=b"key"), DirectoryBlobs(file.parent / "blobs")
+        Program(lambda trial: 0.0, source=source, secret=b"key"), DirectoryBlobs(file.parent / "blobs")
     )
     try:
         for how in HOWS:
@@ -138,7 +138,7 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
     """By another process of the same study, and by one that imports the file under its other name."""
     store = DirectoryBlobs(file.parent / "blobs")
     evaluator, channel = ProcessEvaluator(), Recorder()
-    await evaluator.start(Objective(lambda trial: 0.0, source=StudyFile(str(file)), secret=b"key"), store)
+    await evaluator.start(Program(lambda trial: 0.0, source=StudyFile(str(file)), secret=b"key"), store)
     try:
         outcome = await asyncio.wait_for(evaluator.run(assignment(how="checkpoint"), channel), 60)
     finally:
@@ -146,12 +146,12 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
     assert outcome.kind == "finished", outcome
     code = (
         "import sys; from pathlib import Path; from aiohpo.storage.blob_store import DirectoryBlobs\n"
-        "from aiohpo.evaluate.objective import Objective, StudyFile; from aiohpo.evaluate.trial import Trial; "
+        "from aiohpo.evaluate.objective import Program, StudyFile; from aiohpo.evaluate.trial import Trial; "
         "from aiohpo.evaluate.reimport import become_main, import_source\n"
         "from aiohpo.plugin import Assignment\n"
         f"import_source(StudyFile({str(file)!r})); become_main(); become_main()\n"
         f"trial = Trial(Assignment('w.1', 1, {{}}, checkpoint={channel.saves[0][1]!r}), None,"
-        f" DirectoryBlobs(Path({str(store.root)!r})), Objective(None, secret=b'key'))\n"
+        f" DirectoryBlobs(Path({str(store.root)!r})), Program(None, secret=b'key'))\n"
         "assert trial.restore().value == 14\n"
     )
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code, stderr=asyncio.subprocess.PIPE)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.objective import ImportedInChild, Objective, in_child, reimporting
+from aiohpo.evaluate.objective import ImportedInChild, Program, in_child, reimporting
 from tests.support.evaluate_objectives import async_double, double
 
 
@@ -29,7 +29,7 @@ class AsyncCallable:
 )
 def test_it_knows_async_functions(function: Any, expected: bool) -> None:
     """Async functions, partials of them and objects with an async call are async."""
-    assert Objective(function).is_async is expected
+    assert Program(function).is_async is expected
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_it_knows_async_functions(function: Any, expected: bool) -> None:
 def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:
     """Each wrong option is an error when the objective is made."""
     with pytest.raises(UsageError, match=message):
-        Objective(**{"function": double, **options})
+        Program(**{"function": double, **options})
 
 
 def test_a_reimport_is_known_as_one() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.objective import Objective, StudyFile
+from aiohpo.evaluate.objective import Program, StudyFile
 from aiohpo.evaluate.reimport import MAIN, become_main, describe, find_objective, import_source, rebuild
 from tests.support import evaluate_objectives
 
@@ -42,21 +42,21 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def there_and_back(objective: Objective) -> Objective:
+def there_and_back(objective: Program) -> Program:
     return rebuild(json.loads(json.dumps(describe(objective))))
 
 
 @pytest.mark.parametrize("function", [evaluate_objectives.double, Holder.objective, len])
 def test_what_a_module_defines_is_found_again(function: Any) -> None:
     """Functions, class methods and builtins at top level survive the way through plain data."""
-    again = there_and_back(Objective(function, "auc", 9))
+    again = there_and_back(Program(function, "auc", 9))
     assert again.function == function
     assert (again.metric, again.max_steps) == ("auc", 9)
 
 
 def test_dump_and_load_come_along() -> None:
     """The checkpoint format is found in the same way."""
-    again = there_and_back(Objective(evaluate_objectives.double, dump=pickle.dumps, load=pickle.loads))
+    again = there_and_back(Program(evaluate_objectives.double, dump=pickle.dumps, load=pickle.loads))
     assert again.dump is pickle.dumps
     assert again.load is pickle.loads
 
@@ -72,7 +72,7 @@ def local() -> Any:
 def test_what_cannot_be_found_again_is_an_error_with_the_remedy(function: Any) -> None:
     """Closures, lambdas, bound methods and objects are refused, naming what works."""
     with pytest.raises(UsageError, match='evaluator="thread"'):
-        describe(Objective(function))
+        describe(Program(function))
 
 
 def test_a_name_that_means_something_else_now_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +80,7 @@ def test_a_name_that_means_something_else_now_is_an_error(monkeypatch: pytest.Mo
     original = evaluate_objectives.double
     monkeypatch.setattr(evaluate_objectives, "double", len)
     with pytest.raises(UsageError, match="is not what that name means"):
-        describe(Objective(original))
+        describe(Program(original))
 
 
 def test_a_prompt_is_told_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +89,7 @@ def test_a_prompt_is_told_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.modules["__main__"], "double", evaluate_objectives.double, raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__file__", "<stdin>", raising=False)
     with pytest.raises(UsageError, match="notebook"):
-        describe(Objective(evaluate_objectives.double))
+        describe(Program(evaluate_objectives.double))
 
 
 def test_a_file_is_loaded_with_its_neighbours(tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_source_may_hold_what_no_name_leads_to(tmp_path: Path) -> None:
                              dump=lambda obj: b"d", load=lambda data: "l")
         """,
     )
-    again = there_and_back(Objective(len, "auc", 2, source=StudyFile(str(file))))
+    again = there_and_back(Program(len, "auc", 2, source=StudyFile(str(file))))
     assert again.function is not None
     assert again.dump is not None
     assert again.load is not None
@@ -274,7 +274,7 @@ def test_a_changed_file_is_imported_as_it_was(tmp_path: Path) -> None:
     }
     before = list(sys.meta_path)
     try:
-        made = rebuild(describe(Objective(len, source=StudyFile(str(file)))), texts)
+        made = rebuild(describe(Program(len, source=StudyFile(str(file)))), texts)
     finally:
         sys.meta_path[:] = before
         sys.modules.pop("aiohpo_test_helper", None)

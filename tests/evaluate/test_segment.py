@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiohpo.evaluate.objective import Objective
+from aiohpo.evaluate.objective import Program
 from aiohpo.evaluate.segment import MAX_DETAIL, MAX_ERROR, failed, run_segment
 from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.plugin import Decision, Outcome
@@ -16,7 +16,7 @@ from tests.support.evaluate_objectives import Recorder, assignment, behave, stop
 
 
 def run(function: Callable[[Trial], Any], channel: Recorder | None = None, **options: Any) -> Outcome:
-    objective = Objective(function, "loss")
+    objective = Program(function, "loss")
     return run_segment(objective, Trial(assignment(**options), channel or Recorder(), {}, objective))
 
 

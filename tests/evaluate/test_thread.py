@@ -13,7 +13,7 @@ import pytest
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
-from aiohpo.evaluate.objective import Objective
+from aiohpo.evaluate.objective import Program
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.evaluate.trial import Trial
 from aiohpo.plugin import Decision, Evaluator, Outcome
@@ -33,7 +33,7 @@ from tests.support.evaluate_objectives import (
 
 async def started(function: Callable[[Trial], Any], blobs: Any = None, **options: Any) -> ThreadEvaluator:
     evaluator = ThreadEvaluator()
-    await evaluator.start(Objective(function, secret=SECRET, **options), blobs)
+    await evaluator.start(Program(function, secret=SECRET, **options), blobs)
     return evaluator
 
 
@@ -85,7 +85,7 @@ async def test_it_refuses_async_functions() -> None:
     with pytest.raises(UsageError, match="coroutine"):
         await started(async_double)
     with pytest.raises(UsageError, match="needs an objective"):
-        await ThreadEvaluator().start(Objective(None), {})
+        await ThreadEvaluator().start(Program(None), {})
 
 
 async def test_a_segment_goes_from_checkpoint_to_pause(tmp_path: Any) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.objective import Objective
+from aiohpo.evaluate.objective import Program
 from aiohpo.evaluate.segment import conclude, run_segment
 from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.events.schema import trial_name
@@ -36,7 +36,7 @@ def make(channel: Recorder | None = None, *, blobs: Any = None, objective: Any =
         assignment(**options),
         channel or Recorder(),
         Blobs() if blobs is None else blobs,
-        objective or Objective(None, "loss", secret=SECRET),
+        objective or Program(None, "loss", secret=SECRET),
     )
 
 
@@ -60,7 +60,7 @@ def test_an_absent_parameter_is_named_with_those_there_are() -> None:
 def test_its_configuration_is_a_copy() -> None:
     """An objective that edits its configuration does not edit the worker's."""
     given = Assignment("w.1", 1, {"lr": 0.1})
-    Trial(given, Recorder(), Blobs(), Objective(None)).config["lr"] = 7
+    Trial(given, Recorder(), Blobs(), Program(None)).config["lr"] = 7
     assert given.config == {"lr": 0.1}
 
 
@@ -233,7 +233,7 @@ def test_checkpoints_go_to_the_store_and_back() -> None:
 def test_a_study_may_have_its_own_format() -> None:
     """dump and load replace our encoding; load gets what was dumped, not what somebody else wrote."""
     loaded: list[bytes] = []
-    objective = Objective(
+    objective = Program(
         None, dump=lambda obj: obj.encode(), load=lambda data: loaded.append(data) or data.decode(), secret=SECRET
     )
     blobs = Blobs()
@@ -249,7 +249,7 @@ def test_a_study_may_have_its_own_format() -> None:
 def test_a_checkpoint_of_another_study_is_not_loaded() -> None:
     """What was not written under this study's key is not unpickled, whoever put it into the blob store."""
     alarm, blobs = Alarm(), Blobs()
-    make(blobs=blobs, objective=Objective(None, secret=b"another")).save(alarm)
+    make(blobs=blobs, objective=Program(None, secret=b"another")).save(alarm)
     trial = make(blobs=blobs, start=1, checkpoint="blob0")
     for restore in (trial.restore, trial._restore_directory):
         with pytest.raises(UsageError, match="not written under this study's key"):
@@ -293,7 +293,7 @@ def test_a_store_that_cannot_be_written_releases_the_trial(
             trial.report(0.5)
         raise OSError("its own")
 
-    outcome = run_segment(Objective(objective), trial)
+    outcome = run_segment(Program(objective), trial)
     assert outcome.kind == "released"
     assert re.fullmatch(what, outcome.error or "")
 
@@ -322,7 +322,7 @@ def test_what_the_objectives_own_classes_raise_stays_its_own(tmp_path: Path) -> 
     trial.save(RaisesWhenLoaded())
     with pytest.raises(OSError, match="No space left"):
         trial.restore()
-    assert run_segment(Objective(broken), make()).kind == "failed"
+    assert run_segment(Program(broken), make()).kind == "failed"
 
 
 def test_a_restored_directory_lives_as_long_as_the_segment(tmp_path: Path) -> None:

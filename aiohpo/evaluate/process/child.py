@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ...errors import UsageError
 from ...plugin import Assignment, Decision, Outcome
-from ..objective import Objective
+from ..objective import Program
 from ..reimport import rebuild
 from ..segment import failure_of, run_segment
 from ..trial import Trial, TrialEnded
@@ -96,7 +96,7 @@ def serve_worker(parent: int, sock: int, lifeline: int) -> None:
         pass  # the worker hung up
 
 
-def _serve(wire: BlockingWire, objective: Objective, blobs: str) -> None:
+def _serve(wire: BlockingWire, objective: Program, blobs: str) -> None:
     from ...storage.blob_store import DirectoryBlobs
 
     store = DirectoryBlobs(Path(blobs))
@@ -118,12 +118,12 @@ def _serve(wire: BlockingWire, objective: Objective, blobs: str) -> None:
         wire.send([END, outcome.kind, dict(outcome.metrics), outcome.error, outcome.detail])
 
 
-def _run(objective: Objective, trial: Trial, runner: asyncio.Runner | None) -> Outcome:
+def _run(objective: Program, trial: Trial, runner: asyncio.Runner | None) -> Outcome:
     if runner is None:
         return run_segment(objective, trial)
     function = objective.function
     assert function is not None
-    return run_segment(Objective(lambda trial: runner.run(function(trial)), objective.metric), trial)
+    return run_segment(Program(lambda trial: runner.run(function(trial)), objective.metric), trial)
 
 
 def _flush() -> None:

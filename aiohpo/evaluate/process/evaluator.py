@@ -24,7 +24,7 @@ from ...peer.patience import in_words
 from ...plugin import Assignment, BlobStore, Channel, Options, Outcome
 from ...storage.blob_store import DirectoryBlobs
 from ..cores import threads_for
-from ..objective import Objective
+from ..objective import Program
 from ..reimport import describe, file_of
 from ..segment import failed, released
 from ..sources import Sources, files_in_use
@@ -249,7 +249,7 @@ class ProcessEvaluator:
         groups = [str(lane.child.group) for lane in self._lanes if lane.child is not None]
         return f"<ProcessEvaluator: {', '.join(groups) or 'no process'}>"
 
-    async def start(self, objective: Objective, blobs: BlobStore) -> None:
+    async def start(self, objective: Program, blobs: BlobStore) -> None:
         if objective.function is None:
             raise UsageError("the process evaluator needs an objective: give the study a function")
         if not isinstance(blobs, DirectoryBlobs):

@@ -16,7 +16,7 @@ import pytest
 
 from aiohpo.errors import Unavailable, UsageError
 from aiohpo.evaluate.checkpoint import encode
-from aiohpo.evaluate.objective import Objective
+from aiohpo.evaluate.objective import Program
 from aiohpo.evaluate.process import evaluator as module
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.plugin import Decision, Evaluator, Outcome
@@ -61,7 +61,7 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     async def start(function: Callable[..., Any], **options: Any) -> ProcessEvaluator:
         evaluators.append(ProcessEvaluator())
         await within(
-            evaluators[-1].start(Objective(function, secret=SECRET, **options), DirectoryBlobs(tmp_path / "blobs"))
+            evaluators[-1].start(Program(function, secret=SECRET, **options), DirectoryBlobs(tmp_path / "blobs"))
         )
         return evaluators[-1]
 
@@ -172,9 +172,9 @@ async def test_what_cannot_be_imported_is_refused(start: Start) -> None:
     with pytest.raises(UsageError, match="thread"):
         await start(lambda trial: 1.0)
     with pytest.raises(UsageError, match="needs an objective"):
-        await ProcessEvaluator().start(Objective(None), DirectoryBlobs(Path()))
+        await ProcessEvaluator().start(Program(None), DirectoryBlobs(Path()))
     with pytest.raises(UsageError, match="blobs on disk"):
-        await ProcessEvaluator().start(Objective(double), {})
+        await ProcessEvaluator().start(Program(double), {})
 
 
 async def test_an_import_that_fails_in_the_child_is_a_usage_error(
@@ -566,7 +566,7 @@ async def test_start_can_be_cancelled(tmp_path: Path) -> None:
     evaluator = ProcessEvaluator()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.005):
-            await evaluator.start(Objective(double), DirectoryBlobs(tmp_path))
+            await evaluator.start(Program(double), DirectoryBlobs(tmp_path))
     await within(evaluator.aclose())
     assert descriptors() == before
 
@@ -584,7 +584,7 @@ async def test_closing_lets_the_child_leave_in_order(tmp_path: Path, monkeypatch
     module = __import__("aiohpo_at_exit")
     monkeypatch.setitem(sys.modules, "aiohpo_at_exit", module)
     evaluator = ProcessEvaluator()
-    await within(evaluator.start(Objective(module.objective), DirectoryBlobs(tmp_path)))
+    await within(evaluator.start(Program(module.objective), DirectoryBlobs(tmp_path)))
     pid = (await within(evaluator.run(assignment(), Recorder()))).metrics["pid"]
     await within(evaluator.aclose())
     await within(evaluator.aclose())
