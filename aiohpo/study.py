@@ -17,12 +17,12 @@ from .peer.limits import Limits, make_limits
 from .plugin import Config, Identity, Options
 from .result import Result
 from .runtime.ask_tell import AskedTrial, AskTell, check_past
-from .runtime.definition import Callback, StudyDefinition
+from .runtime.assembly.definition import Callback, StudyDefinition
+from .runtime.assembly.replica import Replica
+from .runtime.assembly.services import Services, new_worker_id
+from .runtime.assembly.wiring import build_services, find_place, is_first, make_plugin
 from .runtime.notices import Logged
 from .runtime.peer import Peer
-from .runtime.replica import Replica
-from .runtime.services import Services, new_worker_id
-from .runtime.wiring import build_services, find_place, is_first, make_plugin
 from .space.space import Space
 from .storage.printed import Sink
 from .view.reducer import Mode

@@ -17,8 +17,8 @@ from .launch.slurm import slurm_job
 from .peer.limits import make_limits
 from .plugin import Identity, LaunchedTransport, Transport
 from .result import Result
+from .runtime.assembly.services import new_worker_id
 from .runtime.peer import Peer
-from .runtime.services import new_worker_id
 from .storage.printed import Sink
 from .view.summary import Summary
 from .view.trials import TrialRecord

@@ -23,7 +23,7 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     """
     from ..peer.retrying import choose_failed
     from ..runtime.ask_tell import AskTell
-    from ..runtime.services import new_worker_id
+    from ..runtime.assembly.services import new_worker_id
     from ..storage.run_directory import RunDirectory, read_study
 
     run = open_directory(directory)

@@ -12,9 +12,9 @@ from ..peer.eligibility import Eligibility
 from ..peer.ending import has_work
 from ..peer.recorder import Segment
 from ..plugin import Inherit, NewTrial, Resume
+from .assembly.services import Services
 from .exchange import Exchange
 from .fitting import Fitting
-from .services import Services
 
 
 class Chooser:

@@ -29,8 +29,8 @@ from ..mesh.timing import ACQUAINTED_WITHIN, HEAR_OUT_WITHIN, LEAVE_WITHIN, LOOK
 from ..peer.patience import in_words
 from ..peer.state import PeerState
 from ..storage.journal import JournalGone
+from .assembly.services import Services
 from .driver import Driver
-from .services import Services
 from .threads import in_thread
 
 

@@ -36,11 +36,11 @@ from ..peer.retention import GRACE, Retention
 from ..peer.state import PeerState
 from ..plugin import FittingSearcher
 from ..view.trials import TrialRecord
+from .assembly.services import Services
 from .chooser import Chooser
 from .exchange import Exchange
 from .fitting import Fitting
 from .live_ensemble import EnsembleState, Ensembling
-from .services import Services
 from .slot import Slot
 from .threads import in_thread
 

@@ -27,8 +27,8 @@ from ..plugin import Transport
 from ..space.space import Space
 from ..text import printable
 from ..view.view import View
+from .assembly.services import new_worker_id
 from .driver import Driver
-from .services import new_worker_id
 
 _MOST_SAID = 300  # characters of a stranger's words
 _NO_STUDY = bytes(4)

@@ -7,8 +7,8 @@ from typing import Any
 
 from aiohpo import Study
 from aiohpo.peer.limits import Limits
+from aiohpo.runtime.assembly.services import Services
 from aiohpo.runtime.peer import Peer
-from aiohpo.runtime.services import Services
 
 PLACE = ("transport", "join", "identity", "timing", "output", "notice")
 

@@ -13,7 +13,7 @@ import aiohpo
 from aiohpo.events.log import Log
 from aiohpo.mesh.effects import Persist
 from aiohpo.peer.recorder import Recorder
-from aiohpo.runtime.services import new_worker_id
+from aiohpo.runtime.assembly.services import new_worker_id
 from aiohpo.storage.run_directory import RunDirectory
 from aiohpo.view.view import View
 

@@ -46,7 +46,11 @@ class LaterView(View):
 
 def version(slot: int) -> AbstractContextManager[object]:
     """Every other worker is of the later version."""
-    return patch.multiple("aiohpo.runtime.definition", Log=LaterLog, View=LaterView) if slot % 2 else nullcontext()
+    return (
+        patch.multiple("aiohpo.runtime.assembly.definition", Log=LaterLog, View=LaterView)
+        if slot % 2
+        else nullcontext()
+    )
 
 
 async def remarks(swarm: Swarm) -> None:

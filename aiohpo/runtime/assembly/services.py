@@ -1,4 +1,4 @@
-"""What a worker is made of, put together by :mod:`aiohpo.runtime.wiring`."""
+"""What a worker is made of, put together by :mod:`aiohpo.runtime.assembly.wiring`."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ..events.log import Log
-from ..events.schema import Batch
-from ..mesh.timing import Timing
-from ..peer.limits import Limits
-from ..plugin import BlobStore, EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
-from ..storage.printed import Sink
-from ..view.trials import TrialRecord
-from ..view.view import View
-from .notices import Notify
+from ...events.log import Log
+from ...events.schema import Batch
+from ...mesh.timing import Timing
+from ...peer.limits import Limits
+from ...plugin import BlobStore, EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
+from ...storage.printed import Sink
+from ...view.trials import TrialRecord
+from ...view.view import View
+from ..notices import Notify
 
 if TYPE_CHECKING:
-    from ..evaluate.objective import Program
+    from ...evaluate.objective import Program
 
 
 class JournalLike(Protocol):

@@ -9,25 +9,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..errors import UsageError
-from ..evaluate.objective import Program
-from ..evaluate.reimport import describe
-from ..launch.addresses import make_transport
-from ..mesh.timing import Timing
-from ..peer.limits import Limits
-from ..plugin import Evaluator, Identity, LaunchedTransport, Transport
-from ..plugin.registry import create
-from ..storage.journal import read_journal
-from ..storage.liveness import Writers
-from ..storage.printed import Sink, tee
-from ..storage.run_directory import RunDirectory
+from ...errors import UsageError
+from ...evaluate.objective import Program
+from ...evaluate.reimport import describe
+from ...launch.addresses import make_transport
+from ...mesh.timing import Timing
+from ...peer.limits import Limits
+from ...plugin import Evaluator, Identity, LaunchedTransport, Transport
+from ...plugin.registry import create
+from ...storage.journal import read_journal
+from ...storage.liveness import Writers
+from ...storage.printed import Sink, tee
+from ...storage.run_directory import RunDirectory
+from ..notices import Notify
 from .definition import StudyDefinition
-from .notices import Notify
 from .replica import Replica
 from .services import Services, new_worker_id
 
 if TYPE_CHECKING:
-    from ..events.schema import Batch
+    from ...events.schema import Batch
 
 
 def find_place(

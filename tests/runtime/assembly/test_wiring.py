@@ -9,7 +9,7 @@ import pytest
 from aiohpo import Float, Space, Study, UsageError
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
-from aiohpo.runtime.wiring import find_place, is_first, make_evaluator
+from aiohpo.runtime.assembly.wiring import find_place, is_first, make_evaluator
 
 SPACE = Space(x=Float(0, 1))
 

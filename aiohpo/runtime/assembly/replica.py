@@ -8,15 +8,15 @@ import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import UsageError
-from ..events.log import Log
-from ..keys import StudyKey, find_key, kept_key, process_key, settle_key
-from ..storage.blob_store import DirectoryBlobs
-from ..storage.liveness import Writers
-from ..storage.run_directory import RunDirectory
-from ..view.view import View
+from ...errors import UsageError
+from ...events.log import Log
+from ...keys import StudyKey, find_key, kept_key, process_key, settle_key
+from ...storage.blob_store import DirectoryBlobs
+from ...storage.liveness import Writers
+from ...storage.run_directory import RunDirectory
+from ...view.view import View
+from ..notices import Notify
 from .definition import StudyDefinition
-from .notices import Notify
 
 
 class Replica:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..evaluate.objective import Program
-from ..events.log import Log
-from ..space.space import Space
-from ..view.reducer import Mode
-from ..view.trials import TrialRecord
-from ..view.view import View
+from ...evaluate.objective import Program
+from ...events.log import Log
+from ...space.space import Space
+from ...view.reducer import Mode
+from ...view.trials import TrialRecord
+from ...view.view import View
 
 Callback = Callable[[TrialRecord], Any]
 
