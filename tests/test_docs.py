@@ -72,6 +72,37 @@ def test_every_module_of_the_core_has_a_line_and_every_line_a_module() -> None:
     assert sorted(described - there) == [], "docs/architecture.md describes modules that are not there"
 
 
+@pytest.mark.parametrize("package", ["aiohpo", "plugins/aiohpo_plugins", "transports/aiohpo_transports"])
+def test_a_folder_is_small_enough_to_be_read_at_a_glance(package: str) -> None:
+    """A folder holds at most 14 modules; ``cli`` and ``plots`` have a module for each command and picture."""
+    sizes = {
+        str(init.parent.relative_to(ROOT)): len([file for file in init.parent.glob("*.py") if file != init])
+        for init in (ROOT / package).rglob("__init__.py")
+    }
+    assert {f: n for f, n in sizes.items() if n > 14 and f not in ("aiohpo/cli", "aiohpo/plots")} == {}
+
+
+@pytest.mark.parametrize("package", ["aiohpo", "plugins/aiohpo_plugins", "transports/aiohpo_transports"])
+def test_a_module_is_short_enough_to_hold_one_concept(package: str) -> None:
+    """No module is longer than 400 lines."""
+    lines = {
+        str(file.relative_to(ROOT)): file.read_text(encoding="utf-8").count("\n")
+        for file in (ROOT / package).rglob("*.py")
+    }
+    assert {file: n for file, n in lines.items() if n > 400} == {}
+
+
+def test_a_class_name_stands_for_one_thing() -> None:
+    """No name of a class at the top of a module stands twice in the source."""
+    found: dict[str, list[str]] = {}
+    for package in ("aiohpo", "plugins", "transports"):
+        for file in (ROOT / package).rglob("*.py"):
+            for node in ast.parse(file.read_text(encoding="utf-8")).body:
+                if isinstance(node, ast.ClassDef):
+                    found.setdefault(node.name, []).append(str(file.relative_to(ROOT)))
+    assert {name: files for name, files in found.items() if len(files) > 1} == {}
+
+
 def test_the_page_lists_the_import_order_that_is_checked() -> None:
     """The list under 'Who may import whom' has the layers of the import contract, in their order."""
     section = ARCHITECTURE.split("## Who may import whom")[1].split("\n## ")[0]
