@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import UsageError
 from .evaluate.checkpoint import encode_array
 from .evaluate.metrics import as_metrics
-from .evaluate.objective import ImportedInChild, Program, StudyFile, in_child, started_by_multiprocessing
+from .evaluate.program import ImportedInChild, Program, StudyFile, in_child, started_by_multiprocessing
 from .events.schema import EXTERNAL, QUEUED, TARGETS
 from .keys import StudyKey
 from .peer.limits import Limits, make_limits
@@ -325,7 +325,7 @@ class Study:
     @property
     def _definition(self) -> StudyDefinition:
         return StudyDefinition(
-            objective=self._task(),
+            program=self._task(),
             space=self.space,
             metric=self.metric,
             mode=self.mode,

@@ -31,7 +31,7 @@ def load_study(target: str) -> Study:
 
     A ``study.run()`` at the end of the file does not run. Raises ``UsageError`` for whatever is wrong.
     """
-    from ..evaluate.objective import StudyFile
+    from ..evaluate.program import StudyFile
     from ..evaluate.reimport import MAIN, import_source
     from ..study import Study
 

@@ -39,9 +39,9 @@ from ..errors import UsageError, listing
 from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Channel, Config, Decision, Options, Outcome
 from .checkpoint import encode
-from .objective import Program
 from .process.output import Output, Sink, bounded
 from .process.process_group import ProcessGroup, describe_exit
+from .program import Program
 from .segment import conclude, failed, released
 from .sources import Sources
 from .trial import Trial, TrialEnded
@@ -83,7 +83,7 @@ class CommandEvaluator:
         self._directory = None if directory is None else options.path("directory", directory)
         self._grace = options.number("grace", grace, least=0, unit="seconds")
         self._names = {found[2] for word in self._command for found in _PLACEHOLDER.finditer(word) if found[2]}
-        self._objective: Program | None = None
+        self._program: Program | None = None
         self._blobs: BlobStore  # set by start()
         self._running: set[_Run] = set()
         self._ended: list[_Run] = []  # of which something may still be alive
@@ -93,10 +93,10 @@ class CommandEvaluator:
     def __repr__(self) -> str:
         return f"<CommandEvaluator {shlex.join(self._command)}>"
 
-    async def start(self, objective: Program, blobs: BlobStore) -> None:
+    async def start(self, program: Program, blobs: BlobStore) -> None:
         _check_program(self._command[0], self._directory)
         # Checkpoints are directories here, whatever the study's own objectives do with theirs.
-        self._objective = Program(None, objective.metric, objective.max_steps, secret=objective.secret)
+        self._program = Program(None, program.metric, program.max_steps, secret=program.secret)
         self._blobs = blobs
         self._files = Sources([os.path.join(self._directory or "", word) for word in self._command])
 
@@ -122,8 +122,8 @@ class CommandEvaluator:
         return words
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
-        assert self._objective is not None, "start() was not awaited"
-        trial = Trial(assignment, channel, self._blobs, self._objective)
+        assert self._program is not None, "start() was not awaited"
+        trial = Trial(assignment, channel, self._blobs, self._program)
         run = _Run(trial, channel, self._grace)
         scratch: list[Path] = []
         last = self._ended.pop() if self._ended else None
@@ -187,7 +187,7 @@ class CommandEvaluator:
         with channel.untimed():
             await run.group.wait(_DIE)
             if outcome.kind == "paused" and os.listdir(directory):
-                data = await asyncio.to_thread(encode, directory, trial._objective.secret)
+                data = await asyncio.to_thread(encode, directory, trial._program.secret)
                 digest = await asyncio.to_thread(trial._put, "a checkpoint", data)
                 channel.save(trial.step, digest, len(data))
         return outcome
@@ -264,7 +264,7 @@ class _Run:
 
     def _on_line(self, line: str) -> None:
         values = _parse(line)
-        metric = self._trial._objective.metric
+        metric = self._trial._program.metric
         numbers = {name: value for name, value in values.items() if _is_number(value)}
         if metric in values:
             # Not a number, or at a step that is none: a mistake to be told about.

@@ -13,8 +13,8 @@ from ..errors import UsageError
 from ..plugin import Assignment, BlobStore, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
-from .objective import Program
 from .process.output import LineAssembler, bounded
+from .program import Program
 from .segment import conclude, failed, failure_of
 from .trial import Trial, TrialEnded
 
@@ -26,34 +26,34 @@ class CoroutineEvaluator:
     """Runs ``async def`` objectives on the running loop."""
 
     def __init__(self) -> None:
-        self._objective: Program | None = None
+        self._program: Program | None = None
         self._blobs: BlobStore  # set by start()
 
     def __repr__(self) -> str:
         return "<CoroutineEvaluator>"
 
-    async def start(self, objective: Program, blobs: BlobStore) -> None:
-        if objective.function is None:
+    async def start(self, program: Program, blobs: BlobStore) -> None:
+        if program.function is None:
             raise UsageError("the coroutine evaluator needs an objective: give the study an async def function")
-        if not objective.is_async:
+        if not program.is_async:
             raise UsageError(
-                f"the coroutine evaluator runs async def objectives and {objective.title!r} is not one, "
+                f"the coroutine evaluator runs async def objectives and {program.title!r} is not one, "
                 'which would block the loop: use evaluator="process" or "thread"'
             )
-        self._objective = objective
+        self._program = program
         self._blobs = blobs
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
-        assert self._objective is not None, "start() was not awaited"
+        assert self._program is not None, "start() was not awaited"
         loop = asyncio.get_running_loop()
         link = LoopLink(channel, loop)
-        trial = Trial(assignment, link, self._blobs, self._objective)
+        trial = Trial(assignment, link, self._blobs, self._program)
         # The task answers through a future of ours: awaiting the task itself would let an objective that
         # swallows CancelledError swallow the worker's own cancellation with it.
         done: asyncio.Future[Outcome] = loop.create_future()
         printed = LineAssembler(bounded(link.log))
         with printing_to(printed.write):  # a task keeps the context that it was made in
-            task = loop.create_task(_drive(self._objective, trial, done))
+            task = loop.create_task(_drive(self._program, trial, done))
         try:
             return await done
         except asyncio.CancelledError:
@@ -65,13 +65,13 @@ class CoroutineEvaluator:
             printed.close()
 
     async def aclose(self) -> None:
-        self._objective = None
+        self._program = None
 
 
-async def _drive(objective: Program, trial: Trial, done: asyncio.Future[Outcome]) -> None:
-    assert objective.function is not None
+async def _drive(program: Program, trial: Trial, done: asyncio.Future[Outcome]) -> None:
+    assert program.function is not None
     try:
-        outcome = conclude(trial, await objective.function(trial))
+        outcome = conclude(trial, await program.function(trial))
     except TrialEnded:
         outcome = conclude(trial, None)
     except KeyboardInterrupt:

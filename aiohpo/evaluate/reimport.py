@@ -19,7 +19,7 @@ from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 from ..errors import UsageError
-from .objective import ImportedInChild, Program, StudyFile, reimporting
+from .program import ImportedInChild, Program, StudyFile, reimporting
 from .sources import KeptSources, loader_of
 
 MAIN = "__mp_main__"
@@ -28,16 +28,16 @@ _NONE: Mapping[str, bytes] = MappingProxyType({})
 
 
 # ------------------------------------------------------------------------------------- in the worker
-def describe(objective: Program) -> dict[str, Any]:
+def describe(program: Program) -> dict[str, Any]:
     """Return what :func:`rebuild` needs, as plain data; raise UsageError if it cannot be found again."""
-    source = objective.source
+    source = program.source
     return {
-        "metric": objective.metric,
-        "max_steps": objective.max_steps,
+        "metric": program.metric,
+        "max_steps": program.max_steps,
         "source": None if source is None else [os.path.abspath(source.path), source.name],
-        "function": None if source is not None else _refer("the objective", objective.function),
-        "dump": None if source is not None else _refer("dump", objective.dump),
-        "load": None if source is not None else _refer("load", objective.load),
+        "function": None if source is not None else _refer("the objective", program.function),
+        "dump": None if source is not None else _refer("dump", program.dump),
+        "load": None if source is not None else _refer("load", program.load),
     }
 
 
@@ -90,8 +90,8 @@ def rebuild(description: dict[str, Any], texts: Mapping[str, bytes] = _NONE) -> 
     if texts:
         sys.meta_path.insert(0, KeptSources(texts))
     if description["source"] is not None:
-        objective = find_objective(StudyFile(*description["source"]), texts)
-        function, dump, load = objective.function, objective.dump, objective.load
+        program = find_objective(StudyFile(*description["source"]), texts)
+        function, dump, load = program.function, program.dump, program.load
     else:
         function = _resolve(description["function"], texts)
         dump = _resolve(description["dump"], texts)

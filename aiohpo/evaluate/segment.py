@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import UsageError, listing
 from ..plugin import Decision, Outcome
 from .metrics import as_metrics
-from .objective import Program
+from .program import Program
 from .trial import Trial, TrialEnded
 
 MAX_ERROR = 2_000
@@ -82,7 +82,7 @@ def conclude(trial: Trial, returned: Any) -> Outcome:
     if inspect.iscoroutine(returned):
         returned.close()
         return failed("the objective returned a coroutine: declare it with async def")
-    metric = trial._objective.metric
+    metric = trial._program.metric
     try:
         metrics = as_metrics(returned, metric)
     except UsageError as error:
@@ -116,11 +116,11 @@ def _without(metric: str, trial: Trial, returned: Any, others: Collection[str]) 
     )
 
 
-def run_segment(objective: Program, trial: Trial) -> Outcome:
+def run_segment(program: Program, trial: Trial) -> Outcome:
     """Call a synchronous objective. Raises nothing but what the interpreter itself needs to die."""
-    assert objective.function is not None
+    assert program.function is not None
     try:
-        outcome = conclude(trial, objective.function(trial))
+        outcome = conclude(trial, program.function(trial))
     except TrialEnded:
         outcome = conclude(trial, None)
     except BaseException as error:

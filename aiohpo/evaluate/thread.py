@@ -17,8 +17,8 @@ from ..errors import UsageError
 from ..plugin import Assignment, BlobStore, Channel, Outcome
 from .capture import printing_to
 from .link import LoopLink
-from .objective import Program
 from .process.output import LineAssembler, bounded
+from .program import Program
 from .segment import released, run_segment
 from .trial import Trial, TrialEnded
 
@@ -26,13 +26,11 @@ from .trial import Trial, TrialEnded
 class _Job:
     """One segment on its way through the thread."""
 
-    __slots__ = ("done", "loop", "objective", "printed", "trial")
+    __slots__ = ("done", "loop", "printed", "program", "trial")
 
-    def __init__(
-        self, loop: asyncio.AbstractEventLoop, objective: Program, trial: Trial, printed: LineAssembler
-    ) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, program: Program, trial: Trial, printed: LineAssembler) -> None:
         self.loop = loop
-        self.objective = objective
+        self.program = program
         self.trial = trial
         self.printed = printed
         self.done: asyncio.Future[Outcome] = loop.create_future()
@@ -69,7 +67,7 @@ class _Runner:
                 if not self._enter():
                     return
                 with printing_to(job.printed.write):
-                    outcome = run_segment(job.objective, job.trial)
+                    outcome = run_segment(job.program, job.trial)
                 job.printed.close()
                 if not self._leave():
                     # If TrialEnded has not arrived yet it does so here, since loops look for it at every turn.
@@ -106,34 +104,34 @@ class ThreadEvaluator:
     """Runs synchronous objectives, each segment in a thread; as many threads as segments run at a time."""
 
     def __init__(self) -> None:
-        self._objective: Program | None = None
+        self._program: Program | None = None
         self._blobs: BlobStore  # set by start()
         self._idle: list[_Runner] = []
 
     def __repr__(self) -> str:
         return "<ThreadEvaluator>"
 
-    async def start(self, objective: Program, blobs: BlobStore) -> None:
-        if objective.function is None:
+    async def start(self, program: Program, blobs: BlobStore) -> None:
+        if program.function is None:
             raise UsageError("the thread evaluator needs an objective: give the study a function")
-        if objective.is_async:
+        if program.is_async:
             raise UsageError(
-                f"the thread evaluator runs ordinary functions and {objective.title!r} is async def: "
+                f"the thread evaluator runs ordinary functions and {program.title!r} is async def: "
                 'use evaluator="coroutine"'
             )
-        self._objective = objective
+        self._program = program
         self._blobs = blobs
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
-        assert self._objective is not None, "start() was not awaited"
+        assert self._program is not None, "start() was not awaited"
         loop = asyncio.get_running_loop()
         try:
             runner = self._idle.pop() if self._idle else _Runner()
         except RuntimeError as error:  # the system has no thread to give
             return released(f"cannot start a thread for the objective: {error}")
         link = LoopLink(channel, loop)
-        trial = Trial(assignment, link, self._blobs, self._objective)
-        job = _Job(loop, self._objective, trial, LineAssembler(bounded(link.log)))
+        trial = Trial(assignment, link, self._blobs, self._program)
+        job = _Job(loop, self._program, trial, LineAssembler(bounded(link.log)))
         runner.jobs.put(job)
         try:
             outcome = await job.done

@@ -30,7 +30,7 @@ from . import checkpoint
 from .metrics import as_mapping, as_number, describe_briefly
 
 if TYPE_CHECKING:
-    from .objective import Program
+    from .program import Program
 
 
 class TrialEnded(BaseException):
@@ -86,7 +86,7 @@ class Trial:
         "_directory",
         "_failure",
         "_link",
-        "_objective",
+        "_program",
         "_reported",
         "_reported_at",
         "_reported_names",
@@ -96,11 +96,11 @@ class Trial:
         "step",
     )
 
-    def __init__(self, assignment: Assignment, link: TrialLink, blobs: BlobStore, objective: Program) -> None:
+    def __init__(self, assignment: Assignment, link: TrialLink, blobs: BlobStore, program: Program) -> None:
         self._assignment = assignment
         self._link = link
         self._blobs = blobs
-        self._objective = objective
+        self._program = program
         self._checkpoint = assignment.checkpoint
         self._directory: Path | None = None
         # None until steps() is first used; then whether the objective is inside its loop.
@@ -191,7 +191,7 @@ class Trial:
         """
         if self._decision is not Decision.CONTINUE and not self._stepping and not self._is_about_last_step(step):
             raise TrialEnded
-        metric = self._objective.metric
+        metric = self._program.metric
         values = as_mapping(metrics) if metrics else {}
         if isinstance(value, Mapping):
             values = {**as_mapping(value), **values}
@@ -267,7 +267,7 @@ class Trial:
 
         With the study's ``dump`` and ``load`` those decide instead. Any worker can resume from it.
         """
-        data = checkpoint.encode(obj, self._objective.secret, self._objective.dump)
+        data = checkpoint.encode(obj, self._program.secret, self._program.dump)
         digest = self._put("a checkpoint", data)
         self._link.save(self.step, digest, len(data))
         self._checkpoint = digest
@@ -281,9 +281,7 @@ class Trial:
         blob = self._saved_blob()
         if blob is None:
             return None
-        return self._unpack(
-            lambda scratch: checkpoint.decode(blob, self._objective.secret, scratch, self._objective.load)
-        )
+        return self._unpack(lambda scratch: checkpoint.decode(blob, self._program.secret, scratch, self._program.load))
 
     def _restore_directory(self) -> Path | None:
         """Return the directory that was last saved, or None the first time. Raises UsageError, and loads nothing, if
@@ -291,9 +289,7 @@ class Trial:
         blob = self._saved_blob()
         if blob is None:
             return None
-        unpacked: Path = self._unpack(
-            lambda scratch: checkpoint.decode_directory(blob, self._objective.secret, scratch)
-        )
+        unpacked: Path = self._unpack(lambda scratch: checkpoint.decode_directory(blob, self._program.secret, scratch))
         return unpacked
 
     def _saved_blob(self) -> bytes | None:

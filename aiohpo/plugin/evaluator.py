@@ -103,8 +103,8 @@ class Evaluator(Protocol):
     itself.
     """
 
-    async def start(self, objective: Any, blobs: BlobStore) -> None:
-        """Prepare to run ``objective`` (an :class:`aiohpo.evaluate.objective.Program`). Raises ``UsageError`` when
+    async def start(self, program: Any, blobs: BlobStore) -> None:
+        """Prepare to run ``program`` (an :class:`aiohpo.evaluate.program.Program`). Raises ``UsageError`` when
         this evaluator cannot run it, with the remedy."""
         ...
 

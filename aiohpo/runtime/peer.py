@@ -113,7 +113,7 @@ class Peer:
         await self.exchange.start(identity.rank)
         self._chooser = Chooser(services, self.exchange, rng, self._model)
         self.slot = Slot(self, self._chooser)
-        await services.evaluator.start(services.objective, services.blobs)
+        await services.evaluator.start(services.program, services.blobs)
 
     async def run(self) -> None:
         """Work until the search is over or :meth:`stop` is called. Raises what broke the worker itself."""

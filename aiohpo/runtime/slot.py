@@ -153,7 +153,7 @@ class Slot:
         fault: str | None = "is lost: nobody has it"
         if await worker.exchange.fetch(digest, saved[3] if saved else None):
             services = worker.services
-            fault = await in_thread(find_fault, services.blobs, digest, services.objective.secret)
+            fault = await in_thread(find_fault, services.blobs, digest, services.program.secret)
         if fault is None:
             return assignment
         trial = f"trial {assignment.number} ({assignment.trial})"

@@ -17,8 +17,8 @@ from typing import Any
 
 from aiohpo.evaluate.command import CommandEvaluator
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.evaluate.objective import Program
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
+from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.evaluate.trial import Trial
 from aiohpo.plugin import Assignment, Decision
@@ -63,9 +63,9 @@ class Channel:
     def notice(self, text: str) -> None: ...
 
 
-async def rate(evaluator: Any, objective: Program, directory: str, trials: int) -> tuple[float, float]:
+async def rate(evaluator: Any, program: Program, directory: str, trials: int) -> tuple[float, float]:
     began = time.perf_counter()
-    await evaluator.start(objective, DirectoryBlobs(Path(directory)))
+    await evaluator.start(program, DirectoryBlobs(Path(directory)))
     started = time.perf_counter() - began
     assignment, channel = Assignment("w.1", 1, {f"p{i}": i / 10 for i in range(10)}, max_steps=REPORTS), Channel()
     for _ in range(3):

@@ -10,7 +10,7 @@ import pytest
 
 from aiohpo.cli.target import configure, default_directory, load_study, split_target
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.objective import StudyFile
+from aiohpo.evaluate.program import StudyFile
 from aiohpo.evaluate.reimport import MAIN
 
 STUDY = """

@@ -17,7 +17,7 @@ import pytest
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
-from aiohpo.evaluate.objective import Program
+from aiohpo.evaluate.program import Program
 from aiohpo.plugin import Decision, Evaluator, Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, gone, stop_at

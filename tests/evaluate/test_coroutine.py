@@ -14,7 +14,7 @@ from aiohpo.evaluate import coroutine as module
 from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
-from aiohpo.evaluate.objective import Program
+from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.plugin import Evaluator, Outcome
 from aiohpo.testing import MemoryBlobs

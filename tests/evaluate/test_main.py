@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.evaluate.objective import Program, StudyFile
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
+from aiohpo.evaluate.program import Program, StudyFile
 from aiohpo.plugin import Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import Recorder, assignment
@@ -146,7 +146,7 @@ async def test_a_checkpoint_of_the_files_class_is_restored_elsewhere(file: Path)
     assert outcome.kind == "finished", outcome
     code = (
         "import sys; from pathlib import Path; from aiohpo.storage.blob_store import DirectoryBlobs\n"
-        "from aiohpo.evaluate.objective import Program, StudyFile; from aiohpo.evaluate.trial import Trial; "
+        "from aiohpo.evaluate.program import Program, StudyFile; from aiohpo.evaluate.trial import Trial; "
         "from aiohpo.evaluate.reimport import become_main, import_source\n"
         "from aiohpo.plugin import Assignment\n"
         f"import_source(StudyFile({str(file)!r})); become_main(); become_main()\n"

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.objective import Program, StudyFile
+from aiohpo.evaluate.program import Program, StudyFile
 from aiohpo.evaluate.reimport import MAIN, become_main, describe, find_objective, import_source, rebuild
 from tests.support import evaluate_objectives
 
@@ -42,8 +42,8 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def there_and_back(objective: Program) -> Program:
-    return rebuild(json.loads(json.dumps(describe(objective))))
+def there_and_back(program: Program) -> Program:
+    return rebuild(json.loads(json.dumps(describe(program))))
 
 
 @pytest.mark.parametrize("function", [evaluate_objectives.double, Holder.objective, len])
@@ -185,7 +185,7 @@ SCRIPT = """
     import asyncio, contextlib, dataclasses, pathlib, sys
     import aiohpo
     from aiohpo.storage.blob_store import DirectoryBlobs
-    from aiohpo.evaluate.objective import Objective
+    from aiohpo.evaluate.program import Program
     from aiohpo.evaluate.process.evaluator import ProcessEvaluator
     from aiohpo.plugin import Assignment, Decision
     {extra}
@@ -209,11 +209,11 @@ SCRIPT = """
     async def main():
         evaluator, channel = ProcessEvaluator(), Channel()
         store = DirectoryBlobs(pathlib.Path(sys.argv[1]))
-        await evaluator.start(Objective(objective, secret=b"key"), store)
+        await evaluator.start(Program(objective, secret=b"key"), store)
         print((await evaluator.run(Assignment("w.1", 1, {{}}), channel)).metrics)
         from aiohpo.evaluate.trial import Trial
         again = Assignment("w.1", 1, {{}}, checkpoint=channel.digest)
-        print(Trial(again, channel, store, Objective(None, secret=b"key")).restore())
+        print(Trial(again, channel, store, Program(None, secret=b"key")).restore())
         await evaluator.aclose()
 
     if __name__ == "__main__":
@@ -256,7 +256,7 @@ def test_the_files_classes_can_be_pickled_though_it_imports_multiprocessing(tmp_
     file = tmp_path / "trains.py"
     file.write_text("import multiprocessing\nclass Network: pass\ndef objective(trial): return 0.0\n")
     code = (
-        "import pickle, sys\nfrom aiohpo.evaluate.objective import StudyFile\n"
+        "import pickle, sys\nfrom aiohpo.evaluate.program import StudyFile\n"
         "from aiohpo.evaluate.reimport import find_objective\n"
         f"o = find_objective(StudyFile({str(file)!r}, 'objective'))\n"
         "pickle.loads(pickle.dumps(o.function.__globals__['Network']()))\n"

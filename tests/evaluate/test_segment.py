@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiohpo.evaluate.objective import Program
+from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.segment import MAX_DETAIL, MAX_ERROR, failed, run_segment
 from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.plugin import Decision, Outcome

@@ -13,7 +13,7 @@ import pytest
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
-from aiohpo.evaluate.objective import Program
+from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.evaluate.trial import Trial
 from aiohpo.plugin import Decision, Evaluator, Outcome

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.objective import Program
+from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.segment import conclude, run_segment
 from aiohpo.evaluate.trial import Trial, TrialEnded
 from aiohpo.events.schema import trial_name

@@ -112,7 +112,7 @@ def test_values_are_json_or_text():
 
 def test_a_plugin_that_takes_any_options_judges_them_itself(pretend, monkeypatch):
     """Options reach a constructor with ``**options``, whatever they are called."""
-    monkeypatch.setattr(registry, "load", lambda kind, name: lambda **options: options)
+    monkeypatch.setattr(registry, "load_plugin", lambda kind, name: lambda **options: options)
     assert create("searchers", "pretend:this=1,that=2") == {"this": 1, "that": 2}
 
 

@@ -156,7 +156,7 @@ def restoring(trial: Trial) -> float:
 
 def showing(trial: Trial) -> float:
     """Print what others can see of this process."""
-    print(dict(os.environ), sys.orig_argv, sys.argv, trial, trial._objective)
+    print(dict(os.environ), sys.orig_argv, sys.argv, trial, trial._program)
     return 0.0
 
 

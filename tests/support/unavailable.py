@@ -27,8 +27,8 @@ class SometimesUnavailable:
         self._spans = spans
         self.refused = 0
 
-    async def start(self, objective: Any, blobs: BlobStore) -> None:
-        await self._inner.start(objective, blobs)
+    async def start(self, program: Any, blobs: BlobStore) -> None:
+        await self._inner.start(program, blobs)
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
         outcome = None if within(self._spans) else await self._inner.run(assignment, channel)

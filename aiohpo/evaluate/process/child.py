@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ...errors import UsageError
 from ...plugin import Assignment, Decision, Outcome
-from ..objective import Program
+from ..program import Program
 from ..reimport import rebuild
 from ..segment import failure_of, run_segment
 from ..trial import Trial, TrialEnded
@@ -96,20 +96,20 @@ def serve_worker(parent: int, sock: int, lifeline: int) -> None:
         pass  # the worker hung up
 
 
-def _serve(wire: BlockingWire, objective: Program, blobs: str) -> None:
+def _serve(wire: BlockingWire, program: Program, blobs: str) -> None:
     from ...storage.blob_store import DirectoryBlobs
 
     store = DirectoryBlobs(Path(blobs))
-    runner = asyncio.Runner() if objective.is_async else None
+    runner = asyncio.Runner() if program.is_async else None
     process = os.getpid()
     link = PipeLink(wire)
     while True:
         assignment = Assignment(*wire.receive())
         link._closed = False
-        segment = Trial(assignment, link, store, objective)
+        segment = Trial(assignment, link, store, program)
         # From here on what happens to this process is the objective's doing, and takes its time.
         wire.send([BEGIN])
-        outcome = _run(objective, segment, runner)
+        outcome = _run(program, segment, runner)
         if os.getpid() != process:
             # The objective forked and both came back. The trial is the parent's.
             os._exit(0)
@@ -118,12 +118,12 @@ def _serve(wire: BlockingWire, objective: Program, blobs: str) -> None:
         wire.send([END, outcome.kind, dict(outcome.metrics), outcome.error, outcome.detail])
 
 
-def _run(objective: Program, trial: Trial, runner: asyncio.Runner | None) -> Outcome:
+def _run(program: Program, trial: Trial, runner: asyncio.Runner | None) -> Outcome:
     if runner is None:
-        return run_segment(objective, trial)
-    function = objective.function
+        return run_segment(program, trial)
+    function = program.function
     assert function is not None
-    return run_segment(Program(lambda trial: runner.run(function(trial)), objective.metric), trial)
+    return run_segment(Program(lambda trial: runner.run(function(trial)), program.metric), trial)
 
 
 def _flush() -> None:

@@ -24,7 +24,7 @@ from ...peer.patience import in_words
 from ...plugin import Assignment, BlobStore, Channel, Options, Outcome
 from ...storage.blob_store import DirectoryBlobs
 from ..cores import threads_for
-from ..objective import Program
+from ..program import Program
 from ..reimport import describe, file_of
 from ..segment import failed, released
 from ..sources import Sources, files_in_use
@@ -249,21 +249,21 @@ class ProcessEvaluator:
         groups = [str(lane.child.group) for lane in self._lanes if lane.child is not None]
         return f"<ProcessEvaluator: {', '.join(groups) or 'no process'}>"
 
-    async def start(self, objective: Program, blobs: BlobStore) -> None:
-        if objective.function is None:
+    async def start(self, program: Program, blobs: BlobStore) -> None:
+        if program.function is None:
             raise UsageError("the process evaluator needs an objective: give the study a function")
         if not isinstance(blobs, DirectoryBlobs):
             raise UsageError(
                 'the process evaluator needs blobs on disk: give the study a directory, or evaluator="thread"'
             )
         blob_root = os.path.abspath(blobs.root)  # noqa: ASYNC240 - looks at no file
-        description = describe(objective)
+        description = describe(program)
         self._sources = Sources(files_in_use(file_of(description)))
         self._hello = {
             "objective": description,
             "texts": self._sources.texts,
             "blobs": blob_root,
-            "secret": objective.secret,  # by this private socket: others can read arguments and environments
+            "secret": program.secret,  # by this private socket: others can read arguments and environments
             "argv": list(sys.argv),
         }
         began = time.monotonic()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...evaluate.objective import Program
+from ...evaluate.program import Program
 from ...events.log import Log
 from ...space.space import Space
 from ...view.reducer import Mode
@@ -25,7 +25,7 @@ class StudyDefinition:
     """A study as its user described it, checked. The fields are those of :class:`aiohpo.Study`; ``targets`` are
     encoded arrays by prefixed name."""
 
-    objective: Program
+    program: Program
     space: Space
     metric: str
     mode: Mode

@@ -19,7 +19,7 @@ from ...view.view import View
 from ..notices import Notify
 
 if TYPE_CHECKING:
-    from ...evaluate.objective import Program
+    from ...evaluate.program import Program
 
 
 class JournalLike(Protocol):
@@ -53,7 +53,7 @@ class Services:
     """
 
     identity: Identity
-    objective: Program
+    program: Program
     searcher: Searcher
     scheduler: Scheduler
     evaluator: Evaluator

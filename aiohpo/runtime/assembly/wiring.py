@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
-from ...evaluate.objective import Program
+from ...evaluate.program import Program
 from ...evaluate.reimport import describe
 from ...launch.addresses import make_transport
 from ...mesh.timing import Timing
@@ -89,7 +89,7 @@ def build_services(
     return Services(
         identity=identity,
         # Only here: a study that is merely put together, or imported again in a child process, needs no key.
-        objective=replace(definition.objective, secret=replica.key.derive("checkpoints")),
+        program=replace(definition.program, secret=replica.key.derive("checkpoints")),
         searcher=make_plugin("searchers", definition.searcher),
         scheduler=make_plugin("schedulers", definition.scheduler),
         evaluator=make_evaluator(definition, identity.size or 1, concern),
@@ -146,7 +146,7 @@ def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> 
     if definition.evaluator is not None:
         chosen: Evaluator = make_plugin("evaluators", definition.evaluator)
         return chosen
-    task = definition.objective
+    task = definition.program
     if task.function is None:
         raise UsageError("this study has no objective: give one, or drive it with ask() and tell()")
     made: Evaluator

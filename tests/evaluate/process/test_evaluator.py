@@ -16,9 +16,9 @@ import pytest
 
 from aiohpo.errors import Unavailable, UsageError
 from aiohpo.evaluate.checkpoint import encode
-from aiohpo.evaluate.objective import Program
 from aiohpo.evaluate.process import evaluator as module
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
+from aiohpo.evaluate.program import Program
 from aiohpo.plugin import Decision, Evaluator, Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support import evaluate_objectives
@@ -576,7 +576,7 @@ async def test_closing_lets_the_child_leave_in_order(tmp_path: Path, monkeypatch
     """Its atexit handlers run; afterwards it is gone. Closing twice does nothing."""
     (tmp_path / "aiohpo_at_exit.py").write_text(
         "import atexit, os, pathlib\n"
-        "from aiohpo.evaluate.objective import in_child\n"
+        "from aiohpo.evaluate.program import in_child\n"
         "if in_child(): atexit.register(lambda: pathlib.Path(__file__).with_name('left').write_text('x'))\n"
         "def objective(trial): return {'loss': 0, 'pid': os.getpid()}\n"
     )
@@ -606,7 +606,7 @@ import asyncio, pathlib, sys
 sys.path.insert(0, sys.argv[1])
 from tests.support.evaluate_objectives import Recorder, assignment, behave
 from aiohpo.storage.blob_store import DirectoryBlobs
-from aiohpo.evaluate.objective import Objective
+from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 
 class Channel(Recorder):
@@ -617,7 +617,7 @@ class Channel(Recorder):
 async def main():
     global evaluator
     evaluator = ProcessEvaluator()
-    await evaluator.start(Objective(behave), DirectoryBlobs(pathlib.Path(sys.argv[2])))
+    await evaluator.start(Program(behave), DirectoryBlobs(pathlib.Path(sys.argv[2])))
     await evaluator.run(assignment(do=sys.argv[3]), Channel())
 
 asyncio.run(main())

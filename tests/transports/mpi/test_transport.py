@@ -39,7 +39,7 @@ def make(world: World, monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.setattr(mpi, "_open", {})
 
     def make(rank: int, **options: object) -> MPITransport:
-        monkeypatch.setattr(mpi, "world", lambda: (world, world.comm(rank)))
+        monkeypatch.setattr(mpi, "mpi_world", lambda: (world, world.comm(rank)))
         return MPITransport(**options)  # type: ignore[arg-type]  # the tests' own options
 
     return make
@@ -55,7 +55,7 @@ async def opened(transport: MPITransport, heard: Frames | None = None) -> MPITra
 def test_conforms_in_virtual_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """It keeps the promises of a transport, each endpoint on a rank of its own."""
     world, ranks = World(64), count()
-    monkeypatch.setattr(mpi, "world", lambda: (world, world.comm(next(ranks))))
+    monkeypatch.setattr(mpi, "mpi_world", lambda: (world, world.comm(next(ranks))))
     run(lambda: check_transport(MPITransport), seed=0)
 
 
@@ -66,7 +66,7 @@ def test_conforms_with_successors_on_a_rank(monkeypatch: pytest.MonkeyPatch) -> 
     def free() -> MPITransport:
         used = {rank for rank, _ in reserved if rank in mpi._open}
         fresh = [rank for rank in range(3) if rank not in used and rank not in pending()]
-        monkeypatch.setattr(mpi, "world", lambda: (world, world.comm(fresh[0])))
+        monkeypatch.setattr(mpi, "mpi_world", lambda: (world, world.comm(fresh[0])))
         transport = MPITransport()
         reserved.append((fresh[0], transport))
         return transport
@@ -169,7 +169,7 @@ def test_all_ranks_of_a_study_have_the_key_of_rank_0(
     """Workers of a launch that share no directory agree on a key; one that rank 0 cannot read stops them all."""
 
     def worker(rank: int, **options: object) -> Worker:
-        monkeypatch.setattr(mpi, "world", lambda: (world, world.comm(rank)))
+        monkeypatch.setattr(mpi, "mpi_world", lambda: (world, world.comm(rank)))
         study = Study(lambda trial: 0.0, Space(x=Float(0, 1)), searcher="random", directory=tmp_path / str(rank))
         return Worker(study, transport="mpi", trials=1, **options)  # type: ignore[arg-type]  # the tests' own options
 
@@ -389,7 +389,7 @@ def test_repr(make: Make) -> None:
         await opened(a)
         a.connect("mpi://1")
         assert repr(a) == "<MPITransport mpi://0 of 4 open, 1 connected, 0 listening, 0 dropped>"
-        assert repr(a._peers[1]) == "<Link to rank 1 alive, 1 waiting, 0 dropped>"
+        assert repr(a._peers[1]) == "<RankLink to rank 1 alive, 1 waiting, 0 dropped>"
         await a.aclose()
         assert repr(a) == "<MPITransport mpi://0 of 4 closed, 0 connected, 0 listening, 0 dropped>"
 

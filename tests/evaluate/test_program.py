@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.objective import ImportedInChild, Program, in_child, reimporting
+from aiohpo.evaluate.program import ImportedInChild, Program, in_child, reimporting
 from tests.support.evaluate_objectives import async_double, double
 
 
