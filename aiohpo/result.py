@@ -40,8 +40,8 @@ class Result:
         end: SearchEnd | None = None,
         ensemble: Ensemble | None = None,
     ) -> None:
-        self.metric = view.metric
-        self.mode = view.mode
+        self.metric = view.objective.metric
+        self.mode = view.objective.direction
         self.interrupted = interrupted
         self.end = end
         self.ensemble = ensemble

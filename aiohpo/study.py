@@ -15,6 +15,7 @@ from .events.schema import EXTERNAL, QUEUED, TARGETS
 from .keys import StudyKey
 from .peer.limits import Limits, make_limits
 from .plugin import Config, Identity, Options
+from .plugin.objective import Objective
 from .result import Result
 from .runtime.ask_tell import AskedTrial, AskTell, check_past
 from .runtime.assembly.definition import Callback, StudyDefinition
@@ -25,7 +26,6 @@ from .runtime.notices import Logged
 from .runtime.peer import Peer
 from .space.space import Space
 from .storage.printed import Sink
-from .view.reducer import Mode
 from .view.trials import TrialRecord
 
 if TYPE_CHECKING:
@@ -88,8 +88,6 @@ class Study:
                 f"space must be an aiohpo.Space, not {type(space).__name__}: "
                 "aiohpo.Space(lr=Float(1e-5, 1e-1, log=True), …)"
             )
-        if mode not in ("min", "max"):
-            raise UsageError(f"mode must be 'min' or 'max', not {mode!r}")
         if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks := tuple(callbacks))):
             raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
         if key is not None and not isinstance(key, StudyKey | str | Path):
@@ -98,8 +96,9 @@ class Study:
             raise UsageError(f"targets must be a dict of arrays such as {{'valid': y_valid}}, not {targets!r:.80}")
         self.objective = objective
         self.space = space
+        self._judged_by = Objective(metric, mode)  # type: ignore[arg-type]  # says what is wrong with it
         self.metric = metric
-        self.mode: Mode = "min" if mode == "min" else "max"
+        self.mode = self._judged_by.direction
         self.max_steps = Options().whole_or_none("max_steps", max_steps, least=1)
         self.searcher = searcher
         self.scheduler = scheduler
@@ -327,8 +326,7 @@ class Study:
         return StudyDefinition(
             program=self._task(),
             space=self.space,
-            metric=self.metric,
-            mode=self.mode,
+            objective=self._judged_by,
             max_steps=self.max_steps,
             searcher=self.searcher,
             scheduler=self.scheduler,

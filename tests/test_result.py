@@ -8,13 +8,14 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.events.schema import Ended, Proposed, Reported
+from aiohpo.plugin.objective import Objective
 from aiohpo.result import Result
 from aiohpo.view.view import View
 from tests.support.histories import SPACE
 
 
 def view() -> View:
-    v = View(SPACE, "loss", "min")
+    v = View(SPACE, Objective("loss", "min"))
     events = [
         Proposed(1, 10.0, (0.25,)),
         Ended(2, 1, 0, "finished", 3, 0.5, 1.5, {"aux": 2.0}),
@@ -42,7 +43,7 @@ def test_a_result_is_a_snapshot():
 
 def test_without_a_success_there_is_no_best_configuration():
     """Asking for the best of nothing is an error that says what there is instead."""
-    result = Result(View(SPACE, "loss", "min"))
+    result = Result(View(SPACE, Objective("loss", "min")))
     assert result.best is None
     with pytest.raises(UsageError, match=r"no trial has a loss yet \(no trials\)"):
         _ = result.best_config
@@ -52,7 +53,7 @@ def test_repr_is_a_status_line():
     """The repr says how it went."""
     assert repr(Result(view())) == "<Result best loss 0.5, 1 failed, 1 finished, 1 running>"
     assert repr(Result(view(), interrupted=True)).endswith(", interrupted>")
-    assert repr(Result(View(SPACE, "loss", "min"))) == "<Result no result, no trials>"
+    assert repr(Result(View(SPACE, Objective("loss", "min")))) == "<Result no result, no trials>"
 
 
 def test_data_frames_have_one_row_per_trial():
@@ -63,7 +64,7 @@ def test_data_frames_have_one_row_per_trial():
     assert list(frame["config.x"]) == [0.25, 0.75, 0.5]
     assert frame["metric.aux"][0] == 2.0
     assert frame["error"][1] == "boom"
-    assert len(Result(View(SPACE, "loss", "min")).to_dataframe()) == 0
+    assert len(Result(View(SPACE, Objective("loss", "min"))).to_dataframe()) == 0
 
 
 def test_data_frames_need_pandas(monkeypatch):

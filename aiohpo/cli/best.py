@@ -27,5 +27,5 @@ def best(directory: Path, json_: bool) -> int:
     elif found is None:
         say(nothing_yet(take_snapshot(run), list(run.records())), err=True)
     else:
-        say("\n".join(describe_best(found, run.view.metric, run.view.max_steps, str(directory))))
+        say("\n".join(describe_best(found, run.view.objective.metric, run.view.max_steps, str(directory))))
     return DONE if found is not None else UNSUCCESSFUL

@@ -30,7 +30,7 @@ def show_lineage(run: Run, json_: bool) -> None:
     if not lineage.inherited:
         say(f"no trial of {run.path} inherited from another one")
     elif best is not None:
-        worth = f"{printable(run.view.metric)} {best.value:.6g}"
+        worth = f"{printable(run.view.objective.metric)} {best.value:.6g}"
         say(f"\nschedule of trial {best.number}, {worth} (above: *, its ancestors +)")
         for stretch in lineage.schedule(best):
             say(f"  steps {stretch.first}-{stretch.last}: {_config(run, stretch.config)}")

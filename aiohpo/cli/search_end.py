@@ -31,7 +31,7 @@ def why_nothing_to_do(run: Run, now: Snapshot, study: Study, trials: int | None,
     if end is None:
         return None
     if end.reason is EndReason.TARGET_REACHED and view.best is not None:
-        reached = f"{printable(view.metric)} {view.record(view.best, 0).value:.6g}"
+        reached = f"{printable(view.objective.metric)} {view.record(view.best, 0).value:.6g}"
         return f"{run.path} has reached {reached} already, and --target {target:g} is met: nothing to do"
     settled = now.ended + now.counts.get("paused", 0)
     retry = f"; to try failed ones again: aiohpo retry {shlex.quote(str(run.path))}" if _has_failed(now) else ""

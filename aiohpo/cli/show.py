@@ -89,7 +89,7 @@ def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, js
 def _headline(run: Run, now: Snapshot) -> str:
     told = {name: printable(str(run.study.get(name))) for name in ("searcher", "scheduler", "seed")}
     goal = "" if now.total is None else f" of {now.total}"
-    aim = "minimise" if run.view.mode == "min" else "maximise"
+    aim = "minimise" if run.view.objective.direction == "min" else "maximise"
     best = "" if now.best is None else best_in_words(now.metric, now.best, now.max_steps, 6)
     lines = [
         f"{printable(now.name)}: {aim} {printable(now.metric)} over {len(run.view.space)} parameters, "
@@ -152,7 +152,7 @@ def _print_failures(failures: list[TrialRecord], limit: int) -> None:
 
 def _order(run: Run, sort: str) -> Callable[[TrialRecord], float]:
     if sort == "value":
-        return lambda r: float("inf") if r.value is None else run.view.sign * r.value
+        return lambda r: float("inf") if r.value is None else run.view.objective.loss(r.value)
     if sort == "seconds":
         return lambda r: -(r.seconds or 0.0)
     return lambda r: r.number

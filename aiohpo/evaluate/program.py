@@ -86,8 +86,6 @@ class Program:
     def __post_init__(self) -> None:
         if self.function is not None and not callable(self.function):
             raise UsageError(f"objective must be a function that takes a trial, not {type(self.function).__name__}")
-        if not isinstance(self.metric, str) or not self.metric:
-            raise UsageError(f"metric must be a non-empty name, not {self.metric!r}")
         Options().whole_or_none("max_steps", self.max_steps, least=1)
         if (self.dump is None) != (self.load is None):
             raise UsageError("dump and load go together: give both or neither")

@@ -91,7 +91,7 @@ def final_end(view: View, *, since: int, target: float | None) -> SearchEnd | No
             return SearchEnd(EndReason.GIVEN_UP, over.reason, over.failures)
         known = {reason.value: reason for reason in (EndReason.TIME_UP, EndReason.TARGET_REACHED)}
         return SearchEnd(known.get(over.reason, EndReason.CALLED_OFF), over.reason)
-    if target is not None and view.best_loss is not None and view.best_loss <= view.sign * target:
+    if target is not None and view.best_loss is not None and view.best_loss <= view.objective.loss(target):
         return SearchEnd(EndReason.TARGET_REACHED, EndReason.TARGET_REACHED.value)
     return None
 

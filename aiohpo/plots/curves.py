@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from ..plugin.objective import Objective
     from ..storage.run import Run
     from ..view.trials import TrialRecord
     from .units import Quantity
@@ -70,7 +71,7 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quanti
         axes.set_xlim(points[:, 0].min() / 1.05, last * 1.1)
     else:
         axes.set_xlim(min(1, points[:, 0].min()) - 0.01 * last, last * 1.02)
-    outside = _scale(axes, list(curves.values()), rungs, run.view.sign)
+    outside = _scale(axes, list(curves.values()), rungs, run.view.objective)
     ended = sum(is_complete(run, r) for r in shown)
     axes.set_title(f"{len(shown)} curves, {ended} of complete trials{outside}", loc="left")
     axes.set_xlabel("step")
@@ -87,15 +88,15 @@ def _curve(run: Run, record: TrialRecord) -> NDArray[np.float64]:
     return np.array(sorted(points.items()), dtype=float)
 
 
-def _scale(axes: Axes, curves: Sequence[NDArray[np.float64]], rungs: Sequence[int], sign: float) -> str:
+def _scale(axes: Axes, curves: Sequence[NDArray[np.float64]], rungs: Sequence[int], objective: Objective) -> str:
     """Choose the y axis; say what lies outside. A long curve must not count by its many points, but by what it was
     worth at each rung and in the end."""
     y = np.concatenate([curve[:, 1] for curve in curves])
     chosen = [np.isin(curve[:, 0], [*rungs, curve[-1, 0]]) for curve in curves]
     typical = np.concatenate([curve[at, 1] for curve, at in zip(curves, chosen, strict=True)])
-    if spans_magnitudes(typical, sign):
+    if spans_magnitudes(typical, objective):
         axes.set_yscale("log")
         return ""
     axes.margins(y=0.05)
     axes.autoscale_view(scalex=False)
-    return cut(axes, y, sign, typical).replace("worse ones lie", "worse reports lie")
+    return cut(axes, y, objective, typical).replace("worse ones lie", "worse reports lie")

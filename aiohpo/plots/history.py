@@ -37,16 +37,16 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quanti
         if some:
             axes.plot(*zip(*some, strict=True), mark, color=colour, ms=4, alpha=0.7, label=f"{how} ({len(some)})")
     axes.plot(x, y, ".", color=BLUE, alpha=0.6 if len(y) > 30 else 1.0, ms=6, label=f"complete ({len(y)})")
-    best = np.minimum.accumulate(run.view.sign * y) * run.view.sign
+    best = np.minimum.accumulate(run.view.objective.sign * y) * run.view.objective.sign
     axes.step(np.append(x, len(ended)), np.append(best, best[-1]), where="post", color=ORANGE, label="best so far")
     failed = [order[r.id] for r in failures]
     if failed:
         axes.plot(failed, np.full(len(failed), 0.02), "|", color=RED, transform=axes.get_xaxis_transform(), ms=8)
         axes.plot([], [], "|", color=RED, label=f"failed ({len(failed)})")
     shown = np.append(y, [r.value for r in partial])
-    outside = cut(axes, shown, run.view.sign)
+    outside = cut(axes, shown, run.view.objective)
     values = {r.id: r.value or 0.0 for r in run.records()}  # what is drawn may be rounded to its unit
-    reached = min((values[r.id] for r in done), key=lambda value: run.view.sign * value)
+    reached = min((values[r.id] for r in done), key=run.view.objective.loss)
     axes.set_title(f"{metric.text}: {reached:.6g} after {len(ended)} trials{outside}{remark}", loc="left")
     axes.set_xlabel("trials")
     axes.set_ylabel(metric.label)

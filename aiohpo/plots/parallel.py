@@ -33,7 +33,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
     names = list(run.view.space.names)
     figure.set_size_inches(max(9.0, min(_INCH * (len(names) + 1), _WIDEST)), 5)
     axes = figure.subplots()
-    sign = run.view.sign
+    sign = run.view.objective.sign
     complete, partial, _ = judged(run, records)
     done = sorted([*complete, *partial], key=lambda r: sign * r.value, reverse=True)  # the best are drawn last, on top
     axis = {name: _Axis(run.view.space[name]) for name in names}
@@ -75,7 +75,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
         axes.annotate(text, (i, height), xytext=(4, 0), textcoords="offset points", fontsize=7, va="center", bbox=box)
     for position in x:
         axes.axvline(float(position), color="black", lw=0.6)
-    shown = [plot_text(name, _LONGEST) for name in (*names, run.view.metric)]
+    shown = [plot_text(name, _LONGEST) for name in (*names, run.view.objective.metric)]
     many = len(names) > 6 or max(map(len, shown)) > _LONGEST / 2
     axes.set_xticks(x, shown, rotation=30 * many, ha="right" if many else "center")
     axes.set_yticks([])

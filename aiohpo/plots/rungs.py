@@ -53,7 +53,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
         if len(columns) > 1:
             bars.set_title(f"begins at {first}" if first is not None else "runs to the end", fontsize=9)
         axes.set_xlabel("step")
-    outside = cut(grid[1][0], np.array(shown), run.view.sign) if shown else ""
+    outside = cut(grid[1][0], np.array(shown), run.view.objective) if shown else ""
     grid[0][0].set_ylabel("trials")
     grid[1][0].set_ylabel(metric.label)
     words = f"; {rungs.promoted} promotions, {rungs.moved_segments[1]} to another worker" if rungs.steps else ""

@@ -85,7 +85,7 @@ def _values(
         if everything.min() > 0 and max(values) > _MAGNITUDES * min(values):
             axes.set_yscale("log")
         else:
-            cut(axes, everything, run.view.sign, np.array(values))
+            cut(axes, everything, run.view.objective, np.array(values))
     axes.set_ylabel(metric.label)
     axes.grid(alpha=0.25)
 

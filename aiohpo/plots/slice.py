@@ -33,7 +33,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
     rows = math.ceil(len(names) / columns) or 1
     figure.set_size_inches(3.4 * columns, 2.6 * rows + 0.4)
     grid: Any = figure.subplots(rows, columns, squeeze=False, sharey=True)
-    outside = cut(grid[0][0], np.array([r.value for r in done], dtype=float), run.view.sign)
+    outside = cut(grid[0][0], np.array([r.value for r in done], dtype=float), run.view.objective)
     given_up = any(not is_complete(run, r) for r in done)
     groups = by_progress(run, done, run.rungs().steps) if given_up else [("", None, done)]
     late = {"c": [r.number for r in done], "cmap": "viridis", "vmin": 0, "vmax": max(r.number for r in done)}

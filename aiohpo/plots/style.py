@@ -15,6 +15,7 @@ from ..text import plot_text
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ..plugin.objective import Objective
     from ..space.parameter import Parameter
     from ..storage.run import Run
     from ..view.trials import TrialRecord
@@ -74,12 +75,12 @@ def by_progress(
     return [(words[i], shade, groups[i]) for i, shade in zip(kept, shades(len(kept)), strict=True)]
 
 
-def cut(axes: Axes, y: NDArray[np.float64], sign: float, by: NDArray[np.float64] | None = None) -> str:
+def cut(axes: Axes, y: NDArray[np.float64], objective: Objective, by: NDArray[np.float64] | None = None) -> str:
     """Cut the bad end of the y axis where outliers would flatten the rest; say how many of ``y`` lie outside.
 
     What is an outlier is told from ``by``, if it is given.
     """
-    typical = y if by is None else by
+    sign, typical = objective.sign, y if by is None else by
     edge = edge_of(sign * typical)
     if edge is None:
         return ""
@@ -96,9 +97,9 @@ def edge_of(loss: NDArray[np.float64]) -> float | None:
     return edge if low < edge < low + (high - low) / 2 else None
 
 
-def spans_magnitudes(y: NDArray[np.float64], sign: float) -> bool:
+def spans_magnitudes(y: NDArray[np.float64], objective: Objective) -> bool:
     """Whether losses fall by so much that only their logarithms show it: good values of a thirtieth of typical ones."""
-    return bool(sign > 0 and y.min() > 0 and np.median(y) > 30 * y.min())
+    return bool(objective.direction == "min" and y.min() > 0 and np.median(y) > 30 * y.min())
 
 
 def choices(parameter: Parameter) -> list[Any]:

@@ -78,7 +78,7 @@ class Quantity:
 def metric_of(run: Run, records: Sequence[TrialRecord]) -> tuple[Quantity, list[TrialRecord]]:
     """The metric and the trials with their values in its unit."""
     values = [value for r in records for value in (r.value, *r.curve.values()) if value is not None]
-    metric = Quantity.of(run.view.metric, values)
+    metric = Quantity.of(run.view.objective.metric, values)
     if not metric.exponent:
         return metric, list(records)
     return metric, [

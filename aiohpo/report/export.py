@@ -84,7 +84,7 @@ def to_optuna(run: Run, url: str, name: str | None = None) -> tuple[str, int, in
     if "://" not in storage:
         raise UsageError(f"{url!r} names no storage; write optuna://sqlite:///trials.db")
     name = name or run.path.resolve().name
-    direction: Literal["minimize", "maximize"] = "minimize" if run.view.mode == "min" else "maximize"
+    direction: Literal["minimize", "maximize"] = "minimize" if run.view.objective.direction == "min" else "maximize"
     with _quiet(optuna):
         try:
             study = optuna.create_study(study_name=name, storage=storage, direction=direction, load_if_exists=True)

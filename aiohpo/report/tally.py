@@ -230,7 +230,7 @@ class Tally:
         if self._improved[0] != len(self._best_at):
             points = np.array(self._best_at).reshape(-1, 2)
             points = points[np.lexsort((points[:, 1], points[:, 0]))]
-            losses = self._view.sign * points[:, 1]
+            losses = self._view.objective.sign * points[:, 1]
             better = np.ones(len(points), dtype=bool)
             better[1:] = losses[1:] < np.minimum.accumulate(losses)[:-1]
             self._improved = len(self._best_at), points[better]

@@ -59,7 +59,7 @@ class SegmentChannel:
         if step != self.step:
             self.value, self.extra = None, {}
         self.extra.update(metrics)  # several reports of one step are one
-        self.value = self.extra.pop(worker.view.metric, self.value)
+        self.value = self.extra.pop(worker.view.objective.metric, self.value)
         self.step = max(self.step, step)
         worker.state.report(segment, self.step, self.value, self.extra)
         worker.exchange.carry_out()

@@ -167,7 +167,7 @@ class Slot:
             worker.exchange.carry_out()
             return
         metrics = dict(outcome.metrics)
-        value = metrics.pop(worker.view.metric, channel.value)
+        value = metrics.pop(worker.view.objective.metric, channel.value)
         worker.state.end(
             now,
             segment,

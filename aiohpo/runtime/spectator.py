@@ -24,7 +24,6 @@ from ..mesh.health import Health
 from ..mesh.timing import ANSWER_WITHIN, ASK_AGAIN, PONG_WITHIN, Timing
 from ..peer.spectator import SpectatorState
 from ..plugin import Transport
-from ..space.space import Space
 from ..text import printable
 from ..view.view import View
 from .assembly.services import new_worker_id
@@ -119,10 +118,8 @@ class Spectator:
     def _join(self, peer: str, definition: Definition) -> None:
         try:
             self.study = study = json.loads(definition.json)
-            view = View(Space.from_dict(study["space"]), study["metric"], study["mode"], study.get("max_steps"))
+            view = View.of_study(study)
             bytes.fromhex(study["study"])
-            if study["mode"] not in ("min", "max"):
-                raise ValueError(f"its mode is {study['mode']!r}")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise UsageError(f"{peer} answered with what is no study: {printable(str(error), _MOST_SAID)}") from None
         self.state = SpectatorState(

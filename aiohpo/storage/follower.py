@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ..events.log import Log
 from ..events.schema import Malformed, Seen
-from ..space.space import Space
 from ..view.view import View
 from .journal import HEADER, MAGIC, Damage, read_record
 from .liveness import Writers, WriterState, has_ended, lock_is_held
@@ -25,9 +24,7 @@ class Follower:
         self.path = path
         self.study = read_study(path)
         self.log = Log()
-        self.view = View(
-            Space.from_dict(self.study["space"]), self.study["metric"], self.study["mode"], self.study.get("max_steps")
-        )
+        self.view = View.of_study(self.study)
         self._offsets: dict[Path, int] = {}
         self._unread: dict[Path, tuple[int, int]] = {}  # where an incomplete record begins, and the file's size
         self._damage: list[Damage] = []

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ..events.log import Log
-from ..space.space import Space
 from ..view.promotions import Promotions
 from ..view.summary import Summary
 from ..view.trials import TrialRecord
@@ -46,6 +45,5 @@ class Run:
 def open_run(path: Path) -> Run:
     """Load a run directory. Raises ``UsageError`` if it is not one."""
     study = read_study(path)
-    space = Space.from_dict(study["space"])
-    log, view = Log(), View(space, study["metric"], study["mode"], study.get("max_steps"))
+    log, view = Log(), View.of_study(study)
     return Run(path, study, log, view, load_journals(path, log, view))

@@ -20,6 +20,7 @@ import numpy as np
 from aiohpo.plugin import Claims, Config, Identity, Idle, NewTrial, Scheduler, StudyView
 from aiohpo.space.space import Float, Int, Space
 
+from ..plugin.objective import Objective
 from ..simulation.loop import SimDeadlock, SimLivelock, SimTimeout, run
 from ..simulation.memory import MemoryBlobs
 from ..simulation.network import SimNetwork
@@ -250,7 +251,7 @@ def _view(max_steps: int | None, mode: str, origins: Sequence[Sequence[Seen]], s
     """A replica that heard these events origin by origin, or in an order drawn from ``seed`` (of each in order)."""
     from aiohpo.view.view import View
 
-    view = View(SPACE, "loss", "max" if mode == "max" else "min", max_steps)
+    view = View(SPACE, Objective("loss", "max" if mode == "max" else "min"), max_steps)
     order = [i for i, origin in enumerate(origins) for _ in origin]
     if seed is not None:
         random.Random(seed).shuffle(order)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from ..events.lifecycle import Status
 from ..events.schema import TrialId
 from ..plugin import Observations
+from ..plugin.objective import Objective
 from ..space.space import Space
 from .columns import Columns, canonical
 from .known_rows import KnownRows
@@ -71,9 +72,9 @@ class ReportedCurves:
 class ObservationColumns(Columns):
     """Columns with the reports on the way, and what searchers make of both."""
 
-    def __init__(self, space: Space, sign: float, max_steps: int | None) -> None:
+    def __init__(self, space: Space, objective: Objective, max_steps: int | None) -> None:
         super().__init__(space)
-        self.sign = sign
+        self.objective = objective
         self.max_steps = max_steps
         self.version = 0
         self.running: set[int] = set()
@@ -111,7 +112,7 @@ class ObservationColumns(Columns):
         done = self._sorted(np.flatnonzero((status == _FINISHED) & np.isfinite(value)))
         rows = np.flatnonzero(status == Status.FAILED).tolist()
         failed = self._sorted(np.array([row for row in rows if not self.is_retried(row)], dtype=np.int64))
-        return done, self._encode(done), self.sign * value[done], self._encode(failed)
+        return done, self._encode(done), self.objective.sign * value[done], self._encode(failed)
 
     def is_retried(self, row: int) -> bool:
         """Whether a trial failed and is tried again as another one, so that it counts no more."""
@@ -123,7 +124,7 @@ class ObservationColumns(Columns):
             at = bisect_left(rows, self.stamp(row), key=self.stamp)
             rows = np.insert(rows, at, row)
             X = np.insert(X, at, self._encode(np.array([row])), axis=0)
-            y = np.insert(y, at, self.sign * self._value[row])
+            y = np.insert(y, at, self.objective.loss(self._value[row]))
         return rows, X, y, failed
 
     def _reported(self) -> ReportedCurves:
@@ -137,7 +138,7 @@ class ObservationColumns(Columns):
         values = np.array(self._report_value)
         lamport, origin, names = np.array(self._lamport), np.array(self._origin), list(self._names)
         native = np.array(self._rows).reshape(self.n_rows, self.space.dim)
-        space, sign, max_steps = self.space, self.sign, self.max_steps
+        space, sign, max_steps = self.space, self.objective.sign, self.max_steps
 
         def build() -> _Arrays:
             final = np.flatnonzero(np.isfinite(value))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import Literal
 
 from ..events.lifecycle import CLAIMABLE, FINAL, Claim, Facts, Stamp, Status, settle
 from ..events.schema import (
@@ -30,11 +29,11 @@ from ..events.schema import (
     TrialId,
     trial_of,
 )
+from ..plugin.objective import Objective
 from ..space.space import Space
 from .observations import ObservationColumns
 from .trials import Details, WorkerInfo
 
-Mode = Literal["min", "max"]
 _NAN = float("nan")
 _RUNNING = int(Status.RUNNING)
 _FINISHED = int(Status.FINISHED)
@@ -43,10 +42,8 @@ _FINISHED = int(Status.FINISHED)
 class Reducer(ObservationColumns):
     """The columns and what is beside them; :meth:`apply` is the only way in."""
 
-    def __init__(self, space: Space, metric: str, mode: Mode, max_steps: int | None = None) -> None:
-        super().__init__(space, 1.0 if mode == "min" else -1.0, max_steps)
-        self.metric = metric
-        self.mode = mode
+    def __init__(self, space: Space, objective: Objective, max_steps: int | None = None) -> None:
+        super().__init__(space, objective, max_steps)
         self.workers: dict[str, WorkerInfo] = {}
         self.over: Stamp = (0, "")
         self.last_over: Over | None = None
@@ -247,7 +244,7 @@ class Reducer(ObservationColumns):
             self._report_value.append(value)
         elif attempt < self._report_attempt[at]:
             self._report_attempt[at], self._report_value[at] = attempt, value
-        elif attempt == self._report_attempt[at] and self.sign * (value - self._report_value[at]) > 0:
+        elif attempt == self._report_attempt[at] and self.objective.is_better(self._report_value[at], value):
             self._report_value[at] = value
 
     def _challenge(self, row: int) -> None:
@@ -256,7 +253,7 @@ class Reducer(ObservationColumns):
 
     def rank(self, row: int) -> tuple[float, int, str]:
         """What complete trials are compared by: the smaller, the better."""
-        return self.sign * self._value[row], self._lamport[row], self._names[self._origin[row]]
+        return self.objective.loss(self._value[row]), self._lamport[row], self._names[self._origin[row]]
 
     def _find_best(self) -> None:
         self.best = None

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from ..events.lifecycle import FINAL, MOST_LOSSES, Status
 from ..events.schema import EXTERNAL, TARGETS, TrialId, parse_trial, trial_name
 from ..plugin import Config, Inherit, TrialState, TrialStatus
+from ..plugin.objective import Objective
 from ..space.space import Space
-from .reducer import Mode, Reducer
+from .reducer import Reducer
 from .trials import Details, TrialRecord
 
 _NAN = float("nan")
@@ -30,9 +32,18 @@ _STATUS_NAMES: tuple[TrialStatus, ...] = (
 class View(Reducer):
     """A replica's current state of the study. Readers must not mutate what they get."""
 
-    def __init__(self, space: Space, metric: str, mode: Mode, max_steps: int | None = None) -> None:
-        super().__init__(space, metric, mode, max_steps)
+    def __init__(self, space: Space, objective: Objective, max_steps: int | None = None) -> None:
+        super().__init__(space, objective, max_steps)
         self._line: tuple[int, int, set[int]] | None = None
+
+    @classmethod
+    def of_study(cls, study: Mapping[str, Any]) -> View:
+        """An empty view of the study that is described as in ``study.json``.
+
+        Raises ``UsageError`` for a bad value, ``KeyError`` or ``TypeError`` for what is no description at all.
+        """
+        space = Space.from_dict(study["space"])
+        return cls(space, Objective(study["metric"], study["mode"]), study.get("max_steps"))
 
     @property
     def n_counted(self) -> int:
@@ -84,7 +95,7 @@ class View(Reducer):
     @property
     def best_loss(self) -> float | None:
         """The loss of the best finished trial."""
-        return None if self.best is None else self.sign * self._value[self.best]
+        return None if self.best is None else self.objective.loss(self._value[self.best])
 
     def status(self, row: int) -> Status:
         return Status(self._status[row])
@@ -204,8 +215,8 @@ class View(Reducer):
             to_step=self._to_step[row] or None,
             attempt=self.attempt(row),
             step=self._step[row],
-            curve={} if details is None else self._curve(details, self.sign),
-            loss=None if value != value else self.sign * value,
+            curve={} if details is None else self._curve(details, self.objective.sign),
+            loss=None if value != value else self.objective.loss(value),
             parent=None if parent is None else Inherit(trial_name(parent.trial), parent.step),
             checkpoints=[step for step, _ in self._checkpoints(row)],
         )
@@ -229,7 +240,7 @@ class View(Reducer):
         if step.max() < 0:
             return None
         farthest = np.flatnonzero(step == step.max())
-        value = self.sign * np.array(self._report_value)[farthest]
+        value = self.objective.sign * np.array(self._report_value)[farthest]
         ties = [self._report_row[at] for at in farthest[value == value.min()]]
         best: int = min(ties, key=self.stamp)
         return best
@@ -245,10 +256,10 @@ class View(Reducer):
         """The loss of a trial as it is now: its result, else what it reported last."""
         value, details = self._value[row], self._details.get(row)
         if value == value:
-            return self.sign * value
+            return self.objective.loss(value)
         if details is None or not details.curve:
             return None
-        return self.sign * self._report_value[details.curve[max(details.curve)]]
+        return self.objective.loss(self._report_value[details.curve[max(details.curve)]])
 
     def beyond_line(self) -> set[int]:
         """The rows of counted trials behind the budget's line: not among the first N by (lamport, worker)."""
@@ -282,7 +293,7 @@ class View(Reducer):
             name = "surplus"
         metrics = dict(details.extra or {})
         if value == value:
-            metrics[self.metric] = value
+            metrics[self.objective.metric] = value
         return TrialRecord(
             id=trial_name(self.id(row)),
             number=self.number(row) if number is None else number,
@@ -314,5 +325,5 @@ class View(Reducer):
                 yield self.record(int(row), number)
 
     def __repr__(self) -> str:
-        best = "" if self.best is None else f", best {self.metric} {self._value[self.best]:.6g}"
+        best = "" if self.best is None else f", best {self.objective.metric} {self._value[self.best]:.6g}"
         return f"<View {self.n_ended} ended, {len(self.running)} running{best}>"

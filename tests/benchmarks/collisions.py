@@ -36,6 +36,7 @@ from aiohpo.mesh.timing import Pace
 from aiohpo.peer.eligibility import Eligibility
 from aiohpo.peer.recorder import Recorder, Segment
 from aiohpo.plugin import Config, Identity, Resume
+from aiohpo.plugin.objective import Objective
 from aiohpo.plugin.registry import create
 from aiohpo.space.space import Float, Space
 from aiohpo.view.view import View
@@ -61,7 +62,7 @@ class SingleAsker:
     """A master: one ledger and one scheduler, asked for all workers in turn, with every result known at once."""
 
     def __init__(self, seed: int, scheduler: str) -> None:
-        self.view = View(SPACE, "loss", "min", STEPS)
+        self.view = View(SPACE, Objective("loss", "min"), STEPS)
         self.ledger = Recorder("master", self.view, Log())
         self.claims = Eligibility(self.view, None, lambda digest: True)
         self.searcher, self.scheduler = create("searchers", "random"), create("schedulers", scheduler)

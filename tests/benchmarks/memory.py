@@ -22,6 +22,7 @@ from aiohpo import Float, Space
 from aiohpo.events.codec import encode_event
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Ended, Proposed
+from aiohpo.plugin.objective import Objective
 from aiohpo.storage.journal import Journal
 from aiohpo.storage.run_directory import load_journals
 from aiohpo.view.view import View
@@ -47,7 +48,7 @@ def write_history(directory: Path, trials: int) -> None:
 
 
 def load(directory: Path) -> tuple[Log, View]:
-    log, view = Log(), View(SPACE, "loss", "min")
+    log, view = Log(), View(SPACE, Objective("loss", "min"))
     load_journals(directory, log, view)
     return log, view
 

@@ -30,6 +30,7 @@ import numpy as np
 from aiohpo.events.schema import Claimed, Ended, Proposed, Reported, parse_trial
 from aiohpo.peer.eligibility import Eligibility
 from aiohpo.plugin import Decision, Identity, NewTrial, Resume, Scheduler
+from aiohpo.plugin.objective import Objective
 from aiohpo.space.space import Float, Space
 from aiohpo.view.view import View
 from aiohpo_plugins.schedulers.halving.asha import ASHAScheduler
@@ -58,7 +59,7 @@ class Search:
         self.scheduler = scheduler
         self.steps = RUNGS if not isinstance(scheduler, MedianScheduler) else tuple(range(1, 28))
         self.scheduler.setup(self.steps[-1], 0, Identity("w"))
-        self.view = View(Space(x=Float(0, 1)), "loss", "min", self.steps[-1])
+        self.view = View(Space(x=Float(0, 1)), Objective("loss", "min"), self.steps[-1])
         self.claims = Eligibility(self.view, None, lambda digest: False)
         self.rng = np.random.default_rng(0)
         self.losses: dict[str, float] = {}

@@ -55,6 +55,7 @@ with atheris.instrument_imports():
         encode_frame,
     )
     from aiohpo.peer.state import PeerState
+    from aiohpo.plugin.objective import Objective
     from aiohpo.view.view import View
 
 STUDY = "0123456789abcdef"
@@ -71,7 +72,7 @@ class Target:
         self._renew()
 
     def _renew(self) -> None:
-        view = View(SPACE, "loss", "min")
+        view = View(SPACE, Objective("loss", "min"))
         self.now = 0.0
         self.state = PeerState(me="me", view=view, log=Log(), study=STUDY, address="sim://me", seed=0, now=self.now)
         self.state.begin(0.0, "host", 1, None)

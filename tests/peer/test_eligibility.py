@@ -6,6 +6,7 @@ from aiohpo import Float, Space
 from aiohpo.events.schema import Ended, Goal, Proposed, Saved
 from aiohpo.peer.eligibility import Eligibility
 from aiohpo.peer.racing import Racing
+from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
 
 A = "a" * 64
@@ -13,7 +14,7 @@ A = "a" * 64
 
 def paused(goal: int | None = None) -> View:
     """Two trials that paused after step 3, the first with a checkpoint."""
-    view = View(Space(x=Float(0, 1)), "loss", "min", 9)
+    view = View(Space(x=Float(0, 1)), Objective("loss", "min"), 9)
     events = [
         Proposed(1, 0.0, (0.5,), to_step=3),
         Saved(2, 1, 0, 3, A, 1),

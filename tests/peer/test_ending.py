@@ -8,11 +8,12 @@ from aiohpo import Float, Space
 from aiohpo.events.lifecycle import MOST_LOSSES
 from aiohpo.events.schema import OWN, Claimed, Ended, Goal, Lost, Over, Proposed
 from aiohpo.peer.ending import EndReason, end_to_record, final_end, find_end, is_quiet
+from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
 
 
 def view_of(*events, mode="min") -> View:
-    view = View(Space(x=Float(0, 1)), "loss", mode)
+    view = View(Space(x=Float(0, 1)), Objective("loss", mode))
     for seq, event in enumerate(events, 1):
         view.apply("w" * 12, seq, event)
     return view

@@ -7,6 +7,7 @@ import itertools
 from aiohpo import Float, Space
 from aiohpo.events.schema import Ended, Event, Predicted, Proposed, Reported
 from aiohpo.peer.ensemble_candidates import nominate
+from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
 
 A = "a" * 64
@@ -24,7 +25,7 @@ def study(trials: list[tuple[float, float | None, str]], mode: str = "min") -> l
 
 
 def chosen(events: list[Event], most: int = 50, mode: str = "min") -> list[float]:
-    view = View(SPACE, "loss", mode)  # type: ignore[arg-type]
+    view = View(SPACE, Objective("loss", mode))  # type: ignore[arg-type]
     for seq, event in enumerate(events, 1):
         view.apply("ann", seq, event)
     return [record.config["x"] for record in nominate(view, most=most)]
@@ -70,7 +71,7 @@ def test_who_is_nominated_does_not_depend_on_the_order_of_arrival():
     logs = {"ann": study([(0.1, 0.5, "finished"), (0.2, 0.5, "finished")]), "bob": study([(0.3, 0.5, "finished")])}
     answers = []
     for order in itertools.permutations(logs):
-        view = View(SPACE, "loss", "min")
+        view = View(SPACE, Objective("loss", "min"))
         for origin in order:
             for seq, event in enumerate(logs[origin], 1):
                 view.apply(origin, seq, event)

@@ -7,6 +7,7 @@ import pytest
 from aiohpo import Float, Space
 from aiohpo.events.schema import Claimed, Ended, Event, Parent, Proposed, Saved
 from aiohpo.peer.retention import GRACE, Retention
+from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
 
 A, B, C, D = (letter * 64 for letter in "abcd")
@@ -34,7 +35,7 @@ class Study:
     """One worker's events, and the sweeps over them."""
 
     def __init__(self, scheduler: object = None, best: int = 1) -> None:
-        self.view = View(Space(x=Float(0, 1)), "loss", "min", 9)
+        self.view = View(Space(x=Float(0, 1)), Objective("loss", "min"), 9)
         self.retention = Retention(self.view, scheduler or Silent(), best)
         self.seq = 0
 

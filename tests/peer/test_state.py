@@ -16,6 +16,7 @@ from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send, TrialsEnd
 from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
 from aiohpo.peer.ending import is_quiet
 from aiohpo.peer.state import PeerState
+from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
 from tests.support.event_strategies import events, frames, mutations
 from tests.support.histories import SPACE, batch_of, events_of, remark, with_remarks
@@ -27,7 +28,7 @@ TAG = bytes.fromhex(STUDY)[:4]
 def worker(me: str = "ann", study: str = STUDY, journal: str = "", gone: tuple[str, ...] = ()) -> PeerState:
     state = PeerState(
         me=me,
-        view=View(SPACE, "loss", "min"),
+        view=View(SPACE, Objective("loss", "min")),
         log=Log(),
         study=study,
         address=f"addr-{me}",
@@ -51,7 +52,7 @@ def tell(state: PeerState, origin: str, *given_events, now: float = 1.0) -> list
 def check(state: PeerState, own: int) -> None:
     """What must hold whatever arrived."""
     assert state.log.count("ann") == own
-    view = View(SPACE, "loss", "min")
+    view = View(SPACE, Objective("loss", "min"))
     for origin in state.log.origins:
         for _, seq, event in state.log.events(origin):
             view.apply(origin, seq, event)

@@ -25,6 +25,7 @@ from aiohpo.events.schema import (
     Started,
 )
 from aiohpo.mesh.health import Health
+from aiohpo.plugin.objective import Objective
 from aiohpo.report.snapshot import Snapshot
 from aiohpo.report.sources import ProgressSource
 from aiohpo.report.tally import WINDOW, Tally
@@ -40,11 +41,11 @@ class Told(ProgressSource):
 
     name = "told"
     study: Mapping[str, Any] = MappingProxyType({})
-    view = View(Space(x=Float(0.0, 1.0)), "loss", "min")
+    view = View(Space(x=Float(0.0, 1.0)), Objective("loss", "min"))
 
     def __init__(self, mode: str = "min") -> None:
         self.study = {"format": 1, "metric": "loss", "mode": mode, "space": {}, "seed": 3}
-        self.view = View(Space(x=Float(0.0, 1.0)), "loss", "max" if mode == "max" else "min")
+        self.view = View(Space(x=Float(0.0, 1.0)), Objective("loss", "max" if mode == "max" else "min"))
         self.believed: dict[str, str] = {}
         self._new: list[Seen] = []
         self._count: dict[str, int] = {}

@@ -8,6 +8,7 @@ from aiohpo import Float, Space, Study
 from aiohpo.errors import UsageError
 from aiohpo.events.log import Log
 from aiohpo.plugin import Identity
+from aiohpo.plugin.objective import Objective
 from aiohpo.runtime.ask_tell import AskTell
 from aiohpo.view.view import View
 
@@ -31,7 +32,7 @@ class Learner:
 
 
 def manual() -> AskTell:
-    return AskTell("aaaaaaaaaaaa", View(SPACE, "loss", "min"), Log(), 0, None, "")
+    return AskTell("aaaaaaaaaaaa", View(SPACE, Objective("loss", "min")), Log(), 0, None, "")
 
 
 def test_every_suggestion_knows_every_result():
@@ -62,7 +63,7 @@ def test_asked_trials_run_until_told():
 def test_a_trial_of_another_study_cannot_be_told():
     """A trial is told to the study that it was asked from."""
     m = manual()
-    asked = AskTell("bbbbbbbbbbbb", View(SPACE, "loss", "min"), Log(), 0, None, "").ask(Learner())
+    asked = AskTell("bbbbbbbbbbbb", View(SPACE, Objective("loss", "min")), Log(), 0, None, "").ask(Learner())
     assert asked is not None
     with pytest.raises(UsageError, match="not asked from this study"):
         m.tell(asked, 0.5, {}, None)

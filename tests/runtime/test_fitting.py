@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from aiohpo.plugin.objective import Objective
 from aiohpo.runtime.fitting import Fitting
 from aiohpo.testing import run
 from aiohpo.view.view import View
@@ -39,7 +40,7 @@ def grow(view: View, fitting: Fitting, events) -> None:
 
 def play(main):
     async def whole():
-        view, learner = View(SPACE, "loss", "min"), Learner()
+        view, learner = View(SPACE, Objective("loss", "min")), Learner()
         fitting = Fitting(learner, view)
         task = asyncio.create_task(fitting.keep_updated())
         try:
@@ -96,6 +97,6 @@ def test_what_a_fit_raises_comes_out():
 
     async def main():
         with pytest.raises(ArithmeticError, match="singular"):
-            await Fitting(Broken(), View(SPACE, "loss", "min")).keep_updated()
+            await Fitting(Broken(), View(SPACE, Objective("loss", "min"))).keep_updated()
 
     run(main, seed=0, timeout=100.0)

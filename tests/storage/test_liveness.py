@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.events.schema import Left, Started
+from aiohpo.plugin.objective import Objective
 from aiohpo.storage import liveness
 from aiohpo.storage.journal import Journal
 from aiohpo.storage.liveness import Writers, has_ended, lock_is_held
@@ -22,7 +23,7 @@ from tests.support.histories import SPACE
 def view(monkeypatch: pytest.MonkeyPatch) -> View:
     """Four workers on this machine and on another; of each pair one left."""
     monkeypatch.setattr("platform.node", lambda: "here")
-    view = View(SPACE, "loss", "min")
+    view = View(SPACE, Objective("loss", "min"))
     for host in ("here", "there"):
         for end in ("quiet", "left"):
             name = f"{host}-{end}"

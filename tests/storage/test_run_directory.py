@@ -12,6 +12,7 @@ import pytest
 from aiohpo.errors import UsageError
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch
+from aiohpo.plugin.objective import Objective
 from aiohpo.storage.journal import HEADER, Journal, pack_record
 from aiohpo.storage.run_directory import RunDirectory, load_journals, read_study
 from aiohpo.view.view import View
@@ -34,7 +35,7 @@ def write(path, name: str, batches: list[Batch]) -> None:
 
 
 def load(path, mend: bool = False):
-    log, view = Log(), View(SPACE, "loss", "min")
+    log, view = Log(), View(SPACE, Objective("loss", "min"))
     return log, view, load_journals(path, log, view, mend=mend)
 
 

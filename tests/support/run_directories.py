@@ -13,6 +13,7 @@ import aiohpo
 from aiohpo.events.log import Log
 from aiohpo.mesh.effects import Persist
 from aiohpo.peer.recorder import Recorder
+from aiohpo.plugin.objective import Objective
 from aiohpo.runtime.assembly.services import new_worker_id
 from aiohpo.storage.run_directory import RunDirectory
 from aiohpo.view.view import View
@@ -57,7 +58,7 @@ def make_run(
     study = aiohpo.Study(None, SPACE, metric="loss", mode=mode, searcher="random", directory=path)
     directory = RunDirectory(path, study._definition.as_dict())
     worker = new_worker_id()
-    ledger = Recorder(worker, View(SPACE, "loss", study.mode), Log(), directory.id)
+    ledger = Recorder(worker, View(SPACE, Objective("loss", study.mode)), Log(), directory.id)
     ledger.begin(BEGAN, "host", os.getpid(), None)
     if goal is not None:
         ledger.set_goal(goal)
@@ -83,7 +84,7 @@ def make_named_run(
     study = aiohpo.Study(None, space, metric=metric, mode=mode, max_steps=2, searcher="random", directory=path)
     directory = RunDirectory(path, study._definition.as_dict())
     worker = new_worker_id()
-    ledger = Recorder(worker, View(space, metric, mode, 2), Log(), directory.id)
+    ledger = Recorder(worker, View(space, Objective(metric, mode), 2), Log(), directory.id)
     ledger.begin(BEGAN, "host", os.getpid(), None)
     configs = space.decode(space.sample(np.random.default_rng(0), len(values)))
     for i, (config, value) in enumerate(zip(configs, values, strict=True)):
@@ -111,7 +112,7 @@ def make_climb(path: Path, tops: Sequence[int], *, first: Sequence[int] | None =
         None, SPACE, metric="accuracy", mode="max", max_steps=9, searcher="random", scheduler="asha", directory=path
     )
     directory = RunDirectory(path, study._definition.as_dict())
-    view, log = View(SPACE, "accuracy", "max", 9), Log()
+    view, log = View(SPACE, Objective("accuracy", "max"), 9), Log()
     ledgers = [Recorder(new_worker_id(), view, log, directory.id) for _ in range(2)]
     for rank, ledger in enumerate(ledgers):
         ledger.begin(BEGAN, "host", os.getpid() + rank, rank)

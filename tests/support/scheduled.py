@@ -15,6 +15,7 @@ from aiohpo import Float, Space
 from aiohpo.events.schema import Claimed, Ended, Ending, Event, Goal, Lost, Proposed, Reported, Saved, parse_trial
 from aiohpo.peer.eligibility import Eligibility
 from aiohpo.plugin import Decision, Identity, NewTrial, Resume, Scheduler
+from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
 
 SPACE = Space(x=Float(0.0, 1.0))
@@ -33,7 +34,7 @@ class Told:
             self._say("teller", Goal(self._now(), trials))
 
     def _fresh(self) -> View:
-        return View(SPACE, "loss", "max" if self.mode == "max" else "min", self.max_steps)
+        return View(SPACE, Objective("loss", "max" if self.mode == "max" else "min"), self.max_steps)
 
     def _now(self) -> int:
         return len(self.events) + 1

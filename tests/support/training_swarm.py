@@ -32,6 +32,7 @@ from aiohpo.events.schema import (
 )
 from aiohpo.peer.eligibility import Eligibility
 from aiohpo.plugin import Config, Decision, Identity, Idle, NewTrial, Resume, Scheduler
+from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
 
 # (weights before, configuration, step) -> (weights after, the metric); raises ArithmeticError to fail
@@ -92,7 +93,7 @@ class Swarm:
         self._rng = np.random.default_rng([seed, 99])
         self.workers: list[_Worker] = []
         for rank in range(workers):
-            view = View(space, "loss", "max" if mode == "max" else "min", max_steps)
+            view = View(space, Objective("loss", "max" if mode == "max" else "min"), max_steps)
             worker = _Worker(f"w{rank}", view, scheduler(), np.random.default_rng([seed, rank]))
             worker.scheduler.setup(max_steps, seed, Identity(worker.name, rank, workers))
             self.workers.append(worker)
@@ -277,7 +278,7 @@ class Swarm:
     def best(self) -> float:
         """The best value of a complete trial."""
         values = [r.value for r in self.view.records() if r.status == "finished" and r.value is not None]
-        return min(values) if self.view.mode == "min" else max(values)
+        return min(values) if self.view.objective.direction == "min" else max(values)
 
     def statuses(self) -> Sequence[str]:
         return [record.status for record in self.view.records()]

@@ -25,6 +25,7 @@ from aiohpo.peer.ending import find_end, has_work
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity
+from aiohpo.plugin.objective import Objective
 from aiohpo.runtime.peer import Peer
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from aiohpo.view.view import View
@@ -392,7 +393,7 @@ def check(swarm: Swarm) -> None:
     first = peers[0]
     vectors = {peer.id: peer.services.log.vector() for peer in peers}
     reference = vectors[first.id]
-    log, view = Log(), View(SPACE, "loss", "min")  # built from scratch, origin by origin
+    log, view = Log(), View(SPACE, Objective("loss", "min"))  # built from scratch, origin by origin
     load(list(first.services.log.missing({}, 1 << 62)), log, view)
     records, events = list(view.records()), contents(log)
     for peer in peers:

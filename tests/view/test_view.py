@@ -34,6 +34,7 @@ from aiohpo.events.schema import (
     Started,
 )
 from aiohpo.plugin import Inherit
+from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
 
 SPACE = Space(x=Float(0.0, 1.0), k=Int(1, 5), c=Categorical(["a", "b"]), m=Float(0.0, 1.0, when={"c": "b"}))
@@ -42,7 +43,7 @@ History = list[tuple[str, int, Event]]
 
 
 def view_of(history: History, mode: str = "min", space: Space = SPACE, max_steps: int | None = None) -> View:
-    view = View(space, "loss", mode, max_steps)  # type: ignore[arg-type]
+    view = View(space, Objective("loss", mode), max_steps)  # type: ignore[arg-type]
     for origin, seq, event in history:
         view.apply(origin, seq, event)
     return view
@@ -512,7 +513,7 @@ def test_records_are_json():
 def test_simple_trials_are_cheap():
     """A finished 10-parameter trial takes under 400 bytes of columns."""
     space = Space({f"x{i}": Float(0.0, 1.0) for i in range(10)})
-    view = View(space, "loss", "min")
+    view = View(space, Objective("loss", "min"))
     n = 2000
     for i in range(n):
         t = 2 * i + 1

@@ -12,8 +12,8 @@ from typing import Any
 
 from ...evaluate.program import Program
 from ...events.log import Log
+from ...plugin.objective import Objective
 from ...space.space import Space
-from ...view.reducer import Mode
 from ...view.trials import TrialRecord
 from ...view.view import View
 
@@ -27,8 +27,7 @@ class StudyDefinition:
 
     program: Program
     space: Space
-    metric: str
-    mode: Mode
+    objective: Objective
     max_steps: int | None
     searcher: Any
     scheduler: Any
@@ -45,15 +44,15 @@ class StudyDefinition:
     @property
     def hash(self) -> str:
         """16 hex digits that all workers of a study share: its space, metric and mode."""
-        text = json.dumps([self.space.to_dict(), self.metric, self.mode], sort_keys=True)
+        text = json.dumps([self.space.to_dict(), self.objective.metric, self.objective.direction], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form: what goes into ``study.json``, and what spectators are told."""
         return {
             "study": self.hash,
-            "metric": self.metric,
-            "mode": self.mode,
+            "metric": self.objective.metric,
+            "mode": self.objective.direction,
             "max_steps": self.max_steps,
             "searcher": self.searcher if isinstance(self.searcher, str) else repr(self.searcher),
             "scheduler": self.scheduler if isinstance(self.scheduler, str) else repr(self.scheduler),
@@ -64,4 +63,4 @@ class StudyDefinition:
 
     def empty(self) -> tuple[Log, View]:
         """A log of this study without any events, and the view of it."""
-        return Log(), View(self.space, self.metric, self.mode, self.max_steps)
+        return Log(), View(self.space, self.objective, self.max_steps)

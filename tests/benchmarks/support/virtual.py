@@ -122,7 +122,7 @@ class Bench:
             searcher=services.searcher.lent,
             blobs=MemoryBlobs(),
             # Each rank has a study of its own; they resume from each other's checkpoints all the same.
-            objective=replace(services.objective, secret=b"one for all"),
+            program=replace(services.program, secret=b"one for all"),
             wall=asyncio.get_running_loop().time,
         )
         peer = Peer(services)

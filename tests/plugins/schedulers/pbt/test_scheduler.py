@@ -13,6 +13,7 @@ from aiohpo import Float, Int, Space, Study
 from aiohpo.errors import UsageError
 from aiohpo.events.lifecycle import Status
 from aiohpo.plugin import Config, Decision, Identity, Idle, NewTrial, Resume
+from aiohpo.plugin.objective import Objective
 from aiohpo.testing import check_scheduler
 from aiohpo.testing.schedulers import OpenClaims
 from aiohpo.view.lineage import Lineage
@@ -171,7 +172,7 @@ def _answer(view: View, seed: int) -> Any:
 
 def _again(found: Swarm, seed: int) -> View:
     """What all workers said, in another order."""
-    view, rng = View(SPACE, "loss", "min", STEPS), random.Random(seed)
+    view, rng = View(SPACE, Objective("loss", "min"), STEPS), random.Random(seed)
     queues = {worker.name: list(enumerate(worker.said, 1)) for worker in found.workers}
     while queues:
         name = rng.choice(sorted(queues))
@@ -332,7 +333,7 @@ def test_trial_of_nobody_is_left_alone() -> None:
 
 def test_first_slots_of_workers_differ() -> None:
     """Workers that start together begin with different slots, and each to the first interval."""
-    view, rng = View(SPACE, "loss", "min", STEPS), np.random.default_rng(0)
+    view, rng = View(SPACE, Objective("loss", "min"), STEPS), np.random.default_rng(0)
     firsts = []
     for rank in range(4):
         scheduler = PBTScheduler()
