@@ -43,7 +43,7 @@ def run(directory, *command, timeout=600.0):
         except subprocess.TimeoutExpired:
             process.terminate()  # and not killed at once: it has to end workers of its own
             try:
-                out, err = process.communicate(timeout=120)
+                out, err = process.communicate(timeout=600)
             except subprocess.TimeoutExpired:
                 process.kill()
                 out, err = process.communicate()
@@ -118,7 +118,7 @@ def test_pytorch_mlp(tmp_path):
             env=ENVIRONMENT,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=600,
         )
         assert done.returncode == 2
         assert "pytorch_mlp.py: this example needs PyTorch: pip install torch" in done.stderr
@@ -255,7 +255,7 @@ def clean_environment(tmp_path_factory):
         "--no-input",
         "--no-compile",
     ]
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, timeout=120).returncode:
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, timeout=600).returncode:
         pytest.skip("this Python has no pip")
     packages = [ROOT, f"{PLUGIN}[test]", ENSEMBLE]
     done = subprocess.run([*pip, "--disable-pip-version-check", *packages], timeout=600, capture_output=True, text=True)

@@ -200,7 +200,7 @@ def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
         assert process.stdin is not None
         process.stdin.close()  # they wait for this
         process.stdin = None
-    found = {process.communicate(timeout=60)[0] for process in started}
+    found = {process.communicate(timeout=600)[0] for process in started}
     assert len(found) == 1
     assert [path.name for path in (tmp_path / "r").iterdir()] == [FILE]
 

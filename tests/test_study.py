@@ -171,7 +171,7 @@ async def test_a_trial_that_hangs_times_out():
         await asyncio.sleep(3600 if trial.number == 0 else 0)
         return 1.0
 
-    result = await asyncio.wait_for(study(hang).arun(trials=3, trial_timeout=0.05), 120)
+    result = await asyncio.wait_for(study(hang).arun(trials=3, trial_timeout=0.05), 600)
     assert [t.status for t in result.trials] == ["failed", "finished", "finished"]
     assert "timed out after 0.05 s" in result.trials[0].error
 

@@ -32,7 +32,7 @@ def test_the_package_passes_its_own_tests(kind: str, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(root / "src")},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -87,6 +87,6 @@ def test_streams_are_prepared_once_and_others_left_alone(monkeypatch: pytest.Mon
 def test_a_command_ends_well_whatever_the_encoding_of_its_output(encoding: str, hostile: str) -> None:
     """Characters that are not in it are replaced."""
     command = [sys.executable, "-m", "aiohpo", "show", hostile]
-    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, timeout=120)
+    done = subprocess.run(command, env={**os.environ, "PYTHONIOENCODING": encoding}, capture_output=True, timeout=600)
     assert (done.returncode, done.stderr) == (0, b"")
     assert rb"[/][bold] :smile: $\frac{$ \u6f22\u5b57" in done.stdout

@@ -173,7 +173,7 @@ def test_a_fresh_process_reproduces_its_predictions_without_any_plugin(tmp_path:
         f"np.save({str(tmp_path / 'out.npy')!r}, e.predict_proba(np.load({str(tmp_path / 'p.npy')!r})))\n"
         "assert not any(name.startswith('aiohpo_') for name in sys.modules)\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=600)
     assert np.array_equal(np.load(tmp_path / "out.npy"), ensemble.predict_proba(P))
 
 

@@ -226,7 +226,7 @@ def test_a_script_run_as_a_program_is_found_and_its_pickles_load_on_both_sides(t
     """The objective of ``python train.py`` is imported from the file; classes pickled there load here."""
     file = write(tmp_path / "train.py", SCRIPT.format(extra=""))
     done = subprocess.run(
-        [sys.executable, str(file), str(tmp_path / "blobs")], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, str(file), str(tmp_path / "blobs")], capture_output=True, text=True, timeout=600, check=False
     )
     assert done.stderr == ""
     assert done.stdout.splitlines() == [f"main is {file}", "{'loss': 42.0}", "State(value=41)"]
@@ -243,7 +243,7 @@ def test_a_module_run_as_a_program_keeps_its_relative_imports(tmp_path: Path) ->
         [sys.executable, "-m", "package.train", str(tmp_path / "blobs")],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
         cwd=tmp_path,
     )
@@ -261,7 +261,7 @@ def test_the_files_classes_can_be_pickled_though_it_imports_multiprocessing(tmp_
         f"o = find_objective(StudyFile({str(file)!r}, 'objective'))\n"
         "pickle.loads(pickle.dumps(o.function.__globals__['Network']()))\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=600)
 
 
 def test_a_changed_file_is_imported_as_it_was(tmp_path: Path) -> None:

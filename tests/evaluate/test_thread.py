@@ -37,7 +37,7 @@ async def started(function: Callable[[Trial], Any], blobs: Any = None, **options
     return evaluator
 
 
-def until(condition: Callable[[], bool], within: float = 120.0) -> bool:
+def until(condition: Callable[[], bool], within: float = 600.0) -> bool:
     deadline = time.monotonic() + within
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -65,7 +65,7 @@ async def test_it_runs_closures_off_the_loop() -> None:
 async def test_segments_run_side_by_side_in_threads_of_their_own() -> None:
     """Neither ends before both have begun; threads that wait are used again."""
     threads = set()
-    together = threading.Barrier(2, timeout=120)
+    together = threading.Barrier(2, timeout=600)
 
     def objective(trial: Trial) -> float:
         threads.add(threading.current_thread())
@@ -223,7 +223,7 @@ async def test_cancelling_at_any_moment_leaves_it_usable() -> None:
         for _ in range(x % 5):
             await asyncio.sleep(0)
         run.cancel()
-        await asyncio.wait({run}, timeout=120)
+        await asyncio.wait({run}, timeout=600)
         assert (await evaluator.run(assignment(x=x), Recorder())).metrics == {"loss": float(x)}
     await evaluator.aclose()
     assert until(lambda: not [t for t in threading.enumerate() if t.name == "aiohpo-objective"])

@@ -21,7 +21,7 @@ WAIT += "signal.sigtimedwait({2}, 60); print('interrupted', flush=True); "
 WAIT += "print(signal.sigtimedwait({2}, 0.2), flush=True)"
 
 
-def until(condition: Callable[[], bool], within: float = 120.0) -> None:
+def until(condition: Callable[[], bool], within: float = 600.0) -> None:
     """Look until the condition holds; fail after ``within`` seconds."""
     end = time.monotonic() + within
     while not condition():

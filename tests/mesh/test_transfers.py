@@ -122,7 +122,7 @@ async def test_a_blob_crosses_real_sockets(tmp_path: Path) -> None:
         return Study(wait, Space(x=Float(0, 1)), searcher="random", directory=tmp_path / name)
 
     data, key = DATA * 2, StudyKey.generate()
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(600):
         async with Worker(study("one"), transport="zmq", key=key, time=20) as one:
             digest = DirectoryBlobs(tmp_path / "one" / "blobs").put(data)
             async with Worker(study("two"), transport="zmq", key=key, join=[one.address], time=20) as two:

@@ -39,7 +39,7 @@ def why_not() -> str:
     look = "import sys; from mpi4py import MPI; sys.exit(MPI.COMM_WORLD.size != 2 or MPI.get_vendor()[0] != 'Open MPI')"
     try:
         trial = subprocess.run(
-            [program, "-n", "2", sys.executable, "-c", look], env=ENVIRONMENT, capture_output=True, timeout=120
+            [program, "-n", "2", sys.executable, "-c", look], env=ENVIRONMENT, capture_output=True, timeout=600
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"mpirun does not work here: {error}"

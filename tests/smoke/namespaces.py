@@ -95,14 +95,14 @@ class Sites:
             self._line.kill()
             self._line.communicate()
         for namespace in reversed(self._made):
-            subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True, timeout=120)
+            subprocess.run(["ip", "netns", "del", namespace], check=False, capture_output=True, timeout=600)
 
     def _ip(self, *args: str) -> None:
         _ip("-n", self._between, *args)
 
 
 def _ip(*args: str) -> None:
-    done = subprocess.run(["ip", *args], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(["ip", *args], capture_output=True, text=True, timeout=600, check=False)
     if done.returncode != 0:
         raise NotPermitted(f"ip {' '.join(args)}: {done.stderr.strip()}")
 

@@ -49,7 +49,7 @@ _started: list[subprocess.Popen[str]] = []
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
 
 
-def until(condition: Callable[[], bool], within: float = 120.0) -> None:
+def until(condition: Callable[[], bool], within: float = 600.0) -> None:
     """Look until the condition holds; fail after ``within`` seconds, which only a failure takes."""
     end = time.monotonic() + within
     while not condition():
@@ -119,7 +119,7 @@ def end_all() -> None:
     _started.clear()
 
 
-def finish(process: subprocess.Popen[str], within: float = 180.0) -> tuple[int, str, str]:
+def finish(process: subprocess.Popen[str], within: float = 600.0) -> tuple[int, str, str]:
     """Wait for the end; return code, stdout and stderr."""
     try:
         out, err = process.communicate(timeout=within)
@@ -130,7 +130,7 @@ def finish(process: subprocess.Popen[str], within: float = 180.0) -> tuple[int, 
     return process.returncode, out, err
 
 
-def call(directory: Path, *args: str, within: float = 180.0) -> tuple[int, str, str]:
+def call(directory: Path, *args: str, within: float = 600.0) -> tuple[int, str, str]:
     """Run ``aiohpo ARGS`` to its end."""
     return finish(start(directory, *args), within)
 

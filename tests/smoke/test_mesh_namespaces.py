@@ -91,7 +91,7 @@ def test_halves_go_on_and_agree_after_healing(tmp_path: Path, sites: Sites) -> N
     gate.open()
 
     for peer in peers:
-        code, _, err = finish(peer, within=120)
+        code, _, err = finish(peer)
         assert code == 0, err
         assert "Traceback" not in err
     shows = [shown(tmp_path, directory) for directory in directories]

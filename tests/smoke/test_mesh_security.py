@@ -59,7 +59,7 @@ class Process:
         raise AssertionError(f"it never listened: {self.log.read_text()}")
 
     async def end(self) -> int:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             return await self.process.wait()
 
 
@@ -212,7 +212,7 @@ async def test_the_wire_shows_nothing(key: StudyKey | None) -> None:
                 spectator_transport("zmq", watcher, key), watcher, lambda: [one.address], notice=lambda text: None
             )
             await spectator.start()
-            async with asyncio.timeout(120):
+            async with asyncio.timeout(600):
                 results = await asyncio.gather(one.wait(), two.wait())
             await spectator.aclose()
     finally:

@@ -40,7 +40,7 @@ class Rank:
 
     def order(self, *order: object) -> Any:
         """Have the rank do something and return what came of it."""
-        self.connection.settimeout(120)
+        self.connection.settimeout(600)
         self.connection.sendall(packed(list(order)))
         while True:
             answer = self._next()
@@ -128,7 +128,7 @@ def ranks(n: int, tmp_path: Path, *flags: str) -> Iterator[list[Rank]]:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "orders"))
         server.listen(n)
-        server.settimeout(120)
+        server.settimeout(600)
         job = launch(n, sys.executable, RANK, str(tmp_path / "orders"), flags=flags, log=tmp_path / "log")
         found: list[Rank] = []
         try:
@@ -171,7 +171,7 @@ async def test_the_longest_frames_arrive(tmp_path: Path, flags: tuple[str, ...])
         frames = [bytes([k]) * (16 << 20) for k in range(3)]
         for frame in frames:
             assert b.send(a.address, frame)
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             await three.wait()
         assert heard == frames
         await a.aclose()
@@ -191,7 +191,7 @@ def test_without_mpirun_it_is_a_single_rank() -> None:
         "asyncio.run(main())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, timeout=600, check=True
     )
     assert done.stdout == "mpi://0 1 []\n"
 
@@ -203,7 +203,7 @@ def test_the_launcher_of_another_mpi_is_noticed() -> None:
         env={**ENVIRONMENT, "PMI_SIZE": "4"},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 1
     assert "4 processes were launched together, but Open MPI v" in done.stderr

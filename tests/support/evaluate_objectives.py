@@ -88,7 +88,7 @@ def assignment(number: int = 1, /, **options: Any) -> Assignment:
     )
 
 
-def gone(pid: int, within: float = 120.0) -> bool:
+def gone(pid: int, within: float = 600.0) -> bool:
     """Wait until process ``pid`` is no more, or only a zombie that nobody has reaped."""
     deadline = time.monotonic() + within
     while time.monotonic() < deadline:

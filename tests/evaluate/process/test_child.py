@@ -25,7 +25,7 @@ def ends() -> Iterator[tuple[PipeLink, BlockingWire]]:
     """A link, and the worker at the other end of its socket."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        theirs.settimeout(120)
+        theirs.settimeout(600)
         yield PipeLink(BlockingWire(ours)), BlockingWire(theirs)
 
 
@@ -109,7 +109,7 @@ def test_where_the_kernel_does_not_a_thread_watches_the_worker() -> None:
 def test_a_child_whose_worker_is_gone_already_ends() -> None:
     """A worker that dies before the child has set itself up does not leave it behind."""
     code = "from aiohpo.evaluate.process import child; child._die_with(1 << 22, 0)"
-    done = subprocess.run([sys.executable, "-c", code], timeout=120, start_new_session=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], timeout=600, start_new_session=True, check=False)
     assert done.returncode == -9
 
 

@@ -99,7 +99,7 @@ async def main():
     print(transport.address, flush=True)
     if len(sys.argv) > 2:
         transport.connect(sys.argv[2])
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(600):
         while True:
             transport.publish(b"chatter")
             await asyncio.sleep(0.01)
@@ -116,7 +116,7 @@ async def chatterbox(bind: str = "tcp://127.0.0.1:*", *peers: str) -> AsyncItera
     )
     assert process.stdout is not None
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             address = (await process.stdout.readline()).decode().strip()
         yield process.pid, address
     finally:
@@ -163,7 +163,7 @@ async def main():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     assert not heard.is_set()
     b.send(a.address, b"from the parent")
-    async with asyncio.timeout(120):
+    async with asyncio.timeout(600):
         await heard.wait()
     await b.aclose()
     await a.aclose()
@@ -177,7 +177,7 @@ async def test_fork_leaves_the_parent_alone() -> None:
     """In a forked child an endpoint does nothing and hangs nothing; in the parent it goes on."""
     process = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", FORKS)
     try:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             assert await process.wait() == 0
     finally:
         if process.returncode is None:
@@ -277,7 +277,7 @@ async def test_burst_leaves_the_loop_its_turns() -> None:
         for _ in range(4000):
             b.send(a.address, b"x")
         most, before = 0, len(heard)
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(600):
             while len(heard) < 4001:
                 await asyncio.sleep(0)
                 most, before = max(most, len(heard) - before), len(heard)
