@@ -33,9 +33,31 @@ class Details:
 
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
-    """One trial as people see it. ``value`` has the metric's own sign; ``seconds`` are those of all its segments so
-    far, None before one has ended. ``parent`` is (trial, step) of the checkpoint with which it began, ``retry_of`` the
-    failed trial whose configuration it tries again."""
+    """One trial of a study, as :class:`~aiohpo.Result`, callbacks, ``show --json`` and exports give it.
+
+    id           its name: unique in the study, short, and fit for a file name
+    number       its place among all trials in the order of their proposals, from 0 on. Final once all workers' logs
+                 have been read, as in a finished run; until then it may still move
+    status       "queued", "running", "paused", "lost" (its worker died; another may go on), "finished" (complete),
+                 "stopped" (early), "failed", "cancelled", or "surplus" (a result beyond the budget)
+    config       {parameter: value}; inactive conditional parameters are absent
+    value        the objective's metric in its own sign: the result, else what was reported last; None without any
+    metrics      {name: value} of the result's metrics, else of those reported last
+    step         the last step that was done
+    worker       the worker that ran it last
+    started      when its first segment began, in seconds since the epoch
+    seconds      what its segments took together; None before one has ended
+    attempt      the number of its latest segment, from 0 on
+    error        why it failed, in a line; None if it did not
+    detail       the traceback, or the end of the output, that belongs to the error
+    checkpoint   the digest of the newest checkpoint that can be resumed from
+    predictions  {name: digest} of what ``trial.predictions`` stored
+    curve        {step: value} of every report of the objective's metric
+    bracket      the bracket of a scheduler that has several; else 0
+    parent       (trial, step) of the checkpoint that it began with, for trials that inherited one
+    targets      {name: digest} of what ``trial.targets`` stored
+    retry_of     the failed trial whose configuration it tries again
+    """
 
     id: str
     number: int
