@@ -22,6 +22,7 @@ from .runtime.assembly.definition import Callback, StudyDefinition
 from .runtime.assembly.replica import Replica
 from .runtime.assembly.services import Services, new_worker_id
 from .runtime.assembly.wiring import build_services, find_place, is_first, make_plugin
+from .runtime.local_search import LocalSearch
 from .runtime.notices import Logged
 from .runtime.peer import Peer
 from .space.space import Space
@@ -118,7 +119,8 @@ class Study:
         self._notice = Logged(self.notices.append)
         self._replica_here: Replica | None = None
         self._manual: AskTell | None = None
-        self._peers: Sequence[Peer] = ()
+        self._search_here: LocalSearch | None = None
+        self._stopping = False
         self._hand_searcher: Any = None
         self._wishes: tuple[tuple[Config, float | None, bool], ...] = ()
         self._task()  # what is wrong with it should be said here, not when it runs
@@ -137,8 +139,9 @@ class Study:
         """Search until ``trials`` trials ended (over all runs of this study), ``time`` seconds passed or
         ``target`` is reached; at least one of the three, unless the searcher is finite.
 
-        ``workers`` peers evaluate at a time. Ctrl-C ends the search in good order: what was reported is kept,
-        what was running is released, and running again goes on. Inside an event loop use :meth:`arun`.
+        ``workers`` peers evaluate at a time. Ctrl-C (or SIGTERM, or a closed terminal) ends the search in good order:
+        what was reported is kept, what was running is released, and running again goes on. A second Ctrl-C ends it at
+        once. Inside an event loop use :meth:`arun`.
 
         What trials print, warn or log appears above the progress bar, or on stdout where there is none, as
         ``[17] text`` with the trial's number; with a directory it is in ``output/`` too.
@@ -155,6 +158,7 @@ class Study:
         def search(output: Sink) -> Coroutine[Any, Any, Result]:
             return self._search(trials, workers, time, target, trial_timeout, output)
 
+        self._stopping = False
         return run_with_progress(self, search, show=progress)
 
     async def arun(
@@ -172,6 +176,7 @@ class Study:
         What trials print in processes of their own goes to ``output/`` in the directory, if there is one; what they
         print in this process goes where your application's own output goes.
         """
+        self._stopping = False
         return await self._search(trials, workers, time, target, trial_timeout, None)
 
     async def _search(
@@ -184,46 +189,39 @@ class Study:
         output: Sink | None,
     ) -> Result:
         self._not_in_child()
-        if self._peers:
+        if self._search_here is not None:
             raise UsageError("this study is running already; wait for it or stop() it")
         workers = Options().whole("workers", workers, least=1)
         limits = make_limits(trials, time, target, trial_timeout)
-        peers: list[Peer] = []
+        search = self._search_here = LocalSearch(
+            workers,
+            lambda join, place: self._services(limits=limits, join=join, identity=place, output=output),
+        )
+        if self._stopping:
+            search.stop()
         try:
-            for rank in range(workers):
-                address = peers[0].services.transport.address if peers else None
-                services = self._services(
-                    limits=limits,
-                    join=[address] if address else [],
-                    identity=Identity(new_worker_id(), rank, workers),
-                    output=output,
-                )
-                peer = Peer(services)
-                await peer.start()
-                peers.append(peer)
-            self._peers = peers
-            async with asyncio.TaskGroup() as group:
-                for peer in peers:
-                    group.create_task(peer.run())
-        except BaseExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            await search.run()
         finally:
-            self._peers = ()
-            for peer in peers:
-                await peer.aclose()
-            for peer in peers:  # each: what one recorded last, another may not have heard
+            self._search_here = None
+            for peer in search.peers:  # each: what one recorded last, another may not have heard
                 self._replica.absorb(peer.services.log)
-        made = next((p.ensembling.state for p in peers if p.ensembling is not None and p.ensembling.state), None)
-        ensemble = None if made is None else made.ensemble
-        end = next((peer.end for peer in peers if peer.end is not None), None)
-        interrupted = any(peer.stopped for peer in peers)
-        states = self._replica.states()
-        return Result(self._replica.view, states=states, interrupted=interrupted, end=end, ensemble=ensemble)
+        return Result(
+            self._replica.view,
+            states=self._replica.states(),
+            interrupted=search.interrupted,
+            end=search.end,
+            ensemble=search.ensemble,
+        )
 
     def stop(self) -> None:
         """End a running search in good order; :meth:`arun` then returns what was found."""
-        for peer in self._peers:
-            peer.stop()
+        self._stopping = True
+        if self._search_here is not None:
+            self._search_here.stop()
+
+    @property
+    def _peers(self) -> Sequence[Peer]:
+        return () if self._search_here is None else self._search_here.peers
 
     @property
     def result(self) -> Result:

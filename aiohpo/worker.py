@@ -168,8 +168,7 @@ class Worker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._running is not None
-        if not self._running.done():
-            self._peer.stop()
+        self.stop()
         if self._meeting is not None:
             self._meeting.cancel()
         await asyncio.wait([self._running])
@@ -195,7 +194,7 @@ class Worker:
         return Summary(self._peer.view).best()
 
     def stop(self) -> None:
-        """Make this worker stop evaluating; it releases its running trial."""
+        """Make this worker stop evaluating; it releases its running trial. Nothing happens if the search is over."""
         self._peer.stop()
 
     async def wait(self) -> Result:

@@ -126,6 +126,17 @@ async def test_stop_ends_the_search_early_and_says_so():
     assert statuses(result) == {"finished": 6}
 
 
+async def test_stop_is_heard_while_the_search_is_starting():
+    """stop() before the first trial begins ends the search without one."""
+    s = study()
+    running = asyncio.create_task(s.arun(trials=100, workers=3))
+    await asyncio.sleep(0)
+    s.stop()
+    result = await asyncio.wait_for(running, 120)
+    assert result.interrupted
+    assert result.trials == []
+
+
 async def test_cancelling_releases_what_runs(tmp_path):
     """Cancelling arun leaves a directory from which the search goes on."""
     started = asyncio.Event()

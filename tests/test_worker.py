@@ -121,6 +121,19 @@ async def test_stop_ends_it_and_marks_the_result():
     await bounded(use())
 
 
+async def test_stop_does_nothing_once_the_search_is_over():
+    """A signal that arrives while the worker is about to leave makes no interrupted search of a complete one."""
+
+    async def use() -> None:
+        async with Worker(study(), trials=3) as worker:
+            await worker.wait()
+            worker.stop()
+            assert not worker.result.interrupted
+            assert str(worker.result.end) == "the budget is met"
+
+    await bounded(use())
+
+
 async def test_workers_meet_by_directory(tmp_path):
     """Workers that name the same directory find each other, and take their cards away when they leave."""
 

@@ -7,12 +7,10 @@ search: kill it, and the workers go on; kill a worker, and the others finish.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 import time as _time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -37,7 +35,7 @@ from .summary import interrupted, summarise
 from .terminal import say
 
 if TYPE_CHECKING:
-    from ..plugin import Launcher, WorkerExit
+    from ..plugin import WorkerExit
     from ..study import Study
 
 _LOOK = 0.2
@@ -199,6 +197,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
     from ..report.plain import display
     from ..report.sources import FollowedDirectory
     from ..report.tally import Tally
+    from ..runtime.signals import handling_signals
 
     directory = study.directory
     assert directory is not None
@@ -214,7 +213,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
     tally.poll()
     watch = Watch(study, source.view, options.limits["target"])
     codes: list[int] = []
-    with _signals(launcher) as stopping:
+    with handling_signals(launcher.interrupt, launcher.kill) as stopping:
         launcher.start()
         with display(partial(say, err=True)) as shown:
             told, heard = _Notices(shown.say), _time.time()
@@ -310,24 +309,3 @@ class _Notices:
             self.once(f"{end}; {'the other goes on' if alive == 1 else f'the other {alive} go on'}")
         elif end.code != BAD_INPUT:  # those have said why themselves
             self.once(str(end))
-
-
-@contextmanager
-def _signals(launcher: Launcher) -> Iterator[list[int]]:
-    """Pass on the first Ctrl-C (or SIGTERM, or a closed terminal) as one signal; the second one kills."""
-    stopping: list[int] = []
-
-    def stop(number: int, _: object) -> None:
-        stopping.append(number)
-        if len(stopping) == 1:
-            launcher.interrupt()
-        else:
-            launcher.kill()
-
-    wanted = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    previous = {number: signal.signal(number, stop) for number in wanted}
-    try:
-        yield stopping
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -21,8 +20,6 @@ from .terminal import say
 if TYPE_CHECKING:
     from ..result import Result
     from ..worker import Worker
-
-_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @command(
@@ -91,13 +88,12 @@ def worker(
         raise click.UsageError("--rank and --size go together")
     if rank is not None and size is not None and rank >= size:
         raise click.UsageError(f"--rank counts from 0: it must be below --size {size}, not {rank}")
-    import asyncio
-
     from ..evaluate.capture import captured
     from ..evaluate.reimport import become_main
     from ..keys import FILE, StudyKey, keep_key, kept_key
     from ..launch.addresses import takes_key
     from ..plugin.algorithms import searcher_and_scheduler
+    from ..runtime.signals import run_stoppable
     from ..worker import Worker
     from .target import configure, default_directory, load_study
 
@@ -157,7 +153,7 @@ def worker(
         invite = partial(_invitation, target, Path(key_file), given, transport)
     become_main()  # what an objective in this process sends to others it sends as any program does
     with captured():
-        result = asyncio.run(_serve(peer, quiet, invite))
+        result = run_stoppable(_serve(peer, quiet, invite), peer.stop)
     if result.interrupted:
         return INTERRUPTED
     return DONE if result.best is not None and not result.given_up else UNSUCCESSFUL
@@ -187,18 +183,7 @@ def _invitation(target: str, key: Path, given: Mapping[str, object], transport: 
 
 
 async def _serve(peer: Worker, quiet: bool, invite: Callable[[str], str] | None) -> Result:
-    from asyncio import get_running_loop
-
-    loop = get_running_loop()
-
-    def stop() -> None:
-        for number in _STOP_SIGNALS:
-            loop.remove_signal_handler(number)  # the second one ends it at once
-        peer.stop()
-
     async with peer:
-        for number in _STOP_SIGNALS:
-            loop.add_signal_handler(number, stop)
         if not quiet:
             _say(f"worker {peer.id} (pid {os.getpid()}) listens on {peer.address}")
             if invite is not None:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ..evaluate.capture import captured
 from ..evaluate.process.output import LineAssembler
+from ..runtime.signals import run_stoppable
 from ..storage.printed import Sink, tagged, write_plainly
 from ..text import SIGNS, printable
 from .ending import last_lines
@@ -38,30 +37,11 @@ Search = Callable[[Sink], Coroutine[Any, Any, "Result"]]
 
 
 def run_with_progress(study: Study, search: Search, *, show: bool) -> Result:
-    """Run ``search`` to its end, showing how it goes; the first Ctrl-C stops it, the second ends it hard.
+    """Run ``search`` to its end, showing how it goes; the first Ctrl-C stops it in good order, see
+    :mod:`aiohpo.runtime.signals`.
 
     ``search`` is given what takes the lines that trials print."""
-    return asyncio.run(_run(study, search, show))
-
-
-async def _run(study: Study, search: Search, show: bool) -> Result:
-    loop = asyncio.get_running_loop()
-    handles_signal = threading.current_thread() is threading.main_thread()
-
-    def on_interrupt() -> None:
-        loop.remove_signal_handler(signal.SIGINT)  # a second Ctrl-C is Python's own
-        study.stop()
-
-    if handles_signal:
-        try:
-            loop.add_signal_handler(signal.SIGINT, on_interrupt)
-        except NotImplementedError:  # Windows: KeyboardInterrupt cancels the search instead
-            handles_signal = False
-    try:
-        return await _watch(study, search, show)
-    finally:
-        if handles_signal:
-            loop.remove_signal_handler(signal.SIGINT)
+    return run_stoppable(_watch(study, search, show), study.stop)
 
 
 async def _watch(study: Study, search: Search, show: bool) -> Result:
@@ -77,6 +57,9 @@ async def _watch(study: Study, search: Search, show: bool) -> Result:
             try:
                 await _look(study, task, printed, bar, console if show else None)
             finally:
+                if not task.done():  # cancelled by a second Ctrl-C
+                    task.cancel()
+                    await asyncio.wait([task])
                 printed.close()
     result = await task
     for line in last_lines(result, study.directory, show):

@@ -65,6 +65,7 @@ class Peer:
         self._finished: asyncio.Queue[TrialRecord | None] | None = None
         self._told: set[str] = set()  # ids of trials in that queue, ever
         self._ending = False
+        self._has_worked = False  # the slot is done: what remains is to leave
         self._expects_peers = services.expects_peers
 
     @property
@@ -131,6 +132,7 @@ class Peer:
                 if self.ensembling is not None:
                     helpers.append(group.create_task(self.ensembling.keep_updated(self._tell_ensemble)))
                 await asyncio.wait([group.create_task(self.slot.run())])
+                self._has_worked = True
                 for task in helpers:
                     task.cancel()
         except BaseExceptionGroup as errors:
@@ -153,9 +155,13 @@ class Peer:
         self.exchange.join(addresses)
 
     def stop(self) -> None:
-        """End this worker in good order: its running trial is released for others (or a later run)."""
-        self.stopped, self.end = True, None
-        self._cancel()
+        """End this worker in good order: its running trial is released for others (or a later run).
+
+        Nothing happens once the search is over.
+        """
+        if not self._has_worked:
+            self.stopped, self.end = True, None
+            self._cancel()
 
     async def aclose(self) -> None:
         """Leave the swarm: flush what others lack, then close everything. Bounded in time."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.smoke.processes import GATED, Gate, alive, call, finish, shown, start, workers
+from tests.smoke.processes import ENVIRONMENT, GATED, Gate, alive, call, finish, shown, start, workers
 
 pytestmark = pytest.mark.smoke
 
@@ -72,13 +74,29 @@ def test_a_second_signal_ends_at_once(place: Path) -> None:
     assert not any(map(alive, pids))
 
 
-def test_a_workers_own_ctrl_c_releases_its_trial(place: Path) -> None:
-    """``aiohpo worker`` leaves in good order on SIGINT and says so in its last line."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGUSR1])
+def test_a_workers_own_signal_releases_its_trial(place: Path, number: signal.Signals) -> None:
+    """``aiohpo worker`` leaves in good order on Ctrl-C or a batch system's warning, and says so in its last line."""
     gate = Gate(place)
     running = start(place, "worker", "train.py", "--dir", "r")
     gate.gather(1)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     code, _, err = finish(running)
     assert code == 130
     assert err.splitlines()[-1].startswith("aiohpo: stopped: <Result no result, 1 lost")
     assert [trial["status"] for trial in shown(place, "r")["trials"]] == ["lost"]
+    assert [worker["status"] for worker in shown(place, "r")["workers"]] == ["left"]
+
+
+def test_a_terminal_that_is_closed_ends_a_run_in_good_order(place: Path) -> None:
+    """The hang-up reaches the command, which has nowhere to speak any more, and its exit code is that of Ctrl-C."""
+    gate = Gate(place)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(place)
+        words = [sys.executable, "-m", "aiohpo", "run", "train.py", "--trials", "3", "--workers", "1", "--dir", "r"]
+        os.execve(sys.executable, words, ENVIRONMENT)
+    gate.gather(1)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    assert [worker["status"] for worker in shown(place, "r")["workers"]] == ["left"]
