@@ -587,7 +587,7 @@ def test_an_unreadable_journal_of_a_dead_worker_is_a_notice(tmp_path):
     assert services.recover is not None
     assert services.recover("dead") == []
     assert services.recover("unknown") == []
-    assert "dead.log is not an aiohpo journal" in s.notices[-1]
+    assert "dead.log: it is not an aiohpo journal" in s.notices[-1]
     assert services.journal is not None
     services.journal.close()
 

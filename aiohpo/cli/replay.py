@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import click
 
 from ..errors import UsageError
+from ..files import replace_file
 from ..text import printable
 from .common import DONE, UNSUCCESSFUL, as_json, command, open_directory, print_json, run_directory
 from .terminal import say
@@ -49,10 +51,10 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
     schedule = [stretch.as_dict() for stretch in Lineage(run.records()).schedule(best)]
     path = directory / "schedule.json"
     try:
-        path.write_text(json.dumps({"schedule": schedule}, indent=2) + "\n", encoding="utf-8")
+        replace_file(path, f"{json.dumps({'schedule': schedule}, indent=2)}\n".encode())
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}") from None
-    if into is not None and (into / "study.json").exists():
+    if into is not None and os.path.exists(into / "study.json"):
         raise UsageError(f"{into} is a run directory already; name another one with --dir")
     study.directory = into
     study.scheduler = load_plugin("schedulers", "replay")(path)

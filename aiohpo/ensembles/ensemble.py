@@ -15,6 +15,7 @@ import io
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,11 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 _JSON = "ensemble.json"
+_LARGEST = 1 << 28  # bytes of all that is in a saved ensemble: weights and calibrators
+# What zipfile, json, numpy and this module raise for a file that is no saved ensemble.
+_MALFORMED = (
+    zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, LookupError, TypeError, ValueError, AttributeError,
+)  # fmt: skip
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can say: equal ensembles are equal files
 
 
@@ -233,13 +239,15 @@ def load_ensemble(path: str | os.PathLike[str]) -> Ensemble:
     """Read what :meth:`Ensemble.save` wrote. Raises UsageError if it is not that."""
     try:
         with zipfile.ZipFile(path) as archive:
+            if sum(part.file_size for part in archive.infolist()) > _LARGEST:
+                raise UsageError(f"{path} is no saved ensemble: it would take more than {_LARGEST >> 20} MiB of memory")
             data = json.loads(archive.read(_JSON))
             if data["format"] != FORMAT:
                 raise UsageError(f"{path} has format {data['format']}, this aiohpo reads {FORMAT}: use a newer one")
             return _read(archive, data)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}") from None
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, OSError) as error:
+    except (*_MALFORMED, OSError) as error:
         if isinstance(error, UsageError):
             raise
         raise UsageError(f"{path} is no saved ensemble, or it is damaged: {error}") from None

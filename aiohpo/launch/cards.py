@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from ..errors import UsageError
+from ..files import make_directory, open_regular, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def directory_of(address: str) -> Path | None:
 
 def cards_of(directory: Path) -> Path:
     """Where the workers that meet in ``directory`` leave their addresses."""
-    return directory / "peers" if (directory / "study.json").exists() else directory
+    return directory / "peers" if os.path.exists(directory / "study.json") else directory
 
 
 def keeps_key(directory: Path) -> Path:
@@ -55,10 +56,10 @@ class Card:
     def announce(self, address: str) -> None:
         """Leave this worker's address for others."""
         try:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            temporary = self._card.with_suffix(".new")
-            temporary.write_text(address)
-            os.replace(temporary, self._card)
+            make_directory(self.directory, parents=True)
+            # Who can look into the directory may read the card; what it takes to join is the key.
+            readers = os.stat(self.directory).st_mode & 0o044
+            replace_file(self._card, address.encode(), mode=0o600 | readers)
         except OSError as error:
             raise UsageError(f"cannot leave an address in {self.directory}: {error.strerror}") from None
 
@@ -94,12 +95,10 @@ class Card:
 def _read_card(path: str) -> str | None:
     """The address on a card; None if it is no card after all. Opening must not wait, nor reading take for ever."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW)
+        descriptor = open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return None
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            return None
         text = os.read(descriptor, _LONGEST + 2).decode("ascii").strip()
     except (OSError, ValueError):
         return None

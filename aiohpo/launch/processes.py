@@ -7,6 +7,7 @@ same reason a worker's output goes to a file and not through a pipe, which would
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -14,7 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..errors import UsageError
+from ..files import open_regular, open_to_write, read_at
 from ..plugin import WorkerExit
+
+_AT_MOST = 1 << 22  # bytes of a log that are read at a time
 
 
 class LocalLauncher:
@@ -33,7 +37,7 @@ class LocalLauncher:
         """Start all workers. Raises ``UsageError`` if that is impossible, and leaves none behind then."""
         try:
             for command, log in zip(self._commands, self._logs, strict=True):
-                with log.path.open("ab") as output:
+                with os.fdopen(open_to_write(log.path, os.O_WRONLY | os.O_APPEND), "ab") as output:
                     self._processes.append(
                         subprocess.Popen(
                             list(command),
@@ -108,11 +112,13 @@ class _Tail:
 
     def read(self) -> list[str]:
         try:
-            with self.path.open("rb") as file:
-                file.seek(self._offset)
-                data = file.read()
+            descriptor = open_regular(self.path)
+            try:
+                data = read_at(descriptor, self._offset, _AT_MOST)
+            finally:
+                os.close(descriptor)
         except OSError:
             return []
-        end = data.rfind(b"\n") + 1
+        end = data.rfind(b"\n") + 1 or (len(data) if len(data) == _AT_MOST else 0)
         self._offset += end
         return data[:end].decode("utf-8", "replace").splitlines()

@@ -20,10 +20,12 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..files import replace_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -72,7 +74,12 @@ def save(run: Run, kind: str, path: Path) -> None:
             f"cannot write a picture to {str(path)!r}: its suffix must be one of {', '.join(sorted(known))}"
         )
     with _own_style():
-        figure.savefig(path, dpi=120)
+        if path.parent != run.path:
+            figure.savefig(path, dpi=120)
+            return
+        picture = BytesIO()
+        figure.savefig(picture, format=suffix, dpi=120)
+        replace_file(path, picture.getvalue())  # others may be able to write there: a link is not followed
 
 
 @contextmanager

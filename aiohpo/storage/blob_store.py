@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import secrets
 import time
 from pathlib import Path
 
 from ..errors import Unavailable
+from ..files import NotRegular, make_directory, open_regular, open_to_write, read_at, replace_file
 from ..peer.patience import in_words
+
+# Bytes from which on a blob is checked before it is read into memory: its name may be a stranger's claim.
+_LARGE = 1 << 26
 
 
 class DirectoryBlobs:
@@ -22,6 +26,7 @@ class DirectoryBlobs:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._part = f"{secrets.token_hex(4)}.part"
 
     def path(self, digest: str) -> Path:
         """Where the blob is, whether or not it is there."""
@@ -31,18 +36,14 @@ class DirectoryBlobs:
         """Store ``data``; return its digest."""
         digest = hashlib.sha256(data).hexdigest()
         path = self.path(digest)
-        if path.exists():
-            os.utime(path)  # it is wanted again: not to be deleted just now
-        else:
+        try:
+            os.utime(path, follow_symlinks=False)  # it is wanted again: not to be deleted just now
+            kept = digest in self and path.stat().st_size == len(data)  # a power cut may have left less
+        except OSError:
+            kept = False  # not there, or another user's, who might take it away
+        if not kept:
             self._make_room(path)
-            fd, name = tempfile.mkstemp(dir=path.parent)
-            try:
-                with os.fdopen(fd, "wb") as file:
-                    file.write(data)
-                os.replace(name, path)
-            except BaseException:
-                os.unlink(name)  # a full disk should not fill up with halves
-                raise
+            replace_file(path, data)
         return digest
 
     def get(self, digest: str) -> bytes | None:
@@ -51,8 +52,15 @@ class DirectoryBlobs:
         Raises :class:`~aiohpo.errors.Unavailable` if it is here and cannot be read at the moment.
         """
         try:
-            data = self.path(digest).read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
+            descriptor = open_regular(self.path(digest))
+            try:
+                size = os.fstat(descriptor).st_size
+                if size > _LARGE and _hash(descriptor) != digest:
+                    return None
+                data = read_at(descriptor, 0, size)
+            finally:
+                os.close(descriptor)
+        except (FileNotFoundError, NotADirectoryError, NotRegular):
             return None
         except OSError as error:
             raise Unavailable(f"cannot read {self.path(digest)}: {in_words(error)}") from error
@@ -70,10 +78,11 @@ class DirectoryBlobs:
     def read_part(self, digest: str, offset: int, most: int) -> tuple[int, bytes] | None:
         """The blob's size and at most ``most`` of its bytes from ``offset`` on; None if it is not here."""
         try:
-            with self.path(digest).open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                file.seek(offset)
-                return size, file.read(most)
+            descriptor = open_regular(self.path(digest))
+            try:
+                return os.fstat(descriptor).st_size, read_at(descriptor, offset, most)
+            finally:
+                os.close(descriptor)
         except OSError:
             return None
 
@@ -82,7 +91,10 @@ class DirectoryBlobs:
         path = self._partial(digest)
         self._make_room(path)
         try:
-            with path.open("r+b" if offset else "wb") as file:
+            descriptor = open_to_write(path)
+            with os.fdopen(descriptor, "wb") as file:
+                if not offset:
+                    file.truncate()
                 file.seek(offset)
                 file.write(data)
         except OSError:
@@ -93,8 +105,11 @@ class DirectoryBlobs:
         """Say whether all parts of a blob are right; if so it is in the store now. Reads it all: use a thread."""
         path = self._partial(digest)
         try:
-            with path.open("rb") as file:
-                right = hashlib.file_digest(file, "sha256").hexdigest() == digest
+            descriptor = open_regular(path)
+            try:
+                right = _hash(descriptor) == digest
+            finally:
+                os.close(descriptor)
             if right:
                 os.replace(path, self.path(digest))
             else:
@@ -105,15 +120,21 @@ class DirectoryBlobs:
 
     def _partial(self, digest: str) -> Path:
         # Workers that share a directory may fetch the same blob at the same time.
-        return self.root / digest[:2] / f"{digest}.{os.getpid()}.part"
+        return self.root / digest[:2] / f"{digest}.{self._part}"
 
     def _make_room(self, path: Path) -> None:
         # The store itself may have been removed, to get space back; a run directory that was is not made again.
-        self.root.mkdir(exist_ok=True)
-        path.parent.mkdir(exist_ok=True)
+        make_directory(self.root)
+        make_directory(path.parent)
 
     def __contains__(self, digest: str) -> bool:
         return self.path(digest).is_file()
 
     def __repr__(self) -> str:
         return f"<DirectoryBlobs {self.root}>"
+
+
+def _hash(descriptor: int) -> str:
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,13 +7,15 @@ kept, so any number of readers may follow a run, on any machine that sees the di
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ..events.log import Log
 from ..events.schema import Malformed, Seen
+from ..files import open_regular, read_at
 from ..view.view import View
-from .journal import HEADER, MAGIC, Damage, read_record
-from .liveness import Writers, WriterState, has_ended, lock_is_held
+from .journal import HEADER, MAGIC, MOST, Damage, foreign, is_no_journal, journals_in, read_record, unreadable
+from .liveness import Writers, WriterState, sign_of
 from .run_directory import merge_batch, read_study
 
 
@@ -29,11 +31,12 @@ class Follower:
         self._unread: dict[Path, tuple[int, int]] = {}  # where an incomplete record begins, and the file's size
         self._damage: list[Damage] = []
         self._unknown: set[Path] = set()
+        self._unusable: dict[Path, Damage] = {}  # what is no journal, or cannot be read at present
 
     def poll(self) -> list[Seen]:
         """Read what was written since the last call and return the new events, oldest first per worker."""
         new: list[Seen] = []
-        for file in sorted((self.path / "journal").glob("*.log")):
+        for file in journals_in(self.path):
             new += self._read_on(file)
         return new
 
@@ -46,10 +49,12 @@ class Follower:
         torn = [
             Damage(file, offset, torn=True)
             for file, (offset, size) in self._unread.items()
-            if has_ended(lock_is_held(file), self.view.host_of(file.stem)) and _size(file) == size
+            if file not in self._unusable
+            and Writers(self.path, self.view).has_ended(file.stem, sign_of(file))
+            and _size(file) == size
         ]
         skipped = [Damage(file, None) for file in sorted(self._unknown)]
-        return [*self._damage, *skipped, *torn]
+        return [*self._damage, *skipped, *torn, *self._unusable.values()]
 
     @property
     def skipped(self) -> str:
@@ -59,15 +64,28 @@ class Follower:
     def _read_on(self, file: Path) -> list[Seen]:
         at = self._offsets.get(file, 0)
         try:
-            if file.stat().st_size <= max(at, len(HEADER)):
-                return []
-            with file.open("rb") as stream:
-                stream.seek(at)
-                data = stream.read()
-        except OSError:
-            return []  # vanished or not readable now: the next look may fare better
+            descriptor = open_regular(file)
+            try:
+                size = os.fstat(descriptor).st_size
+                if size <= at or self._unread.get(file) == (at, size):
+                    return []
+                data = read_at(descriptor, at, MOST - at)
+            finally:
+                os.close(descriptor)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            self._unusable[file] = unreadable(file, error)
+            return []  # the next look may fare better
+        self._unusable.pop(file, None)
+        if not at and is_no_journal(data):
+            self._unusable[file] = foreign(file, data)
+            self._unread[file] = 0, size
+            return []
+        if not at and len(data) <= len(HEADER):
+            return []
         new: list[Seen] = []
-        done = 0 if at else len(HEADER)
+        done = len(HEADER) if not at and data.startswith(HEADER) else 0
         position = done
         while position >= 0:
             batch, end = read_record(data, position)
@@ -85,7 +103,7 @@ class Follower:
         self._offsets[file] = at + done
         self._unread.pop(file, None)
         if done < len(data):
-            self._unread[file] = at + done, at + len(data)
+            self._unread[file] = at + done, max(size, at + len(data))
         return new
 
     def __repr__(self) -> str:

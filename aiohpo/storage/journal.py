@@ -7,7 +7,8 @@ written when the process dies; ``sync`` makes it outlive the machine too.
 
 Reading forgives. A torn last record (the process died inside ``write``) is cut off; a corrupt one in the
 middle is reported with file and offset, the reader finds the next intact record by its magic and checksum, and
-everything else loads. While a worker lives it holds a lock on its file: see :mod:`aiohpo.storage.liveness`.
+everything else loads. A file that is no journal at all is reported and left alone. While a worker lives it holds a
+lock on its file, where the file system has locks: see :mod:`aiohpo.storage.liveness`.
 """
 
 from __future__ import annotations
@@ -24,27 +25,30 @@ from pathlib import Path
 from ..errors import Unavailable, UsageError
 from ..events.codec import pack_batch, unpack_batch
 from ..events.schema import Batch, Malformed
+from ..files import open_regular, open_to_write, read_at, sync_directory
 from ..mesh.frames import MAX_FRAME
 from ..peer.patience import in_words
 
 MAGIC = b"\xa1\xd0J\x01"
 _HEAD = struct.Struct("<4sII")
 HEADER = b"aiohpo journal 1\n"
+MOST = 1 << 30  # bytes of one journal: millions of events, more than a worker's memory can hold in its view
 _JOIN_EVENTS = 512
 
 
 @dataclass(frozen=True, slots=True)
 class Damage:
     """A part of a journal that could not be read. ``torn``: the end of the file, an interrupted write;
-    ``offset`` None: intact records somewhere in it that hold what is no event."""
+    ``offset`` None: what ``why`` says, of the whole file."""
 
     path: Path
     offset: int | None
     torn: bool = False
+    why: str = "malformed events were skipped"
 
     def __str__(self) -> str:
         if self.offset is None:
-            return f"{self.path}: malformed events were skipped"
+            return f"{self.path}: {self.why}"
         what = "an interrupted write at the end was cut off" if self.torn else "a corrupt record was skipped"
         return f"{self.path} at byte {self.offset}: {what}"
 
@@ -60,20 +64,26 @@ class JournalGone(Unavailable):
 
 
 class Journal:
-    """The file that one worker process appends to. Raises ``UsageError`` where it cannot be made."""
+    """The file that one worker process appends to. Raises ``UsageError`` where it cannot be made.
+
+    ``without_lock`` says why it could not be locked, because its file system has no locks; it is empty if it was.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._where = path.absolute()
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            self._fd = open_to_write(path, os.O_RDWR | os.O_APPEND)
         except OSError as error:
             raise UsageError(_unwritable(path, error)) from None
-        if not _lock(self._fd):
+        try:
+            self.without_lock = _lock(self._fd)
+        except BlockingIOError:
             os.close(self._fd)
-            raise UsageError(f"{path} is being written by another process")
+            raise UsageError(f"{path} is being written by another process") from None
         self._size = os.fstat(self._fd).st_size
         self._dirty = False
+        self._named = False  # whether the directory entry has been made durable
         if self._size == 0:
             try:
                 self._write(HEADER)
@@ -116,10 +126,15 @@ class Journal:
                 f"{self._where.parent.parent} was deleted or moved while the search ran, so the search stops; "
                 "if it was moved, the same command goes on with the new place (--dir)"
             )
+        if self.without_lock:
+            os.utime(self._fd)  # a sign of life
         if self._dirty:
             self._dirty = False
             try:
                 os.fsync(self._fd)
+                if not self._named:
+                    sync_directory(self._where.parent)
+                    self._named = True
             except OSError as error:
                 self._dirty = True
                 raise Unavailable(_unwritable(self.path, error)) from None
@@ -148,17 +163,23 @@ def _missing(path: Path) -> bool:
     return False
 
 
-def _lock(fd: int) -> bool:
-    for _ in range(20):
+def _lock(fd: int) -> str:
+    """Lock an open file; return why that is impossible on its file system, "" if it is locked now.
+
+    Raises ``BlockingIOError`` if another process holds the lock.
+    """
+    for attempt in range(20):
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if attempt == 19:
+                raise
             time.sleep(0.005)  # another process asks whether this one lives, see lock_is_held; that takes microseconds
-        except OSError:
-            return False
+        except OSError as error:  # ENOSYS: Lustre without -o flock; ENOLCK: NFS without its lock service; …
+            return in_words(error)
         else:
-            return True
-    return False
+            break
+    return ""
 
 
 def _unwritable(path: Path, error: OSError) -> str:
@@ -168,14 +189,23 @@ def _unwritable(path: Path, error: OSError) -> str:
 def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
     """Yield the batches of one file in order, consecutive ones joined; append what is wrong to ``damage``.
 
-    Raises ``UsageError`` if the file is not a journal or cannot be read at all.
+    Nothing that a file holds, or that is in its place, is an error: the other journals are read all the same.
     """
     try:
-        data = path.read_bytes()
+        descriptor = open_regular(path)
+        try:
+            data = read_at(descriptor, 0, MOST)
+            rest = os.fstat(descriptor).st_size > MOST
+        finally:
+            os.close(descriptor)
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from None
-    if not data.startswith(HEADER[: len(data)]) and _next_record(data, 0) < 0:
-        raise UsageError(f"{path} is not an aiohpo journal (its first bytes are {data[:16]!r}): remove it from there")
+        damage.append(unreadable(path, error))
+        return
+    if rest:
+        damage.append(Damage(path, None, why=f"only its first {MOST >> 20} MiB were read"))
+    if is_no_journal(data):
+        damage.append(foreign(path, data))
+        return
     joined: list[bytes] = []
     head: Batch | None = None
     for batch in _records(path, data, damage):
@@ -192,6 +222,27 @@ def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
         head, joined = batch, list(batch.raws)
     if head is not None:
         yield Batch(head.origin, head.first, tuple(joined))
+
+
+def journals_in(directory: Path) -> list[Path]:
+    """The journals of a run directory, and what else bears such a name; hidden files are other programs'."""
+    return sorted(file for file in (directory / "journal").glob("*.log") if not file.name.startswith("."))
+
+
+def is_no_journal(data: bytes) -> bool:
+    """Whether this is the beginning of some other file than a journal, damaged or not."""
+    return not data.startswith(HEADER[: len(data)]) and _next_record(data, 0) < 0
+
+
+def foreign(path: Path, data: bytes) -> Damage:
+    """What to say of a file that begins with ``data`` and :func:`is_no_journal`."""
+    what = "holds only zeros" if not data.strip(b"\0") else f"is not an aiohpo journal (it begins with {data[:16]!r})"
+    return Damage(path, None, why=f"it {what} and was skipped; remove it from there")
+
+
+def unreadable(path: Path, error: OSError) -> Damage:
+    """What to say of a journal that cannot be read."""
+    return Damage(path, None, why=f"it was skipped, as it cannot be read: {in_words(error)}")
 
 
 def _records(path: Path, data: bytes, damage: list[Damage]) -> Iterator[Batch]:
@@ -242,9 +293,12 @@ def cut_torn_end(damage: Damage) -> bool:
     on another machine may look free from here.
     """
     try:
-        with damage.path.open("r+b") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            file.truncate(damage.offset or 0)
+        descriptor = open_regular(damage.path, os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            _lock(descriptor)
+            os.ftruncate(descriptor, damage.offset or 0)
+        finally:
+            os.close(descriptor)
     except OSError:
         return False
     return True

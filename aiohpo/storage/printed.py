@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TextIO
 
+from ..files import open_to_write
 from ..text import SIGNS, printable
 
 # Takes whole lines that a trial printed: its id, its number as far as is known now, and the text.
@@ -62,7 +63,7 @@ class OutputFile:
         data = tagged(text, number, trial).encode()
         try:
             # Opened each time: this is rare, and nothing has to be closed, on whatever way the search ends.
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            file = open_to_write(self.path, os.O_WRONLY | os.O_APPEND)
             try:
                 while data:
                     data = data[os.write(file, data) :]

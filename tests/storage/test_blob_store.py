@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from pathlib import Path
 
 import pytest
 
@@ -46,10 +45,10 @@ def test_a_blob_that_cannot_be_read_now_is_not_taken_for_damaged(tmp_path, monke
     store = DirectoryBlobs(tmp_path)
     digest = store.put(b"weights")
 
-    def refuse(self):
+    def refuse(*_):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(Unavailable, match="Too many open files"):
         store.get(digest)
     assert digest in store

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -144,14 +145,15 @@ def test_whatever_happens_to_a_file_its_intact_records_are_read(tmp_path, data):
 
 @given(st.binary(max_size=80))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_is_no_journal_is_a_usage_error_or_empty(tmp_path, data):
-    """Any other file is refused by name, or, if it ends within the header, empty."""
+def test_what_is_no_journal_is_damage_or_empty(tmp_path, data):
+    """Any other file is skipped and named, or, if it ends within the header, empty."""
     (tmp_path / "x.log").write_bytes(data)
+    events, damage = read(tmp_path / "x.log")
+    assert events == {}
     if HEADER.startswith(data):
-        assert read(tmp_path / "x.log") == ({}, [])
+        assert damage == []
     else:
-        with pytest.raises(UsageError, match=r"x.log is not an aiohpo journal"):
-            read(tmp_path / "x.log")
+        assert re.search(r"x\.log: it (is not an aiohpo journal|holds only zeros).*remove it", str(damage[0]))
 
 
 @given(st.binary(max_size=80), st.integers(0, 80))
@@ -162,10 +164,58 @@ def test_records_are_read_from_any_bytes_without_raising(data, at):
     assert end == at
 
 
-def test_an_unreadable_file_is_a_usage_error(tmp_path):
-    """A file that cannot be read at all is named."""
-    with pytest.raises(UsageError, match="cannot read .*ann.log"):  # noqa: RUF043
-        list(read_journal(tmp_path / "ann.log", []))
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda path: None, "No such file"),
+        (os.mkfifo, "not a regular file"),
+        (os.mkdir, "not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "not a regular file"),
+        (lambda path: path.symlink_to(path), "not a regular file"),
+    ],
+)
+def test_what_cannot_be_read_is_damage(tmp_path, make, why):
+    """Whatever stands in the place of a journal is named, neither waited for nor read without end."""
+    make(tmp_path / "ann.log")
+    events, [damage] = read(tmp_path / "ann.log")
+    assert events == {}
+    assert str(damage).startswith(f"{tmp_path / 'ann.log'}: it was skipped, as it cannot be read: ")
+    assert why in str(damage)
+
+
+def test_a_journal_has_a_greatest_size(tmp_path, monkeypatch):
+    """What lies beyond it is not read, and that is said."""
+    monkeypatch.setattr("aiohpo.storage.journal.MOST", STARTS[2])
+    events, [damage] = read(tmp_path / "ann.log", WHOLE)
+    assert events == numbers(*BATCHES[:2])
+    assert "only its first 0 MiB were read" in str(damage)
+
+
+def test_a_file_system_without_locks_is_no_other_process(tmp_path, monkeypatch):
+    """Where a file cannot be locked it is written all the same, and a torn end is cut off."""
+
+    def no_locks(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    path = tmp_path / "ann.log"
+    journal = Journal(path)
+    assert journal.without_lock == "No locks available"
+    journal.append(BATCHES)
+    journal.close()
+    path.write_bytes(WHOLE[:-1])
+    _, [damage] = read(path)
+    assert cut_torn_end(damage)
+    assert path.read_bytes() == WHOLE[: STARTS[-2]]
+
+
+def test_a_journal_does_not_go_through_a_link(tmp_path):
+    """Somebody who may write to the directory cannot make a worker write elsewhere."""
+    (tmp_path / "precious").touch()
+    (tmp_path / "ann.log").symlink_to(tmp_path / "precious")
+    with pytest.raises(UsageError, match="cannot write"):
+        Journal(tmp_path / "ann.log")
+    assert (tmp_path / "precious").read_bytes() == b""
 
 
 @pytest.mark.parametrize("partial", [0, 10])

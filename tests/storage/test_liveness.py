@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from aiohpo.events.schema import Left, Started
 from aiohpo.plugin.objective import Objective
-from aiohpo.storage import liveness
 from aiohpo.storage.journal import Journal
-from aiohpo.storage.liveness import Writers, has_ended, lock_is_held
+from aiohpo.storage.liveness import SILENCE, Sign, Writers, is_running, sign_of
 from aiohpo.view.view import View
 from tests.support.histories import SPACE
 
@@ -31,6 +32,14 @@ def view(monkeypatch: pytest.MonkeyPatch) -> View:
             if end == "left":
                 view.apply(name, 2, Left(2, 1.0, "done"))
     return view
+
+
+def no_locks(*_: object) -> None:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+
+def no_process() -> None:
+    raise ProcessLookupError
 
 
 def test_a_lock_tells_only_about_this_machine(view: View, tmp_path: Path) -> None:
@@ -59,18 +68,59 @@ def test_without_a_journal_nothing_is_known(view: View, tmp_path: Path) -> None:
     assert "nobody" not in writers.states()
 
 
-def test_a_file_system_without_locks_tells_nothing(view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Then a worker is not taken for dead."""
-
-    def refuse(*_: object) -> None:
-        raise OSError(95, os.strerror(95))
-
-    path = tmp_path / "ann.log"
+@pytest.mark.parametrize(
+    ("host", "lives", "silent", "state"),
+    [
+        ("here", True, False, "alive"),
+        ("here", True, True, "unknown"),
+        ("here", False, False, "unknown"),
+        ("here", False, True, "dead"),
+        ("there", True, False, "unknown"),
+        ("there", False, True, "unknown"),
+    ],
+)
+def test_without_locks_a_process_and_its_signs_of_life_tell(
+    view: View, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, lives: bool, silent: bool, state: str
+) -> None:
+    """On a file system that has none, a worker of this machine is dead if no such process is there and its journal has
+    not been touched for a time, and of one elsewhere nothing is known."""
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    (tmp_path / "journal").mkdir()
+    path = tmp_path / "journal" / f"{host}-quiet.log"
     path.touch()
-    monkeypatch.setattr(fcntl, "flock", refuse)
-    assert lock_is_held(path) is None
-    assert not has_ended(None, "here")
-    assert liveness.writer_state("here-quiet", None, view) == "unknown"
+    if silent:
+        os.utime(path, (0.0, time.time() - SILENCE - 1))
+    monkeypatch.setattr(os, "kill", lambda pid, number: None if lives else no_process())
+    assert Writers(tmp_path, view).states()[f"{host}-quiet"] == state
+
+
+def test_a_worker_without_locks_gives_signs_of_life(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says why it has no lock, and touches its journal whenever that is made durable."""
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    journal = Journal(tmp_path / "ann.log")
+    assert journal.without_lock == "Function not implemented"
+    os.utime(tmp_path / "ann.log", (0.0, 0.0))
+    journal.sync()
+    assert sign_of(tmp_path / "ann.log").held is None
+    assert time.time() - os.stat(tmp_path / "ann.log").st_mtime < SILENCE
+    journal.close()
+
+
+def test_what_is_no_file_has_no_sign_of_life(view: View, tmp_path: Path) -> None:
+    """A FIFO or a directory in the place of a journal is not waited for."""
+    (tmp_path / "journal").mkdir()
+    os.mkfifo(tmp_path / "journal" / "here-quiet.log")
+    (tmp_path / "journal" / "there-quiet.log").mkdir()
+    assert {Writers(tmp_path, view).states()[name] for name in ("here-quiet", "there-quiet")} == {"unknown"}
+
+
+@pytest.mark.parametrize("pid", [0, 1 << 70])
+def test_a_process_number_that_cannot_be_one_is_nobodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pid: int
+) -> None:
+    """What a journal says may be anything."""
+    monkeypatch.setattr("platform.node", lambda: "here")
+    assert is_running(Sign(None, SILENCE + 1), Started(1, 0.0, "here", pid, "")) is False
 
 
 def test_the_lock_of_a_process_is_free_when_it_dies(tmp_path: Path) -> None:
@@ -85,7 +135,7 @@ def test_the_lock_of_a_process_is_free_when_it_dies(tmp_path: Path) -> None:
     ) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"up\n"
-        assert lock_is_held(path)
+        assert sign_of(path).held
         writer.kill()
         writer.wait(120)
-    assert lock_is_held(path) is False
+    assert sign_of(path).held is False

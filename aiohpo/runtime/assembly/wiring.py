@@ -17,7 +17,7 @@ from ...mesh.timing import Timing
 from ...peer.limits import Limits
 from ...plugin import Evaluator, Identity, LaunchedTransport, Transport
 from ...plugin.registry import create
-from ...storage.journal import read_journal
+from ...storage.journal import Damage, Journal, read_journal
 from ...storage.liveness import Writers
 from ...storage.printed import Sink, tee
 from ...storage.run_directory import RunDirectory
@@ -101,7 +101,7 @@ def build_services(
         blobs=blobs,
         notice=notice,
         definition=json.dumps(definition.as_dict()),
-        journal=directory.journal(worker) if directory else None,
+        journal=None if directory is None else open_journal(directory, worker, concern),
         journal_id=directory.id if directory else "",
         gone=gone,
         is_gone=None if directory is None else Writers(directory.path, view).is_gone,
@@ -121,16 +121,27 @@ def build_services(
     )
 
 
+def open_journal(directory: RunDirectory, worker: str, concern: Notify) -> Journal:
+    """Open the journal of ``worker``; say so where no lock will tell others that it lives."""
+    journal = directory.journal(worker)
+    if journal.without_lock:
+        concern(
+            f"{directory.path} is on a file system without locks ({journal.without_lock}): which workers of an earlier "
+            "run are dead is known only of those on this machine, by their processes"
+        )
+    return journal
+
+
 def recover_from(directory: RunDirectory, notice: Notify) -> Callable[[str], list[Batch]]:
     """Return what reads a dead worker's journal."""
 
     def recover(worker: str) -> list[Batch]:
         path = directory.path / "journal" / f"{worker}.log"
-        try:
-            return list(read_journal(path, [])) if path.exists() else []
-        except UsageError as error:  # one unreadable file of the dead must not end the living
-            notice(str(error))
-            return []
+        damage: list[Damage] = []
+        found = list(read_journal(path, damage)) if path.exists() else []
+        for place in damage:
+            notice(f"damaged: {place}")
+        return found
 
     return recover
 

@@ -33,7 +33,7 @@ def read_schedule(path: str | Path) -> list[ScheduleEntry]:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the schedule {str(path)!r}: {error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UsageError(f"the schedule {str(path)!r} is not JSON: {error}") from None
     entries = found.get("schedule") if isinstance(found, dict) else found
     if not isinstance(entries, list) or not entries:
