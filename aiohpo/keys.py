@@ -10,15 +10,18 @@ itself is never an argument of a command, which every user of the machine can li
 every program that the objective starts inherits, nor in a ``repr``.
 
 A file is trusted for its owner and its mode, which are asked of the opened file. So somebody who may write into the
-run directory can take the key away, but cannot put another in its place.
+run directory can take the key away, but cannot put another in its place. In a directory that is shared with its group
+(:mod:`aiohpo.files`) the group may read the key, and a user who says that they trust it uses a key that a member made.
 """
 
 from __future__ import annotations
 
 import base64
 import errno
+import grp
 import hashlib
 import os
+import pwd
 import re
 import secrets
 import stat
@@ -28,11 +31,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import UsageError
+from .files import is_shared, make_directory, sync_directory
 
 ENVIRONMENT = "AIOHPO_KEY"  # the name of a key file
 FILE = "study.key"  # in a run directory
 _MARK = "aiohpo-key-1:"
 _TEXT = re.compile(re.escape(_MARK) + r"([A-Za-z0-9_-]*)")
+_BARE = re.compile(r"[A-Za-z0-9_-]{43}=?")
 _SIZE = 32
 _MOST = 4096  # bytes of a key file that are looked at
 _PATIENCE, _PAUSE = 40, 0.05  # looks at an empty key file, and seconds between them
@@ -102,20 +107,27 @@ def read_key(path: Path) -> StudyKey:
     return parse_key(text.decode("utf-8", "replace"), str(path))
 
 
-def _read(path: Path, flags: int = 0) -> bytes:
-    """Read the beginning of a key file after asking the open file whose it is. ``O_NONBLOCK`` is for a FIFO."""
+def _read(path: Path, flags: int = 0, group: int | None = None, trusts_group: bool = False) -> bytes:
+    """Read the beginning of a key file after asking the open file whose it is. ``O_NONBLOCK`` is for a FIFO.
+
+    ``group`` is the one that its directory is shared with, whose members may read it; None: nobody else may.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
     try:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise UsageError(f"the key file {path} is not a regular file; give the name of one, or remove it")
-        if found.st_uid not in (os.geteuid(), 0):
+        is_groups = group is not None and found.st_gid == group
+        if found.st_uid not in (os.geteuid(), 0) and not (
+            is_groups and trusts_group and _may_be_member(found.st_uid, found.st_gid)
+        ):
+            sharing = f"every member of the group {_group_name(found.st_gid)} completely: --share group (share='group')"
+            alone = "that user completely, copy it to a file of your own (mode 0600) and name that with --key"
             raise UsageError(
                 f"the key file {path} belongs to another user (uid {found.st_uid}), so it is not used: if you trust "
-                "that user completely, copy it to a file of your own (mode 0600) and name that with --key; "
-                "otherwise remove it, or use another directory"
+                f"{sharing if is_groups and not trusts_group else alone}; otherwise remove it, or use another directory"
             )
-        if found.st_mode & 0o077:
+        if found.st_mode & (0o037 if is_groups else 0o077):
             raise UsageError(
                 f"the key file {path} is open to others (mode {stat.S_IMODE(found.st_mode):04o}), who may have read "
                 f"it: chmod 600 {path}, or make a new key"
@@ -125,8 +137,25 @@ def _read(path: Path, flags: int = 0) -> bytes:
         os.close(descriptor)
 
 
-def write_key(path: Path, key: StudyKey, *, force: bool = False) -> None:
-    """Write a key file with mode 0600. Raises ``UsageError`` if there is one already, unless ``force``."""
+def _group_name(group: int) -> str:
+    try:
+        return grp.getgrgid(group).gr_name
+    except KeyError:
+        return str(group)
+
+
+def _may_be_member(user: int, group: int) -> bool:
+    """Whether a user belongs to a group. One of whom nothing is known here may: the modes of the directory say so."""
+    try:
+        known = pwd.getpwuid(user)
+    except KeyError:
+        return True
+    return group in os.getgrouplist(known.pw_name, known.pw_gid)
+
+
+def write_key(path: Path, key: StudyKey, *, force: bool = False, shared: bool = False) -> None:
+    """Write a key file that nobody else can read; if it is ``shared``, its group can. Raises ``UsageError`` if there is
+    one already, unless ``force``."""
     # What is replaced may be readable by others, and may be in use: so a new file takes its place at once.
     target = path.with_name(f".{path.name}.{secrets.token_hex(4)}") if force else path
     try:
@@ -137,7 +166,8 @@ def write_key(path: Path, key: StudyKey, *, force: bool = False) -> None:
         raise UsageError(f"cannot write the key file {path}: {error.strerror}") from None
     try:
         with os.fdopen(descriptor, "w") as file:
-            if os.fstat(file.fileno()).st_mode & 0o077:
+            os.fchmod(file.fileno(), 0o640 if shared else 0o600)
+            if os.fstat(file.fileno()).st_mode & (0o037 if shared else 0o077):
                 raise UsageError(
                     f"the file system of {path.parent} does not keep file modes, so a key is not safe there; "
                     "keep it elsewhere (aiohpo keygen FILE) and give it with --key FILE"
@@ -155,16 +185,18 @@ def write_key(path: Path, key: StudyKey, *, force: bool = False) -> None:
 
 
 # --------------------------------------------------------------------------------------- keys in directories
-def kept_key(directory: Path) -> StudyKey | None:
-    """The key that ``directory`` holds, None if it holds none. Raises ``UsageError`` for one that must not be used."""
+def kept_key(directory: Path, *, share: bool = False) -> StudyKey | None:
+    """The key that ``directory`` holds, None if it holds none. ``share``: the directory's group is trusted, if the
+    directory is shared with it. Raises ``UsageError`` for a key that must not be used."""
     path = directory / FILE
     try:
-        text = _read(path, os.O_NOFOLLOW)
+        group = os.stat(directory).st_gid if is_shared(directory) else None
+        text = _read(path, os.O_NOFOLLOW, group, share)
         for _ in range(_PATIENCE):  # where there are no hard links, its maker may be about to write it
             if text:
                 break
             time.sleep(_PAUSE)
-            text = _read(path, os.O_NOFOLLOW)
+            text = _read(path, os.O_NOFOLLOW, group, share)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -175,57 +207,61 @@ def kept_key(directory: Path) -> StudyKey | None:
     return parse_key(text.decode("utf-8", "replace"), str(path))
 
 
-def keep_key(directory: Path, key: StudyKey) -> StudyKey:
-    """Leave ``key`` in ``directory``, which is made if need be (mode 0700), unless it holds one already.
+def keep_key(directory: Path, key: StudyKey, *, share: bool = False) -> StudyKey:
+    """Leave ``key`` in ``directory``, which is made if need be (for its owner only, or to ``share`` it with its group),
+    unless it holds one already.
 
     Returns the key that is there then: of several processes that do this at once, all get the first one's.
     """
-    if (found := kept_key(directory)) is not None:
+    if (found := kept_key(directory, share=share)) is not None:
         return found
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(directory, shared=share, parents=True)
+        shared = share and is_shared(directory)
     except OSError as error:
         raise UsageError(
             f"cannot make {directory} to keep the study's key in: {error.strerror}; give a key with --key FILE "
             "(aiohpo keygen FILE)"
         ) from None
     complete = directory / f".{FILE}.{secrets.token_hex(8)}"
-    write_key(complete, key)
+    write_key(complete, key, shared=shared)
     try:
         os.link(complete, directory / FILE)  # only the first of several processes succeeds
     except FileExistsError:
         pass
     except OSError:  # a file system without hard links
         try:
-            write_key(directory / FILE, key)
+            write_key(directory / FILE, key, shared=shared)
         except UsageError:
             if not (directory / FILE).exists():
                 raise
     finally:
         complete.unlink(missing_ok=True)
+    sync_directory(directory)
     # Not what was written but what is there counts: only that has been asked whose it is.
-    found = kept_key(directory)
+    found = kept_key(directory, share=share)
     if found is None:
         raise UsageError(f"the study's key vanished from {directory}; start again, or give one with --key FILE")
     return found
 
 
-def settle_key(given: StudyKey | None, places: Sequence[Path]) -> StudyKey | None:
+def settle_key(given: StudyKey | None, places: Sequence[Path], *, share: bool = False) -> StudyKey | None:
     """The key of those who share the directories ``places``; each of these holds it afterwards.
 
-    That is ``given``, else the first that is kept in one of the places, else a new one; None without any place.
-    Raises ``UsageError`` where two keys contradict each other.
+    The key is ``given``, else the first that is kept in one of the places, else a new one; None without any place.
+    ``share``: the groups that these directories are shared with are trusted. Raises ``UsageError`` where two keys
+    contradict each other.
     """
     key = given
     if key is None:
-        key = next((kept for place in places if (kept := kept_key(place)) is not None), None)
+        key = next((kept for place in places if (kept := kept_key(place, share=share)) is not None), None)
     if key is None and places:
-        key = keep_key(places[0], StudyKey.generate())
+        key = keep_key(places[0], StudyKey.generate(), share=share)
     if key is None:
         return None
     for place in places:
         try:
-            kept = keep_key(place, key)
+            kept = keep_key(place, key, share=share)
         except UsageError:
             if given is None:
                 raise
@@ -241,7 +277,12 @@ def settle_key(given: StudyKey | None, places: Sequence[Path]) -> StudyKey | Non
 
 
 def find_key(given: StudyKey | str | Path | None, environment: Mapping[str, str] = os.environ) -> StudyKey | None:
-    """The key that the user chose: ``given`` (a key or its file), else that of the file named by ``AIOHPO_KEY``."""
+    """The key that the user chose: ``given`` (a key or its file), else that of the file named by ``AIOHPO_KEY``.
+
+    Raises ``UsageError`` if that variable holds a key itself, also where another one is given: objectives that run in
+    this process would see it.
+    """
+    check_no_key_text(environment.get(ENVIRONMENT), ENVIRONMENT)
     if isinstance(given, StudyKey):
         return given
     where = "key="
@@ -264,8 +305,9 @@ def check_no_key_text(given: object, where: str) -> None:
 
 
 def is_key_text(given: object) -> bool:
-    """Whether this is a key itself and not the name of a file."""
-    return isinstance(given, str) and _MARK in given
+    """Whether this is a key itself, whole or without its mark, and not the name of a file."""
+    text = str(given) if isinstance(given, str | Path) else ""
+    return _MARK in text or (_BARE.fullmatch(text) is not None and not os.path.exists(text))
 
 
 def without_key(environment: Mapping[str, str]) -> dict[str, str]:

@@ -59,6 +59,8 @@ class Study:
     key            the file of the study's key (see "aiohpo keygen"), or the key. Without it: the file that AIOHPO_KEY
                    names, else study.key in the directory, which is made there; a study in memory needs none. Whoever
                    has the key can join the search, which includes running code in it
+    share          "group": the directory and all in it are shared with its group, whose members are trusted as those
+                   who have the key are; None: they are for their owner only. Every user of the directory says so
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class Study:
         targets: Mapping[str, Any] | None = None,
         callbacks: Sequence[Callback] = (),
         key: StudyKey | str | Path | None = None,
+        share: str | None = None,
     ) -> None:
         if not isinstance(space, Space):
             raise UsageError(
@@ -112,6 +115,7 @@ class Study:
         self.ensemble_metric = ensemble_metric
         self.callbacks = tuple(callbacks)
         self.key = key
+        self.share = None if share is None else Options().choice("share", share, ("group",))
         self.notices: list[str] = []
         self._source: StudyFile | None = None
         self._targets = {TARGETS + name: encode_array(name, y) for name, y in (targets or {}).items()}
@@ -337,6 +341,7 @@ class Study:
             ensemble_metric=self.ensemble_metric,
             targets=self._targets,
             callbacks=self.callbacks,
+            share=self.share == "group",
         )
 
     @property

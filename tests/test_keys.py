@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+import pwd
 import stat
 import subprocess
 import sys
@@ -14,9 +15,11 @@ import pytest
 from aiohpo.cli.main import invoke
 from aiohpo.cli.run import RunOptions
 from aiohpo.errors import UsageError
+from aiohpo.files import make_directory
 from aiohpo.keys import (
     FILE,
     StudyKey,
+    _may_be_member,
     find_key,
     is_key_text,
     keep_key,
@@ -147,8 +150,12 @@ def test_a_key_itself_is_no_name_of_a_file() -> None:
         with pytest.raises(UsageError, match=rf"{where} holds a key itself .* passed on to every program") as error:
             find_key(given, environment)
         assert KEY.text not in str(error.value)
-    assert is_key_text(KEY.text)
-    assert not is_key_text("study.key")
+    with pytest.raises(UsageError, match="AIOHPO_KEY holds a key itself"):
+        find_key(KEY, {"AIOHPO_KEY": KEY.text})  # which objectives of this process would see
+    for text in (KEY.text, Path(KEY.text), KEY.text.removeprefix("aiohpo-key-1:"), f"# mine\n{KEY.text}\n"):
+        assert is_key_text(text)
+    for text in ("study.key", "", None, KEY, str(Path(__file__))):
+        assert not is_key_text(text)
 
 
 def test_the_environment_of_other_programs() -> None:
@@ -274,6 +281,51 @@ def test_a_place_where_no_key_can_be_kept(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot make .*r to keep the study's key in: .*--key FILE"):
         settle_key(None, [tmp_path / "file" / "r"])
     assert settle_key(KEY, [tmp_path / "file" / "r"]) == KEY
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A directory that is shared with its group, and holds the key of another member."""
+    make_directory(tmp_path / "run", shared=True)
+    assert keep_key(tmp_path / "run", KEY, share=True) == KEY
+    return tmp_path / "run"
+
+
+def test_a_group_may_read_the_key_of_a_directory_that_it_shares(shared: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It cannot replace it, nobody else can read it, and a member uses it who says that they trust the group."""
+    assert stat.S_IMODE((shared / FILE).stat().st_mode) == 0o640
+    assert kept_key(shared) == KEY  # its owner needs to say nothing
+    owner = os.stat(shared).st_uid
+    monkeypatch.setattr("os.geteuid", lambda: owner + 7)
+    if owner == 0:
+        os.chown(shared / FILE, owner + 1, -1)
+    monkeypatch.setattr("aiohpo.keys._may_be_member", lambda user, group: True)
+    with pytest.raises(UsageError, match=r"trust every member of the group .* completely: --share group"):
+        kept_key(shared)
+    assert kept_key(shared, share=True) == settle_key(None, [shared], share=True) == KEY
+    monkeypatch.setattr("aiohpo.keys._may_be_member", lambda user, group: False)
+    with pytest.raises(UsageError, match="belongs to another user"):
+        kept_key(shared, share=True)
+
+
+@pytest.mark.parametrize("where", ["file", "directory"])
+def test_a_key_that_more_than_the_group_may_use_is_refused(shared: Path, where: str) -> None:
+    """Also in a shared directory."""
+    if where == "file":
+        (shared / FILE).chmod(0o660)
+    else:
+        shared.chmod(0o2775)
+    with pytest.raises(UsageError, match="open to others"):
+        kept_key(shared, share=True)
+
+
+def test_who_is_a_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Primary groups count as others do; of a user who is not known here the directory's mode decides."""
+    me = pwd.getpwuid(os.geteuid())
+    assert _may_be_member(me.pw_uid, me.pw_gid)
+    monkeypatch.setattr("os.getgrouplist", lambda name, group: [group])
+    assert not _may_be_member(me.pw_uid, me.pw_gid + 1)
+    assert _may_be_member(3_999_999_999, 1)
 
 
 # ---------------------------------------------------------------------------------------------- the commands

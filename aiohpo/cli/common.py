@@ -79,7 +79,9 @@ def _remember_debug(ctx: click.Context, _: click.Parameter, value: bool) -> None
 
 
 as_json = click.option("--json", "json_", is_flag=True, help="Print JSON.")
-run_directory = click.argument("directory", metavar="DIR", type=click.Path(path_type=Path))
+# What cannot be read is told of by what reads it, which knows more about it.
+PATH = click.Path(path_type=Path, readable=False)
+run_directory = click.argument("directory", metavar="DIR", type=PATH)
 
 
 def print_json(value: Any, *, indent: int | None = 2) -> None:
@@ -218,6 +220,13 @@ key_option = click.option(
 )
 
 
+share_option = click.option(
+    "--share",
+    type=click.Choice(["group"]),
+    help="With whom the run directory is shared: its group. Each of its users says so, and trusts all the others.",
+)
+
+
 # ------------------------------------------------------------------------------------------- directories
 def open_directory(path: Path) -> Run:
     """Load a run directory. Raises ``UsageError`` that says where there is one, if nearby."""
@@ -229,12 +238,21 @@ def open_directory(path: Path) -> Run:
 
 def check_directory(path: Path) -> None:
     """Raise ``UsageError`` if this is no run directory."""
-    if not path.exists():
-        raise UsageError(f"there is no directory {str(path)!r}{_nearby(path.parent)}")
-    if path.is_file():
-        raise UsageError(f"{str(path)!r} is a file; give the run's directory, which holds its study.json")
-    if not (path / "study.json").exists():
-        raise UsageError(f"{str(path)!r} is not a run directory: it has no study.json{_nearby(path)}")
+    try:
+        os.stat(path / "study.json")
+    except PermissionError as error:
+        raise UsageError(
+            f"cannot read {str(path)!r}: {error.strerror}. A run directory is its owner's, unless they share it with "
+            "its group (--share group)"
+        ) from None
+    except (FileNotFoundError, NotADirectoryError):
+        if os.path.isfile(path):
+            raise UsageError(f"{str(path)!r} is a file; give the run's directory, which holds its study.json") from None
+        if not os.path.isdir(path):
+            raise UsageError(f"there is no directory {str(path)!r}{_nearby(path.parent)}") from None
+        raise UsageError(f"{str(path)!r} is not a run directory: it has no study.json{_nearby(path)}") from None
+    except OSError:
+        pass  # what reads it says why
 
 
 def _nearby(parent: Path) -> str:

@@ -23,12 +23,14 @@ from .common import (
     BAD_INPUT,
     DEFAULT_TRANSPORT,
     DONE,
+    PATH,
     UNSUCCESSFUL,
     as_json,
     command,
     key_option,
     open_directory,
     search_options,
+    share_option,
 )
 from .search_end import Watch, why_nothing_to_do
 from .summary import interrupted, summarise
@@ -57,6 +59,7 @@ class RunOptions:
     key: Path | None = None
     chosen: tuple[str, ...] = ()
     ensemble: str | None = None
+    share: str | None = None
 
     def command(self, directory: Path, rank: int) -> list[str]:
         """The command of one worker."""
@@ -72,6 +75,7 @@ class RunOptions:
             "scheduler": self.scheduler,
             "ensemble": self.ensemble,
             "seed": self.seed,
+            "share": self.share,
         }
         for name, value in given.items():
             if value is not None:
@@ -98,10 +102,11 @@ aiohpo run train.py:study --time 10m --searcher adbo:kappa=1.0 --dir runs/second
 @click.option(
     "--dir",
     "directory",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="D",
     help="Run directory; if neither this nor the study says, runs/<name of FILE>.",
 )
+@share_option
 @key_option
 @as_json
 @click.pass_context
@@ -120,6 +125,7 @@ def run(
     seed: int | None,
     workers: int | None,
     directory: Path | None,
+    share: str | None,
     key: Path | None,
     json_: bool,
 ) -> int:
@@ -144,6 +150,7 @@ def run(
         ensemble=ensemble,
         seed=seed,
         max_failures=max_failures,
+        share=share,
     )
     if algorithm is not None:
         say(f"{algorithm}: searcher {searcher}, scheduler {scheduler}", err=True)
@@ -169,6 +176,7 @@ def run(
         key,
         tuple(chosen),
         ensemble,
+        study.share,
     )
     run = open_directory(study.directory)
     before = take_snapshot(run)

@@ -68,6 +68,7 @@ def configure(
     ensemble: str | None = None,
     seed: int | None,
     max_failures: int | None = None,
+    share: str | None = None,
 ) -> None:
     """Let what was given on the command line override what the file says.
 
@@ -86,6 +87,8 @@ def configure(
         study.seed = seed
     if max_failures is not None:
         study.max_failures = max_failures
+    if share is not None:
+        study.share = share
     me = Identity("check", 0, 1)
     _try("searchers", study.searcher, lambda made: made.setup(study.space, study.seed, me))
     _try("schedulers", study.scheduler, lambda made: made.setup(study.max_steps, study.seed, me))

@@ -14,7 +14,17 @@ import click
 
 from ..launch.slurm import WORD as SLURM
 from ..storage.printed import tagged, write_plainly
-from .common import DEFAULT_TRANSPORT, DONE, INTERRUPTED, UNSUCCESSFUL, command, key_option, search_options
+from .common import (
+    DEFAULT_TRANSPORT,
+    DONE,
+    INTERRUPTED,
+    PATH,
+    UNSUCCESSFUL,
+    command,
+    key_option,
+    search_options,
+    share_option,
+)
 from .terminal import say
 
 if TYPE_CHECKING:
@@ -49,7 +59,8 @@ aiohpo worker train.py --bind tcp://0.0.0.0:5555 --key study.key --join tcp://no
 )
 @key_option
 @click.option("--insecure", is_flag=True, help="Use no key: whoever reaches the port can join, and run code here.")
-@click.option("--dir", "directory", type=click.Path(path_type=Path), metavar="D", help="Run directory (journal).")
+@click.option("--dir", "directory", type=PATH, metavar="D", help="Run directory (journal).")
+@share_option
 @search_options
 @click.option("--rank", type=click.IntRange(min=0), metavar="I", help="Place among --size workers launched together.")
 @click.option("--size", type=click.IntRange(min=1), metavar="N", help="How many workers were launched together.")
@@ -63,6 +74,7 @@ def worker(
     key: Path | None,
     insecure: bool,
     directory: Path | None,
+    share: str | None,
     trials: int | None,
     time: float | None,
     target_value: float | None,
@@ -107,6 +119,7 @@ def worker(
         ensemble=ensemble,
         seed=seed,
         max_failures=max_failures,
+        share=share,
     )
     first = not join
     if study.directory is not None and not any(address.startswith("file:") for address in join):
@@ -116,7 +129,8 @@ def worker(
     if keyed and place is None and key is None and study.key is None and not any(map(_is_place, join)):
         # A search that keeps nothing still needs a key that others can get at.
         place = default_directory(target)
-        study.key = keep_key(place, StudyKey.generate()) if first else kept_key(place)
+        trusting = study.share is not None
+        study.key = keep_key(place, StudyKey.generate(), share=trusting) if first else kept_key(place, share=trusting)
     key_file = key or (place / FILE if place is not None else study.key)
     peer = Worker(
         study,
@@ -149,6 +163,7 @@ def worker(
             "scheduler": scheduler,
             "ensemble": ensemble,
             "seed": seed,
+            "share": share,
         }
         invite = partial(_invitation, target, Path(key_file), given, transport)
     become_main()  # what an objective in this process sends to others it sends as any program does

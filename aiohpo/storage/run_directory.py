@@ -23,13 +23,27 @@ from typing import Any
 from ..errors import UsageError
 from ..events.log import Log
 from ..events.schema import Batch, Malformed, Seen
+from ..files import (
+    is_shared,
+    make_directory,
+    read_regular,
+    replace_file,
+    share_with_group,
+    sync_directory,
+    write_file,
+)
+from ..keys import FILE as KEY_FILE
+from ..space.space import Space
 from ..view.view import View
 from .blob_store import DirectoryBlobs
-from .journal import Damage, Journal, cut_torn_end, read_journal
-from .liveness import WriterState, has_ended, locks_in, states_of
+from .journal import Damage, Journal, cut_torn_end, journals_in, read_journal
+from .liveness import Writers, WriterState, signs_in, states_of
 from .printed import OutputFile
 
 FORMAT = 1
+# What study.json and ensemble.json may have at most: bytes, and levels of lists and objects within one another.
+_LARGEST, _DEEPEST = 1 << 26, 64
+PARTS = ("journal", "blobs", "peers", "output")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +62,28 @@ class Loaded:
 
 
 class RunDirectory:
-    """Opens (and if need be makes) a run directory. ``definition`` is what the study must agree with."""
+    """Opens (and if need be makes) a run directory. ``definition`` is what the study must agree with. With ``share`` it
+    is, or becomes, one that is shared with its group (:mod:`aiohpo.files`)."""
 
-    def __init__(self, path: Path, definition: dict[str, Any]) -> None:
+    def __init__(self, path: Path, definition: dict[str, Any], *, share: bool = False) -> None:
         self.path = path
         self.blobs = DirectoryBlobs(path / "blobs")
         self.concerns: list[str] = []
         try:
-            path.mkdir(mode=0o700, parents=True, exist_ok=True)  # its files tell what others may not have asked for
-            self._look_who_may_write()
-            for part in ("journal", "blobs", "peers", "output"):
-                (path / part).mkdir(exist_ok=True)
+            make_directory(path, shared=share, parents=True)
+            for part in PARTS:
+                make_directory(path / part, shared=share)
+            if share:
+                self._share()
+            elif not is_shared(path / "journal"):
+                self._look_who_may_write()
             self.study = self._agree(definition)
         except OSError as error:
+            if isinstance(error, PermissionError):
+                _check_owner(path)
+            where = "" if error.filename is None or Path(error.filename) == path else f" ({error.filename})"
             raise UsageError(
-                f"cannot use {path} as a run directory: {error.strerror or error}. "
+                f"cannot use {path} as a run directory: {error.strerror or error}{where}. "
                 "Name a writable directory with --dir (or Study(directory=...))."
             ) from None
 
@@ -71,6 +92,13 @@ class RunDirectory:
         """Identifies the directory, also across machines that share it."""
         return str(self.study["directory"])
 
+    def _share(self) -> None:
+        """See to it that the directory is shared with its group. Raises ``UsageError`` or ``OSError``."""
+        if all(is_shared(part) for part in (self.path, *(self.path / name for name in PARTS))):
+            return
+        _check_owner(self.path)
+        share_with_group(self.path, unchangeable=KEY_FILE)
+
     def _look_who_may_write(self) -> None:
         """Say who else may write here. It is no error: what would run code is authenticated under the study's key."""
         found = self.path.stat()
@@ -78,32 +106,32 @@ class RunDirectory:
         if who:
             self.concerns.append(
                 f"{who} may write to {self.path} (mode {stat.S_IMODE(found.st_mode):04o}), and so add, change and "
-                f"delete its trials: chmod 700 {self.path}"
+                f"delete its trials: chmod 700 {self.path}, or share it with its group (--share group)"
             )
 
     def tell_ensemble(self, state: Mapping[str, Any]) -> None:
         """Leave word of the search's present ensemble for whoever watches. A full disk must not end the search."""
-        temporary = self.path / f"ensemble.json.{secrets.token_hex(4)}"
         try:
-            temporary.write_text(json.dumps(state) + "\n")
-            os.replace(temporary, self.path / "ensemble.json")
+            replace_file(self.path / "ensemble.json", f"{json.dumps(state)}\n".encode())
         except OSError:
-            temporary.unlink(missing_ok=True)
+            pass
 
     def _agree(self, definition: dict[str, Any]) -> dict[str, Any]:
         file = self.path / "study.json"
         fresh = {"format": FORMAT, "directory": secrets.token_hex(8), **definition}
         temporary = self.path / f"study.json.{secrets.token_hex(4)}"
-        temporary.write_text(json.dumps(fresh, indent=2) + "\n")
-        try:
-            os.link(temporary, file)  # only the first of several processes succeeds
-        except FileExistsError:
-            pass
-        except OSError:  # a file system without hard links
-            if not file.exists():
-                os.replace(temporary, file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        if not os.path.lexists(file):
+            write_file(temporary, f"{json.dumps(fresh, indent=2)}\n".encode(), durable=True)
+            try:
+                os.link(temporary, file)  # only the first of several processes succeeds
+            except FileExistsError:
+                pass
+            except OSError:  # a file system without hard links
+                if not os.path.lexists(file):
+                    os.replace(temporary, file)
+            finally:
+                temporary.unlink(missing_ok=True)
+            sync_directory(self.path)
         found = read_study(self.path)
         if found["study"] != definition["study"]:
             raise UsageError(f"{self.path} holds another study: {_difference(found, definition)}. {_REMEDY}")
@@ -125,6 +153,19 @@ class RunDirectory:
         return f"<RunDirectory {self.path}>"
 
 
+def _check_owner(path: Path) -> None:
+    """Raise ``UsageError`` if a directory that is not shared is another user's."""
+    try:
+        owner = os.stat(path).st_uid
+    except OSError:
+        return
+    if owner != os.geteuid():
+        raise UsageError(
+            f"{path} belongs to another user (uid {owner}) and is not shared with its group: its owner has to start a "
+            "worker in it with --share group (share='group') first. Or use another directory (--dir)"
+        )
+
+
 _REMEDY = "Use another directory, or remove this one if you no longer need it."
 
 
@@ -132,11 +173,13 @@ def read_study(path: Path) -> dict[str, Any]:
     """The contents of ``study.json``. Raises ``UsageError`` if there is none."""
     file = path / "study.json"
     try:
-        found = json.loads(file.read_text())
+        found = _read_json(file)
     except FileNotFoundError:
         raise UsageError(f"{path} is not a run directory: it has no study.json") from None
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {file}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {file}: {error.strerror or error}") from None
+    except ValueError as error:
+        raise UsageError(f"cannot read {file}: {error}. {_REMEDY}") from None
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise UsageError(
             f"{file} has format {found.get('format') if isinstance(found, dict) else None!r}; "
@@ -144,16 +187,65 @@ def read_study(path: Path) -> dict[str, Any]:
         )
     for key in ("study", "directory", "space", "metric", "mode"):
         if key not in found:
-            raise UsageError(f"{file} lacks {key!r}: it was not written by aiohpo, or was changed since")
+            raise UsageError(f"{file} lacks {key!r}: {_CHANGED}")
+    _check_study(file, found)
     return found
+
+
+_CHANGED = "it was not written by aiohpo, or was changed since"
+
+
+def _check_study(file: Path, found: dict[str, Any]) -> None:
+    """Raise ``UsageError`` where ``study.json`` holds what no study can have."""
+    steps = found.get("max_steps")
+    good = {
+        **{key: isinstance(found[key], str) for key in ("study", "directory", "metric")},
+        "mode": found["mode"] in ("min", "max"),
+        "max_steps": steps is None or (type(steps) is int and steps > 0),
+    }
+    for key, is_good in good.items():
+        if not is_good:
+            raise UsageError(f"{file} holds {found.get(key)!r:.80} as {key!r}: {_CHANGED}")
+    try:
+        Space.from_dict(found["space"])
+    except (UsageError, TypeError, ValueError, OverflowError) as error:
+        raise UsageError(f"{file} holds no search space: {error} Perhaps {_CHANGED}") from None
+
+
+def _read_json(file: Path, parse_constant: Callable[[str], Any] | None = None) -> Any:
+    """What a JSON file holds that anybody may have written; ``parse_constant`` is :func:`json.loads`'. Raises
+    ``OSError``, or ``ValueError`` for what is no JSON."""
+    try:
+        found = json.loads(read_regular(file, _LARGEST), parse_constant=parse_constant)
+    except RecursionError:
+        too_deep = True
+    else:
+        too_deep = _is_deep(found)
+    if too_deep:
+        raise ValueError(f"it has more than {_DEEPEST} levels of lists and objects within one another")
+    return found
+
+
+def _is_deep(found: Any) -> bool:
+    level = [found]
+    for _ in range(_DEEPEST + 1):
+        level = [
+            inner
+            for value in level
+            if isinstance(value, list | dict)
+            for inner in (value.values() if isinstance(value, dict) else value)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Loaded:
     """Read every journal under ``path`` into ``log`` and ``view``."""
     damage: list[Damage] = []
     torn: list[Damage] = []
-    locks = locks_in(path)  # before the files are read: what a writer appends until it ends must not look torn
-    for file in sorted((path / "journal").glob("*.log")):
+    signs = signs_in(path)  # before the files are read: what a writer appends until it ends must not look torn
+    for file in journals_in(path):
         found: list[Damage] = []
         malformed = False
         for batch in read_journal(file, found):
@@ -167,11 +259,12 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
             (torn if place.torn else damage).append(place)
     # Only now is it known on which machines the writers run. The last record of one that lives, or may live on another
     # machine, is perhaps just being written.
+    writers = Writers(path, view)
     for place in torn:
         writer = place.path.stem
-        if has_ended(locks.get(writer), view.host_of(writer)) and (not mend or cut_torn_end(place)):
+        if writers.has_ended(writer, signs.get(writer)) and (not mend or cut_torn_end(place)):
             damage.append(place)
-    return Loaded(tuple(damage), states_of(locks, view), log.skipped and f"{path}: {log.skipped}")
+    return Loaded(tuple(damage), states_of(signs, view), log.skipped and f"{path}: {log.skipped}")
 
 
 def merge_batch(batch: Batch, log: Log, view: View) -> list[Seen]:
@@ -234,7 +327,7 @@ def read_ensemble(path: Path) -> dict[str, Any] | None:
     Anybody may have written the file: only that it is a JSON object is certain. A number that is none becomes None.
     """
     try:
-        found = json.loads((path / "ensemble.json").read_text(), parse_constant=lambda _: None)
-    except (OSError, ValueError, RecursionError):
+        found = _read_json(path / "ensemble.json", parse_constant=lambda _: None)
+    except (OSError, ValueError):
         return None
     return found if isinstance(found, dict) else None

@@ -12,7 +12,9 @@ import pytest
 from aiohpo.errors import UsageError
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch
+from aiohpo.keys import StudyKey, keep_key, kept_key
 from aiohpo.plugin.objective import Objective
+from aiohpo.storage.follower import Follower
 from aiohpo.storage.journal import HEADER, Journal, pack_record
 from aiohpo.storage.run_directory import RunDirectory, load_journals, read_study
 from aiohpo.view.view import View
@@ -94,7 +96,7 @@ def test_a_read_only_place_is_a_usage_error(tmp_path, monkeypatch):
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(13, os.strerror(13))
 
-    monkeypatch.setattr("pathlib.Path.write_text", refuse)
+    monkeypatch.setattr("aiohpo.storage.run_directory.write_file", refuse)
     with pytest.raises(UsageError, match=r"cannot use .* as a run directory: Permission denied.*writable directory"):
         RunDirectory(tmp_path / "run", definition())
 
@@ -210,17 +212,146 @@ def test_malformed_events_are_damage(tmp_path):
     assert loaded.notices == [f"damaged: {tmp_path / 'journal' / 'ann.log'}: malformed events were skipped"]
 
 
-def test_a_new_directory_is_its_owners(tmp_path):
-    """It is made for its owner only; one that others may write to is used, and said."""
-    before = os.umask(0)
+def modes(path) -> dict[str, int]:
+    """Of everything in a directory, by its path from there."""
+    return {str(p.relative_to(path)): stat.S_IMODE(p.stat().st_mode) for p in [path, *path.rglob("*")]}
+
+
+def fill(directory: RunDirectory) -> None:
+    """Have one of everything written."""
+    directory.journal("ann").close()
+    directory.blobs.put(b"weights")
+    directory.output("0", print).write("ann-1", 0, "hello\n")
+    directory.tell_ensemble({"size": 1})
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o777])
+@pytest.mark.parametrize("share", [False, True])
+def test_one_policy_holds_for_all_of_a_directory_whatever_the_umask(tmp_path, umask, share):
+    """It is its owner's, or it is shared with its group."""
+    path = tmp_path / "run"
+    before = os.umask(umask)
     try:
-        made = RunDirectory(tmp_path / "a" / "b", definition())
+        made = RunDirectory(path, definition(), share=share)
+        fill(made)
     finally:
         os.umask(before)
-    assert stat.S_IMODE(made.path.stat().st_mode) == 0o700
     assert made.concerns == []
+    found = modes(path)
+    assert len(found) == 11
+    assert {found[str(p.relative_to(path))] for p in [path, *path.rglob("*")] if p.is_dir()} == {
+        0o2770 if share else 0o700
+    }
+    assert {found[str(p.relative_to(path))] for p in path.rglob("*") if p.is_file()} == {0o660 if share else 0o600}
+
+
+def test_a_directory_that_others_may_write_to_is_said(tmp_path):
+    """It is used, and what its owner can do about it is said; a shared one was meant to be."""
+    made = RunDirectory(tmp_path / "run", definition())
     for mode, who in ((0o777, "every user"), (0o775, "its group")):
         made.path.chmod(mode)
         (concern,) = RunDirectory(made.path, definition()).concerns
         assert concern.startswith(f"{who} may write to {made.path} (mode 0{mode:o})")
-        assert concern.endswith(f"chmod 700 {made.path}")
+        assert concern.endswith(f"chmod 700 {made.path}, or share it with its group (--share group)")
+    assert RunDirectory(made.path, definition(), share=True).concerns == []
+    assert RunDirectory(made.path, definition()).concerns == []
+
+
+def test_a_private_directory_can_be_shared_later(tmp_path):
+    """What is in it already gets the shared policy too, but for the key, which the group may only read."""
+    made = RunDirectory(tmp_path / "run", definition())
+    fill(made)
+    keep_key(made.path, StudyKey.generate())
+    RunDirectory(made.path, definition(), share=True)
+    found = modes(made.path)
+    assert found.pop("study.key") == 0o640
+    assert {mode for name, mode in found.items() if (made.path / name).is_dir()} == {0o2770}
+    assert {mode for name, mode in found.items() if (made.path / name).is_file()} == {0o660}
+    assert kept_key(made.path) is not None
+
+
+def test_only_its_owner_can_share_a_directory(tmp_path, monkeypatch):
+    """Others are told who has to."""
+    made = RunDirectory(tmp_path / "run", definition())
+    monkeypatch.setattr("os.geteuid", lambda: 12345)
+    with pytest.raises(UsageError, match=r"belongs to another user .* is not shared .*--share group"):
+        RunDirectory(made.path, definition(), share=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkfifo, "it is not a regular file"),
+        (os.mkdir, "it is not a regular file"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is not a regular file"),
+        (lambda path: path.write_bytes(b"[" * 200_000 + b"]" * 200_000), "more than 64 levels"),
+        (lambda path: path.write_bytes(b'{"x": ' * 70 + b"1" + b"}" * 70), "more than 64 levels"),
+        (lambda path: path.touch() or os.truncate(path, 1 << 40), "it is larger than"),
+        (lambda path: path.write_bytes(b"\xff\xfe"), "cannot read"),
+    ],
+)
+def test_whatever_stands_in_the_place_of_the_description_is_one_clear_error(tmp_path, make, why):
+    """It is neither waited for, nor read without end, nor does it exhaust the stack."""
+    make(tmp_path / "study.json")
+    with pytest.raises(UsageError, match=why):
+        read_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"mode": "best"}, "holds 'best' as 'mode'"),
+        ({"mode": ["min"]}, "as 'mode'"),
+        ({"metric": 3}, "holds 3 as 'metric'"),
+        ({"max_steps": "9"}, "holds '9' as 'max_steps'"),
+        ({"max_steps": True}, "holds True as 'max_steps'"),
+        ({"space": []}, "holds no search space"),
+        ({"space": {"parameters": [{"name": "x", "type": "float", "low": [], "high": {}}]}}, "holds no search space"),
+    ],
+)
+def test_a_description_that_no_study_can_have_is_one_clear_error(tmp_path, change, why):
+    """What was changed by hand is named."""
+    written = {"format": 1, "directory": "d", **definition(), **change}
+    (tmp_path / "study.json").write_text(json.dumps(written))
+    with pytest.raises(UsageError, match=why):
+        read_study(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (os.mkfifo, "cannot be read"),
+        (os.mkdir, "cannot be read"),
+        (lambda path: path.symlink_to("/dev/zero"), "cannot be read"),
+        (lambda path: path.write_bytes(bytes(4096)), "holds only zeros"),
+        (lambda path: path.write_text("notes of mine, long enough to tell"), "is not an aiohpo journal"),
+    ],
+)
+def test_what_is_no_journal_does_not_cost_the_others(tmp_path, make, why):
+    """All the others are read, by a loader and by a follower, and what is wrong is said; hidden files are not ours."""
+    directory = RunDirectory(tmp_path, definition())
+    write(tmp_path, "ann", [batch_of("ann", events_of(2))])
+    make(tmp_path / "journal" / "zed.log")
+    (tmp_path / "journal" / "._ann.log").write_bytes(bytes(100))
+    log, view = Log(), View(SPACE, "loss", "min")
+    [notice] = directory.load(log, view).notices
+    follower = Follower(tmp_path)
+    follower.poll()
+    follower.poll()
+    [damage] = follower.damage()
+    for text, found in ((notice, view), (f"damaged: {damage}", follower.view)):
+        assert text.startswith(f"damaged: {tmp_path / 'journal' / 'zed.log'}: it ")
+        assert why in text
+        assert found.n_ended == 2
+
+
+def test_the_description_outlives_the_machine(tmp_path, monkeypatch):
+    """Both the file and its name are synced before anything is searched."""
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: synced.append(os.fstat(fd)) or real(fd))
+    RunDirectory(tmp_path / "run", definition())
+    assert [found.st_ino for found in synced] == [
+        (tmp_path / "run" / "study.json").stat().st_ino,
+        (tmp_path / "run").stat().st_ino,
+    ]

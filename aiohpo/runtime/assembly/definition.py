@@ -23,7 +23,7 @@ Callback = Callable[[TrialRecord], Any]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyDefinition:
     """A study as its user described it, checked. The fields are those of :class:`aiohpo.Study`; ``targets`` are
-    encoded arrays by prefixed name."""
+    encoded arrays by prefixed name, and ``share`` says whether the directory is shared with its group."""
 
     program: Program
     space: Space
@@ -40,6 +40,7 @@ class StudyDefinition:
     ensemble_metric: Any
     targets: Mapping[str, bytes]
     callbacks: Sequence[Callback]
+    share: bool
 
     @property
     def hash(self) -> str:

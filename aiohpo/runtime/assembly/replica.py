@@ -45,7 +45,7 @@ class Replica:
         of another study."""
         path = self._definition.directory
         if path is not None and self._opened is None:
-            self._opened = RunDirectory(path, self._definition.as_dict())
+            self._opened = RunDirectory(path, self._definition.as_dict(), share=self._definition.share)
             for concern in self._opened.concerns:
                 self._notice(concern)
         return self._opened
@@ -112,16 +112,16 @@ class Replica:
         theirs, ``UsageError`` says what to do.
         """
         given = find_key(self._given_key if key is None else key)
-        path = self._definition.directory
+        path, share = self._definition.directory, self._definition.share
         own = [] if path is None else [path]
-        if given is None and elsewhere and not any(kept_key(place) for place in (*meeting, *own)):
+        if given is None and elsewhere and not any(kept_key(place, share=share) for place in (*meeting, *own)):
             raise UsageError(
                 f"joining {elsewhere[0]} takes its study's key: copy the key file of the first worker to this machine "
                 "(there it is study.key in the run directory, or what --key named) and give it with --key FILE (key=, "
                 "AIOHPO_KEY); --insecure (insecure=True) if those workers were started with that"
             )
         _ = self.directory  # that of another study is refused before a key is left in it
-        self._key = settle_key(given, [*meeting, *own])
+        self._key = settle_key(given, [*meeting, *own], share=share)
         return self._key
 
     def use_key(self, key: StudyKey) -> None:
