@@ -164,38 +164,89 @@ def decode_directory(blob: bytes, secret: bytes, scratch: Callable[[], Path]) ->
 
 
 # ------------------------------------------------------------------------------------------------ files
-def _without_times_and_owners(info: tarfile.TarInfo) -> tarfile.TarInfo:
-    info.mtime = 0
-    info.uid = info.gid = 0
-    info.uname = info.gname = ""
-    return info
+class _Members:
+    """Checks the members of a tar one by one: all must stay below ``top``, the first, wherever it is unpacked.
+
+    :mod:`tarfile` has a filter for that. But which links get past it depends on the version of Python, so it comes
+    second here, after rules that need no look at the disk: nothing lies behind a link, no name comes twice, and a link
+    goes up first and then only down, and not above ``top``. So by induction every link leads to a place below ``top``.
+    """
+
+    def __init__(self, top: str) -> None:
+        self.top = top
+        self._names: set[str] = set()
+        self._links: set[str] = set()
+
+    def find_fault(self, member: tarfile.TarInfo) -> str:
+        """Say what is wrong with the next member; empty if nothing is."""
+        name, parts = member.name, member.name.split("/")
+        if parts[0] != self.top or any(part in ("", ".", "..") for part in parts):
+            return f"{name!r}, which is not in {self.top!r}"
+        here_and_above = ("/".join(parts[:i]).casefold() for i in range(1, len(parts) + 1))
+        if name in self._names or not self._links.isdisjoint(here_and_above):
+            return f"{name!r} twice, or behind a link"
+        if member.issym():
+            if not _stays_inside(member.linkname, depth=len(parts) - 2):
+                return f"{name!r}, a link to {member.linkname!r}, outside of {self.top!r}"
+            self._links.add(name.casefold())
+        elif member.islnk():
+            if member.linkname not in self._names or member.linkname.casefold() in self._links:
+                return f"{name!r}, a link to {member.linkname!r}, which is not there"
+        elif not (member.isdir() or member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)) or member.issparse():
+            return f"{name!r}, which is neither a file nor a directory nor a link"
+        self._names.add(name)
+        return ""
+
+
+def _stays_inside(target: str, depth: int) -> bool:
+    """Whether a symbolic link in a directory ``depth`` levels below the top leads to a place at or below the top."""
+    parts = target.split("/")
+    up = next((i for i, part in enumerate(parts) if part != ".."), len(parts))
+    return bool(target) and not target.startswith("/") and up <= depth and ".." not in parts[up:]
 
 
 def pack_tree(path: Path) -> memoryview:
-    """Return a deterministic tar of a file or a directory, under its own name."""
+    """Return a deterministic tar of a file or a directory, under its own name. Raises UsageError for what could not be
+    unpacked elsewhere: links out of the directory, devices and FIFOs."""
     if not path.exists():
         raise UsageError(f"checkpoint path {str(path)!r} does not exist")
     buffer = io.BytesIO()
     path = path.resolve()
+    members = _Members(path.name or "root")
+
+    def check(info: tarfile.TarInfo) -> tarfile.TarInfo:
+        if fault := members.find_fault(info):
+            raise UsageError(f"the checkpoint {str(path)!r} holds {fault}: it could not be restored elsewhere")
+        info.mtime = 0
+        info.uid = info.gid = 0
+        info.uname = info.gname = ""
+        return info
+
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         # tarfile walks directories in sorted order, which is what makes equal trees equal blobs.
-        tar.add(path, arcname=path.name or "root", filter=_without_times_and_owners)
+        tar.add(path, arcname=members.top, filter=check)
     return buffer.getbuffer()
 
 
 def unpack_tree(data: bytes | memoryview, directory: Path) -> Path:
     """Unpack :func:`pack_tree` below ``directory`` and return the path of the file or directory in it."""
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
-        top = tar.next()
-        if top is None:
-            raise BadCheckpoint("holds no files: it is damaged")
-        if top.name in ("", ".", "..") or "/" in top.name or not (top.isfile() or top.isdir()):
-            raise BadCheckpoint(f"begins with {top.name!r}, which is no name of a file or directory: it is damaged")
-        for member in tar:
-            if member is not top and not member.name.startswith(top.name + "/"):
-                raise BadCheckpoint(f"holds {member.name!r} outside of {top.name!r}: it is damaged")
-        # "data" refuses names, links and devices that would reach outside.
-        tar.extractall(directory, filter="data")
+    try:
+        with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as tar:
+            top = tar.next()
+            if top is None:
+                raise BadCheckpoint("holds no files: it is damaged")
+            if top.name in ("", ".", "..") or "/" in top.name or not (top.isfile() or top.isdir()):
+                raise BadCheckpoint(f"begins with {top.name!r}, which is no name of a file or directory: it is damaged")
+            members = _Members(top.name)
+            for member in tar:
+                if fault := members.find_fault(member):
+                    raise BadCheckpoint(f"holds {fault}: it is damaged")
+                member.mtime = 0  # as packed; there are numbers that are no time
+            tar.extractall(directory, filter="data")
+    except BadCheckpoint:
+        raise
+    except (tarfile.TarError, ValueError, OverflowError) as error:
+        raise BadCheckpoint(f"cannot be unpacked ({error}): it is damaged") from None
     return directory / top.name
 
 

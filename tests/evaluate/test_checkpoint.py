@@ -8,6 +8,7 @@ import io
 import os
 import pickle
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from aiohpo.evaluate.checkpoint import (
     encode,
     encode_array,
     find_fault,
+    pack_tree,
     seal_checkpoint,
     unpack_tree,
     unseal,
@@ -279,7 +281,7 @@ def test_a_missing_path_is_an_error(tmp_path: Path) -> None:
         encode(tmp_path / "nowhere", SECRET)
 
 
-FILE, DIRECTORY, LINK = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE
+FILE, DIRECTORY, LINK, HARD_LINK = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE
 
 
 @pytest.mark.parametrize(
@@ -302,6 +304,17 @@ FILE, DIRECTORY, LINK = tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.SYMTYPE
         [("a", DIRECTORY, ""), ("a/link", LINK, "/etc/passwd")],
         [("a", DIRECTORY, ""), ("a/link", LINK, "../../..")],
         [("a", DIRECTORY, ""), ("a/link", LINK, "/"), ("a/link/evil", FILE, "")],
+        [("a", DIRECTORY, ""), ("a/d", DIRECTORY, ""), ("a/d/up", LINK, ".."), ("a/link", LINK, "d/up/..")],
+        [("a", DIRECTORY, ""), ("a/link", LINK, "b"), ("a/link", FILE, "")],
+        [("a", DIRECTORY, ""), ("a/Link", LINK, "b"), ("a/link/evil", FILE, "")],
+        [("a", DIRECTORY, ""), ("a/b", FILE, ""), ("a/b", FILE, "")],
+        [("a", DIRECTORY, ""), ("a/link", LINK, "")],
+        [("a", DIRECTORY, ""), ("a/hard", HARD_LINK, "/etc/passwd")],
+        [("a", DIRECTORY, ""), ("a/hard", HARD_LINK, "a/later"), ("a/later", FILE, "")],
+        [("a", DIRECTORY, ""), ("a/link", LINK, "b"), ("a/hard", HARD_LINK, "a/link")],
+        [("a", DIRECTORY, ""), ("a/pipe", tarfile.FIFOTYPE, "")],
+        [("a", DIRECTORY, ""), ("a/device", tarfile.BLKTYPE, "")],
+        [("a", DIRECTORY, ""), ("a/sparse", tarfile.GNUTYPE_SPARSE, "")],
     ],
     ids=str,
 )
@@ -315,10 +328,45 @@ def test_a_tar_cannot_reach_outside(tmp_path: Path, members: list[tuple[str, byt
             tar.addfile(info)
     scratch = tmp_path / "some" / "scratch"
     scratch.mkdir(parents=True)
-    with pytest.raises((BadCheckpoint, tarfile.FilterError)):
+    with pytest.raises(BadCheckpoint, match="it is damaged"):
         unpack_tree(buffer.getvalue(), scratch)
     assert {path.name for path in tmp_path.rglob("*")} <= {"some", "scratch", "a"}
     assert not Path("/tmp/aiohpo-evil").exists()
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"x" * 2000, bytes(10240), b"a" * 512, pack_tree(Path(__file__))[:2000]], ids=len
+)
+def test_what_is_no_tar_is_a_bad_checkpoint(tmp_path: Path, data: bytes) -> None:
+    """Whatever tarfile has to say about it."""
+    with pytest.raises(BadCheckpoint, match="it is damaged"):
+        unpack_tree(data, tmp_path)
+
+
+def test_times_that_are_none_do_no_harm(tmp_path: Path) -> None:
+    """What is restored is as old as it was packed, whatever the archive says."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("a")
+        info.mtime = 1e300
+        tar.addfile(info)
+    assert unpack_tree(buffer.getvalue(), tmp_path).stat().st_mtime == 0
+
+
+@pytest.mark.parametrize(
+    ("make", "fault"),
+    [
+        (lambda path: path.symlink_to("/etc/passwd"), "a link to '/etc/passwd', outside of 'model'"),
+        (lambda path: path.symlink_to("../elsewhere"), "a link to '../elsewhere', outside of 'model'"),
+        (os.mkfifo, "neither a file nor a directory nor a link"),
+    ],
+)
+def test_what_could_not_be_restored_is_not_saved(tmp_path: Path, make: Callable[[Path], None], fault: str) -> None:
+    """Links out of a directory and pipes in it are an error when it is saved, which names them."""
+    (tmp_path / "model").mkdir()
+    make(tmp_path / "model" / "x")
+    with pytest.raises(UsageError, match=f"holds 'model/x', .*{fault}.*could not be restored"):
+        encode(tmp_path / "model", SECRET)
 
 
 def test_links_within_a_tree_are_kept(tmp_path: Path) -> None:
@@ -326,10 +374,13 @@ def test_links_within_a_tree_are_kept(tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "3.pt").write_text("3")
     (tmp_path / "model" / "latest.pt").symlink_to("3.pt")
+    (tmp_path / "model" / "parts").mkdir()
+    (tmp_path / "model" / "parts" / "whole.pt").symlink_to("../3.pt")
+    (tmp_path / "model" / "same.pt").hardlink_to(tmp_path / "model" / "3.pt")
     (tmp_path / "out").mkdir()
     back = decode(encode(tmp_path / "model", SECRET), SECRET, lambda: tmp_path / "out")
     assert (back / "latest.pt").is_symlink()
-    assert (back / "latest.pt").read_text() == "3"
+    assert {(back / name).read_text() for name in ("latest.pt", "parts/whole.pt", "same.pt")} == {"3"}
 
 
 # ------------------------------------------------------------------------------------------ predictions
