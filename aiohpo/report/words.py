@@ -5,6 +5,7 @@ Text that others wrote (names, choices, errors) is made printable here, see :mod
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,15 @@ if TYPE_CHECKING:
 
 # Characters; --json has all.
 _WIDEST_NAME, _WIDEST_VALUE, _WIDEST = 40, 60, 60
+_LONGEST = 1e10  # seconds, 300 years: what takes longer is no length of time that somebody waited
 
 
 def describe_seconds(seconds: float) -> str:
-    """A length of time for people: ``850 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``."""
+    """A length of time for people: ``850 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``; a dash for what is none."""
+    if not math.isfinite(seconds):
+        return "–"
+    if abs(seconds) > _LONGEST:
+        return f"{seconds:.3g} s"
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     if seconds < 100:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from aiohpo.cli.main import invoke
-from tests.support.run_directories import config, make_climb, make_run
+from aiohpo.events.schema import Ended, Left, Proposed, Started
+from aiohpo.storage.journal import Journal
+from tests.support.histories import batch_of
+from tests.support.run_directories import SPACE, config, make_climb, make_run
 
 STATUSES = {"running", "paused", "finished", "stopped", "failed", "lost", "surplus"}
 
@@ -148,3 +152,16 @@ def test_workers_are_shown_with_what_they_did_themselves(tmp_path: Path, capsys:
     assert invoke(["show", str(make_climb(tmp_path / "r", [1, 3, 9]))]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines() if " left " in line]
     assert sorted(row[5:] for row in rows) == [["2", "1", "s"], ["3", "2", "s"]]
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf, 1e300, -1e300], ids=str)
+def test_times_that_are_none_end_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], odd: float) -> None:
+    """Whatever a journal says when something happened and how long it took, the other trials are shown."""
+    make_run(tmp_path / "r", [3.0, 1.0], goal=9)
+    journal = Journal(tmp_path / "r" / "journal" / "odd.log")
+    strange = Proposed(2, odd, SPACE.pack(config(0))), Ended(3, 2, 0, "finished", 0, 2.0, odd)
+    journal.append([batch_of("odd", [Started(1, odd, "host", 1, ""), *strange, Left(4, odd, "done")])])
+    journal.close()
+    for words in (["show"], ["show", "--json"], ["show", "--sort", "seconds"], ["best"], ["watch", "--once"]):
+        assert invoke([words[0], str(tmp_path / "r"), *words[1:]]) == 0
+        assert "Traceback" not in capsys.readouterr().err

@@ -27,6 +27,10 @@ from aiohpo.report.words import (
         (125, "2 min 05 s"),
         (7380, "2 h 03 min"),
         (86_400, "24 h 00 min"),
+        (1e300, "1e+300 s"),
+        (-1e300, "-1e+300 s"),
+        (float("inf"), "–"),
+        (float("nan"), "–"),
     ],
 )
 def test_lengths_of_time_are_readable(seconds: float, text: str) -> None:
