@@ -1,18 +1,20 @@
-"""Which checkpoints may still be needed, and which may go: disks must not fill up.
+"""Which checkpoints and predictions may still be needed, and which may go: disks must not fill up.
 
 Kept are
     the newest checkpoint of each trial that runs or lost its worker;
     of all other trials what the scheduler may yet resume or inherit from (:class:`aiohpo.plugin.KeepingScheduler`;
     for one that does not say, the newest checkpoint of each paused trial);
     the last checkpoint of the ``best`` complete trials, for people;
-    what ``also`` says: the checkpoints of the members of the present ensemble.
+    what ``also`` says: the checkpoints of the members of the present ensemble;
+    the newest predictions of each name of every trial, and the targets that go with them.
 Everything else goes once it has not been needed for :data:`GRACE` seconds, as somebody who does not know yet may be
 fetching it; when nothing runs any more, at once. A blob that several trials refer to (a child inherits its
-parent's) stays as long as one of them needs it. Predictions are never touched.
+parent's, two models predict the same) stays as long as one of them needs it.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 
 from ..events.lifecycle import Status
@@ -24,7 +26,7 @@ SLICE = 200  # trials looked at in one go
 
 
 class Retention:
-    """Finds, now and then, the checkpoints that may go."""
+    """Finds, now and then, the checkpoints and predictions that may go."""
 
     def __init__(
         self, view: View, scheduler: Scheduler, best: int, also: Callable[[], set[str]] = lambda: set()
@@ -35,6 +37,9 @@ class Retention:
         self._best = best
         self._moment = 0
         self._rows: dict[int, None] = {}  # trials with checkpoints that are not gone yet
+        self._predictions: dict[int, set[str]] = {}  # the newest of each trial
+        self._users: Counter[str] = Counter()  # how many trials' newest predictions a digest is among
+        self._superseded: set[str] = set()  # predictions that are not gone yet
         self._unneeded: dict[str, float] = {}
         self._gone: set[str] = set()
 
@@ -44,6 +49,7 @@ class Retention:
         view = self._view
         touched, self._moment = view.touched(self._moment)
         self._rows.update(dict.fromkeys(row for row in touched if view.digests(row)))
+        self._look_at_predictions(touched)
         complete = [row for row in self._rows if view.status(row) is Status.FINISHED]
         shown = set(sorted(complete, key=view.rank)[: self._best])
         needed = self._also()
@@ -54,15 +60,26 @@ class Retention:
             saved[row] = set(digests.values())
             if i % SLICE == SLICE - 1:
                 yield []
+        needed.update(digest for digest, users in self._users.items() if users)
         self._gone -= needed  # saved again, with the same bytes
-        old = {digest for digests in saved.values() for digest in digests - needed}
+        old = {digest for digests in saved.values() for digest in digests - needed} | (self._superseded - needed)
         self._unneeded = {digest: self._unneeded.get(digest, now) for digest in old - self._gone}
         due = [digest for digest, since in self._unneeded.items() if now - since >= grace]
         self._gone.update(due)
+        self._superseded -= self._gone
         for row, every in saved.items():
             if every <= self._gone:  # until something new happens to it
                 del self._rows[row]
         yield due
+
+    def _look_at_predictions(self, rows: Collection[int]) -> None:
+        for row in rows:
+            newest, superseded = self._view.predictions(row)
+            if newest or superseded:
+                self._users.subtract(self._predictions.get(row, ()))
+                self._users.update(newest)
+                self._predictions[row] = newest
+                self._superseded |= superseded - self._gone
 
     def _steps(self, row: int, shown: bool) -> Collection[int]:
         view, status = self._view, self._view.status(row)

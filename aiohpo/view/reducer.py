@@ -177,9 +177,13 @@ class Reducer(ObservationColumns):
             found = (event.attempt, event.digest, event.size, stamp[1])
             saved[event.step] = max(found, saved.get(event.step, found))
         elif isinstance(event, Predicted):
-            predictions = self._detail(row).predictions
+            details = self._detail(row)
             for name, digest in event.digests.items():
-                predictions[name] = max((stamp, digest), predictions.get(name, ((-1, ""), "")))
+                new = stamp, digest
+                known = details.predictions.get(name, new)
+                details.predictions[name] = max(new, known)
+                if known != new:
+                    details.superseded.add(min(new, known)[1])
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         self.n_results += 1

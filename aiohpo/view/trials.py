@@ -27,6 +27,7 @@ class Details:
     parent: Parent | None = None
     retry_of: TrialId | None = None
     predictions: dict[str, tuple[Stamp, str]] = field(default_factory=dict)  # the newest of each name
+    superseded: set[str] = field(default_factory=set)  # the digests of older ones
     error: str | None = None
     detail: str | None = None
 

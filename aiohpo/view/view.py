@@ -252,6 +252,13 @@ class View(Reducer):
             row for row, details in self._details.items() if name in details.predictions and self.status(row) not in bad
         ]
 
+    def predictions(self, row: int) -> tuple[set[str], set[str]]:
+        """The digests of a trial's newest predictions and targets, and of those that newer ones superseded."""
+        details = self._details.get(row)
+        if details is None:
+            return set(), set()
+        return {digest for _, digest in details.predictions.values()}, details.superseded
+
     def latest(self, row: int) -> float | None:
         """The loss of a trial as it is now: its result, else what it reported last."""
         value, details = self._value[row], self._details.get(row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiohpo import Float, Space
-from aiohpo.events.schema import Claimed, Ended, Event, Parent, Proposed, Saved
+from aiohpo.events.schema import Claimed, Ended, Event, Parent, Predicted, Proposed, Saved
 from aiohpo.peer.retention import GRACE, Retention
 from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
@@ -50,6 +50,9 @@ class Study:
 
     def save(self, trial: int, step: int, digest: str) -> None:
         self.tell(Saved(self.seq + 1, trial, 0, step, digest, 1))
+
+    def predict(self, trial: int, **digests: str) -> None:
+        self.tell(Predicted(self.seq + 1, trial, 0, digests))
 
     def end(self, trial: int, how: str, value: float | None = None) -> None:
         self.tell(Ended(self.seq + 1, trial, 0, how, 3, value))
@@ -163,6 +166,46 @@ def test_members_of_the_ensemble_keep_their_checkpoints():
     assert study.deleted() == {B}
     members.clear()
     assert study.deleted(100.0) == {A}
+
+
+def test_only_the_newest_predictions_of_a_trial_stay():
+    """What a trial predicted after each step goes once it predicted anew, also when it has ended; of each name one
+    stays, and targets as well."""
+    study = Study()
+    trial = study.propose()
+    study.predict(trial, valid=A, test=B)
+    assert study.deleted() == set()
+    study.predict(trial, valid=C)
+    assert list(study.retention.digests_to_delete(100.0)) == [[]]
+    assert list(study.retention.digests_to_delete(100.0 + GRACE)) == [[A]]
+    study.end(trial, "finished", 0.5)
+    study.predict(trial, valid=D)
+    assert study.deleted(200.0) == {C}
+    assert study.deleted(300.0) == set()
+
+
+def test_predictions_that_another_trial_has_too_stay():
+    """Two models may predict the same, and one may come back to what it predicted before."""
+    study = Study()
+    one, two = study.propose(), study.propose()
+    study.predict(one, valid=A)
+    study.predict(two, valid=A)
+    study.predict(one, valid=B)
+    assert study.deleted() == set()
+    study.predict(two, valid=C)
+    assert study.deleted(100.0) == {A}
+    study.predict(one, valid=A)
+    assert study.deleted(200.0) == {B}
+    study.predict(one, valid=D)
+    assert study.deleted(300.0) == {A}
+
+
+def test_predictions_that_arrive_late_are_superseded_already():
+    """The newest is that with the latest stamp, in whatever order a peer hears of them."""
+    study = Study()
+    trial = study.propose()
+    study.tell(Predicted(50, trial, 0, {"valid": B}), Predicted(40, trial, 0, {"valid": A}))
+    assert study.deleted() == {A}
 
 
 def test_repr_is_a_status_line():
