@@ -38,6 +38,7 @@ from typing import Any
 from ..errors import UsageError, listing
 from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Channel, Config, Decision, Options, Outcome
+from ..storage.scratch import Scratch
 from .checkpoint import encode
 from .process.output import Output, Sink, bounded
 from .process.process_group import ProcessGroup, describe_exit
@@ -125,7 +126,7 @@ class CommandEvaluator:
         assert self._program is not None, "start() was not awaited"
         trial = Trial(assignment, channel, self._blobs, self._program)
         run = _Run(trial, channel, self._grace)
-        scratch: list[Path] = []
+        scratch: list[Scratch] = []
         last = self._ended.pop() if self._ended else None
         self._look_at_files(channel)
         try:
@@ -151,7 +152,7 @@ class CommandEvaluator:
                 self._ended.append(last)
             trial._close()
             for made in scratch:
-                shutil.rmtree(made, ignore_errors=True)
+                made.remove()
 
     def _chosen_by_trial(self, error: Exception) -> bool:
         """Whether it is the configuration that cannot be run: it names the program, or is too long to be passed."""
@@ -159,7 +160,7 @@ class CommandEvaluator:
         named = _PLACEHOLDER.search(self._command[0]) and number in (errno.ENOENT, errno.EACCES, errno.ENOEXEC)
         return number == errno.E2BIG or bool(named)
 
-    async def _start(self, run: _Run, assignment: Assignment, trial: Trial, scratch: list[Path]) -> Path:
+    async def _start(self, run: _Run, assignment: Assignment, trial: Trial, scratch: list[Scratch]) -> Path:
         """Start the program; return the directory of its checkpoint. A directory that was made for it is appended to
         ``scratch``. Raises _CannotRun where the system refuses."""
         words = self.arguments(trial.config)
@@ -167,8 +168,8 @@ class CommandEvaluator:
             # Not restore(): this is the worker's own process, which unpickles nothing.
             directory = await asyncio.to_thread(trial._restore_directory)
             if directory is None:
-                scratch.append(Path(tempfile.mkdtemp(prefix="aiohpo-")))
-                directory = scratch[0] / "checkpoint"
+                scratch.append(Scratch())
+                directory = scratch[0].path / "checkpoint"
                 directory.mkdir()
             with tempfile.TemporaryFile() as text:
                 if self._json:

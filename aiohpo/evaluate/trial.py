@@ -16,7 +16,6 @@ loop, or returned; else as it was last reported before. :mod:`aiohpo.evaluate.se
 from __future__ import annotations
 
 import math
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -26,6 +25,7 @@ from ..errors import Unavailable, UsageError, listing
 from ..events.schema import TARGETS
 from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Config, Decision
+from ..storage.scratch import Scratch
 from . import checkpoint
 from .metrics import as_mapping, as_number, describe_briefly
 
@@ -102,7 +102,7 @@ class Trial:
         self._blobs = blobs
         self._program = program
         self._checkpoint = assignment.checkpoint
-        self._directory: Path | None = None
+        self._directory: Scratch | None = None
         # None until steps() is first used; then whether the objective is inside its loop.
         self._stepping: bool | None = None
         self.config: Config = dict(assignment.config)
@@ -321,8 +321,8 @@ class Trial:
 
     def _scratch(self) -> Path:
         if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="aiohpo-"))
-        return Path(tempfile.mkdtemp(dir=self._directory))
+            self._directory = Scratch()
+        return Path(tempfile.mkdtemp(dir=self._directory.path))
 
     def predictions(self, **arrays: Any) -> None:
         """Store predictions by name (``valid=``, ``test=``), one row per example, for ensembles: class probabilities
@@ -350,5 +350,5 @@ class Trial:
         """End the segment: from now on every word raises :class:`TrialEnded`. Called by evaluators."""
         self._link = _CLOSED
         if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory.remove()
             self._directory = None

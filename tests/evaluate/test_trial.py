@@ -282,7 +282,7 @@ def test_a_store_that_cannot_be_written_releases_the_trial(
 ) -> None:
     """An objective that swallows everything does not turn a full disk into a failure or a success of its own."""
     trial = make(blobs=DirectoryBlobs(tmp_path / "blobs"))
-    monkeypatch.setattr("tempfile.mkstemp", broken)
+    monkeypatch.setattr("aiohpo.files.create_file", broken)
 
     def objective(trial: Trial) -> float:
         try:

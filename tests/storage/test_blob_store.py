@@ -65,3 +65,67 @@ def test_a_failed_write_leaves_nothing_behind(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space left"):
         store.put(b"data")
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to(path)]
+)
+def test_what_is_no_file_is_no_blob(tmp_path, make):
+    """A FIFO or a device in the place of a blob is neither waited for nor read; the blob can be put there."""
+    store = DirectoryBlobs(tmp_path)
+    digest = hashlib.sha256(b"weights").hexdigest()
+    store.path(digest).parent.mkdir()
+    make(store.path(digest))
+    assert store.get(digest) is None
+    assert store.read_part(digest, 0, 10) is None
+    assert digest not in store
+    assert store.put(b"weights") == digest
+    assert store.get(digest) == b"weights"
+
+
+def test_a_large_file_of_another_content_is_not_read_into_memory(tmp_path, monkeypatch):
+    """Its name is a claim, which is checked piece by piece first."""
+    monkeypatch.setattr("aiohpo.storage.blob_store._LARGE", 3)
+    store = DirectoryBlobs(tmp_path)
+    digest = store.put(b"weights")
+    assert store.get(digest) == b"weights"
+    os.truncate(store.path(digest), 10)
+    monkeypatch.setattr("aiohpo.storage.blob_store.read_at", None)
+    assert store.get(digest) is None
+
+
+def test_a_blob_that_is_cut_short_is_written_anew(tmp_path):
+    """As after a power cut; while a whole one is left as it is."""
+    store = DirectoryBlobs(tmp_path)
+    digest = store.put(b"weights")
+    os.truncate(store.path(digest), 3)
+    assert store.put(b"weights") == digest
+    assert store.get(digest) == b"weights"
+
+
+def test_another_users_blob_is_replaced_by_an_own_one(tmp_path, monkeypatch):
+    """Where it cannot be touched, so that it might be deleted at any time, or cannot even be read."""
+    store = DirectoryBlobs(tmp_path)
+    digest = store.put(b"weights")
+    before = store.path(digest).stat().st_ino
+
+    def refuse(*_, **__):
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert store.put(b"weights") == digest
+    assert store.path(digest).stat().st_ino != before
+
+
+def test_what_was_never_finished_goes_after_a_time(tmp_path):
+    """Processes that were killed leave parts; those of living ones are young."""
+    store = DirectoryBlobs(tmp_path)
+    digest = store.put(b"weights")
+    store.write_part("ab" * 32, 0, b"xy")
+    (young,) = (tmp_path / "ab").iterdir()
+    for name in ("old.part", "old.new"):
+        (tmp_path / "ab" / name).touch()
+        os.utime(tmp_path / "ab" / name, (0, 0))
+    os.utime(store.path(digest), (0, 0))
+    store.remove_unfinished()
+    assert {path for path in tmp_path.rglob("*") if path.is_file()} == {young, store.path(digest)}

@@ -23,6 +23,7 @@ from ...errors import Unavailable, UsageError
 from ...peer.patience import in_words
 from ...plugin import Assignment, BlobStore, Channel, Options, Outcome
 from ...storage.blob_store import DirectoryBlobs
+from ...storage.scratch import sweep
 from ..cores import threads_for
 from ..program import Program
 from ..reimport import describe, file_of
@@ -206,6 +207,7 @@ class _Lane:
             if child is not None:
                 # What it holds (memory, a GPU) may be what the next one needs.
                 await child.group.wait(_DIE)
+                await _remove_leftovers()
             self.child = child = _Child(self._hello, self._environment)
         if not child.ready.done():
             # Shielded: a cancelled segment must not take the child that is still starting with it.
@@ -225,6 +227,15 @@ class _Lane:
         finally:
             child.kill()
         await child.group.wait(_DIE)
+        await _remove_leftovers()
+
+
+async def _remove_leftovers() -> None:
+    """Remove what a process that was killed had restored."""
+    try:
+        await asyncio.to_thread(sweep)
+    except RuntimeError:
+        pass  # there is no thread to be had; the next sweep comes
 
 
 class ProcessEvaluator:

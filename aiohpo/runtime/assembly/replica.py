@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +12,7 @@ from ...keys import StudyKey, find_key, kept_key, process_key, settle_key
 from ...storage.blob_store import DirectoryBlobs
 from ...storage.liveness import Writers
 from ...storage.run_directory import RunDirectory
+from ...storage.scratch import Scratch
 from ...view.view import View
 from ..notices import Notify
 from .definition import StudyDefinition
@@ -88,9 +87,9 @@ class Replica:
         if self.directory is not None:
             return self.directory.blobs
         if self._blobs is None:
-            scratch = tempfile.mkdtemp(prefix="aiohpo-")
-            self._blobs = DirectoryBlobs(Path(scratch) / "blobs")
-            weakref.finalize(self._blobs, shutil.rmtree, scratch, ignore_errors=True)
+            scratch = Scratch()
+            self._blobs = DirectoryBlobs(scratch.path / "blobs")
+            weakref.finalize(self._blobs, scratch.remove)
         return self._blobs
 
     # ---------------------------------------------------------------------------------------------- key

@@ -21,6 +21,7 @@ from ...storage.journal import Damage, Journal, read_journal
 from ...storage.liveness import Writers
 from ...storage.printed import Sink, tee
 from ...storage.run_directory import RunDirectory
+from ...storage.scratch import sweep
 from ..notices import Notify
 from .definition import StudyDefinition
 from .replica import Replica
@@ -75,6 +76,8 @@ def build_services(
         concern: says a line about what is found while it is put together.
     """
     worker, directory, blobs = identity.worker, replica.directory, replica.blobs
+    sweep()
+    blobs.remove_unfinished()
     log, view = definition.empty()
     gone = frozenset[str]()
     if directory is not None:
