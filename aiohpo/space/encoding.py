@@ -14,7 +14,7 @@ unit    U: in [0, 1], what searchers work on
 Backwards, u belongs to level floor(u k): every level owns an equal share of [0, 1] and sits in its middle.
 For a log Int it is the integer nearest to exp(ln a + u (ln b - ln a)), so v owns the share
 (ln(v + 0.5) - ln(v - 0.5)) / (ln b - ln a). So uniform u gives the usual uniform, log-uniform and log-integer
-distributions, and snapping what is snapped changes nothing.
+distributions, and snapping what is snapped changes nothing. A Float of few doubles snaps to the nearest of them.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from .conditions import Condition
 from .parameter import CATEGORICAL, CONTINUOUS, Parameter
+from .scalars import double_at, double_rank
 
 FloatArray = NDArray[np.float64]
 
@@ -65,6 +66,7 @@ class Encoding:
         continuous = np.array([p.kind == CONTINUOUS for p in params], bool)
         self._categorical = [p.kind == CATEGORICAL for p in params]
         self._continuous = np.flatnonzero(continuous)
+        self._kept = np.flatnonzero(continuous & np.isinf(self._levels))
         self._linear, self._log = np.flatnonzero(continuous & ~log), np.flatnonzero(continuous & log)
         self._logint, self._level = np.flatnonzero(~continuous & log), np.flatnonzero(~continuous & ~log)
         # parameters often share a condition: one mask serves all of them
@@ -125,6 +127,8 @@ class Encoding:
             U[:, c] = (np.log(V[:, c]) - self._low[c]) / self._span[c]
         if (c := self._level).size:
             U[:, c] = (np.rint((V[:, c] - self._base[c]) / self._step[c]) + 0.5) / self._levels[c]
+            for column, table in self._tables:
+                U[:, column] = (_nearest(table, V[:, column]) + 0.5) / len(table)
         return np.clip(U, 0.0, 1.0)
 
     def snap(self, U: FloatArray) -> FloatArray:
@@ -132,7 +136,7 @@ class Encoding:
         V = self.to_native(U)
         snapped = self.to_unit(V)
         # a continuous unit is representable as it is; through exp and log it would move by an ulp each time
-        c = self._continuous
+        c = self._kept
         kept = np.clip(np.where(np.isnan(U[:, c]), self._middle[c], U[:, c]), 0.0, 1.0)
         snapped[:, c] = np.where(np.isnan(V[:, c]), np.nan, kept)
         return snapped
@@ -148,6 +152,9 @@ class Encoding:
             for tabulated, table in self._tables:
                 if tabulated == column:
                     return [float(v) for v in table]
+            if column in self._continuous:
+                first = double_rank(float(self._first[column]))
+                return [double_at(first + i) for i in range(int(levels))]
             return [float(v) for v in self._base[column] + self._step[column] * np.arange(levels)]
         ends = np.full((2, d), np.nan)
         ends[:, column] = self._first[column], self._last[column]
@@ -155,3 +162,11 @@ class Encoding:
         U = np.full((resolution, d), 0.5)
         U[:, column] = np.linspace(low, high, resolution) if resolution > 1 else 0.5
         return [float(v) for v in np.unique(self._natives(U)[:, column])]
+
+
+def _nearest(table: FloatArray, values: FloatArray) -> FloatArray:
+    """Return (n,) which entry of an ascending ``table``, of at least two, is nearest to each of ``values`` (n,); NaN
+    stays NaN."""
+    above = np.searchsorted(table, values).clip(1, len(table) - 1)
+    level = np.where(values - table[above - 1] < table[above] - values, above - 1, above)
+    return np.where(np.isnan(values), np.nan, level)

@@ -76,7 +76,7 @@ class Parameter:
 
     @property
     def levels(self) -> int | None:
-        """How many values it has; None for a continuous one."""
+        """How many values it has; None for a continuous one that has too many doubles to count."""
         raise NotImplementedError
 
     @property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..errors import UsageError, listing
@@ -16,6 +18,7 @@ from .scalars import (
     canonical_when,
     checked_flag,
     checked_number,
+    double_rank,
     integer,
     plain_scalar,
     scalar,
@@ -31,6 +34,10 @@ if TYPE_CHECKING:
 LARGEST_INT = 2**40
 # Levels of a stepped Float are kept in a table.
 MOST_LEVELS = 100_000
+# A Float of at most so many doubles is a finite set of them, so that none is tried twice. With more, two of 1,000
+# random draws are equal in fewer than one search of 500. Units, which are compared to nine decimals, tell them apart.
+MOST_DOUBLES = 2**28
+NARROW = 1e-3  # relative to the lower bound
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -41,6 +48,8 @@ class Float(Parameter):
     step     only low, low + step, ... high; excludes ``log``
     default  what ``Space.default()`` uses; without it the middle (of the logarithm, with ``log``)
     when     active only under this condition, see :class:`aiohpo.space.space.Space`
+
+    A range so narrow that it holds few doubles is the finite set of these.
     """
 
     type: ClassVar[str] = "float"
@@ -61,9 +70,8 @@ class Float(Parameter):
             raise UsageError(f"{span}: low must be below high; {remedy}.")
         if checked_flag(self.log, f"{span}: log") and low <= 0:
             raise UsageError(f"{span}: log=True needs low > 0; use a small positive low, or log=False.")
-        width = math.log(high) - math.log(low) if self.log else high - low
-        if not 0 < width < math.inf:
-            raise UsageError(f"{span}: the range is too wide or too narrow for double precision; change a bound.")
+        if high - low == math.inf:
+            raise UsageError(f"{span}: the range is too wide for double precision; change a bound.")
         object.__setattr__(self, "low", low)
         object.__setattr__(self, "high", high)
         object.__setattr__(self, "log", plain_scalar(self.log))
@@ -89,7 +97,17 @@ class Float(Parameter):
             below = (high - low) // step
             remedies = " or ".join(f"high={float(low + n * step)!r}" for n in (below, below + 1) if n)
             raise UsageError(f"{span}: steps of {self.step!r} from low do not end at high; use {remedies}.")
-        return (*(float(low + i * step) for i in range(count)), self.high)
+        table = (*(float(low + i * step) for i in range(count)), self.high)
+        if any(above <= below for below, above in pairwise(table)):
+            raise UsageError(
+                f"{span}: steps of {self.step!r} are too small for double precision, which has no number between some "
+                "of these levels; leave step out."
+            )
+        return table
+
+    @property
+    def _doubles(self) -> int:
+        return double_rank(self.high) - double_rank(self.low) + 1
 
     @property
     def kind(self) -> int:
@@ -97,11 +115,15 @@ class Float(Parameter):
 
     @property
     def levels(self) -> int | None:
-        return None if self.step is None else len(self.table)
+        if self.step is not None:
+            return len(self.table)
+        return self._doubles if self._doubles <= MOST_DOUBLES else None
 
     @property
     def scale(self) -> Scale:
-        return Scale(self.low, self.high, self.step, self.low, self.high, self.log, table=self.table)
+        # Over so narrow a range a logarithm is linear, but cannot tell neighbouring doubles apart.
+        log = self.log and self.high - self.low > NARROW * self.low
+        return Scale(self.low, self.high, self.step, self.low, self.high, log, table=self.table)
 
     @property
     def allowed(self) -> Container[float] | None:
@@ -114,7 +136,8 @@ class Float(Parameter):
             raise UsageError(f"{value!r} is outside its range; give a number from {self.low!r} to {self.high!r}.")
         if self.step is None:
             return value
-        level = self.table[round((value - self.low) / self.step)]
+        above = bisect_left(self.table, value)
+        level = min(self.table[max(above - 1, 0) : above + 1], key=lambda level: abs(level - value))
         if abs(level - value) > 1e-9 * self.step:
             raise UsageError(
                 f"{value!r} is not a whole number of steps of {self.step!r} from {self.low!r}; {level!r} is."

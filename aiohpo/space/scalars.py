@@ -9,6 +9,7 @@ Every check takes ``where``, the place that its error message names.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
@@ -70,6 +71,18 @@ def checked_flag(value: object, where: str) -> bool:
     if not isinstance(value, bool):
         raise UsageError(f"{where} must be True or False, not {value!r}.")
     return value
+
+
+def double_rank(value: float) -> int:
+    """Return the place of a finite double among all of them, 0 for zero: neighbours differ by 1."""
+    bits: int = struct.unpack("<q", struct.pack("<d", value))[0]
+    return bits if bits >= 0 else -(bits & 0x7FFF_FFFF_FFFF_FFFF)
+
+
+def double_at(rank: int) -> float:
+    """Return the double at a place; the inverse of :func:`double_rank`."""
+    value: float = struct.unpack("<d", struct.pack("<q", abs(rank)))[0]
+    return math.copysign(value, rank)
 
 
 def _rank(value: Scalar) -> tuple[int, Any]:

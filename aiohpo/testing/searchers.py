@@ -46,6 +46,15 @@ def example_spaces() -> dict[str, Space]:
     }
 
 
+def tiny_spaces() -> dict[str, Space]:
+    """Return spaces of a few configurations, without anything to search or with a Float of six doubles."""
+    return {
+        "constant": Space(a=Constant(3)),
+        "single": Space(a=Int(7, 7), b=Categorical(["only"])),
+        "narrow": Space(x=Float(1.0, 1.0 + 1e-15)),
+    }
+
+
 def check_searcher(
     factory: Callable[[], Searcher],
     *,
@@ -67,7 +76,8 @@ def check_searcher(
     - what is asked are complete and valid configurations, at most one for each slot, distinct, and neither observed,
       failed nor pending; also with no observations, only failures, ties, repeats and huge losses;
     - a study of 30 trials with four outstanding never repeats a configuration;
-    - a finite space is exhausted: the last configurations are found, and then none is returned;
+    - a finite space is exhausted: the last configurations are found, and then none is returned; also where there is
+      only one configuration, and where a Float has six values (:func:`tiny_spaces`);
     - equal seeds, views and generators give equal configurations;
     - the answer does not depend on the order in which the observations arrived;
     - ``fit`` changes nothing until ``adopt``;
@@ -84,6 +94,10 @@ def check_searcher(
             served += 1
             _SearcherCheck(factory, space, name, ask_seconds).all()
     assert served, f"{searcher!r} serves none of the spaces tried"
+    if spaces is None:
+        for name, space in tiny_spaces().items():
+            if _serves(factory(), space, name):
+                _SearcherCheck(factory, space, name, ask_seconds).to_the_end()
 
 
 def _serves(searcher: Searcher, space: Space, name: str) -> bool:
@@ -259,6 +273,21 @@ class _SearcherCheck:
                 f"with {left} configurations left of {len(every)}, ask() for five slots on the {self.name} space "
                 f"returned {len(found)}"
             )
+
+    def to_the_end(self) -> None:
+        """Find every configuration once in a study of one after the other, then return none."""
+        searcher = self._searcher(ALONE)
+        done: list[Config] = []
+        while True:
+            view = StaticView(self.space, done, _loss(self.space.encode(done)) if done else ())
+            self._learn(searcher, view)
+            found = self._ask(searcher, view, seed=len(done))
+            if not found:
+                break
+            done += found
+        assert len(done) == self.space.size, (
+            f"{len(done)} of the {self.space.size:g} configurations of the {self.name} space were found"
+        )
 
     def speed(self) -> None:
         """Answer fast enough for an event loop."""

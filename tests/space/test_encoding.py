@@ -118,6 +118,31 @@ def test_satisfied_by_row() -> None:
     assert satisfied(((0, frozenset([0, 1])), (1, frozenset([1]))), V).tolist() == [True, True, False, False]
 
 
+@pytest.mark.parametrize(
+    "param",
+    [
+        Float(1, 1 + 1e-15),
+        Float(math.nextafter(1, 0), 1 + 1e-15),  # across a power of two
+        Float(-1 - 1e-15, -1),
+        Float(-1e-323, 1e-323),
+        Float(5e-324, 1e-322, log=True),
+        Float(1e300, 1e300 * (1 + 1e-15), log=True),
+        Float(100, 100 + 1e-13, log=True),
+        Float(1, 1.000000000000001, step=2e-16),
+    ],
+    ids=repr,
+)
+def test_values_of_a_narrow_range_are_told_apart(param: Parameter) -> None:
+    """A range of few doubles has each of them at one unit, which leads back to it."""
+    space = Space(x=param)
+    values = space._encoding.points(0, 100)
+    assert len(values) == len(set(values)) == param.levels
+    units = space.encode_native(np.array([values]).T)
+    assert space.decode_native(units)[:, 0].tolist() == values
+    snapped = space.snap(np.linspace(0, 1, 1000)[:, None])
+    assert set(snapped[:, 0].tolist()) == set(units[:, 0].tolist())
+
+
 def test_points_cover_a_parameter() -> None:
     """Grid points are all levels if these are few, else evenly spaced units with both ends, without repeats."""
     space = Space(

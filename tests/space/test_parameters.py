@@ -27,8 +27,8 @@ from tests.support.space_strategies import parameters
         (lambda: Float(0, 1, log=True), "needs low > 0; use a small positive low, or log=False"),
         (lambda: Float(0, math.inf), "high must be a finite number, not inf"),
         (lambda: Float("0", 1), "low must be a finite number, not '0'"),  # type: ignore[arg-type]
-        (lambda: Float(-1e308, 1e308), "too wide or too narrow for double precision"),
-        (lambda: Float(1e300, math.nextafter(1e300, math.inf), log=True), "too wide or too narrow"),
+        (lambda: Float(-1e308, 1e308), "too wide for double precision"),
+        (lambda: Float(1, 1.000000000000001, step=1e-16), "too small for double precision.*leave step out"),
         (lambda: Float(0, 1, step=0.3), "use high=0.9 or high=1.2"),
         (lambda: Float(0, 1, step=2), "do not end at high; use high=2.0"),
         (lambda: Float(0, 1, step=-0.5), "step must be positive, not -0.5"),
@@ -66,6 +66,9 @@ def test_bad_definitions_are_refused(make: Callable[[], Parameter], message: str
     [
         (Float(0, 1), CONTINUOUS, None),
         (Float(0, 1, step=0.25), ORDERED, 5),
+        (Float(1, 1 + 1e-15), CONTINUOUS, 6),
+        (Float(-1e-323, 1e-323), CONTINUOUS, 5),
+        (Float(1e300, math.nextafter(1e300, math.inf), log=True), CONTINUOUS, 2),
         (Int(3, 3), ORDERED, 1),
         (Int(1, 9, step=2), ORDERED, 5),
         (Int(1, 2**40, log=True), ORDERED, 2**40),
@@ -75,7 +78,7 @@ def test_bad_definitions_are_refused(make: Callable[[], Parameter], message: str
     ],
 )
 def test_kinds_and_levels(param: Parameter, kind: int, levels: int | None) -> None:
-    """Whatever has finitely many values in an order is ordered, and knows how many."""
+    """What has levels is ordered, and knows how many; so does a Float of few doubles."""
     assert (param.kind, param.levels) == (kind, levels)
 
 
@@ -85,6 +88,7 @@ def test_kinds_and_levels(param: Parameter, kind: int, levels: int | None) -> No
         (Float(0, 1), 1, 1.0),
         (Float(0, 1), np.float32(0.5), 0.5),
         (Float(0, 1, step=0.1), 0.1 + 0.2, 0.3),
+        (Float(1, 1.000000000000001, step=2e-16), 1.000000000000001, 1.000000000000001),
         (Int(1, 9), 3.0, 3),
         (Int(1, 9), np.int8(3), 3),
         (Categorical(["a", True, 1]), True, 1),

@@ -9,7 +9,17 @@ import numpy as np
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.space.scalars import canonical_when, checked_flag, checked_number, integer, plain_scalar, scalar, scalar_key
+from aiohpo.space.scalars import (
+    canonical_when,
+    checked_flag,
+    checked_number,
+    double_at,
+    double_rank,
+    integer,
+    plain_scalar,
+    scalar,
+    scalar_key,
+)
 
 
 def test_numpy_scalars_become_plain() -> None:
@@ -62,6 +72,14 @@ def test_flags_are_bools() -> None:
     assert checked_flag(np.bool_(True), "log") is True
     with pytest.raises(UsageError, match="log must be True or False, not 1"):
         checked_flag(1, "log")
+
+
+@pytest.mark.parametrize("value", [0.0, 5e-324, -5e-324, 1.0, -1.5, 1e308])
+def test_doubles_are_counted(value: float) -> None:
+    """The next double has the next rank, on both sides of zero, and a rank leads back to its double."""
+    assert double_at(double_rank(value)) == value
+    assert double_at(double_rank(value) + 1) == math.nextafter(value, math.inf)
+    assert double_rank(-0.0) == double_rank(0.0) == 0
 
 
 def test_conditions_are_canonical() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from aiohpo.plugin import Config, Identity, StudyView
-from aiohpo.space.space import CONTINUOUS, Space
+from aiohpo.space.space import Space
 
 from .common.fresh import random_fresh_rows, unseen_rows
 
@@ -21,8 +21,10 @@ class RandomSearcher:
         """Bind to a space; any will do."""
         self._space = space
         # one continuous parameter that is always active makes a repetition impossible for practical purposes
-        always = [not space[name].condition for name in space.names]
-        self._endless = bool((np.array(always) & (space.kinds == CONTINUOUS)).any())
+        self._endless = any(
+            np.isinf(levels) and not space[name].condition
+            for name, levels in zip(space.names, space.cardinality, strict=True)
+        )
 
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a new random configuration for each slot, fewer when the space is exhausted."""
