@@ -16,11 +16,13 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import rankdata
 
+from ..common.magnitude import to_common_magnitude
+
 if TYPE_CHECKING:
     from aiohpo.plugin import FloatArray
 
 FAILURES = ("worst", "mean", "ignore")
-_LARGEST = 1e150  # the square of a standardised loss must not overflow
+_FARTHEST = 1e150  # in interquartile ranges from the median: an outlier's place must be finite
 
 
 def rescale(y: FloatArray) -> FloatArray:
@@ -28,10 +30,12 @@ def rescale(y: FloatArray) -> FloatArray:
     if not len(y):
         return np.empty(0)
     gauss = ndtri((rankdata(y) - 0.5) / len(y))
-    low, median, high = np.quantile(np.clip(y, -_LARGEST, _LARGEST), [0.25, 0.5, 0.75])
+    y = to_common_magnitude(y)
+    low, median, high = np.quantile(y, [0.25, 0.5, 0.75])
     if high <= low:  # more than half of the losses are equal: only ranks say something
         return np.asarray(gauss)
-    robust = np.arcsinh((np.clip(y, -_LARGEST, _LARGEST) - median) / (high - low))
+    with np.errstate(over="ignore"):
+        robust = np.arcsinh(np.clip((y - median) / (high - low), -_FARTHEST, _FARTHEST))
     return np.asarray(0.5 * (gauss + robust / robust.std()))
 
 

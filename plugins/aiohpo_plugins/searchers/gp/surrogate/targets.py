@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...common.magnitude import to_common_magnitude
+
 if TYPE_CHECKING:
     from aiohpo.plugin import FloatArray
 
@@ -28,7 +30,7 @@ FIRST = 8
 # (10.5), 1.91 (2.3), 1.88 (2.7). The lower one is for a metric that goes wrong.
 HIGH, LOW = 0.5, 4.0
 RESOLUTION = 618_033.9887  # not a round number: losses such as 0.85 would lie exactly between two integers
-_LARGEST = 1e150
+_FARTHEST = 1e240  # between the spread of the first losses and that of all: beyond, the first ones say nothing
 _MOST = 1e12  # integers far below 2^53
 
 
@@ -39,7 +41,7 @@ def _spread(y: FloatArray) -> float:
 
 def quantise(y: FloatArray) -> FloatArray:
     """Return integers (n,) in the order of the losses ``y`` (n,), equal for c y + b; all zero for equal losses."""
-    y = np.clip(y, -_LARGEST, _LARGEST)
+    y = to_common_magnitude(y)
     n = len(y)
     if n == 0 or np.ptp(y) == 0:
         return np.zeros(n)
@@ -49,9 +51,13 @@ def quantise(y: FloatArray) -> FloatArray:
     now = _spread(y)
     if first <= 0:
         first = now = float(np.ptp(y))
+    with np.errstate(over="ignore"):
+        if now > 0 and not 1 / _FARTHEST < np.divide(now, first) < _FARTHEST:
+            first = now
     # a quarter: equal spreads, and simple ratios, must not lie at the edge between two powers
     power = np.floor(np.log2(now / first) + 0.25) if now > 0 else 0.0
-    return np.clip(np.rint((y - y[0]) / first * (RESOLUTION * 2.0**-power)), -_MOST, _MOST)
+    with np.errstate(over="ignore"):  # an outlier, which is cut off
+        return np.clip(np.rint((y - y[0]) / first * (RESOLUTION * 2.0**-power)), -_MOST, _MOST)
 
 
 def standardise(q: FloatArray) -> FloatArray:
