@@ -319,6 +319,7 @@ class Study:
                 self.seed,
                 directory.journal(worker) if directory else None,
                 directory.id if directory else "",
+                self._notice,
             )
         return self._manual
 

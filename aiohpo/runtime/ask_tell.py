@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,7 @@ from ..space.space import Space
 from ..storage.journal import Journal
 from ..view.trials import TrialRecord
 from ..view.view import View
+from .fitting import fit_failure_in_words
 
 
 class AskedTrial:
@@ -59,7 +60,7 @@ class AskedTrial:
 
 
 class AskTell:
-    """The study as its own worker."""
+    """The study as its own worker. ``complain`` hears once that a searcher could not learn from the results."""
 
     def __init__(
         self,
@@ -69,11 +70,13 @@ class AskTell:
         seed: int,
         journal: Journal | None,
         journal_id: str,
+        complain: Callable[[str], None] | None = None,
     ) -> None:
         self.view = view
         self.state = Recorder(worker, view, log, journal_id)
         self._journal = journal
         self._seed = seed
+        self._complain = complain
         self._searcher: Searcher | None = None
         self._fitted = -1
         self._asked = view.n_rows
@@ -92,7 +95,7 @@ class AskTell:
                 searcher.setup(self.view.space, self._seed, Identity(self.state.me, 0, 1))
                 self._searcher = searcher
             if isinstance(searcher, FittingSearcher) and self._fitted != self.view.n_observed:
-                searcher.adopt(searcher.fit(self.view.observations()))
+                self._refit(searcher)
                 self._fitted = self.view.n_observed
             self._asked += 1
             configs = searcher.ask(self.view, np.random.default_rng([self._seed, 0, self._asked]), (0,))
@@ -101,6 +104,14 @@ class AskTell:
             segment = self.state.propose(time.time(), self.view.space.pack(configs[0]))
         self._persist()
         return AskedTrial(segment, self.view.config(segment.row), self.view.number(segment.row))
+
+    def _refit(self, searcher: FittingSearcher) -> None:
+        try:
+            searcher.adopt(searcher.fit(self.view.observations()))
+        except Exception as error:  # the last model stays, as in a worker
+            if self._complain is not None:
+                self._complain(fit_failure_in_words(searcher, error))
+                self._complain = None
 
     def tell(self, asked: AskedTrial, value: float | None, extra: Mapping[str, float], error: str | None) -> None:
         """Record the outcome of an asked trial: a value, or an error."""

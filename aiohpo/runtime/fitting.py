@@ -4,13 +4,18 @@ At most one fit is in flight, and after one that took t seconds the next waits :
 worker is free and asks: many workers in one process would otherwise refit for each other's every result. A
 suggestion waits for a fit only where that hardly costs anything, see :meth:`Fitting.fresh`; otherwise the
 newest model there is answers.
+
+A fit that raises is no reason to end a worker: the last model stays, and the next results are another chance.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
+from ..errors import Unavailable
 from ..plugin import FittingSearcher
+from ..text import printable
 from ..view.view import View
 from .threads import in_thread
 
@@ -20,12 +25,22 @@ _LEAST_PATIENCE = 0.001
 REST = 9.0
 
 
-class Fitting:
-    """Keeps a searcher's model up to date with a view."""
+def fit_failure_in_words(searcher: FittingSearcher, error: Exception) -> str:
+    """Say that a searcher could not learn from the newest results."""
+    return printable(
+        f"{type(searcher).__name__}.fit failed ({type(error).__name__}: {error}): the search goes on with the last "
+        "model; this is said only once",
+        500,
+    )
 
-    def __init__(self, searcher: FittingSearcher, view: View) -> None:
+
+class Fitting:
+    """Keeps a searcher's model up to date with a view. ``complain`` hears once that a fit failed."""
+
+    def __init__(self, searcher: FittingSearcher, view: View, complain: Callable[[str], None] | None = None) -> None:
         self._searcher = searcher
         self._view = view
+        self._complain = complain
         self._wanted = asyncio.Event()
         self._ready = asyncio.Event()
         self._asked = asyncio.Event()
@@ -36,7 +51,7 @@ class Fitting:
         self._wanted.set()
 
     async def keep_updated(self) -> None:
-        """Refit whenever there is something new; runs until cancelled. Raises what the searcher raises."""
+        """Refit whenever there is something new; runs until cancelled."""
         loop = asyncio.get_running_loop()
         self._wanted.set()
         while True:
@@ -46,8 +61,15 @@ class Fitting:
             if n == self._fitted:
                 continue
             began = loop.time()
-            state = await in_thread(self._searcher.fit, self._view.observations())
-            self._searcher.adopt(state)
+            try:
+                state = await in_thread(self._searcher.fit, self._view.observations())
+                self._searcher.adopt(state)
+            except Unavailable:
+                raise
+            except Exception as error:
+                if self._complain is not None:
+                    self._complain(fit_failure_in_words(self._searcher, error))
+                    self._complain = None
             self._fitted = n
             self._ready.set()
             await self._rest(REST * (loop.time() - began))

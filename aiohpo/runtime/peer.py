@@ -99,7 +99,7 @@ class Peer:
         services.searcher.setup(self.view.space, services.seed, identity)
         services.scheduler.setup(self.view.max_steps, services.seed, identity)
         if isinstance(services.searcher, FittingSearcher):
-            self._model = Fitting(services.searcher, self.view)
+            self._model = Fitting(services.searcher, self.view, services.notice)
         if services.ensemble is not None:
             self.ensembling = Ensembling(
                 services.ensemble,

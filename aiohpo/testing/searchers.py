@@ -74,7 +74,7 @@ def check_searcher(
 
     - ``setup`` serves a space or refuses it with a ValueError that says something;
     - what is asked are complete and valid configurations, at most one for each slot, distinct, and neither observed,
-      failed nor pending; also with no observations, only failures, ties, repeats and huge losses;
+      failed nor pending; also with no observations, only failures, ties, repeats and losses of any magnitude;
     - a study of 30 trials with four outstanding never repeats a configuration;
     - a finite space is exhausted: the last configurations are found, and then none is returned; also where there is
       only one configuration, and where a Float has six values (:func:`tiny_spaces`);
@@ -184,8 +184,8 @@ class _SearcherCheck:
 
     # -------------------------------------------------------------------------------------------- checks
     def odd_observations(self) -> None:
-        """Answer whatever was observed: nothing, one, failures only, ties, repeats, huge losses."""
-        few, some = self.units[:3], self.units[:8]
+        """Answer whatever was observed: nothing, one, failures only, ties, repeats, losses of any magnitude."""
+        few, some, many = self.units[:3], self.units[:8], self.units[:25]
         flat = np.zeros(len(some))
         huge = np.where(np.arange(len(some)) == 1, 1e300, _loss(some))
         views = {
@@ -195,6 +195,9 @@ class _SearcherCheck:
             "only failures": StaticView(self.space, failed=few),
             "equal losses": StaticView(self.space, some, flat),
             "a huge loss": StaticView(self.space, some, huge),
+            "losses whose scale jumps": StaticView(
+                self.space, many, np.where(np.arange(len(many)) < 9, 1e-320, 1e307) * _loss(many)
+            ),
             "one configuration twice": StaticView(self.space, [*few, *few], [1, 2, 3, 1, 2, 4]),
         }
         for what, view in views.items():

@@ -48,6 +48,26 @@ def test_every_suggestion_knows_every_result():
     assert searcher.identity == Identity("aaaaaaaaaaaa", 0, 1)
 
 
+def test_a_fit_that_raises_keeps_the_last_model_and_is_said_once():
+    """A searcher that cannot learn from some results is asked all the same."""
+
+    class Broken(Learner):
+        def fit(self, observations):
+            if len(observations.y) > 1:
+                raise ArithmeticError("singular")
+            return len(observations.y)
+
+    said = []
+    m = AskTell("aaaaaaaaaaaa", View(SPACE, Objective("loss", "min")), Log(), 0, None, "", said.append)
+    searcher = Broken()
+    for i in range(4):
+        asked = m.ask(searcher)
+        assert asked is not None
+        assert asked["x"] == min(i, 1) / 100
+        m.tell(asked, float(i), {}, None)
+    assert [text.partition(":")[0] for text in said] == ["Broken.fit failed (ArithmeticError"]
+
+
 def test_asked_trials_run_until_told():
     """Between ask and tell a trial is running and pending for searchers."""
     m = manual()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-import pytest
-
 from aiohpo.plugin.objective import Objective
 from aiohpo.runtime.fitting import Fitting
 from aiohpo.testing import run
@@ -38,10 +36,12 @@ def grow(view: View, fitting: Fitting, events) -> None:
     fitting.note_new_results()
 
 
-def play(main):
+def play(main, learner=None, complain=None):
+    learner = learner or Learner()
+
     async def whole():
-        view, learner = View(SPACE, Objective("loss", "min")), Learner()
-        fitting = Fitting(learner, view)
+        view = View(SPACE, Objective("loss", "min"))
+        fitting = Fitting(learner, view, complain)
         task = asyncio.create_task(fitting.keep_updated())
         try:
             await main(view, learner, fitting)
@@ -88,15 +88,26 @@ def test_waiting_for_a_fresh_model_is_bounded_by_what_trials_cost():
     play(main)
 
 
-def test_what_a_fit_raises_comes_out():
-    """keep() ends with the searcher's own error."""
+def test_a_fit_that_raises_leaves_the_last_model_and_is_said_once():
+    """A searcher that cannot learn from some results keeps its model, is waited for by none, and learns from others."""
+    said = []
 
     class Broken(Learner):
         def fit(self, observations):
-            raise ArithmeticError("singular")
+            n = super().fit(observations)
+            if n in (4, 8):
+                raise ArithmeticError("singular")
+            return n
 
-    async def main():
-        with pytest.raises(ArithmeticError, match="singular"):
-            await Fitting(Broken(), View(SPACE, Objective("loss", "min"))).keep_updated()
+    async def main(view, learner, fitting):
+        await asyncio.sleep(1.0)
+        events = list(enumerate(events_of(9), start=1))
+        for i in range(0, len(events), 9):
+            grow(view, fitting, events[i : i + 9])
+            await fitting.fresh(1000.0)
+            await asyncio.sleep(10.0)
+        assert learner.adopted == [0, 9]
 
-    run(main, seed=0, timeout=100.0)
+    play(main, Broken(), said.append)
+    assert len(said) == 1
+    assert "Broken.fit failed (ArithmeticError: singular): the search goes on with the last model" in said[0]

@@ -50,3 +50,15 @@ def test_a_diverged_trial_does_not_hide_the_others() -> None:
     y = np.linspace(0, 1, 50)
     without = np.ptp(standardise(quantise(y)))
     assert np.ptp(standardise(quantise(np.r_[y, 1e300]))[:-1]) > 0.2 * without
+
+
+@pytest.mark.parametrize("first", [1e-320, 1e-200, 1.0, 1e140])
+@pytest.mark.parametrize("then", [1e-300, 1.0, 1e140, 1.7e308])
+def test_a_scale_that_jumps_does_not_overflow(first: float, then: float) -> None:
+    """Whatever the first losses and the later ones are, targets are finite and in order, and the later ones differ."""
+    y = np.r_[first * np.linspace(-1, 1, 9), then * RNG.permutation(np.linspace(-1, 1, 21))]
+    z = standardise(quantise(y))
+    assert np.isfinite(z).all()
+    assert (np.diff(z[np.argsort(y, kind="stable")]) >= 0).all()
+    if then >= first:
+        assert len(np.unique(z[9:])) == 21
