@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .arguments import RESULT_ATTRIBUTES, explained_class
 from .errors import UsageError
 from .plugin import Config
 from .text import printable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .peer.ending import SearchEnd
 
 
+@explained_class({}, RESULT_ATTRIBUTES)
 class Result:
     """The trials of a study and the best of them; a snapshot that later events do not change.
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .arguments import RUN_ARGUMENTS, STUDY_ARGUMENTS, STUDY_ATTRIBUTES, explained, explained_class
 from .errors import UsageError
 from .evaluate.checkpoint import encode_array
-from .evaluate.metrics import as_metrics
 from .evaluate.program import ImportedInChild, Program, StudyFile, in_child, started_by_multiprocessing
 from .events.schema import EXTERNAL, QUEUED, TARGETS
 from .keys import StudyKey
@@ -17,7 +17,7 @@ from .peer.limits import Limits, make_limits
 from .plugin import Config, Identity, Options
 from .plugin.objective import Objective
 from .result import Result
-from .runtime.ask_tell import AskedTrial, AskTell, check_past
+from .runtime.ask_tell import AskedTrial, AskTell, check_past, outcome
 from .runtime.assembly.definition import Callback, StudyDefinition
 from .runtime.assembly.replica import Replica
 from .runtime.assembly.services import Services, new_worker_id
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .mesh.timing import Timing
 
 
+@explained_class(STUDY_ARGUMENTS, STUDY_ATTRIBUTES)
 class Study:
     """What is searched, for what, and how.
 
@@ -107,7 +108,7 @@ class Study:
         self.searcher = searcher
         self.scheduler = scheduler
         self.evaluator = evaluator
-        self.directory = Path(directory) if directory is not None else None
+        self.directory = None if directory is None else Path(Options().path("directory", directory))
         self.seed = Options().whole("seed", seed, least=0)
         self.keep = Options().whole("keep", keep, least=0)
         self.max_failures = Options().whole("max_failures", max_failures, least=0)
@@ -130,6 +131,7 @@ class Study:
         self._task()  # what is wrong with it should be said here, not when it runs
 
     # ------------------------------------------------------------------------------------------- running
+    @explained("Study.run", RUN_ARGUMENTS)
     def run(
         self,
         trials: int | None = None,
@@ -165,6 +167,7 @@ class Study:
         self._stopping = False
         return run_with_progress(self, search, show=progress)
 
+    @explained("Study.arun", RUN_ARGUMENTS)
     async def arun(
         self,
         trials: int | None = None,
@@ -246,15 +249,8 @@ class Study:
         self, asked: AskedTrial, value: float | Mapping[str, float] | None = None, *, error: str | None = None
     ) -> TrialRecord:
         """Record the outcome of an asked trial: the metric's value, a dict of metrics, or an ``error``."""
-        metrics: dict[str, float] = {}
-        if error is None:
-            metrics = as_metrics(value, self.metric)
-            if self.metric not in metrics:
-                raise UsageError(
-                    f"tell() was given {value!r}: give the value of {self.metric!r}, a dict with it, or error=…"
-                )
-        number = metrics.pop(self.metric, None)
-        self._by_hand.tell(asked, number, metrics, error)
+        metrics = outcome(asked, value, error, self.metric)
+        self._by_hand.tell(asked, metrics.pop(self.metric, None), metrics, error)
         return self._by_hand.record(asked)
 
     def enqueue(self, config: Mapping[str, Any]) -> str:
@@ -263,7 +259,7 @@ class Study:
         In a file that ``aiohpo run`` or ``aiohpo worker`` reads, where every process executes it, it is queued
         once for the whole search (and the id is empty).
         """
-        fitting = self.space.validate(dict(config))
+        fitting = self.space.validate(config)
         if in_child():
             self._wishes += ((fitting, None, True),)
             return ""

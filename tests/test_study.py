@@ -624,3 +624,19 @@ def test_a_process_of_multiprocessing_does_not_begin_a_search(monkeypatch):
     monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
     with pytest.raises(UsageError, match=r'study\.run\(\) under if __name__ == "__main__"'):
         Study(lambda trial: 1.0, Space(x=Float(0.0, 1.0))).run(trials=1)
+
+
+def test_numbers_of_numpy_are_taken():
+    """Seeds, steps and limits may come from an array."""
+    s = Study(objective, SPACE, searcher="random", seed=np.int64(3), max_steps=np.int32(9))
+    assert (type(s.seed), s.seed, type(s.max_steps), s.max_steps) == (int, 3, int, 9)
+    found = s.run(trials=np.int64(2), time=np.float64(60), target=np.float32(-9), progress=False)
+    assert found.counts == {"finished": 2}
+    with pytest.raises(UsageError, match="max_steps must be a whole number of at least 1, not True"):
+        Study(objective, SPACE, max_steps=True)
+
+
+def test_a_scheduler_that_needs_steps_says_so():
+    """Whoever asks for one and gives no max_steps is told by an error for people."""
+    with pytest.raises(UsageError, match=r"this study has no steps: give Study\(max_steps=…\)"):
+        Study(objective, SPACE, scheduler="asha").run(trials=1, progress=False)

@@ -67,10 +67,16 @@ def as_mapping(values: Mapping[Any, Any]) -> dict[str, float]:
     return metrics
 
 
-def as_metrics(returned: Any, metric: str) -> dict[str, float]:
+def as_metrics(
+    returned: Any,
+    metric: str,
+    where: str = "the objective returned",
+    remedy: str = "return a number, a dict of numbers with {metric!r}, or None after reporting",
+) -> dict[str, float]:
     """Convert what the objective returned: a number is ``metric``, a dict is metrics, None is nothing.
 
-    Raises UsageError with the remedy for anything else, and for a ``metric`` that is not finite.
+    Raises UsageError with the remedy for anything else, and for a ``metric`` that is not finite. ``where`` and
+    ``remedy`` word it for what was not returned by an objective.
     """
     if returned is None:
         return {}
@@ -82,7 +88,4 @@ def as_metrics(returned: Any, metric: str) -> dict[str, float]:
             return metrics
         return {metric: as_finite(returned, metric)}
     except UsageError as error:
-        raise UsageError(
-            f"the objective returned {describe_briefly(returned)}: {error} "
-            f"(return a number, a dict of numbers with {metric!r}, or None after reporting)"
-        ) from error
+        raise UsageError(f"{where} {describe_briefly(returned)}: {error} ({remedy.format(metric=metric)})") from error

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
+from ..arguments import TRIAL_ATTRIBUTES, explained, explained_class
 from ..errors import Unavailable, UsageError, listing
 from ..events.schema import TARGETS
 from ..peer.patience import in_words
@@ -63,6 +64,7 @@ class _Closed:
 _CLOSED = _Closed()
 
 
+@explained_class({}, TRIAL_ATTRIBUTES)
 class Trial:
     """One configuration being evaluated. Passed to the objective; not to be constructed by users.
 
@@ -181,6 +183,7 @@ class Trial:
         ):
             self._decision = Decision.PAUSE
 
+    @explained("trial.report", {})
     def report(self, value: Any = None, /, *, step: int | None = None, **metrics: Any) -> None:
         """Report the objective's metric (one number, or a dict) or named metrics, at this step.
 

@@ -40,7 +40,7 @@ def load_plugin(kind: str, name: str) -> type[Any]:
     known = available(kind)
     point = known.get(name)
     if point is None:
-        close = difflib.get_close_matches(name, known, n=1)
+        close = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise UsageError(
             f"there is no {kind[:-1]} named {name!r}.{hint} Installed: {listing(list(known))}. "
@@ -78,16 +78,33 @@ def create(kind: str, spec: Any, **fixed: Any) -> Any:
                 f"the {kind[:-1]} {name!r} has no option {option!r}; "
                 f"its options are: {listing([k for k in known if k not in fixed])}"
             )
+    for word in words:
+        if word in known:
+            raise UsageError(f"{kind[:-1]} {spec!r}: the option {word!r} has no value; write {name}:{word}=VALUE")
     try:
         inspect.signature(found).bind(*words, **options, **fixed)
     except TypeError as error:
-        raise UsageError(f"{kind[:-1]} {spec!r}: {error}") from None
+        names = listing([k for k in known if k not in fixed])
+        raise UsageError(
+            f"{kind[:-1]} {spec!r}: {error}; write {name}:option=value, the options are: {names}"
+        ) from None
     try:
         return found(*words, **options, **fixed)
     except UsageError:
         raise
     except ValueError as error:  # how a plugin says that an option is out of range
         raise UsageError(f"{kind[:-1]} {spec!r}: {error}") from error
+
+
+def bind(plugin: Any, *study: Any) -> None:
+    """Bind a searcher or a scheduler to a study by its ``setup``. Raises ``UsageError`` where it refuses, which
+    plugins say by any ``ValueError``."""
+    try:
+        plugin.setup(*study)
+    except UsageError:
+        raise
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def options_of(found: type[Any]) -> dict[str, inspect.Parameter]:

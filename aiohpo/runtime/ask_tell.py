@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from ..evaluate.metrics import as_finite
+from ..evaluate.metrics import as_finite, as_metrics
 from ..evaluate.segment import failed
 from ..events.log import Log
 from ..events.schema import trial_name
 from ..mesh.effects import Persist
 from ..peer.recorder import Recorder, Segment
 from ..plugin import Config, FittingSearcher, Identity, Searcher
+from ..plugin.registry import bind
 from ..space.space import Space
 from ..storage.journal import Journal
 from ..view.trials import TrialRecord
@@ -92,7 +93,7 @@ class AskTell:
             segment = self.state.record_claim(time.time(), row)
         else:
             if self._searcher is not searcher:
-                searcher.setup(self.view.space, self._seed, Identity(self.state.me, 0, 1))
+                bind(searcher, self.view.space, self._seed, Identity(self.state.me, 0, 1))
                 self._searcher = searcher
             if isinstance(searcher, FittingSearcher) and self._fitted != self.view.n_observed:
                 self._refit(searcher)
@@ -168,11 +169,36 @@ class AskTell:
             self._journal.close()
 
 
+def outcome(asked: object, value: Any, error: object, metric: str) -> dict[str, float]:
+    """Return the metrics in what :meth:`aiohpo.Study.tell` was given. Raises ``UsageError`` for anything but a trial
+    that was asked and either a value or an error."""
+    if not isinstance(asked, AskedTrial):
+        raise UsageError(
+            f"tell() was given {asked!r:.80} for a trial: give what ask() returned, as in trial = study.ask(); "
+            "study.tell(trial, 0.5)"
+        )
+    if error is not None:
+        if not isinstance(error, str) or not error:
+            raise UsageError(
+                f"tell() was given error={error!r:.80}: give text that says what went wrong, such as "
+                "error='ValueError: no data', or str() of the exception"
+            )
+        if value is not None:
+            raise UsageError(f"tell() was given the value {value!r:.80} and an error: give one of them")
+        return {}
+    metrics = as_metrics(value, metric, "tell() was given", "give a number, a dict with {metric!r}, or error=…")
+    if metric not in metrics:
+        raise UsageError(f"tell() was given {value!r:.80}: give the value of {metric!r}, a dict with it, or error=…")
+    return metrics
+
+
 def check_past(
     past: Iterable[tuple[Mapping[str, Any], float | None]], space: Space, metric: str
 ) -> list[tuple[Config, float | None]]:
     """Return past trials as configurations of ``space`` and finite values. Raises ``UsageError`` that says which trial
     is wrong, and how."""
+    if isinstance(past, Mapping) or not isinstance(past, Iterable):
+        raise UsageError(f"past trials are [(config, value), …], a Result or a directory, not {past!r:.80}")
     checked: list[tuple[Config, float | None]] = []
     for i, trial in enumerate(past):
         try:

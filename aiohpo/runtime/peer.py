@@ -35,6 +35,7 @@ from ..peer.patience import Patience
 from ..peer.retention import GRACE, Retention
 from ..peer.state import PeerState
 from ..plugin import FittingSearcher
+from ..plugin.registry import bind
 from ..view.trials import TrialRecord
 from .assembly.services import Services
 from .chooser import Chooser
@@ -96,8 +97,8 @@ class Peer:
         # a run with a seed repeats, and a resumed one does not repeat itself.
         place = identity.rank if identity.rank is not None else int(self.id, 16)
         rng = np.random.default_rng([services.seed, place, self.view.n_rows])
-        services.searcher.setup(self.view.space, services.seed, identity)
-        services.scheduler.setup(self.view.max_steps, services.seed, identity)
+        bind(services.searcher, self.view.space, services.seed, identity)
+        bind(services.scheduler, self.view.max_steps, services.seed, identity)
         if isinstance(services.searcher, FittingSearcher):
             self._model = Fitting(services.searcher, self.view, services.notice)
         if services.ensemble is not None:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from ..arguments import CHOICE_ARGUMENTS, NUMBER_ARGUMENTS, explained_class
 from ..errors import UsageError, listing
 from .parameter import CATEGORICAL, CONTINUOUS, ORDERED, NativeType, Parameter, Scale
 from .scalars import (
@@ -40,6 +41,7 @@ MOST_DOUBLES = 2**28
 NARROW = 1e-3  # relative to the lower bound
 
 
+@explained_class(NUMBER_ARGUMENTS, {})
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Float(Parameter):
     """A real number in [low, high].
@@ -145,6 +147,7 @@ class Float(Parameter):
         return level
 
 
+@explained_class(NUMBER_ARGUMENTS, {})
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Int(Parameter):
     """A whole number in [low, high], both included. Options as for :class:`Float`; ``log`` needs low >= 1."""
@@ -253,6 +256,7 @@ class _Choices(Parameter):
             raise UsageError(f"{value!r} is not one of its choices: {', '.join(map(repr, self.choices))}.") from None
 
 
+@explained_class(CHOICE_ARGUMENTS, {})
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Categorical(_Choices):
     """One of some unordered values.
@@ -273,6 +277,7 @@ class Categorical(_Choices):
         return 0 if self.default is None else self.native(self.default)
 
 
+@explained_class(CHOICE_ARGUMENTS, {})
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ordinal(_Choices):
     """One of some values listed in a meaningful order, such as ``["low", "medium", "high"]``.

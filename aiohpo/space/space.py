@@ -286,6 +286,10 @@ def _collect(given: Any, params: Mapping[str, Parameter]) -> dict[str, Parameter
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise UsageError(f"Space takes a dict or (name, parameter) pairs; {pair!r} is neither.")
         name, param = pair
+        if not isinstance(name, str) and not isinstance(param, Parameter):
+            raise UsageError(
+                f"Space takes named parameters, such as Space(x=Float(0, 1), n=Int(1, 5)); {pair!r} has no name."
+            )
         if not isinstance(name, str) or not name:
             raise UsageError(f"{name!r} is no name for a parameter; use a non-empty str.")
         if not isinstance(param, Parameter):

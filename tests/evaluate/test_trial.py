@@ -40,6 +40,17 @@ def make(channel: Recorder | None = None, *, blobs: Any = None, objective: Any =
     )
 
 
+def test_words_of_other_tools_are_answered() -> None:
+    """An attribute or argument of another tool's trial is answered by what to write instead."""
+    trial = make(lr=0.1)
+    with pytest.raises(AttributeError, match=r"no attribute 'suggest_float'; the study's Space says what is searched"):
+        trial.suggest_float("lr", 0, 1)  # type: ignore[attr-defined]
+    with pytest.raises(AttributeError, match=r"no attribute 'should_prune'; write 'for step in trial.steps\(\):'"):
+        trial.should_prune()  # type: ignore[attr-defined]
+    with pytest.raises(UsageError, match=r"it is called as trial.report\(value=None, /, \*, step=None"):
+        trial.report(0.5, 3)  # type: ignore[misc]
+
+
 # ---------------------------------------------------------------------------------------------- reading
 def test_it_reads_like_its_configuration() -> None:
     """Parameters by name; id, number, start and a status line."""

@@ -8,7 +8,7 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin import registry
-from aiohpo.plugin.registry import KINDS, available, create, load_plugin, options_of, parse_options
+from aiohpo.plugin.registry import KINDS, available, bind, create, load_plugin, options_of, parse_options
 
 
 class Pretend:
@@ -77,6 +77,8 @@ def test_options_are_given_behind_a_colon(pretend):
         ("pretend:depth=1,depth=2", "'depth' is given twice"),
         ("pretend:a,b", "too many positional"),
         ("pretend:a,kind=b", "multiple values"),
+        ("pretend:depth", "the option 'depth' has no value; write pretend:depth=VALUE"),
+        ("pretend:a,b", "write pretend:option=value, the options are: depth, kind"),
         ("pretend:depth=-1", "depth must be at least 0, not -1"),
     ],
 )
@@ -100,6 +102,24 @@ def test_what_is_no_plugin_is_refused(kind, thing):
     """An object that lacks the protocol's methods is an error that names them."""
     with pytest.raises(UsageError, match=f"is no {kind[:-1]}: it has no "):
         create(kind, thing)
+
+
+@pytest.mark.parametrize("error", [ValueError("no steps"), UsageError("no steps")])
+def test_a_refusal_to_serve_a_study_is_a_usage_error(error):
+    """A plugin refuses by any ValueError, which users see as what it is; other errors are mistakes of the plugin."""
+
+    class Refusing:
+        def setup(self, *study):
+            raise error
+
+    class Broken:
+        def setup(self, *study):
+            raise KeyError("steps")
+
+    with pytest.raises(UsageError, match="no steps"):
+        bind(Refusing(), None, 0)
+    with pytest.raises(KeyError):
+        bind(Broken(), None, 0)
 
 
 def test_values_are_json_or_text():

@@ -89,6 +89,46 @@ def test_a_trial_of_another_study_cannot_be_told():
         m.tell(asked, 0.5, {}, None)
 
 
+@pytest.mark.parametrize(
+    ("told", "message"),
+    [
+        (("x",), "tell() was given 'x' for a trial: give what ask() returned"),
+        (({"x": 0.5}, 1.0), "for a trial: give what ask() returned"),
+        ((None, "x"), "tell() was given str 'x': metric 'loss' is str 'x': give one number (give a number, a dict"),
+        ((None, float("inf")), "tell() was given float inf: metric 'loss' is inf"),
+        ((None, {"accuracy": 1.0}), "give the value of 'loss', a dict with it, or error=…"),
+        ((None,), "tell() was given None: give the value of 'loss'"),
+    ],
+)
+def test_what_cannot_be_told_is_named(told, message):
+    """What was given for a trial or its value is in the error, with what to give; the trial can still be told."""
+    s = Study(None, SPACE, searcher="random")
+    asked = s.ask()
+    with pytest.raises(UsageError) as caught:
+        s.tell(told[0] or asked, *told[1:])
+    assert message in str(caught.value)
+    assert s.tell(asked, 0.5).status == "finished"
+
+
+@pytest.mark.parametrize("error", [ValueError("no data"), ValueError, True, ""])
+def test_an_error_is_told_as_text(error):
+    """An exception, or nothing, in place of the text that says what went wrong is refused."""
+    s = Study(None, SPACE, searcher="random")
+    asked = s.ask()
+    with pytest.raises(UsageError, match="give text that says what went wrong"):
+        s.tell(asked, error=error)
+    with pytest.raises(UsageError, match=r"the value 0.5 and an error: give one of them"):
+        s.tell(asked, 0.5, error="no data")
+    assert s.tell(asked, error="no data").status == "failed"
+
+
+@pytest.mark.parametrize("past", [{"x": 0.5}, 3, None])
+def test_past_trials_come_in_a_list(past):
+    """What is no list of pairs is refused with what to give."""
+    with pytest.raises(UsageError, match=r"past trials are \[\(config, value\), …\], a Result or a directory, not"):
+        Study(None, SPACE).add(past)
+
+
 def test_what_was_done_by_hand_is_in_the_directory(tmp_path):
     """Asked, told, queued and added trials are on disk for the next process, open ones included."""
     s = Study(None, SPACE, searcher="random", directory=tmp_path / "run")

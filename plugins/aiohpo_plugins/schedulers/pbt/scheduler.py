@@ -104,7 +104,10 @@ class PBTScheduler:
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Bind to a study. Raises ``ValueError`` if it has no steps."""
         if max_steps is None:
-            raise ValueError("pbt compares trials on their way: give the study max_steps, and report at each step")
+            raise ValueError(
+                "pbt compares trials on their way, and this study has no steps: give Study(max_steps=…) and use "
+                "trial.steps() in the objective"
+            )
         if self.interval is not None and self.interval > max_steps:
             raise ValueError(f"pbt: interval={self.interval} is longer than the study's max_steps={max_steps}")
         self._max_steps = max_steps

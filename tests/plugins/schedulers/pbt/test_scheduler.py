@@ -383,7 +383,7 @@ def test_options_out_of_range_are_refused(options: dict[str, Any], complaint: st
 
 @pytest.mark.parametrize(
     ("options", "max_steps", "complaint"),
-    [({}, None, "give the study max_steps"), ({"interval": 20}, 10, "interval=20 is longer than")],
+    [({}, None, "this study has no steps: give Study"), ({"interval": 20}, 10, "interval=20 is longer than")],
 )
 def test_study_that_cannot_be_served(options: dict[str, Any], max_steps: int | None, complaint: str) -> None:
     """A study without steps, or with fewer than an interval, is refused with the remedy."""
