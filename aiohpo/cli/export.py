@@ -29,16 +29,20 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
     """Write the trials in DIR to FILE (or stdout), or add them to an Optuna storage.
 
     In CSV, text that a spreadsheet would take for a formula begins with an apostrophe, and control characters are
-    written as escapes; JSON and Parquet have every text as it is.
+    written as escapes; JSON and Parquet have every text as it is. Where the choices of a parameter would look alike
+    in a table, such as 1 and "1", CSV and Parquet have them as JSON. In an Optuna storage, trials that were stopped
+    or paused are PRUNED; those that have not ended are left out.
     """
     from ..report import export as formats
 
     if to.startswith(formats.OPTUNA):
         if file is not None:
             raise click.UsageError(f"an Optuna storage is no file: leave out {str(file)!r}")
-        study, added, known = formats.to_optuna(open_directory(directory), to, name)
-        there = f" ({known} were there already)" if known else ""
-        say(f"added {added} trials to the Optuna study {study!r}{there}", err=True)
+        done = formats.to_optuna(open_directory(directory), to, name)
+        there = f" ({done.known} were there already)" if done.known else ""
+        say(f"added {done.added} trials to the Optuna study {done.study!r}{there}", err=True)
+        for note in done.notes:
+            say(note, err=True)
         return
     if to not in formats.FORMATS:
         raise click.UsageError(f"there is no format {to!r}; there are: {', '.join(formats.FORMATS)}, optuna://URL")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..errors import UsageError
@@ -16,11 +18,13 @@ from .tally import run_as_dict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..space.space import Space
+    from ..space.parameter import Parameter
     from ..storage.run import Run
     from ..view.trials import TrialRecord
 
 OPTUNA = "optuna://"
+# Texts that those who read tables take for an empty cell.
+_NOTHING = frozenset(["", "none", "null", "nan", "na", "n/a", "<na>", "#n/a"])
 
 
 def table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
@@ -36,9 +40,10 @@ def table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
 def write_csv(run: Run, file: IO[str]) -> None:
     """One line per trial, empty where a trial has no such entry (and where a choice is None).
 
-    Text is written for spreadsheets and terminals, see :func:`aiohpo.text.spreadsheet_cell`; JSON has it as it is.
+    Text is written for spreadsheets and terminals, see :func:`aiohpo.text.spreadsheet_cell`; JSON has it as it is. Of a
+    parameter whose choices would look alike, such as 1 and "1", all values are written as JSON.
     """
-    columns, rows = table(run)
+    columns, rows = _told_apart(run)
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(map(spreadsheet_cell, columns))
     for row in rows:
@@ -53,28 +58,65 @@ def write_json(run: Run, file: IO[str]) -> None:
 
 
 def write_parquet(run: Run, file: IO[bytes]) -> None:
-    """As CSV, typed. A parameter whose choices are of several types becomes text."""
+    """As CSV, typed. A parameter whose choices are of several types becomes text, its values written as JSON."""
     try:
         import pandas
         import pyarrow  # noqa: F401 - what pandas writes it with
     except ImportError:
         raise UsageError("parquet needs pandas and pyarrow: pip install 'aiohpo[pandas]'") from None
-    columns, rows = table(run)
-    frame = pandas.DataFrame(rows, columns=columns)
+    columns, rows = _told_apart(run)
     for name in columns:
-        kinds = {type(value) for row in rows if (value := row.get(name)) is not None}
-        if len(kinds - {int, float}) > 1 or (bool in kinds and len(kinds) > 1) or (str in kinds and len(kinds) > 1):
-            frame[name] = [None if (value := row.get(name)) is None else str(value) for row in rows]
-    frame.to_parquet(file, index=False)
+        if any(isinstance(value := row.get(name), int) and not -(2**63) <= value < 2**63 for row in rows):
+            for row in rows:
+                row[name] = None if row.get(name) is None else json.dumps(row[name])
+    pandas.DataFrame(rows, columns=columns).to_parquet(file, index=False)
+
+
+def _told_apart(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
+    """The table, in which the values of a parameter are JSON texts where they would else look alike."""
+    columns, rows = table(run)
+    for name in run.view.space:
+        if _look_alike(run.view.space[name]):
+            key = f"config.{name}"
+            for row in rows:
+                if key in row:
+                    row[key] = json.dumps(row[key], ensure_ascii=False)
+    return columns, rows
+
+
+def _look_alike(parameter: Parameter) -> bool:
+    """Whether choices of a parameter, or None and a parameter that is inactive, are the same in a table's cell."""
+    choices = getattr(parameter, "choices", ())
+    kinds = {float if type(choice) is int else type(choice) for choice in choices}
+    if None not in choices:
+        return len(kinds) > 1
+    nothing = any(isinstance(choice, str) and choice.strip().lower() in _NOTHING for choice in choices)
+    return len(kinds) > 2 or nothing or bool(parameter.condition)
 
 
 # ------------------------------------------------------------------------------------------------- Optuna
-def to_optuna(run: Run, url: str, name: str | None = None) -> tuple[str, int, int]:
-    """Add the ended trials to a study of an Optuna storage, ``optuna://sqlite:///trials.db``.
+@dataclass(frozen=True, slots=True)
+class OptunaExport:
+    """What became of an export to an Optuna study.
 
-    The study is made if it does not exist; trials that were exported before are not added again. Returns its
-    name, how many trials were added and how many were there. Finished trials become COMPLETE, stopped ones
-    PRUNED, failed ones FAIL; curves become intermediate values. Raises ``UsageError``.
+    study  its name
+    added  how many trials were added
+    known  how many were there already
+    notes  what Optuna cannot hold as it is
+    """
+
+    study: str
+    added: int
+    known: int
+    notes: tuple[str, ...]
+
+
+def to_optuna(run: Run, url: str, name: str | None = None) -> OptunaExport:
+    """Add trials to a study of an Optuna storage, ``optuna://sqlite:///trials.db``.
+
+    The study is made if it does not exist; trials that were exported before are not added again. Finished trials
+    become COMPLETE, stopped and paused ones PRUNED, failed ones FAIL; curves become intermediate values. Trials that
+    are queued, running or lost are left out. Raises ``UsageError``.
     """
     try:
         import optuna
@@ -96,27 +138,43 @@ def to_optuna(run: Run, url: str, name: str | None = None) -> tuple[str, int, in
                 f"the Optuna study {name!r} in {storage!r} is to {study.direction.name.lower()}, this run to "
                 f"{direction}; give another name with --name"
             )
-        known = {trial.user_attrs.get("aiohpo_id") for trial in study.get_trials(deepcopy=False)}
-        ended = [r for r in run.records() if r.status in ("finished", "surplus", "stopped", "failed")]
-        new = [record for record in ended if record.id not in known]
+        known = {trial.user_attrs.get("aiohpo_id"): trial.state.name for trial in study.get_trials(deepcopy=False)}
+        states = {record.id: _state(record, run.view.max_steps) for record in run.records()}
+        records = [record for record in run.records() if states[record.id]]
+        new = [record for record in records if record.id not in known]
+        parameters = {n: _OptunaParameter(optuna, n, run.view.space[n]) for n in run.view.space.names}
         try:
-            study.add_trials([_optuna_trial(optuna, run.view.space, record) for record in new])
+            study.add_trials([_optuna_trial(optuna, parameters, record, states[record.id]) for record in new])
         except ValueError as error:
             raise UsageError(
                 f"the Optuna study {name!r} does not fit this space: {error}; give another --name"
             ) from error
-    return name, len(new), len(ended) - len(new)
+    notes = [parameter.note for parameter in parameters.values() if parameter.note]
+    if out := sum(not state for state in states.values()):
+        notes.append(f"trials that have not ended were left out: {out}")
+    if moved := sum(known.get(record.id, states[record.id]) != states[record.id] for record in records):
+        notes.append(
+            f"trials that went on since they were exported: {moved}. Optuna cannot change a trial that has ended; "
+            "export under another --name"
+        )
+    return OptunaExport(name, len(new), len(records) - len(new), tuple(notes))
 
 
-def _optuna_trial(optuna: Any, space: Space, record: TrialRecord) -> Any:
-    state = optuna.trial.TrialState
-    tunable = {n: v for n, v in record.config.items() if space[n].tunable}
-    complete = record.status in ("finished", "surplus")
+def _state(record: TrialRecord, max_steps: int | None) -> str:
+    """Optuna's name for the state of a trial; empty for one that has not ended."""
+    if record.status == "surplus":  # it was complete, or paused, when the budget was met
+        return "PRUNED" if 0 < record.step < (max_steps or 0) else "COMPLETE"
+    return {"finished": "COMPLETE", "stopped": "PRUNED", "paused": "PRUNED", "failed": "FAIL"}.get(record.status, "")
+
+
+def _optuna_trial(optuna: Any, parameters: Mapping[str, _OptunaParameter], record: TrialRecord, state: str) -> Any:
+    tunable = [name for name in record.config if name in parameters]
+    constants = {name: value for name, value in record.config.items() if name not in parameters}
     return optuna.trial.create_trial(
-        state=state.COMPLETE if complete else state.PRUNED if record.status == "stopped" else state.FAIL,
-        value=record.value if complete else None,
-        params=tunable,
-        distributions={n: _distribution(optuna, space, n) for n in tunable},
+        state=optuna.trial.TrialState[state],
+        value=record.value if state == "COMPLETE" else None,
+        params={name: parameters[name].value(record.config[name]) for name in tunable},
+        distributions={name: parameters[name].distribution for name in tunable},
         intermediate_values=record.curve,
         user_attrs={
             "aiohpo_id": record.id,
@@ -124,24 +182,41 @@ def _optuna_trial(optuna: Any, space: Space, record: TrialRecord) -> Any:
             "seconds": record.seconds,
             "metrics": {k: v for k, v in record.metrics.items() if v == v and abs(v) != float("inf")},
             **({"error": record.error} if record.error else {}),
-            **({"constants": constants} if (constants := _constants(space, record)) else {}),
+            **({"constants": constants} if constants else {}),
         },
     )
 
 
-def _constants(space: Space, record: TrialRecord) -> dict[str, Any]:
-    return {n: v for n, v in record.config.items() if not space[n].tunable}
+class _OptunaParameter:
+    """A parameter as Optuna can hold it: its distribution, and a note where that is not all that it is.
 
+    Optuna compares choices by ``==``, to which True is 1, so such choices become their texts. It ends the range of a
+    step that is no decimal, such as 1/3, before the last level, so such a parameter becomes one without a step.
+    """
 
-def _distribution(optuna: Any, space: Space, name: str) -> Any:
-    parameter, kinds = space[name], optuna.distributions
-    scale = parameter.scale
-    if not scale.numeric:
-        import numpy as np
+    def __init__(self, optuna: Any, name: str, parameter: Parameter) -> None:
+        kinds, scale = optuna.distributions, parameter.scale
+        self.note = ""
+        self._texts = False
+        if not scale.numeric:
+            choices = list(getattr(parameter, "choices", ()))
+            self._texts = len(set(choices)) < len(choices)
+            self.distribution = kinds.CategoricalDistribution([self.value(choice) for choice in choices])
+            if self._texts:
+                texts = ", ".join(map(repr, self.distribution.choices[:4]))
+                self.note = f"{name}: to Optuna True is 1 and False is 0, so its choices were exported as text: {texts}"
+            return
+        made = kinds.FloatDistribution if parameter.native_type is float else kinds.IntDistribution
+        with warnings.catch_warnings(record=True) as warned:  # that the steps do not end where the range does
+            warnings.simplefilter("always")
+            self.distribution = made(scale.first, scale.last, log=scale.log, step=scale.step)
+        if warned:
+            self.distribution = made(scale.first, scale.last)
+            self.note = f"{name}: Optuna cannot hold steps of {scale.step!r}, so its range was exported without steps"
 
-        return kinds.CategoricalDistribution(parameter.values(np.arange(float(parameter.levels or 0))))
-    made = kinds.FloatDistribution if parameter.native_type is float else kinds.IntDistribution
-    return made(scale.first, scale.last, log=scale.log, step=scale.step)
+    def value(self, value: Any) -> Any:
+        """A value of the parameter as Optuna gets it."""
+        return repr(value) if self._texts else value
 
 
 @contextmanager
