@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
 from .metrics import Metric, Task
+
+Predictions: TypeAlias = NDArray[np.floating[Any]]
 
 # Rows of float16 softmax over a thousand classes were off by up to this; a row that is further off means something
 # else. Deviations within it are scaled away.
@@ -29,14 +31,14 @@ class Library:
     """Predictions of those models that can be used.
 
     names        of the models, (m,)
-    predictions  (m, n, k) float32
+    predictions  (m, n, k): float32 probabilities, or float64 numbers, whose spread may be small beside their size
     y            (n,) class indices, or numbers
     labels       the targets' own names of the classes 0 … k-1, where they are not just that
     problems     one line for each model that was left out: what is wrong with it
     """
 
     names: tuple[str, ...]
-    predictions: NDArray[np.float32]
+    predictions: Predictions
     y: Any
     labels: tuple[Any, ...] | None
     problems: tuple[str, ...]
@@ -66,7 +68,7 @@ def gather(raw: Mapping[str, Any], y: Any, metric: Metric, like: Library | None 
         except UsageError as error:
             problems.append(f"{name}: {error}")
     k = _columns(shaped, y, metric.task) if like is None else like.predictions.shape[2]
-    arrays: dict[str, NDArray[np.float32]] = {}
+    arrays: dict[str, Predictions] = {}
     for name, values in shaped.items():
         try:
             arrays[name] = usable(_one_hot(values, k) if values.ndim == 1 else values, len(y), k, metric.task)
@@ -86,22 +88,34 @@ def gather(raw: Mapping[str, Any], y: Any, metric: Metric, like: Library | None 
 def task_of(y: Any, predictions: Iterable[Any] = ()) -> Task:
     """Say what targets and predictions look like: classes, or numbers.
 
-    Text and truth values are classes. For numbers the first predictions decide: rows of several columns that sum to
-    one are probabilities; a single column of fractions is one of probabilities only if there are no more than two
-    values to predict, and of whole numbers one of classes. Without any, targets that are not whole are numbers.
+    Text and truth values are classes. For numbers most predictions decide, so that one bad model does not do it for
+    all. Where they do not, targets that are not whole are numbers.
     """
     y = np.asarray(y)
     if y.dtype.kind not in "iuf":
         return "classification"
-    for p in predictions:
-        p = np.asarray(p)
-        if p.ndim == 2 and p.shape[1] > 1 and p.dtype.kind in "iuf":
-            return "classification" if np.median(np.abs(p.sum(axis=1) - 1.0)) <= TOLERANCE else "regression"
-        if p.ndim in (1, 2) and p.dtype.kind == "f":
-            return "classification" if len(np.unique(y)) <= 2 and p.min() >= 0 and p.max() <= 1 else "regression"
-        if p.ndim in (1, 2) and p.dtype.kind in "iub":
-            break
+    few = len(np.unique(y)) <= 2
+    votes = Counter(_suggests(np.asarray(p), len(y), few) for p in predictions)
+    if votes["classification"] != votes["regression"]:
+        return "classification" if votes["classification"] > votes["regression"] else "regression"
     return "classification" if bool((y == np.round(y)).all()) else "regression"
+
+
+def _suggests(p: Any, n: int, few: bool) -> Task | None:
+    """Say what one model's predictions of ``n`` rows look like, None if they are no good or could be either.
+
+    Rows of several columns that sum to one are probabilities, two others are a mean and a variance. A column of
+    fractions is one of probabilities only if there are a ``few`` values to predict, no more than two.
+    """
+    if p.ndim not in (1, 2) or p.dtype.kind not in "iuf" or len(p) != n or not p.size or not np.isfinite(p).all():
+        return None
+    if p.ndim == 2 and p.shape[1] > 1:
+        if np.median(np.abs(p.sum(axis=1, dtype=np.float64) - 1.0)) <= TOLERANCE:
+            return "classification"
+        return "regression" if p.shape[1] == 2 else None
+    if p.dtype.kind != "f":
+        return None
+    return "classification" if few and p.min() >= 0 and p.max() <= 1 else "regression"
 
 
 def unusable(problems: Sequence[str]) -> str:
@@ -159,10 +173,10 @@ def _look_up(y: Any, labels: tuple[Any, ...]) -> Any:
     return np.array([places[label] for label in y.tolist()], dtype=np.int64)
 
 
-def usable(values: Any, n: int, k: int, task: Task) -> NDArray[np.float32]:
-    """Return one model's predictions as (n, k) float32, put right where that is safe. Raises UsageError that says
-    what is wrong."""
-    p: NDArray[np.float32] = np.asarray(values, dtype=np.float32)
+def usable(values: Any, n: int, k: int, task: Task) -> Predictions:
+    """Return one model's predictions as (n, k), float32 probabilities or float64 numbers, put right where that is
+    safe. Raises UsageError that says what is wrong."""
+    p: Predictions = np.asarray(values, dtype=np.float64 if task == "regression" else np.float32)
     if p.ndim != 2 or len(p) != n:
         raise UsageError(f"predictions have shape {p.shape}; expected {n} rows, as there are targets")
     if p.shape[1] != k:

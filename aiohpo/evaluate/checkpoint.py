@@ -251,15 +251,24 @@ def unpack_tree(data: bytes | memoryview, directory: Path) -> Path:
 
 
 # ------------------------------------------------------------------------------------------ predictions
+# Rounding by so much of a column's range matters to nobody. Numbers around 1e9 that differ by 1 are not rounded.
+_NEGLIGIBLE = 1e-5
+
+
 def encode_array(name: str, values: Any, *, single: bool = False) -> bytes:
     """Return ``values`` (any array-like of numbers, text or booleans) as the bytes of a ``.npy`` file; floating-point
-    numbers in ``single`` precision if so wished, which is more than any model's predictions deserve."""
+    numbers in ``single`` precision if so wished, where that hardly changes by how much they differ."""
     import numpy as np
 
     try:
         array = np.asarray(values)
-        if single and array.dtype.kind == "f":
-            array = array.astype(np.float32)
+        if single and array.dtype.kind == "f" and array.size and array.ndim:
+            with np.errstate(over="ignore", invalid="ignore"):
+                rounded = array.astype(np.float32)
+                spread = np.ptp(array, axis=0) if len(array) > 1 else np.abs(array)
+                moved = np.abs(rounded - array) > _NEGLIGIBLE * spread
+            if not (np.isfinite(array) & (moved | ~np.isfinite(rounded))).any():
+                array = rounded
         buffer = io.BytesIO()
         np.save(buffer, array, allow_pickle=False)
     except Exception as error:

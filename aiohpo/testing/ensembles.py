@@ -89,6 +89,7 @@ def check_ensemble(factory: Callable[[], EnsembleBuilder], *, metrics: Sequence[
     - equal arguments give equal ensembles, a memory map gives the same as an array, and arguments are not changed;
     - odd cases are served: a single model, models that are all the same, a class that does not occur, few rows,
       certain models that are wrong;
+    - numbers in another unit, or around another zero, are predicted as well;
     - a saved ensemble, loaded again, predicts exactly the same;
     - if it is a :class:`~aiohpo.plugin.LiveEnsembleBuilder`: models that come and go in any order lead to exactly
       what ``fit`` makes of those that are there;
@@ -124,6 +125,7 @@ class _EnsembleCheck:
         self.ensemble()
         self.repeatable()
         self.odd_cases()
+        self.units()
         self.saved()
         self.live()
 
@@ -205,6 +207,25 @@ class _EnsembleCheck:
             self._fit(perfect, y, "a perfect model")
         else:
             self._fit(p, np.full_like(y, 5.0), "targets that are all the same")
+
+    def units(self) -> None:
+        """Predict the same numbers in any unit, and wherever their zero is."""
+        p, y = self.problem.valid.astype(np.float64), self.problem.y_valid
+        if self.metric.name not in ("rmse", "mae", "r2", "nll"):  # others may not be meant to be
+            return
+        wanted = self._fit(p, y, "twelve models")
+        expected = self.metric.loss(y, wanted.combine(p[wanted.rows]))
+        for unit, zero in ((2.0**80, 0.0), (2.0**-80, 0.0), (1.0, 1e9)):
+            scale = np.array([unit, unit**2][: p.shape[2]])
+            shift = np.array([zero, 0.0][: p.shape[2]])
+            where = f"numbers in units of {1 / unit:g} around {zero:g}"
+            found = self._fit(p * scale + shift, y * unit + zero, where)
+            mixture = found.combine((p * scale + shift)[found.rows])
+            mixture = (mixture - [zero, 0.0][: mixture.shape[1]]) / [unit, unit**2][: mixture.shape[1]]
+            loss = self.metric.loss(y, mixture)
+            assert abs(loss - expected) < 0.02 * abs(expected), (
+                f"fit() of {self.problem} with {where}: loss {loss:.4g} instead of {expected:.4g}"
+            )
 
     def saved(self) -> None:
         """Come back from a file as it was."""

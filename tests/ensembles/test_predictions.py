@@ -148,6 +148,12 @@ def test_targets_may_be_a_column() -> None:
     assert check_targets([[1], [2]], "classification").shape == (2,)
 
 
+def test_numbers_keep_their_digits() -> None:
+    """What is predicted in regression may differ by little beside its size, or be too large for single precision."""
+    library = gather({"a": 1e9 + np.array([0.25, 0.5]), "b": np.array([1e50, -1e50])}, [1.0, 2.0], RMSE)
+    assert library.predictions[:, :, 0].tolist() == [[1e9 + 0.25, 1e9 + 0.5], [1e50, -1e50]]
+
+
 def test_usable_does_not_copy_what_is_right() -> None:
     """Memory maps of float32 stay where they are."""
     p = GOOD.astype(np.float32)
@@ -181,10 +187,18 @@ PROBABILITIES, MEANS = np.full((4, 2), 0.5), np.array([[151.0, 9.0], [75.0, 4.0]
         ([0.5, 1.5], [np.array([0, 1])], "regression"),
         ([0.5, 1.5], [], "regression"),
         ([0, 7], [], "classification"),
+        ([0, 1, 1, 0], [np.array([0.1, 1.9, 0.8, 0.3]), *2 * [np.array([0.1, 0.9, 0.8, 0.3])]], "classification"),
+        ([0, 1, 2, 0], [5 * GOOD, GOOD, GOOD], "classification"),
+        ([0, 1, 2, 0], [5 * GOOD], "classification"),
+        ([3, 5, 7, 9], [PROBABILITIES, MEANS, MEANS[:, 0]], "regression"),
+        ([0, 1, 1, 0], [np.full(4, np.nan), PROBABILITIES], "classification"),
+        ([0, 1, 1, 0], [MEANS[:3], MEANS[:2, 0], PROBABILITIES], "classification"),
+        ([0, 1, 1, 0], [np.array(["a"]), np.empty((4, 0)), None, PROBABILITIES], "classification"),
+        ([0.5, 1.5, 2.0, 9.0], [PROBABILITIES, MEANS[:, 0]], "regression"),
     ],
 )
 def test_targets_and_predictions_tell_the_task(y: list, predictions: list, task: str) -> None:
-    """Whole numbers may be classes or amounts: what was predicted tells."""
+    """Whole numbers may be classes or amounts: what most models predicted tells, and bad ones have no say."""
     assert task_of(y, predictions) == task
 
 

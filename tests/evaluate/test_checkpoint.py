@@ -393,6 +393,31 @@ def test_predictions_are_npy_files() -> None:
     assert np.load(io.BytesIO(encode_array("valid", [0.1]))).tolist() == [0.1]
 
 
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (np.linspace(0, 1, 5), np.float32),
+        (np.linspace(-3e25, 5e25, 5), np.float32),
+        (np.linspace(1, 2, 5) * 1e-25, np.float32),
+        (np.float16([0.1, 0.9]), np.float32),
+        ([0.5, np.nan, np.inf], np.float32),
+        (1e9 + np.linspace(0, 1, 5), np.float64),
+        (np.linspace(1, 2, 5) * 1e-44, np.float64),
+        (np.linspace(-1, 1, 5) * 1e300, np.float64),
+        (np.linspace(-1, 1, 5) * 1e308, np.float64),
+        (np.stack([np.linspace(0, 1, 5), 1e6 + np.linspace(0, 1e-3, 5)], axis=1), np.float64),
+        ([0.1, 0.1], np.float64),
+        (0.5, np.float64),
+        ([], np.float64),
+    ],
+)
+def test_single_precision_is_for_what_hardly_changes(values: object, dtype: type) -> None:
+    """Predictions that differ by little beside their size, or that single precision cannot hold, keep their digits."""
+    stored = np.load(io.BytesIO(encode_array("valid", values, single=True)))
+    assert stored.dtype == dtype
+    assert stored == pytest.approx(np.asarray(values, dtype=np.float64), rel=1e-6, nan_ok=True)
+
+
 @pytest.mark.parametrize("values", [[object()], [[1.0], [1.0, 2.0]], None])
 def test_what_is_no_array_is_named(values: object) -> None:
     """Ragged lists and objects are refused with the name they were given under."""

@@ -68,7 +68,7 @@ def cross_fit(name: str, p: FloatArray, y: Any, task: str, fold: IntArray) -> tu
         out = fold == held
         part = fit(name, p[~out], y[~out], task, whole)
         parts.append((out, p[out] if part is None else part(p[out])))
-    calibrated = np.empty((len(y), parts[0][1].shape[1]), dtype=np.float32)
+    calibrated = np.empty((len(y), parts[0][1].shape[1]), np.float64 if task == "regression" else np.float32)
     for out, values in parts:
         calibrated[out] = values
     return whole, calibrated

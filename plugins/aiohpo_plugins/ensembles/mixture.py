@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 # and are worse than the best single model 7, 5 and 5 times of 80: few rows say little about many classes.
 SHARED, SHIFTS = 5.0, 2.0
 _LEAST_VARIANCE = 1e-6  # of the targets' variance
+_ROUNDING = 1e-14  # relative
 _LEAST_SHARE = 0.05  # of what models think is noise; the rest may turn out to be disagreement
 
 
@@ -206,7 +207,7 @@ class NormalMixture(Mixture):
         self.p = 2 + k
         self._cost = np.ones(self.p)
         if like is None:
-            self._centre, self._unit = float(y.mean()), float(y.std()) or 1.0
+            self._centre, self._unit = float(y.mean()), _unit(y)
             error = np.square((raw[:, :, 0] - y) / self._unit).mean(axis=1) + _LEAST_VARIANCE
             self._noise = error / k
         else:
@@ -286,6 +287,12 @@ def mixture_for(
 def _average(w: FloatArray, each: FloatArray) -> FloatArray:
     """Return Σ w_i each_i. Not with BLAS: its threads cost more than they save here, and would change last bits."""
     return np.asarray((w.reshape(-1, *[1] * (each.ndim - 1)) * each).sum(axis=0))
+
+
+def _unit(y: FloatArray) -> float:
+    """Return the targets' standard deviation; of equal ones, for which rounding may give one, their magnitude."""
+    spread, size = float(y.std()), float(np.abs(y).max())
+    return spread if spread > _ROUNDING * size else size or 1.0
 
 
 def _sigmoid(z: FloatArray) -> FloatArray:

@@ -57,9 +57,9 @@ class Models:
         if not self.rows:
             raise UsageError(unusable(problems))
 
-    def __getitem__(self, row: int) -> NDArray[np.float32]:
-        """One model's predictions (n, k)."""
-        p = np.asarray(self._predictions[row], dtype=np.float32)
+    def __getitem__(self, row: int) -> NDArray[Any]:
+        """One model's predictions (n, k): float32 probabilities, or float64 numbers."""
+        p = np.asarray(self._predictions[row], dtype=np.float64 if self.task == "regression" else np.float32)
         if p.ndim == 1:
             p = p[:, None]
         if row in self._right:

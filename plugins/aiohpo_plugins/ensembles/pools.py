@@ -66,10 +66,10 @@ def pool_for(y: Any, k: int, metric: Metric) -> SelectionPool:
 
 
 class _Rows:
-    """Rows of float32 that grow in number."""
+    """Rows that grow in number, of float32 unless numbers of any magnitude are kept."""
 
-    def __init__(self, width: int) -> None:
-        self.array: Single = np.empty((0, width), dtype=np.float32)
+    def __init__(self, width: int, dtype: type[np.floating[Any]] = np.float32) -> None:
+        self.array: NDArray[Any] = np.empty((0, width), dtype=dtype)
 
     def __setitem__(self, slot: int, row: FloatArray) -> None:
         if slot >= len(self.array):
@@ -79,7 +79,7 @@ class _Rows:
     def reserve(self, size: int) -> None:
         if size > len(self.array):
             old = self.array
-            self.array = np.empty((size, old.shape[1]), dtype=np.float32)
+            self.array = np.empty((size, old.shape[1]), dtype=old.dtype)
             self.array[: len(old)] = old
 
 
@@ -166,7 +166,8 @@ class SquaresPool:
     def __init__(self, y: Any, k: int, metric: Metric) -> None:
         self._y, self._k, self._metric = y, k, metric
         self._probabilities = metric.task == "classification"
-        self._rows = _Rows(len(y) * (k if self._probabilities and k > 2 else 1))
+        width = len(y) * (k if self._probabilities and k > 2 else 1)
+        self._rows = _Rows(width, np.float32 if self._probabilities else np.float64)
         self._gram: dict[int, FloatArray] = {}  # rows of G; NaN where nobody asked yet
         self._diagonal: dict[int, float] = {}
         self._variance = 0.0 if self._probabilities else float(np.square(y - y.mean()).mean())
@@ -238,13 +239,15 @@ class AnyPool:
     def __init__(self, y: Any, metric: Metric) -> None:
         self._y, self._metric = y, metric
         self._models: dict[int, Any] = {}
+        # second moments are taken about this: about zero, numbers around 1e9 would leave nothing of a variance of 1
+        self._centre = float(y.mean()) if metric.task == "regression" else 0.0
 
     def reserve(self, size: int) -> None:
         pass
 
     def put(self, slot: int, predictions: FloatArray) -> None:
         if self._metric.task == "regression":
-            predictions = _moments(predictions)
+            predictions = _moments(predictions, self._centre)
         self._models[slot] = predictions
 
     def start(self) -> _Sum:
@@ -258,14 +261,18 @@ class AnyPool:
 
     def _loss(self, state: _Sum) -> float:
         mean = state.total / state.count
-        if self._metric.task == "regression" and mean.shape[1] == 2:
-            mean[:, 1] -= np.square(mean[:, 0])
+        if self._metric.task == "regression":
+            if mean.shape[1] == 2:
+                mean[:, 1] -= np.square(mean[:, 0])
+            mean[:, 0] += self._centre
         return self._metric.loss(self._y, mean)
 
 
-def _moments(predictions: FloatArray) -> FloatArray:
-    """Return means and second moments, which a mixture averages, of means and variances; means alone stay so."""
+def _moments(predictions: FloatArray, centre: float) -> FloatArray:
+    """Return means and second moments about ``centre``, which a mixture averages, of means and variances, or of means
+    alone."""
     p = np.array(predictions, dtype=np.float64)
+    p[:, 0] -= centre
     if p.shape[1] == 2:
         p[:, 1] += np.square(p[:, 0])
     return p
