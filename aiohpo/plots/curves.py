@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UsageError
-from .style import ORANGE, RED, by_progress, cut, is_complete, spans_magnitudes
+from .style import ORANGE, RED, by_progress, cut, is_complete, spans_magnitudes, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,6 +70,7 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quanti
         axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlim(points[:, 0].min() / 1.05, last * 1.1)
     else:
+        whole_numbers(axes.xaxis)
         axes.set_xlim(min(1, points[:, 0].min()) - 0.01 * last, last * 1.02)
     outside = _scale(axes, list(curves.values()), rungs, run.view.objective)
     ended = sum(is_complete(run, r) for r in shown)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import BLUE, GREY, ORANGE, RED, cut, judged
+from .style import BLUE, GREY, ORANGE, RED, cut, judged, whole_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,6 +48,7 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quanti
     values = {r.id: r.value or 0.0 for r in run.records()}  # what is drawn may be rounded to its unit
     reached = min((values[r.id] for r in done), key=run.view.objective.loss)
     axes.set_title(f"{metric.text}: {reached:.6g} after {len(ended)} trials{outside}{remark}", loc="left")
+    whole_numbers(axes.xaxis)
     axes.set_xlabel("trials")
     axes.set_ylabel(metric.label)
     axes.legend(loc="best", framealpha=0.85, edgecolor="none")

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import UsageError
 from ..view.lineage import Lineage
 from ..view.summary import value_in_words
-from .style import BLUE, GREY, ORANGE, choices, cut, labelled, short
+from .style import BLUE, GREY, ORANGE, choices, cut, labelled, short, whole_numbers
 from .units import Quantity
 
 if TYPE_CHECKING:
@@ -32,10 +32,15 @@ _MAGNITUDES = 30  # a line whose values differ by more than this factor needs a 
 
 
 def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
-    """Draw the best trial's schedule. Raises ``UsageError`` if no trial has a value."""
+    """Draw the best trial's schedule. Raises ``UsageError`` if no trial has a value, or none has steps."""
     row = run.view.leader()
     if row is None:
         raise UsageError(f"{run.path} has no successful trial to plot (see: aiohpo show {run.path})")
+    if not any(record.curve for record in records):
+        raise UsageError(
+            f"no trial in {run.path} reported at a step, so there is no schedule: give Study(max_steps=…) and call "
+            f"trial.report(...) after each step (what there is: aiohpo plot {run.path} --kind history)"
+        )
     lineage = Lineage(records)
     best = next(record for record in records if record.id == run.view.record(row).id)
     names = _shown(run, lineage, best)
@@ -47,6 +52,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
     _values(axes[0], run, lineage, best, records, metric)
     for panel, name in zip(axes[1:], names, strict=True):
         _parameter(panel, run.view.space[name], name, lineage, best, records)
+    whole_numbers(axes[-1].xaxis)
     axes[-1].set_xlabel("step")
     stretches = len(lineage.ancestry(best))
     how = f"a line of {stretches} trials" if stretches > 1 else "one configuration all the way"
@@ -113,6 +119,8 @@ def _parameter(
     if parameter.scale.numeric:
         if parameter.scale.log and not shown_as.logarithm:
             axes.set_yscale("log")
+        elif parameter.native_type is int and not parameter.scale.log and not shown_as.exponent:
+            whole_numbers(axes.yaxis)
     else:
         names = choices(parameter)
         axes.set_yticks([parameter.native(c) for c in labelled(names)], [short(c) for c in labelled(names)], fontsize=7)

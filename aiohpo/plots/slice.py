@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .style import by_progress, choices, cut, is_complete, judged, labelled, middle_of, short
+from .style import by_progress, choices, cut, is_complete, judged, labelled, middle_of, short, whole_numbers
 from .units import Quantity
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
     if names and given_up:
         figure.legend(*grid[0][0].get_legend_handles_labels(), loc="outside right upper", frameon=False, fontsize=8)
     elif names:
-        figure.colorbar(points, ax=grid, label="trial number")
+        whole_numbers(figure.colorbar(points, ax=grid, label="trial number").ax.yaxis)
     left = len(run.view.space.names) - len(names)
     which = f"the first {len(names)} parameters ({left} more are left out)" if left else "each parameter"
     figure.suptitle(f"{metric.text} against {which}{outside}", x=0.01, ha="left")
@@ -80,6 +80,8 @@ def _scale(axes: Axes, parameter: Parameter, name: str) -> Quantity:
         if scale.last < 1000 * scale.first:  # too few powers of ten to be the only labels
             at = [scale.first, middle_of(parameter), scale.last]
             axes.set_xticks(at, [f"{value:.3g}" for value in at])
+    elif parameter.native_type is int and not shown_as.exponent:
+        whole_numbers(axes.xaxis)
     return shown_as
 
 

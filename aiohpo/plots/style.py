@@ -14,6 +14,7 @@ from ..text import plot_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
     from ..plugin.objective import Objective
     from ..space.parameter import Parameter
@@ -115,7 +116,15 @@ def labelled(choices: Sequence[Any]) -> Sequence[Any]:
 def middle_of(parameter: Parameter) -> float:
     """The middle of a range, on the scale on which it is searched."""
     low, high = parameter.scale.first, parameter.scale.last
-    return math.sqrt(low) * math.sqrt(high) if parameter.scale.log else low / 2 + high / 2
+    middle = math.sqrt(low) * math.sqrt(high) if parameter.scale.log else low / 2 + high / 2
+    return round(middle) if parameter.native_type is int else middle
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Put the ticks of a linear axis at whole numbers, for what has no halves."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
 
 
 def short(choice: Any) -> str:

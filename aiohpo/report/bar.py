@@ -6,10 +6,10 @@ import asyncio
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from ..evaluate.capture import captured
 from ..evaluate.process.output import LineAssembler
@@ -149,26 +149,31 @@ class _Printed:
 
 class Bar:
     """A bar that is redrawn, for terminals, with a line below where there is more to say: every live display of
-    aiohpo looks like this."""
+    aiohpo looks like this. Where the terminal is narrow the count of trials and the best of them stay longest."""
 
     def __init__(self, console: Console, *, redirect: bool = True) -> None:
         """``redirect`` replaces ``sys.stdout`` and ``sys.stderr`` by streams that print above the bar."""
         from rich.progress import BarColumn, MofNCompleteColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
-        self._progress = _with_line_below()(
-            SpinnerColumn("line" if console.options.ascii_only else "dots"),
-            MofNCompleteColumn(),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[best]}", style="bold", markup=False),
-            TextColumn("{task.fields[rate]}"),
-            TextColumn("{task.fields[busy]}"),
-            TimeElapsedColumn(),
+        spinner = SpinnerColumn("line" if console.options.ascii_only else "dots")
+        bar, elapsed = BarColumn(bar_width=24), TimeElapsedColumn()
+        rate, busy = TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[busy]}")
+        self._progress = _fitted_progress()(
+            spinner,
+            MofNCompleteColumn(table_column=Column(no_wrap=True)),
+            bar,
+            _cut_text_column()("{task.fields[shown]}", style="bold", markup=False, table_column=Column()),
+            rate,
+            busy,
+            elapsed,
             console=console,
             transient=True,
             redirect_stdout=redirect,
             redirect_stderr=redirect,
         )
-        self._task = self._progress.add_task("search", total=None, rate="", best="starting", busy="")
+        self._progress.dispensable = (bar, busy, elapsed, rate, spinner)
+        self._task = self._progress.add_task("search", total=None, rate="", busy="", **_both("starting"))
 
     def __enter__(self) -> Bar:
         self._progress.start()
@@ -185,7 +190,10 @@ class Bar:
             self._task,
             completed=now.done,
             total=now.total,
-            best=best_in_words(now.metric, now.best, now.max_steps, numbered=False),
+            **_both(
+                best_in_words(now.metric, now.best, now.max_steps, numbered=False),
+                None if now.best is None or now.best.value is None else f"best {now.best.value:.5g}",
+            ),
             rate=describe_rate(now.rate),
             busy=", ".join(filter(None, (busy, workers))),
         )
@@ -203,6 +211,11 @@ class Bar:
         console.print(Text.from_ansi(lines.removesuffix("\n")), highlight=False, soft_wrap=True)
 
 
+def _both(best: str, brief: str | None = None) -> dict[str, str]:
+    """The fields of the best trial: in words, and what stays of them where there is no room."""
+    return {"best": best, "brief": brief or best, "shown": best}
+
+
 def say(console: Console, text: str, style: str = "yellow") -> None:
     """Print a line of aiohpo's own."""
     from rich.text import Text
@@ -210,18 +223,59 @@ def say(console: Console, text: str, style: str = "yellow") -> None:
     console.print(Text(printable(text, lines=True), style), soft_wrap=True)
 
 
+# What is derived from rich's classes is made when it is needed, as rich takes long to import.
 @cache
-def _with_line_below() -> Any:
-    """rich's progress bar with a line of text below; made when it is needed, as rich takes long to import."""
+def _fitted_progress() -> Any:
+    """rich's progress bar without those columns for which a terminal is too narrow, and with a line of text below."""
+    from rich.measure import Measurement
     from rich.progress import Progress
     from rich.text import Text
 
-    class WithLineBelow(Progress):
+    class FittedProgress(Progress):
         below = ""
+        dispensable: Sequence[Any] = ()  # columns, the first to go first
 
         def get_renderables(self) -> Iterable[Any]:
             yield from super().get_renderables()
             if self.below:
                 yield Text(f"  {self.below}", style="dim", no_wrap=True, overflow="ellipsis")
 
-    return WithLineBelow
+        def make_tasks_table(self, tasks: Iterable[Any]) -> Any:
+            tasks, every = list(tasks), self.columns
+            if not tasks:
+                return super().make_tasks_table(tasks)
+            console, columns = self.console, cast(Sequence[Any], every)
+            for task in tasks:
+                task.fields["shown"] = task.fields["best"]
+            widths = {
+                column: max(Measurement.get(console, console.options, column(task)).maximum for task in tasks)
+                for column in columns
+            }
+            for column in self.dispensable:
+                if sum(widths.values()) + len(widths) - 1 <= console.width:
+                    break
+                del widths[column]
+            fits = sum(widths.values()) + len(widths) - 1 <= console.width
+            for task in tasks:
+                task.fields["shown"] = task.fields["best" if fits else "brief"]
+            self.columns = tuple(widths)
+            try:
+                return super().make_tasks_table(tasks)
+            finally:
+                self.columns = every
+
+    return FittedProgress
+
+
+@cache
+def _cut_text_column() -> Any:
+    """rich's column of text, which is cut where there is no room for it."""
+    from rich.progress import TextColumn
+
+    class CutTextColumn(TextColumn):
+        def render(self, task: Any) -> Any:
+            text = super().render(task)
+            text.no_wrap, text.overflow = True, "ellipsis"
+            return text
+
+    return CutTextColumn

@@ -101,6 +101,25 @@ def test_what_has_no_steps_has_no_curves_and_no_rungs(tmp_path: Path) -> None:
         draw(run, "curves")
     with pytest.raises(UsageError, match="its scheduler, fifo, pauses no trials at common steps"):
         draw(run, "rungs")
+    with pytest.raises(UsageError, match=r"no trial in .* reported at a step, so there is no schedule"):
+        draw(run, "schedule")
+
+
+@pytest.mark.parametrize("kind", ["slice", "schedule", "curves", "history", "parallel"])
+def test_what_is_whole_has_no_half_ticks(kind: str, tmp_path: Path) -> None:
+    """Axes of steps, of trials and of whole parameters are marked at whole numbers."""
+    space = Space(a=Int(1, 2), b=Int(1, 4, log=True), c=Int(3, 6))
+    figure = draw(open_run(make_named_run(tmp_path / "r", space, "loss", [1.0, 2.0, 0.5])), kind)
+    figure.canvas.draw()
+    for axis in (axis for axes in figure.axes for axis in (axes.xaxis, axes.yaxis)):
+        if axis.get_label_text() in ("a", "b", "c", "step", "trials", "trial number"):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [tick for tick in axis.get_majorticklocs() if low <= tick <= high]
+            assert ticks == list(map(round, ticks)), axis.get_label_text()
+    if kind == "parallel":
+        named = {text.get_text() for text in figure.axes[0].texts}
+        assert {"1", "2", "4", "3", "6"} <= named
+        assert not {"1.5", "2.5", "4.5"} & named
 
 
 def test_history_shows_the_best_so_far(tmp_path: Path) -> None:

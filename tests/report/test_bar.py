@@ -34,6 +34,30 @@ def test_rungs_stand_in_a_line_below_the_bar(tmp_path: Path) -> None:
     assert any("rungs 1:3 3:1 9:0, 1 promoted" in line and "3/20" not in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("width", "shown", "hidden"),
+    [
+        (120, ["3/20", "best accuracy 1.03 after 3 of 9 steps", "━", "0:00:0", "2.5/s"], []),
+        (80, ["3/20", "best accuracy 1.03 after 3 of 9 steps", "0:00:0", "2.5/s"], ["━"]),
+        (50, ["3/20", "best accuracy 1.03 after 3 of 9 steps"], ["━", "0:00:0", "2.5/s"]),
+        (40, ["3/20", "best 1.03"], ["━", "0:00:0", "2.5/s", "…"]),
+        (16, ["3/20", "best 1.03"], ["━", "0:00:0", "2.5/s", "…"]),
+        (12, ["3/20", "best", "…"], ["━", "0:00:0", "2.5/s"]),
+    ],
+)
+def test_the_count_and_the_best_are_last_to_go(width: int, shown: list[str], hidden: list[str], tmp_path: Path) -> None:
+    """A narrow terminal loses the bar first, then how busy workers are, the time, the rate, and the metric's name."""
+    out = io.StringIO()
+    now = dataclasses.replace(take_snapshot(open_run(make_climb(tmp_path / "r", [1, 3, 1]))), total=20, rate=2.5)
+    with Bar(Console(file=out, force_terminal=True, width=width)) as bar:
+        bar.update(now)
+    lines = re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue()))
+    line = next(line for line in reversed(lines) if "3/20" in line)
+    assert all(text in line for text in shown), line
+    assert not any(text in line for text in hidden), line
+    assert len(line.rstrip()) <= width
+
+
 def test_what_strangers_wrote_is_text_in_the_bar_and_above_it() -> None:
     """Markup, emoji codes and control characters are shown as what they are."""
     out = io.StringIO()

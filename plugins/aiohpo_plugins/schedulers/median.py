@@ -86,7 +86,7 @@ class MedianScheduler:
             return None
         own = rung.entries.rank((average, trial.order, trial.id))
         low, high = (rung.entries[k + (k >= own)][0] for k in ((others - 1) // 2, others // 2))
-        return (low + high) / 2
+        return low / 2 + high / 2  # a sum of the largest losses would be infinite
 
     def __repr__(self) -> str:
         return f"MedianScheduler(grace_steps={self.grace_steps}, grace_trials={self.grace_trials})"

@@ -71,7 +71,7 @@ class PBTScheduler:
     interval    steps between two chances to copy a better member; default: a twentieth of the study's steps
     exploit     "truncation": the worst ``quantile`` copy the best ``quantile``; "tournament": a member copies
                 another one, drawn at random, that is better; "ttest": one that is significantly better
-    quantile    for truncation; above 0, at most 0.5
+    quantile    for truncation; above 0, at most 0.5. At least one member, which matters to populations of 2
     perturb     numbers are multiplied by 1 + perturb or 1 - perturb
     resample    probability with which a parameter is drawn anew instead
     vary        names of the parameters that may change under way, as a list or joined by "+"; default: all. Those
@@ -113,7 +113,7 @@ class PBTScheduler:
         self._max_steps = max_steps
         self._interval = self.interval or math.ceil(max_steps / ROUNDS)
         self.rule = {
-            "truncation": lambda: rules.truncation(self.quantile),
+            "truncation": lambda: rules.truncation(self.quantile, self.population),
             "tournament": lambda: rules.tournament(seed),
             "ttest": lambda: rules.ttest(seed),
         }[self.exploit]()

@@ -61,6 +61,13 @@ def test_schedule_beats_every_constant_rate(exploit: str) -> None:
     assert all(each.trained <= 8 * STEPS + 5 * losers(each) for each in found)
 
 
+def test_a_population_of_two_copies() -> None:
+    """With the default quantile the worse one of two goes on from the better one."""
+    found = swarm(options={"population": 2, "interval": 10}, workers=2)
+    found.run()
+    assert Lineage(found.view.records()).inherited
+
+
 def test_ttest_copies_those_that_are_significantly_better() -> None:
     """It copies less than the other rules, and what it copies is better than the best of the fresh ones."""
     found = swarm(options={"exploit": "ttest", "interval": 10})
@@ -438,12 +445,16 @@ def test_in_a_study_with_an_enqueued_configuration() -> None:
 
 def test_resume_goes_to_the_next_age() -> None:
     """A paused member is taken up to the next multiple of the interval, at last to the end."""
-    found = swarm(workers=1, options={"population": 2, "interval": 40})
+
+    def equals(weights: Any, config: Config, step: int) -> tuple[Any, float]:  # of whom nobody copies another
+        return step, 1.0
+
+    found = swarm(workers=1, train=equals, options={"population": 2, "interval": 40})
     found.run()
     assert Counter(found.statuses()) == {"finished": 2}
     scheduler = PBTScheduler(population=2, interval=40)
     scheduler.setup(STEPS, 0, Identity("somebody"))
-    half = swarm(workers=1, options={"population": 2, "interval": 40})
+    half = swarm(workers=1, train=equals, options={"population": 2, "interval": 40})
     choices = []
     for _ in range(80 + 80 + 2):
         half.tick()
