@@ -15,9 +15,11 @@ from numbers import Real
 from typing import Any
 
 from ..errors import UsageError
+from ..events.schema import MAX_METRIC_BYTES
 
 MAX_METRICS = 256
 MAX_NAME = 128
+NUMBER_BYTES = 12  # what a metric takes beside its name
 
 
 def describe_briefly(value: object) -> str:
@@ -61,10 +63,29 @@ def as_mapping(values: Mapping[Any, Any]) -> dict[str, float]:
         raise UsageError(f"{len(values)} metrics at once are too many: give at most {MAX_METRICS}")
     metrics = {}
     for name, value in values.items():
-        if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
-            raise UsageError(f"metric name {describe_briefly(name)}: names are text of 1 to {MAX_NAME} characters")
+        check_name(name, "metric")
         metrics[name] = as_number(value, name)
+    if (size := size_of(metrics)) > MAX_METRIC_BYTES:
+        raise UsageError(
+            f"the names of {len(metrics)} metrics take {size} bytes with their values: at most {MAX_METRIC_BYTES} are "
+            "recorded at once; report fewer, or give them shorter names"
+        )
     return metrics
+
+
+def check_name(name: Any, kind: str) -> None:
+    """Raise UsageError for a name that cannot be recorded. ``kind`` says what has it."""
+    if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME:
+        raise UsageError(f"{kind} name {describe_briefly(name)}: names are text of 1 to {MAX_NAME} characters")
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"{kind} name {name!a} holds half a character (a lone surrogate)") from None
+
+
+def size_of(metrics: Mapping[str, float]) -> int:
+    """About how many bytes these metrics take in an event."""
+    return sum(len(name) if name.isascii() else len(name.encode()) for name in metrics) + NUMBER_BYTES * len(metrics)
 
 
 def as_metrics(

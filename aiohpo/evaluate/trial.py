@@ -23,12 +23,12 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from ..arguments import TRIAL_ATTRIBUTES, explained, explained_class
 from ..errors import Unavailable, UsageError, listing
-from ..events.schema import TARGETS
+from ..events.schema import MAX_STEPS, TARGETS
 from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Config, Decision
 from ..storage.scratch import Scratch
 from . import checkpoint
-from .metrics import as_mapping, as_number, describe_briefly
+from .metrics import as_mapping, as_number, check_name, describe_briefly
 
 if TYPE_CHECKING:
     from .program import Program
@@ -62,6 +62,7 @@ class _Closed:
 
 
 _CLOSED = _Closed()
+MAX_ARRAYS = 100  # of one call of predictions() or targets()
 
 
 @explained_class({}, TRIAL_ATTRIBUTES)
@@ -237,6 +238,8 @@ class Trial:
             at = step.__index__()
         if at < max(self.step, 1):
             raise UsageError(f"step {at} comes after step {self.step}: report steps in order, from 1")
+        if at > MAX_STEPS:
+            raise UsageError(f"step {at} is too large: steps end at {MAX_STEPS}")
         if self.max_steps is not None and at > self.max_steps:
             raise UsageError(
                 f"step {at} is beyond max_steps={self.max_steps}: report once per step, or give the study more steps"
@@ -342,6 +345,10 @@ class Trial:
 
     def _store(self, arrays: Mapping[str, Any], prefix: str) -> None:
         single = prefix != TARGETS  # targets may be large numbers whose last digits count
+        if len(arrays) > MAX_ARRAYS:
+            raise UsageError(f"{len(arrays)} arrays of predictions are too many: give at most {MAX_ARRAYS}")
+        for name in arrays:
+            check_name(name, "predictions")
         digests = {
             prefix + name: self._put("predictions", checkpoint.encode_array(name, values, single=single))
             for name, values in arrays.items()

@@ -12,7 +12,7 @@ from typing import get_args
 
 import msgspec
 
-from .schema import Batch, Count, Event, Malformed, Unknown
+from .schema import MAX_EVENT, Batch, Count, Event, Malformed, Unknown, Unrecordable
 
 
 class _Head(msgspec.Struct, frozen=True, array_like=True):
@@ -36,16 +36,42 @@ def encode_event(event: Event) -> bytes:
     return _encode(event)
 
 
+def encode_checked(event: Event) -> bytes:
+    """Like :func:`encode_event`, for an event that is to be recorded.
+
+    Raises :class:`~aiohpo.events.schema.Unrecordable` for one that the peers would drop, or that could not be read
+    from the journal again.
+    """
+    what = type(event).__name__
+    try:
+        raw = _encode(event)
+    except UnicodeEncodeError as error:  # a lone surrogate
+        raise Unrecordable(f"cannot record an event ({what}) with text that is none: {error}") from None
+    if len(raw) > MAX_EVENT:
+        raise Unrecordable(
+            f"cannot record an event ({what}) of {len(raw)} bytes: it may have {MAX_EVENT}; report fewer metrics, or "
+            "give them shorter names"
+        )
+    try:
+        _event_decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise Unrecordable(f"cannot record an event ({what}) with a value out of range: {error}") from None
+    return raw
+
+
 def decode_batch(batch: Batch) -> list[Event | Unknown]:
     """Decode the events of a batch, those of kinds that this version does not know as :class:`Unknown`.
 
-    Raises :class:`Malformed` if any of them is no event, or not as its kind has to be.
+    Raises :class:`Malformed` if any of them is no event, is too large, or not as its kind has to be.
     """
-    return _decode_raws(batch.raws) if len(batch.raws) > 32 else _decode_raws_shared(batch.raws)
+    raws = batch.raws
+    return _decode_raws(raws) if len(raws) > 32 else _decode_raws_shared(raws)
 
 
 def _decode_raws(raws: tuple[bytes, ...]) -> list[Event | Unknown]:
     decode = _event_decoder.decode
+    if raws and (largest := max(map(len, raws))) > MAX_EVENT:
+        raise Malformed(f"an event of {largest} bytes")
     try:
         try:
             return [decode(raw) for raw in raws]

@@ -12,7 +12,6 @@ those who claimed it. A new attempt may be claimed once the last one paused, was
 from __future__ import annotations
 
 import enum
-import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -88,21 +87,25 @@ class Claim(NamedTuple):
 class Facts:
     """All that is known about one trial's segments; order-independent by construction.
 
-    ``claims[a]`` is the claim of attempt a with the smallest stamp, ``ends[a, w]`` how worker w first ended it,
+    ``claims[a]`` is the claim of attempt a with the smallest stamp, ``ends[a][w]`` how worker w first ended it,
     ``lost`` the attempts that somebody declared lost. Of a race's two sides only the owner can give an attempt up,
     but if the loser was done with it before it heard that it had lost, then it is done: like results, segments that
     were run are never thrown away.
     """
 
     claims: dict[int, Claim] = field(default_factory=dict)
-    ends: dict[tuple[int, str], tuple[Stamp, Ended]] = field(default_factory=dict)
+    ends: dict[int, dict[str, tuple[Stamp, Ended]]] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     result: tuple[Stamp, Ended] | None = None
     cancelled: bool = False
+    attempt: int = -1  # the latest that anybody claimed; -1 for none
+    _nanoseconds: int = 0  # of all in ``ends``: whole numbers, so that their sum is the same in any order
 
     def claim(self, attempt: int, claim: Claim) -> None:
         if attempt not in self.claims or claim.stamp < self.claims[attempt].stamp:
             self.claims[attempt] = claim
+            if attempt > self.attempt:
+                self.attempt = attempt
 
     def end(self, event: Ended, stamp: Stamp) -> None:
         """Record an ending. Among several final ones the smallest stamp is the trial's result."""
@@ -113,14 +116,11 @@ class Facts:
         elif status is Status.CANCELLED:
             self.cancelled = True
         else:
-            key = event.attempt, stamp[1]
-            if key not in self.ends or stamp < self.ends[key][0]:
-                self.ends[key] = stamp, event
-
-    @property
-    def attempt(self) -> int:
-        """The latest attempt that anybody claimed; -1 for none."""
-        return max(self.claims, default=-1)
+            ends = self.ends.setdefault(event.attempt, {})
+            known = ends.get(stamp[1])
+            if known is None or stamp < known[0]:
+                ends[stamp[1]] = stamp, event
+                self._nanoseconds += _nanoseconds(event) - (0 if known is None else _nanoseconds(known[1]))
 
     @property
     def owner(self) -> str | None:
@@ -137,13 +137,17 @@ class Facts:
     @property
     def seconds(self) -> float:
         """What all segments that ended took together, those that were in vain included."""
-        ended = [event.seconds for _, event in self.ends.values()]
-        return math.fsum(ended if self.result is None else [*ended, self.result[1].seconds])
+        last = 0 if self.result is None else _nanoseconds(self.result[1])
+        return (self._nanoseconds + last) / 1e9
 
     @property
     def restarted(self) -> int:
         """The latest attempt that began from scratch: what earlier ones saved does not count. -1 if none did."""
         return max((attempt for attempt, claim in self.claims.items() if claim.restart), default=-1)
+
+
+def _nanoseconds(event: Ended) -> int:
+    return round(event.seconds * 1e9)
 
 
 def settle(facts: Facts) -> Status:
@@ -155,10 +159,11 @@ def settle(facts: Facts) -> Status:
     attempt, owner = facts.attempt, facts.owner
     if owner is None:
         return Status.QUEUED
-    if any(at == attempt and end.how == "paused" for (at, _), (_, end) in facts.ends.items()):
+    ends = facts.ends.get(attempt, {})
+    if any(end.how == "paused" for _, end in ends.values()):
         return Status.PAUSED
-    if (attempt, owner) in facts.ends:
-        return ENDED_STATUS[facts.ends[attempt, owner][1].how]
+    if owner in ends:
+        return ENDED_STATUS[ends[owner][1].how]
     if attempt in facts.lost:
         return Status.LOST
     return Status.RUNNING

@@ -12,6 +12,11 @@ A journal with a corrupt record in the middle has a gap. The events behind it ar
 not offered to peers until somebody fills the gap.
 
 An event of a kind that this version does not know is kept, counted and offered like any other; its meaning is skipped.
+
+Lamport clocks follow the largest stamp that was heard, so one absurd stamp would hold them for good, and with them
+everything that the largest stamp decides. No study has so many events that an honest stamp could be ``FAR_AHEAD`` of a
+replica's clock. An event whose stamp is stays out, with those that follow it in its log, until the clock has come
+nearer: then it is offered again. So replicas that refused it at different times still end with the same events.
 """
 
 from __future__ import annotations
@@ -19,17 +24,23 @@ from __future__ import annotations
 import hashlib
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
-from .codec import decode_batch, encode_event, pack_raws, unpack_raws
-from .schema import Batch, Event, Fresh, Seen, Unknown
+from .codec import decode_batch, encode_checked, pack_raws, unpack_raws
+from .lifecycle import Stamp
+from .schema import MAX_NUMBER, Batch, Event, Fresh, Malformed, Seen, Unknown
 
 CHUNK_EVENTS = 128
+CHUNK_BYTES = 64 << 10
+FAR_AHEAD = 1 << 28
+_ABSURDLY_AHEAD = 1 << 40
+_MOST_KINDS = 20  # of unknown events that are told apart
 
 
 class OriginLog:
     """The events 1..``count`` of one worker as bytes."""
 
-    __slots__ = ("_chunks", "_firsts", "_tail", "_tail_first", "count")
+    __slots__ = ("_chunks", "_firsts", "_tail", "_tail_bytes", "_tail_first", "count")
 
     def __init__(self) -> None:
         self.count = 0
@@ -37,38 +48,69 @@ class OriginLog:
         self._firsts: list[int] = []
         self._tail: list[bytes] = []
         self._tail_first = 1
+        self._tail_bytes = 0
 
     def append(self, raws: tuple[bytes, ...]) -> None:
         self._tail += raws
         self.count += len(raws)
-        whole = len(self._tail) - len(self._tail) % CHUNK_EVENTS
-        if whole:  # a large batch becomes many chunks: they are what a bounded answer is made of
-            for at in range(0, whole, CHUNK_EVENTS):
-                self._chunks.append(pack_raws(self._tail[at : at + CHUNK_EVENTS]))
+        self._tail_bytes += sum(map(len, raws))
+        if len(self._tail) >= CHUNK_EVENTS or self._tail_bytes >= CHUNK_BYTES:
+            self._pack()
+
+    def _pack(self) -> None:
+        """Pack the tail, as far as it fills chunks. A large batch becomes many: bounded answers are made of them."""
+        begin = size = 0
+        for end, raw in enumerate(self._tail, 1):
+            size += len(raw)
+            if end - begin == CHUNK_EVENTS or size >= CHUNK_BYTES:
+                self._chunks.append(pack_raws(self._tail[begin:end]))
                 self._firsts.append(self._tail_first)
-                self._tail_first += CHUNK_EVENTS
-            del self._tail[:whole]
+                self._tail_first += end - begin
+                begin, size = end, 0
+        del self._tail[:begin]
+        self._tail_bytes = size
 
     def slice(self, first: int, most_bytes: int) -> tuple[bytes, ...]:
-        """The bytes of events from number ``first`` on, about ``most_bytes`` in all and at least one."""
+        """The bytes of events from number ``first`` on: as many as ``most_bytes`` hold, and at least one."""
         raws: list[bytes] = []
         size = 0
-        while first <= self.count and size < most_bytes:
+        while first <= self.count:
             if first >= self._tail_first:
                 part: tuple[bytes, ...] = tuple(self._tail[first - self._tail_first :])
             else:
                 i = bisect_right(self._firsts, first) - 1
                 part = unpack_raws(self._chunks[i])[first - self._firsts[i] :]
+            whole = sum(map(len, part))
+            if size + whole > most_bytes:
+                return (*raws, *_begin_of(part, most_bytes - size, at_least=not raws))
             raws += part
-            size += sum(map(len, part))
+            size += whole
             first += len(part)
         return tuple(raws)
+
+
+def _begin_of(raws: tuple[bytes, ...], most_bytes: int, at_least: int) -> tuple[bytes, ...]:
+    """The first of ``raws`` that fit, and ``at_least`` so many."""
+    size = 0
+    for n, raw in enumerate(raws):
+        size += len(raw)
+        if size > most_bytes and n >= at_least:
+            return raws[:n]
+    return raws
+
+
+class Read(NamedTuple):
+    """A batch that was read and not yet taken: its events, and the largest of their stamps."""
+
+    batch: Batch
+    events: list[Event | Unknown]
+    lamport: int
 
 
 class Log:
     """A replica's copy of all logs."""
 
-    __slots__ = ("_origins", "_parked", "_vector_hash", "clock", "unknown_kinds")
+    __slots__ = ("_origins", "_parked", "_vector_hash", "clock", "far_ahead", "unknown_kinds")
 
     def __init__(self) -> None:
         self._origins: dict[str, OriginLog] = {}
@@ -76,6 +118,7 @@ class Log:
         self._vector_hash: bytes | None = None
         self.clock = 0  # the largest lamport time seen
         self.unknown_kinds: set[int] = set()  # of events that a later version of aiohpo recorded
+        self.far_ahead: Stamp | None = None  # the first that was refused
 
     def count(self, origin: str) -> int:
         """How many events of ``origin`` this replica has."""
@@ -93,15 +136,25 @@ class Log:
             self._vector_hash = hashlib.blake2b(text.encode(), digest_size=8).digest()
         return self._vector_hash
 
+    def __len__(self) -> int:
+        """How many workers it holds events of."""
+        return len(self._origins)
+
+    def __bool__(self) -> bool:
+        return True  # a log without events is one
+
     @property
     def size(self) -> int:
         """Events held, over all origins."""
         return sum(log.count for log in self._origins.values())
 
     def append_own(self, origin: str, seq: int, event: Event) -> Batch:
-        """Append the next event of the local worker ``origin`` and return its bytes."""
+        """Append the next event of the local worker ``origin`` and return its bytes.
+
+        Raises :class:`~aiohpo.events.schema.Unrecordable`, and changes nothing, if the peers would drop it.
+        """
         assert seq == self.count(origin) + 1, "own events are numbered without gaps"
-        raws = (encode_event(event),)
+        raws = (encode_checked(event),)
         self._extend(origin, raws)
         self.clock = max(self.clock, event.lamport)
         return Batch(origin, seq, raws)
@@ -112,29 +165,69 @@ class Log:
         What is known is dropped; a batch that starts beyond ``count + 1`` changes nothing (the caller asks
         for repair). Raises :class:`Malformed` without changing anything if any new event of it is not one.
         """
-        known = self.count(batch.origin) + 1 - batch.first
-        if not 0 <= known < len(batch.raws):
+        read = self.read(batch) if batch.first <= self.count(batch.origin) + 1 else None
+        return None if read is None else self.take(read)
+
+    def read(self, batch: Batch) -> Read | None:
+        """Decode what of ``batch`` is not known, next in line or not; None if there is nothing that may be taken.
+
+        Changes nothing. Raises :class:`Malformed` if any of it is no event.
+        """
+        held = self._origins.get(batch.origin)
+        known = (held.count if held else 0) + 1 - batch.first
+        if known >= len(batch.raws) or not batch.raws:
             return None
-        new = batch if known == 0 else Batch(batch.origin, batch.first + known, batch.raws[known:])
+        new = batch if known <= 0 else Batch(batch.origin, batch.first + known, batch.raws[known:])
         events = self._decode(new)
-        self._extend(batch.origin, new.raws)
-        self._note(events)
+        lamport = events[-1].lamport
+        for event in events:
+            if event.lamport > lamport:
+                lamport = event.lamport
+        if lamport > self.clock + FAR_AHEAD:
+            if self.far_ahead is None:
+                self.far_ahead = lamport, batch.origin
+            if lamport > self.clock + _ABSURDLY_AHEAD:
+                raise Malformed(f"the stamp {lamport}, where {self.clock} is the largest known")
+            near = next(n for n, event in enumerate(events) if event.lamport > self.clock + FAR_AHEAD)
+            if not near:
+                return None
+            new, events = Batch(new.origin, new.first, new.raws[:near]), events[:near]
+            lamport = max(event.lamport for event in events)
+        return Read(new, events, lamport)
+
+    def take(self, read: Read) -> Fresh | None:
+        """Take what was read, as far as it is next in line now; return that, or None if it is not."""
+        batch, events, lamport = read
+        origin, raws = batch.origin, batch.raws
+        held = self._origins.get(origin)
+        known = (held.count if held else 0) + 1 - batch.first
+        if known:
+            if not 0 < known < len(events):
+                return None
+            raws, events = raws[known:], events[known:]
+        self._extend(origin, raws)
+        self._note(events, lamport)
         if self._parked:
-            self._unpark(batch.origin)
-        return Fresh(new.origin, new.first, events)
+            self._unpark(origin)
+        return Fresh(origin, batch.first + known, events)
 
     def hold_back(self, batch: Batch) -> Fresh:
-        """Keep a batch that lies behind a gap and return its events; see the module's docstring."""
-        events = self._decode(batch)
+        """Keep a batch that lies behind a gap and return its events; see the module's docstring.
+
+        Raises :class:`Malformed` without changing anything if any event of it is not one.
+        """
+        read = self.read(batch) if batch.last <= MAX_NUMBER else None
+        if read is None:
+            raise Malformed(f"events {batch.first} to {batch.last} with stamps far above {self.clock}")
         waiting = self._parked.setdefault(batch.origin, {})
-        waiting.update(zip(range(batch.first, batch.last + 1), batch.raws, strict=True))
-        self._note(events)
-        return Fresh(batch.origin, batch.first, events)
+        waiting.update(enumerate(read.batch.raws, read.batch.first))
+        self._note(read.events, read.lamport)
+        return Fresh(batch.origin, read.batch.first, read.events)
 
     def missing(
         self, counts: Mapping[str, int], most_bytes: int, upto: Mapping[str, int] | None = None
     ) -> Iterator[Batch]:
-        """Yield what a replica with version vector ``counts`` lacks, in all about ``most_bytes``.
+        """Yield what a replica with version vector ``counts`` lacks, in all about ``most_bytes`` and one event.
 
         With ``upto`` leave out origins of which it lacks only what is newer than that version vector.
         """
@@ -144,7 +237,7 @@ class Log:
                 continue
             batch = Batch(origin, first, log.slice(first, most_bytes))
             yield batch
-            most_bytes -= batch.size
+            most_bytes -= batch.wire_size
             if most_bytes <= 0:
                 return
 
@@ -191,15 +284,12 @@ class Log:
         if not waiting:
             del self._parked[origin]
 
-    def _note(self, events: list[Event | Unknown]) -> None:
-        clock = 0
+    def _note(self, events: list[Event | Unknown], lamport: int) -> None:
         for event in events:
-            if event.lamport > clock:
-                clock = event.lamport
-            if isinstance(event, Unknown):
+            if isinstance(event, Unknown) and len(self.unknown_kinds) < _MOST_KINDS:
                 self.unknown_kinds.add(event.kind)
-        if clock > self.clock:
-            self.clock = clock
+        if lamport > self.clock:
+            self.clock = lamport
 
     @property
     def skipped(self) -> str:
@@ -210,6 +300,17 @@ class Log:
         return (
             f"events of kind {kinds} are kept and passed on, but their meaning is skipped: a later version of aiohpo "
             "recorded them"
+        )
+
+    @property
+    def refused(self) -> str:
+        """Whose stamps were refused and why, in words; empty if none were."""
+        if self.far_ahead is None:
+            return ""
+        lamport, origin = self.far_ahead
+        return (
+            f"events of worker {origin} are left out: their stamp {lamport} is absurdly far ahead of all others "
+            f"({self.clock})"
         )
 
     def __repr__(self) -> str:

@@ -31,14 +31,27 @@ from typing import Annotated, Literal, NamedTuple, final, get_args
 
 import msgspec
 
+from ..errors import AiohpoError
+
 MAX_TEXT = 8_000
+MAX_EVENT = 128 << 10  # bytes; the longest error with its detail and MAX_METRIC_BYTES of metrics fit
+MAX_METRIC_BYTES = 60 << 10  # for the names and values of one event
 
 MAX_LAMPORT = 1 << 53
+MAX_NUMBER = (1 << 31) - 1
+MAX_ATTEMPT = 1 << 30
+MAX_BRACKET = 1 << 40
+MAX_STEPS = 1 << 53
 
 TrialId = tuple[str, int]
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_LAMPORT)]
-Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_LAMPORT)]
+Number = Annotated[int, msgspec.Meta(ge=1, le=MAX_NUMBER)]
+Attempt = Annotated[int, msgspec.Meta(ge=0, le=MAX_ATTEMPT)]
+Bracket = Annotated[int, msgspec.Meta(ge=0, le=MAX_BRACKET)]
+# Bounds also refuse NaN and the infinities, of which no clock, sum or calendar can make sense.
+Time = Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]  # seconds since the epoch
+Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]
 # A name becomes a part of file names: nothing in it may lead elsewhere.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
@@ -54,6 +67,10 @@ TrialRef = int | tuple[Name, Number]
 
 class Malformed(Exception):
     """Bytes that are not what they should be: the receiver counts and drops them."""
+
+
+class Unrecordable(AiohpoError):
+    """An event that no peer would accept: it is too large, or a field of it is out of range."""
 
 
 def trial_name(trial: TrialId) -> str:
@@ -79,7 +96,7 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """A worker process began. ``journal`` identifies the directory it writes to."""
 
     lamport: Count
-    time: float
+    time: Time
     host: Short
     pid: Count
     journal: Short
@@ -90,7 +107,7 @@ class Left(msgspec.Struct, frozen=True, array_like=True, tag=2):
     """A worker ended in good order; it holds nothing any more."""
 
     lamport: Count
-    time: float
+    time: Time
     reason: Text
 
 
@@ -123,11 +140,11 @@ class Proposed(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     """
 
     lamport: Count
-    time: float
+    time: Time
     values: tuple[float | int | None, ...]
     source: Annotated[int, msgspec.Meta(ge=OWN, le=EXTERNAL)] = OWN
     to_step: Count | None = None
-    bracket: Count = 0
+    bracket: Bracket = 0
     parent: Parent | None = None
     retry_of: tuple[Name, Number] | None = None
 
@@ -137,12 +154,12 @@ class Claimed(msgspec.Struct, frozen=True, array_like=True, tag=5):
     scratch, what was saved before is of no use any more. ``bracket``: of a queued trial, which had none."""
 
     lamport: Count
-    time: float
+    time: Time
     trial: TrialRef
-    attempt: Count
+    attempt: Attempt
     to_step: Count | None = None
     restart: bool = False
-    bracket: Count = 0
+    bracket: Bracket = 0
 
 
 class Reported(msgspec.Struct, frozen=True, array_like=True, tag=6):
@@ -150,7 +167,7 @@ class Reported(msgspec.Struct, frozen=True, array_like=True, tag=6):
 
     lamport: Count
     trial: TrialRef
-    attempt: Count
+    attempt: Attempt
     step: Count
     value: float | None
     extra: Metrics | None = None
@@ -161,7 +178,7 @@ class Saved(msgspec.Struct, frozen=True, array_like=True, tag=7):
 
     lamport: Count
     trial: TrialRef
-    attempt: Count
+    attempt: Attempt
     step: Count
     digest: Sha256
     size: Count
@@ -175,7 +192,7 @@ class Predicted(msgspec.Struct, frozen=True, array_like=True, tag=8):
 
     lamport: Count
     trial: TrialRef
-    attempt: Count
+    attempt: Attempt
     digests: Digests
 
 
@@ -190,11 +207,11 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=False):
 
     lamport: Count
     trial: TrialRef
-    attempt: Count
+    attempt: Attempt
     how: Ending
     step: Count
     value: float | None = None
-    seconds: float = 0.0
+    seconds: Seconds = 0.0
     extra: Metrics | None = None
     error: Text | None = None
     detail: Text | None = None
@@ -205,7 +222,7 @@ class Lost(msgspec.Struct, frozen=True, array_like=True, tag=10):
 
     lamport: Count
     trial: TrialRef
-    attempt: Count
+    attempt: Attempt
 
 
 class Over(msgspec.Struct, frozen=True, array_like=True, tag=11):
@@ -251,6 +268,25 @@ class Batch(msgspec.Struct, frozen=True, array_like=True):
     def size(self) -> int:
         """Bytes of its events."""
         return sum(map(len, self.raws))
+
+    @property
+    def wire_size(self) -> int:
+        """About how many bytes it takes in a frame, its origin and the lengths included."""
+        return self.size + len(self.origin) + 3 * len(self.raws) + 16
+
+    def cut(self, most_bytes: int, most_events: int) -> Iterator[Batch]:
+        """Yield it in parts of at most so many bytes (or one event) and events."""
+        if len(self.raws) <= most_events and self.size <= most_bytes:
+            yield self
+            return
+        begin = size = 0
+        for end, raw in enumerate(self.raws):
+            if end > begin and (size + len(raw) > most_bytes or end - begin == most_events):
+                yield Batch(self.origin, self.first + begin, self.raws[begin:end])
+                begin, size = end, 0
+            size += len(raw)
+        if begin < len(self.raws):
+            yield Batch(self.origin, self.first + begin, self.raws[begin:])
 
     def join(self, other: Batch) -> Batch | None:
         """This batch and ``other`` as one, if ``other`` continues it."""

@@ -7,6 +7,7 @@ explain themselves to each other are read whatever their tag.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Annotated
 
@@ -16,6 +17,15 @@ from ..events.schema import Address, Batch, Count, Malformed, Name, Sha256, Text
 
 FORMAT = 1
 MAX_FRAME = 16 << 20
+MAX_BATCHES = 1 << 16  # of one frame
+MAX_EVENTS = 1 << 16  # of one frame
+PAGE_BYTES = 1 << 20  # of one frame of an answer that may be larger
+_PAGE_EVENTS = 1 << 13
+_PAGE_BATCHES = 512
+
+
+Clock = Annotated[float, msgspec.Meta(ge=-1e18, le=1e18)]  # of a monotonic clock, whose zero may be anywhere
+Hash = Annotated[bytes, msgspec.Meta(max_length=8)]
 
 
 class Foreign(Malformed):
@@ -49,7 +59,7 @@ class Events(msgspec.Struct, frozen=True, array_like=True, tag=3):
     """Events, flooded when they are new or sent as ``repair`` to whoever asked. ``more`` says that the sender
     has more of them and waits to be asked again."""
 
-    batches: tuple[Batch, ...]
+    batches: Annotated[tuple[Batch, ...], msgspec.Meta(max_length=MAX_BATCHES)]
     repair: bool = False
     more: bool = False
 
@@ -57,8 +67,8 @@ class Events(msgspec.Struct, frozen=True, array_like=True, tag=3):
 class Digest(msgspec.Struct, frozen=True, array_like=True, tag=4):
     """Short hashes of the sender's version vector and member table."""
 
-    log: bytes
-    members: bytes
+    log: Hash
+    members: Hash
 
 
 class Vector(msgspec.Struct, frozen=True, array_like=True, tag=5):
@@ -68,7 +78,7 @@ class Vector(msgspec.Struct, frozen=True, array_like=True, tag=5):
     it is surely still in flight. ``reply`` asks for the receiver's vector too.
     """
 
-    counts: dict[Name, Count]
+    counts: Annotated[dict[Name, Count], msgspec.Meta(max_length=1 << 17)]
     eager: bool
     reply: bool
 
@@ -86,19 +96,19 @@ class MemberNews(msgspec.Struct, frozen=True, array_like=True):
 class Members(msgspec.Struct, frozen=True, array_like=True, tag=6):
     """Changes to (or the whole of) the member table."""
 
-    news: tuple[MemberNews, ...]
+    news: Annotated[tuple[MemberNews, ...], msgspec.Meta(max_length=1 << 17)]
 
 
 class Ping(msgspec.Struct, frozen=True, array_like=True, tag=7):
     """Are you there? ``nonce`` comes back in the answer; it carries the sender's clock."""
 
-    nonce: float
+    nonce: Clock
 
 
 class Pong(msgspec.Struct, frozen=True, array_like=True, tag=8):
     """I am; ``nonce`` is the ping's."""
 
-    nonce: float
+    nonce: Clock
 
 
 class Inquire(msgspec.Struct, frozen=True, array_like=True, tag=9):
@@ -163,6 +173,38 @@ def _decode_frame(tag: bytes, data: bytes) -> Frame:
     if foreign and not isinstance(frame, _FOR_STRANGERS):
         raise Foreign("a frame of another study or format version")
     return frame
+
+
+def pages_of_events(batches: Iterable[Batch], most_bytes: int = PAGE_BYTES) -> Iterator[tuple[Batch, ...]]:
+    """Cut batches into what one frame each should hold: about ``most_bytes``, and no more events than are read."""
+    page: list[Batch] = []
+    size = events = 0
+    for batch in batches:
+        for part in batch.cut(most_bytes, _PAGE_EVENTS):
+            if page and (
+                size + part.size > most_bytes or events + len(part.raws) > _PAGE_EVENTS or len(page) == _PAGE_BATCHES
+            ):
+                yield tuple(page)
+                page, size, events = [], 0, 0
+            page.append(part)
+            size += part.size
+            events += len(part.raws)
+    if page:
+        yield tuple(page)
+
+
+def pages_of_news(news: Iterable[MemberNews]) -> Iterator[Members]:
+    """Cut news of members into frames of at most about a megabyte each; none for no news."""
+    page: list[MemberNews] = []
+    size = 0
+    for each in news:
+        page.append(each)
+        size += len(each.worker) + 4 * len(each.address) + len(each.by) + 24
+        if size >= PAGE_BYTES:
+            yield Members(tuple(page))
+            page, size = [], 0
+    if page:
+        yield Members(tuple(page))
 
 
 _decode_shared = lru_cache(maxsize=32)(_decode_frame)

@@ -20,10 +20,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from ..events.log import Log
+from ..events.log import Log, Read
 from ..events.schema import Batch, Fresh, Malformed
-from .effects import Effect, Milestone, Publish, Reached, Send
-from .frames import Digest, Events, Vector
+from .effects import Effect, Milestone, Notice, Publish, Reached, Send
+from .frames import MAX_EVENTS, Digest, Events, Vector, pages_of_events
+from .quotas import Quota
 from .timing import Pace
 
 
@@ -39,7 +40,7 @@ class Gossip:
         self.peers: list[str] = []
         self._forward = False
         self._mine = mine
-        self.malformed = 0
+        self.origins = Quota("workers")
         self.duplicates = 0
         self.repairs = 0  # rounds in which a peer had something that was missing here
         self._rng = rng
@@ -91,18 +92,7 @@ class Gossip:
         self._last_flush = now
         if not self.peers:
             return []  # whoever comes later asks for it
-        effects: list[Effect] = []
-        frame: list[Batch] = []
-        size = 0
-        for batch in pending:
-            if frame and size + batch.size > self.pace.batch_bytes:
-                effects.append(Publish(Events(tuple(frame))))
-                frame, size = [], 0
-            frame.append(batch)
-            size += batch.size
-        if frame:
-            effects.append(Publish(Events(tuple(frame))))
-        return effects
+        return [Publish(Events(page)) for page in pages_of_events(pending, self.pace.batch_bytes)]
 
     # -------------------------------------------------------------------------------------------- repair
     def ask_for_missing(self, peer: str, now: float, reply: bool = False) -> list[Effect]:
@@ -127,10 +117,10 @@ class Gossip:
         batches: list[Batch] = list(self.log.missing(frame.counts, self.pace.round_bytes, upto))
         sent = {b.origin: b.last for b in batches}
         more = any(True for _ in self.log.missing({**frame.counts, **sent}, 1, upto)) if batches else False
-        effects: list[Effect] = []
-        for i in range(0, len(batches), 512):
-            last = i + 512 >= len(batches)
-            effects.append(Send(peer, Events(tuple(batches[i : i + 512]), repair=True, more=more and last)))
+        pages = list(pages_of_events(batches, self.pace.round_bytes))
+        effects: list[Effect] = [
+            Send(peer, Events(page, repair=True, more=more and n == len(pages))) for n, page in enumerate(pages, 1)
+        ]
         if frame.reply and self.log.lacks_any_of(frame.counts):
             effects += self.ask_for_missing(peer, now)
         elif frame.reply:
@@ -167,35 +157,50 @@ class Gossip:
             del self._theirs[peer], self._heard[peer]
 
     def on_events(self, peer: str, frame: Events, now: float) -> tuple[list[Fresh], list[Effect]]:
-        """Merge batches; return (what was new, effects)."""
+        """Merge batches; return (what was new, effects).
+
+        Raises :class:`Malformed` if anything in the frame is no event; then nothing of it was taken.
+        """
+        read = self._read(frame)
         new: list[Fresh] = []
+        effects: list[Effect] = []
         gap = False
-        for batch in frame.batches:
-            if batch.origin == self._mine:
-                continue  # nobody can know more of it than this worker itself
+        for each in read:
+            batch = each.batch
             if self._has_gap(batch):
                 gap = True
                 continue
-            try:
-                fresh = self.log.merge(batch)
-            except Malformed:
-                self.malformed += 1
+            if batch.first == 1 and not self.log.count(batch.origin) and not self.origins.admit(peer, len(self.log)):
+                if (complaint := self.origins.complaint(peer)) is not None:
+                    effects.append(Notice(complaint))
                 continue
+            fresh = self.log.take(each)
             if fresh is None:
-                self.duplicates += len(batch.raws)
                 continue
             new.append(fresh)
             if self._forward or (frame.repair and self.caught_up):
                 self.flood(self.log.batch_from(fresh.origin, fresh.first))
         self.repairs += frame.repair and bool(new)
-        effects: list[Effect] = []
         if frame.repair and (self._repairing is None or self._repairing[0] == peer):
             self._repairing = None
             if not frame.more:
                 effects += self._catch_up()
-        if gap or frame.more:
+        if gap or (frame.more and new):  # what was refused would be sent again and again
             effects += self.ask_for_missing(peer, now)
         return new, effects
+
+    def _read(self, frame: Events) -> list[Read]:
+        if len(frame.batches) > 1 and (events := sum(len(batch.raws) for batch in frame.batches)) > MAX_EVENTS:
+            raise Malformed(f"a frame of {events} events")
+        read = []
+        for batch in frame.batches:
+            if batch.origin == self._mine:
+                continue  # nobody can know more of it than this worker itself
+            if (new := self.log.read(batch)) is not None:
+                read.append(new)
+            else:
+                self.duplicates += len(batch.raws)
+        return read
 
     def _catch_up(self) -> list[Effect]:
         if self.caught_up:

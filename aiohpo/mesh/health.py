@@ -11,6 +11,7 @@ class Counters:
 
     malformed: int = 0
     foreign: int = 0
+    faults: int = 0  # frames that could not be handled though nothing was wrong with them: bugs
     frames: int = 0
     bytes: int = 0
 

@@ -18,10 +18,11 @@ from collections.abc import Iterable, Sequence
 
 from ..text import printable
 from .effects import Connect, Disconnect, Effect, Milestone, Notice, Publish, Reached, Send, WorkerDied, WorkerSuspected
-from .frames import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused
+from .frames import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused, pages_of_news
 from .gossip import Gossip
 from .membership import Membership, State
 from .overlay import floods_reach_all, neighbours
+from .quotas import MOST_OF_ALL, Quota
 from .timing import GREET_AGAIN, LONGEST_ROUND_TRIP, Suspicion
 
 _MOST_STRANGERS = 4096
@@ -50,6 +51,7 @@ class Mesh:
         self.address = address
         self.gossip = gossip
         self.membership = self._make_table(me, address, now, suspicion)
+        self.members = Quota("members")
         self.round_trip = 0.0
         self._rng = rng
         self._suspicion = suspicion
@@ -97,7 +99,7 @@ class Mesh:
                 return self._on_refused(peer, reason)
             case Members(news):
                 before = self.membership.incarnation
-                effects = self._learn(news, now)
+                effects = self._learn(peer, news, now)
                 if self.membership.incarnation > before:  # we refuted; whoever doubted us may not be linked
                     effects.append(Send(peer, Members((self.membership.own_news(),))))
                 return effects
@@ -106,7 +108,7 @@ class Mesh:
                 if worker is None:
                     effects += self.greet(peer, now)
                 elif (state := self.membership.state(worker)) is not None and state > State.ALIVE:
-                    effects.append(Send(peer, Members(self.membership.news())))  # so that it can refute
+                    effects += self._table_for(peer)  # so that it can refute
                 return effects
             case Pong(nonce):
                 sample = min(max(now - nonce, 0.0), LONGEST_ROUND_TRIP)
@@ -114,7 +116,7 @@ class Mesh:
                 self.round_trip += (1.0 if first else 0.2) * (sample - self.round_trip)
                 return [Reached(Milestone.MEASURED)] if first and self.round_trip else []
             case Digest(_, members) if members != self.membership.hash():
-                return [Send(peer, Members(self.membership.news()))]
+                return self._table_for(peer)
         return []
 
     def _on_spectator(self, now: float, peer: str, frame: Frame) -> list[Effect]:
@@ -126,14 +128,14 @@ class Mesh:
             case Members(news):
                 # It may tell this worker that it is suspected: everybody may hear the refutation.
                 before = self.membership.incarnation
-                effects = self._learn([n for n in news if n.worker == self.me], now)
+                effects = self._learn(peer, [n for n in news if n.worker == self.me], now)
                 if self.membership.incarnation > before:
                     effects.append(Send(peer, Members((self.membership.own_news(),))))
                 if any(n.state == State.LEFT and n.address == peer for n in news):
                     self._audience.discard(peer)
                 return effects
             case Digest(_, members) if members != self.membership.hash():
-                return [Send(peer, Members(self.membership.news()))]
+                return self._table_for(peer)
         return []
 
     def has_introduced_itself(self, peer: str) -> bool:
@@ -182,6 +184,8 @@ class Mesh:
         if hello.worker == self.me:
             self._join -= {peer, hello.greeted}
             return []
+        if peer not in self._worker_at and len(self._worker_at) >= MOST_OF_ALL:
+            return []
         self._refused.discard(peer)
         if hello.spectator:
             return self._welcome_spectator(peer, hello)
@@ -190,14 +194,14 @@ class Mesh:
         new = self._worker_at.get(peer) != hello.worker
         self._worker_at[peer] = hello.worker
         news = MemberNews(hello.worker, hello.address, State.ALIVE, hello.incarnation, hello.worker)
-        effects = self._learn([news], now)
+        effects = self._learn(peer, [news], now)
         self.membership.note_life_sign(hello.worker, now)
         if hello.reply:
             effects.append(Send(peer, self._hello(hello.greeted, reply=False)))
         believed = self.membership.state(hello.worker)
         if new or (believed is not None and believed > State.ALIVE):
             # A newcomer needs the table; one that we believe dead must hear of it to refute it.
-            effects.append(Send(peer, Members(self.membership.news())))
+            effects += self._table_for(peer)
             effects += self.gossip.ask_for_missing(peer, now)
             effects += self._relink(now)
         return effects
@@ -206,8 +210,8 @@ class Mesh:
         if len(self._audience) > _MOST_STRANGERS:
             self._audience.clear()
         self._audience.add(peer)
-        table = Send(peer, Members(self.membership.news()))
-        return [Send(peer, self._hello(hello.greeted, reply=False)), table] if hello.reply else [table]
+        table = self._table_for(peer)
+        return [Send(peer, self._hello(hello.greeted, reply=False)), *table] if hello.reply else table
 
     def _on_refused(self, peer: str, reason: str) -> list[Effect]:
         return self._refuse(peer, f"{peer} refused us, saying: {printable(reason, _MOST_SAID)}")
@@ -223,24 +227,36 @@ class Mesh:
         self._refusals += 1
         return [Notice(text)] if self._refusals <= _MOST_NOTICES else []
 
-    def _learn(self, news: Sequence[MemberNews], now: float) -> list[Effect]:
-        spread, changed = self.membership.merge_news(news, now)
-        effects: list[Effect] = []
-        if spread:
-            effects.append(Publish(Members(tuple(spread))))
+    def _learn(self, peer: str, news: Sequence[MemberNews], now: float) -> list[Effect]:
+        """Merge what ``peer`` says of members, and pass on what is new."""
+        held, refused = self.membership.members, self.members.refused
+        known = [n for n in news if n.worker in held or n.worker == self.me or self.members.admit(peer, len(held))]
+        spread, changed = self.membership.merge_news(known, now)
+        effects: list[Effect] = [Publish(page) for page in pages_of_news(spread)]
+        if self.members.refused > refused and (complaint := self.members.complaint(peer)) is not None:
+            effects.append(Notice(complaint))
         return effects + self._follow(changed, now)
+
+    def _table_for(self, peer: str) -> list[Effect]:
+        """Send the whole member table, in pages."""
+        return [Send(peer, page) for page in pages_of_news(self.membership.news())]
 
     def _follow(self, changed: Sequence[str], now: float) -> list[Effect]:
         """Draw the consequences of what is believed of these workers from now on."""
         if not changed:
             return []
         effects = self._relink(now)
+        dead = []
         for worker in changed:
             state = self.membership.state(worker)
             if state is State.SUSPECT:
                 effects.append(WorkerSuspected(worker))
             elif state is State.DEAD:
-                effects += [WorkerDied(worker), Notice(f"worker {worker} is dead")]
+                effects.append(WorkerDied(worker))
+                dead.append(worker)
+        effects += [Notice(f"worker {worker} is dead") for worker in dead[:_MOST_NOTICES]]
+        if len(dead) > _MOST_NOTICES:
+            effects.append(Notice(f"and so are {len(dead) - _MOST_NOTICES} more"))
         if not self._met:
             self._met = True
             effects.append(Reached(Milestone.MET))
@@ -251,7 +267,7 @@ class Mesh:
         member = self.membership.members.get(worker)
         if member is None or member.state >= State.DEAD:
             return []
-        return self._learn([MemberNews(worker, member.address, State.DEAD, member.incarnation, self.me)], now)
+        return self._learn("", [MemberNews(worker, member.address, State.DEAD, member.incarnation, self.me)], now)
 
     # --------------------------------------------------------------------------------------------- ticking
     def tick(self, now: float) -> list[Effect]:
@@ -260,8 +276,7 @@ class Mesh:
         if now >= self.membership.next_tick:
             ping, news, changed = self.membership.tick(now)
             effects += [Send(self.membership.members[w].address, Ping(now)) for w in ping]
-            if news:
-                effects.append(Publish(Members(tuple(news))))
+            effects += [Publish(page) for page in pages_of_news(news)]
             effects += self._follow(changed, now)
             for address in sorted(self._linked):
                 if address not in self._worker_at:

@@ -25,6 +25,8 @@ from dataclasses import dataclass, field
 from .frames import MemberNews
 from .timing import Suspicion
 
+FAR_AHEAD = 1 << 20  # no worker refutes its death so often: such news is dropped, since it could never be refuted
+
 
 class State(enum.IntEnum):
     """What is believed of a worker, from best to worst."""
@@ -114,12 +116,16 @@ class Membership:
         changed: list[str] = []
         for n in news:
             if n.worker == self.me:
+                if n.incarnation > self.incarnation + FAR_AHEAD:
+                    continue
                 if n.incarnation >= self.incarnation and n.state != State.ALIVE and not self._leaving:
                     self.incarnation = n.incarnation + 1
                     self.version += 1
                     spread.append(self.own_news())
                 continue
             member = self.members.get(n.worker)
+            if n.incarnation > (member.incarnation if member is not None else 0) + FAR_AHEAD:
+                continue
             if member is None:
                 member = MemberEntry(n.worker, n.address, State(n.state), n.incarnation, now, now)
                 self.members[n.worker] = member

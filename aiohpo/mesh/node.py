@@ -6,11 +6,13 @@ returned: events that are new here, and effects.
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Iterable, Sequence
 
 from ..events.log import Log
 from ..events.schema import Batch, Fresh, Malformed, Unknown
+from ..text import printable
 from .effects import Describe, Effect, Notice
 from .frames import Chunk, Digest, Events, Foreign, Hello, Inquire, Refused, Vector, Want, decode_frame
 from .gossip import Gossip
@@ -18,6 +20,8 @@ from .health import Counters, Health
 from .links import Mesh
 from .timing import Timing
 from .transfers import Transfers
+
+_logger = logging.getLogger(__name__)
 
 
 class Node:
@@ -49,6 +53,7 @@ class Node:
         self.transfers = Transfers()
         self.counters = Counters()
         self._told_skipped = bool(log.unknown_kinds)  # by what loaded the log
+        self._told_refused = log.far_ahead is not None
 
     @property
     def delay(self) -> float | None:
@@ -65,9 +70,7 @@ class Node:
             self.counters.foreign += 1
             return [], self.mesh.stranger(peer, now)
         except Malformed as error:
-            self.counters.malformed += 1
-            first = self.counters.malformed == 1
-            return [], [Notice(f"dropping malformed frames from {peer} ({error})")] if first else []
+            return [], self._drop(peer, error)
         effects: list[Effect] = []
         if not self.mesh.has_introduced_itself(peer) and not isinstance(frame, Hello | Refused):
             effects += self.mesh.greet(peer, now)
@@ -75,7 +78,10 @@ class Node:
         match frame:
             case Events():
                 effects += self.mesh.receive(now, peer, frame)
-                new, more = self.gossip.on_events(peer, frame, now)
+                try:
+                    new, more = self.gossip.on_events(peer, frame, now)
+                except Malformed as error:
+                    return [], effects + self._drop(peer, error)
                 effects += more
                 effects += self._tell_skipped(new)
             case Want():
@@ -93,6 +99,28 @@ class Node:
                 effects += self.mesh.receive(now, peer, frame)
         return new, effects
 
+    def survive(self, peer: str, error: Exception) -> list[Effect]:
+        """Count a frame that showed a bug of this version, and say so the first time.
+
+        What a peer sends is checked before any of it is applied, so this should never be called. But the same bytes
+        reach every worker, and one bug must not end them all.
+        """
+        self.counters.faults += 1
+        _logger.error("a frame from %s could not be handled", printable(peer), exc_info=error)
+        if self.counters.faults > 1:
+            return []
+        what = printable(f"{type(error).__name__}: {error}")
+        return [
+            Notice(f"a frame from {printable(peer)} could not be handled: a bug of aiohpo, please report it ({what})")
+        ]
+
+    def _drop(self, peer: str, error: Malformed) -> list[Effect]:
+        """Count a frame that is dropped whole, and say so the first time."""
+        self.counters.malformed += 1
+        if self.counters.malformed > 1:
+            return []
+        return [Notice(f"dropping malformed frames from {printable(peer)} ({printable(str(error))})")]
+
     def recover(self, batch: Batch) -> tuple[Fresh | None, list[Effect]]:
         """Take events that were found on disk and may never have been sent."""
         try:
@@ -105,12 +133,13 @@ class Node:
         self.gossip.flood(self.log.batch_from(fresh.origin, fresh.first))
         return fresh, self._tell_skipped([fresh])
 
-    def fetch(self, now: float, digest: str, saved_by: str | None) -> list[Effect]:
-        """Fetch a blob, first from the worker that is likeliest to have it; a Fetched effect says how it ended."""
+    def fetch(self, now: float, digest: str, saved_by: str | None, size: int | None) -> list[Effect]:
+        """Fetch a blob of ``size`` bytes (None: unknown), first from the worker that is likeliest to have it; a Fetched
+        effect says how it ended."""
         members = self.mesh.membership.members
         present = [members[w] for w in self.mesh.membership.present if w in members]
         present.sort(key=lambda m: (m.worker != saved_by, m.worker))
-        return self.transfers.begin(now, digest, [m.address for m in present])
+        return self.transfers.begin(now, digest, [m.address for m in present], size)
 
     def join(self, addresses: Iterable[str], now: float) -> list[Effect]:
         """Greet these addresses until they answer."""
@@ -140,7 +169,7 @@ class Node:
             silent=max(now - heard, 0.0),
             repairs=self.gossip.repairs,
             duplicates=self.gossip.duplicates,
-            dropped=self.counters.malformed + self.counters.foreign + self.gossip.malformed,
+            dropped=self.counters.malformed + self.counters.foreign,
             frames_in=self.counters.frames,
             bytes_in=self.counters.bytes,
             frames_out=frames_out,
@@ -148,12 +177,16 @@ class Node:
         )
 
     def _tell_skipped(self, new: Sequence[Fresh]) -> list[Effect]:
-        """Say once that some of what others record is not understood here."""
-        if self._told_skipped or not self.log.unknown_kinds:
-            return []
-        self._told_skipped = True
-        origin = next(f.origin for f in new if any(isinstance(event, Unknown) for event in f.events))
-        return [Notice(f"worker {origin}: {self.log.skipped}")]
+        """Say once that some of what others record is not understood here, or refused."""
+        effects: list[Effect] = []
+        if not self._told_refused and self.log.refused:
+            self._told_refused = True
+            effects.append(Notice(self.log.refused))
+        if not self._told_skipped and self.log.unknown_kinds:
+            self._told_skipped = True
+            origin = next(f.origin for f in new if any(isinstance(event, Unknown) for event in f.events))
+            effects.append(Notice(f"worker {origin}: {self.log.skipped}"))
+        return effects
 
     def __repr__(self) -> str:
         return f"<Node {self.mesh!r}>"

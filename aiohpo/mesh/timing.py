@@ -65,6 +65,7 @@ LONGEST_ROUND_TRIP = 10.0  # a longer one is a clock that jumped, or nonsense
 
 # Fetching blobs
 HOLDER_SILENT = 2.0  # without progress, after which the next holder is asked
+FETCH_AT_LEAST = 30.0  # for a blob to arrive, however small it is
 
 # Claims and leases
 FREED_OVER = 10.0  # what the rate of workers becoming free is averaged over

@@ -4,21 +4,27 @@ A checkpoint may be large, so it is asked for in parts, a few at a time, and wri
 flooded meanwhile wait for at most those few. When a holder falls silent or does not have the blob, the next one is
 asked, and goes on where the last one stopped: a blob is named by its hash, so all of them hold the same bytes.
 
+What a peer may send is bounded beforehand: by the size that was announced with the blob's name, and by a time that
+follows from it. So no holder can fill the disk, or keep a trial waiting by answering a little at a time.
+
 Pure: the shell reads, writes and verifies. It is told of a finished fetch by a :class:`Fetched` effect and says
 with :meth:`Transfers.verified` whether the bytes were right; if not, everything is fetched again from elsewhere.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from .effects import Effect, Fetched, Send, Serve, Store
 from .frames import Chunk, Want
-from .timing import HOLDER_SILENT
+from .timing import FETCH_AT_LEAST, HOLDER_SILENT
 
-CHUNK_BYTES = 64 << 10
+CHUNK_BYTES = 64 << 10  # every part but the last has so many, so that nobody can answer byte by byte
 WINDOW = 4
+LEAST_RATE = 256 << 10  # bytes a second; a network that is slower still is no use to a search
+MOST_BYTES = 1 << 30  # of a blob whose size nobody announced
 ROUNDS = 3  # how often all holders are tried
 
 
@@ -28,16 +34,23 @@ class Transfer:
 
     digest: str
     holders: list[str]
-    turn: int
-    due: float
+    size: int | None  # as it was announced
+    until: float
+    due: float = math.inf
+    turn: int = 0
     received: int = 0
     asked: int = 0
-    total: int | None = None
+    total: int | None = None  # as a holder says
     said_no: set[str] = field(default_factory=set)
 
     @property
     def holder(self) -> str:
         return self.holders[self.turn % len(self.holders)]
+
+
+def _time_for(size: int | None) -> float:
+    """Seconds within which a blob has to be here."""
+    return FETCH_AT_LEAST + (MOST_BYTES if size is None else size) / LEAST_RATE
 
 
 class Transfers:
@@ -46,13 +59,15 @@ class Transfers:
     def __init__(self) -> None:
         self.open: dict[str, Transfer] = {}
 
-    def begin(self, now: float, digest: str, holders: Sequence[str]) -> list[Effect]:
-        """Start fetching a blob from the addresses that may have it, the likeliest first."""
+    def begin(self, now: float, digest: str, holders: Sequence[str], size: int | None) -> list[Effect]:
+        """Start fetching a blob of ``size`` bytes (None: unknown) from the addresses that may have it, the likeliest
+        first."""
         if digest in self.open:
             return []
         if not holders:
             return [Fetched(digest, complete=False)]
-        fetch = self.open[digest] = Transfer(digest, list(holders), 0, now + HOLDER_SILENT)
+        fetch = self.open[digest] = Transfer(digest, list(holders), size, until=now + _time_for(size))
+        fetch.due = now + HOLDER_SILENT
         return self._ask(fetch)
 
     def answer(self, peer: str, want: Want) -> list[Effect]:
@@ -67,13 +82,22 @@ class Transfers:
         if chunk.total is None:
             fetch.said_no.add(peer)
             return self._next_holder(fetch, now)
-        if chunk.offset != fetch.received or (not chunk.data and chunk.total != fetch.received):
+        if chunk.offset != fetch.received:
             return []
+        if fetch.total not in (None, chunk.total):  # this holder or an earlier one is wrong: begin again with this one
+            fetch.received, fetch.asked, fetch.total = 0, 0, None
+            fetch.due = now + HOLDER_SILENT
+            return self._ask(fetch)
+        right = chunk.total <= MOST_BYTES if fetch.size is None else chunk.total == fetch.size
+        if not right or len(chunk.data) != min(CHUNK_BYTES, chunk.total - fetch.received):
+            fetch.said_no.add(peer)  # it has something else under this name, or does not keep to the protocol
+            return self._next_holder(fetch, now)
         fetch.total = chunk.total
         fetch.due = now + HOLDER_SILENT
         effects: list[Effect] = [Store(chunk.digest, fetch.received, chunk.data)]
         fetch.received += len(chunk.data)
         if fetch.received >= chunk.total:
+            fetch.due = fetch.until = math.inf  # until it is verified
             effects.append(Fetched(chunk.digest, complete=True))
             return effects
         return effects + self._ask(fetch)
@@ -86,7 +110,8 @@ class Transfers:
         if ok:
             del self.open[digest]
             return []
-        fetch.received = 0
+        fetch.said_no.add(fetch.holder)
+        fetch.received, fetch.total, fetch.until = 0, None, now + _time_for(fetch.size)
         return self._next_holder(fetch, now)
 
     def give_up(self, digest: str) -> None:
@@ -94,15 +119,17 @@ class Transfers:
         self.open.pop(digest, None)
 
     def tick(self, now: float) -> list[Effect]:
-        """Turn to the next holder where one has been silent for too long."""
+        """Turn to the next holder where one has been silent for too long; give up what takes too long in all."""
         effects: list[Effect] = []
         for fetch in list(self.open.values()):
-            if now >= fetch.due:
+            if now >= fetch.until:
+                effects.append(self._fail(fetch))
+            elif now >= fetch.due:
                 effects += self._next_holder(fetch, now)
         return effects
 
     def next_deadline(self) -> float:
-        return min((fetch.due for fetch in self.open.values()), default=float("inf"))
+        return min((min(fetch.due, fetch.until) for fetch in self.open.values()), default=float("inf"))
 
     def _next_holder(self, fetch: Transfer, now: float) -> list[Effect]:
         everybody = set(fetch.holders)
@@ -111,11 +138,14 @@ class Transfers:
             if fetch.holder not in fetch.said_no:
                 break
         if fetch.turn >= ROUNDS * len(fetch.holders) or fetch.said_no >= everybody:
-            del self.open[fetch.digest]
-            return [Fetched(fetch.digest, complete=False)]
+            return [self._fail(fetch)]
         fetch.due = now + HOLDER_SILENT
         fetch.asked = fetch.received
         return self._ask(fetch)
+
+    def _fail(self, fetch: Transfer) -> Effect:
+        del self.open[fetch.digest]
+        return Fetched(fetch.digest, complete=False)
 
     def _ask(self, fetch: Transfer) -> list[Effect]:
         effects: list[Effect] = []

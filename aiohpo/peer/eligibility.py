@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..events.lifecycle import Status
-from ..events.schema import parse_trial
+from ..events.schema import MAX_ATTEMPT, parse_trial
 from ..view.view import View
 from .racing import Racing
 
@@ -54,7 +54,9 @@ class Eligibility:
         row = view.row(parse_trial(trial))
         if row is None or view.status(row) is not Status.PAUSED or row in view.beyond_line():
             return False
-        return self._racing is None or self._racing.may_claim(view.id(row), view.attempt(row) + 1, self._now)
+        if (attempt := view.attempt(row) + 1) > MAX_ATTEMPT:
+            return False
+        return self._racing is None or self._racing.may_claim(view.id(row), attempt, self._now)
 
     def holds(self, trial: str, step: int | None = None) -> bool:
         """Whether the trial's checkpoint is in this worker's directory."""

@@ -26,6 +26,7 @@ from enum import Enum
 import numpy as np
 
 from ..events.lifecycle import MOST_LOSSES, Status
+from ..events.schema import MAX_ATTEMPT
 from ..plugin import NewTrial, Resume, Scheduler
 from ..view.view import View
 from .eligibility import Eligibility
@@ -136,8 +137,9 @@ def is_quiet(view: View) -> bool:
 
 
 def is_abandoned(view: View, row: int) -> bool:
-    """Whether a lost trial took too many workers with it; being released (Ctrl-C) is not held against it."""
-    return view.losses(row) > MOST_LOSSES
+    """Whether a lost trial took too many workers with it, or was claimed as often as there are numbers for attempts;
+    being released (Ctrl-C) is not held against it."""
+    return view.losses(row) > MOST_LOSSES or view.attempt(row) >= MAX_ATTEMPT
 
 
 def has_work(view: View, scheduler: Scheduler, claims: Eligibility, rng: np.random.Generator) -> bool:

@@ -48,11 +48,14 @@ class SpectatorState:
 
     def receive(self, now: float, peer: str, data: bytes) -> None:
         """Handle one frame from the worker at address ``peer``. Never raises for what it contains."""
-        new, effects = self.node.receive(now, peer, data)
-        for fresh in new:
-            for origin, seq, event in fresh:
-                self.view.apply(origin, seq, event)
-        self._out += effects
+        try:
+            new, effects = self.node.receive(now, peer, data)
+            for fresh in new:
+                for origin, seq, event in fresh:
+                    self.view.apply(origin, seq, event)
+            self._out += effects
+        except Exception as error:
+            self._out += self.node.survive(peer, error)
 
     def tick(self, now: float) -> None:
         """Do what is due."""

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 from ..events.lifecycle import FINAL, Status
 from ..events.log import Log
-from ..events.schema import Batch, Ended, Fresh, Unknown
+from ..events.schema import MAX_ATTEMPT, Batch, Ended, Fresh, Unknown
 from ..mesh.effects import Abort, CallOff, Milestone, Persist, Reached
 from ..mesh.health import Health
 from ..mesh.membership import State
@@ -100,10 +100,13 @@ class PeerState(Recorder):
 
     def receive(self, now: float, peer: str, data: bytes) -> None:
         """Handle one frame from the peer at address ``peer``. Never raises for what it contains."""
-        new, effects = self.node.receive(now, peer, data)
-        for fresh in new:
-            self._take(now, fresh)
-        self._out += effects
+        try:
+            new, effects = self.node.receive(now, peer, data)
+            for fresh in new:
+                self._take(now, fresh)
+            self._out += effects
+        except Exception as error:
+            self._out += self.node.survive(peer, error)
         if (delay := self.node.delay) is not None:
             self.claims.news_takes(delay)
 
@@ -118,9 +121,10 @@ class PeerState(Recorder):
         """Take it for certain that a suspected worker is dead."""
         self._out += self.node.mesh.declare_dead(worker, now)
 
-    def fetch(self, now: float, digest: str, saved_by: str | None) -> None:
-        """Fetch a blob, first from the worker that is likeliest to have it; a Fetched effect says how it ended."""
-        self._out += self.node.fetch(now, digest, saved_by)
+    def fetch(self, now: float, digest: str, saved_by: str | None, size: int | None) -> None:
+        """Fetch a blob of ``size`` bytes (None: unknown), first from the worker that is likeliest to have it; a Fetched
+        effect says how it ended."""
+        self._out += self.node.fetch(now, digest, saved_by, size)
 
     def give_up_fetch(self, digest: str) -> None:
         """Ask for a blob no longer: it cannot be stored here."""
@@ -193,7 +197,10 @@ class PeerState(Recorder):
             self._doom(segment, "another worker was done with it first")
         elif status is Status.LOST and attempt == segment.attempt:
             # Somebody thought us dead. We are not: claim the next attempt and go on.
-            self.hold_on(segment)
+            if attempt == MAX_ATTEMPT:
+                self._doom(segment, "it was given up for lost too often")
+            else:
+                self.hold_on(segment)
 
     def _check_line(self) -> None:
         beyond = self.view.beyond_line()

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..events.schema import trial_name
+from ..evaluate.metrics import MAX_METRICS, size_of
+from ..events.schema import MAX_METRIC_BYTES, trial_name
 from ..plugin import Decision
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class SegmentChannel:
     """Carries a running trial's reports to the state. Implements :class:`aiohpo.plugin.Channel`."""
 
-    __slots__ = ("_timeout", "_untimed", "_worker", "extra", "segment", "step", "timer", "value")
+    __slots__ = ("_timeout", "_told_excess", "_untimed", "_worker", "extra", "segment", "step", "timer", "value")
 
     def __init__(self, worker: Peer, segment: Segment, start: int) -> None:
         self._worker = worker
@@ -29,6 +30,7 @@ class SegmentChannel:
         self.timer = asyncio.timeout(None)
         self._timeout: float | None = None
         self._untimed = 0.0
+        self._told_excess = False
 
     def start_clock(self, timeout: float | None) -> None:
         """Let :attr:`timer`, which is entered, end the segment after ``timeout`` seconds."""
@@ -58,7 +60,7 @@ class SegmentChannel:
         worker, segment = self._worker, self.segment
         if step != self.step:
             self.value, self.extra = None, {}
-        self.extra.update(metrics)  # several reports of one step are one
+        self._add(metrics)  # several reports of one step are one
         self.value = self.extra.pop(worker.view.objective.metric, self.value)
         self.step = max(self.step, step)
         worker.state.report(segment, self.step, self.value, self.extra)
@@ -66,6 +68,20 @@ class SegmentChannel:
         if segment.doomed:
             return Decision.STOP
         return worker.services.scheduler.on_report(worker.view, trial_name(segment.trial), self.step)
+
+    def _add(self, metrics: Mapping[str, float]) -> None:
+        together = {**self.extra, **metrics}
+        if len(together) > MAX_METRICS or size_of(together) > MAX_METRIC_BYTES:
+            metric = self._worker.view.metric
+            together = {name: value for name, value in together.items() if name in self.extra or name == metric}
+            if not self._told_excess:
+                self._told_excess = True
+                self._worker.say(
+                    f"trial {trial_name(self.segment.trial)}: the reports of step {self.step} name more than "
+                    f"{MAX_METRICS} metrics or {MAX_METRIC_BYTES} bytes of them together: of the last one only the "
+                    "names that are known already are kept; report fewer metrics, or give them shorter names"
+                )
+        self.extra = together
 
     def save(self, step: int, digest: str, size: int) -> None:
         self._worker.state.record_checkpoint(self.segment, step, digest, size)

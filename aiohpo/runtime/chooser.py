@@ -91,7 +91,7 @@ class Chooser:
         if row is None or saved is None:
             raise AiohpoError(f"the scheduler chose a checkpoint that was never saved: {wanted}")
         step, digest, size, worker = saved
-        if not await self._exchange.fetch(digest, worker):
+        if not await self._exchange.fetch(digest, worker, size):
             self._claims.missed(digest)
             return None
         return Parent(view.id(row), step, digest, size, worker)

@@ -172,8 +172,9 @@ class Exchange(Driver):
             await asyncio.sleep(pause)
             pause = min(2 * pause, LOOK_LATER)
 
-    async def fetch(self, digest: str, saved_by: str | None) -> bool:
-        """Get a blob from whoever has it; False if nobody does. Returns at once if it is here already.
+    async def fetch(self, digest: str, saved_by: str | None, size: int | None = None) -> bool:
+        """Get a blob of ``size`` bytes (None: unknown) from whoever has it; False if nobody does. Returns at once if it
+        is here already.
 
         Raises :class:`~aiohpo.Unavailable` if it cannot be stored here.
         """
@@ -184,7 +185,7 @@ class Exchange(Driver):
             waiting = self._fetching[digest] = self._loop.create_future()
             # Whoever waits for it may have been cancelled; then its error is of no interest.
             waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
-            self.state.fetch(self._loop.time(), digest, saved_by)
+            self.state.fetch(self._loop.time(), digest, saved_by, size)
             self.carry_out()
         return await asyncio.shield(waiting)
 

@@ -151,7 +151,8 @@ class Slot:
         worker = self._worker
         saved = worker.view.checkpoint(segment.row, assignment.start)
         fault: str | None = "is lost: nobody has it"
-        if await worker.exchange.fetch(digest, saved[3] if saved else None):
+        _, _, size, saved_by = saved or (0, digest, None, None)
+        if await worker.exchange.fetch(digest, saved_by, size):
             services = worker.services
             fault = await in_thread(find_fault, services.blobs, digest, services.program.secret)
         if fault is None:

@@ -69,24 +69,22 @@ class Reducer(ObservationColumns):
         """
         worker = self.workers.get(origin)
         if worker is None:
-            worker = self.workers[origin] = WorkerInfo(len(self._names), origin, array("i"))
+            worker = self.workers[origin] = WorkerInfo(len(self._names), origin)
             self._names.append(origin)
         known = worker.trials
-        at = seq - 1
-        if at < len(known):
-            if known[at] != -2:
-                return None
-        else:
-            while at > len(known):
-                known.append(-2)  # a gap in a damaged journal
+        if seq == len(known) + 1 and not worker.behind_gap:
             known.append(-1)
-        if known[at] == -2:
-            known[at] = -1
+        elif not worker.note(seq):
+            return None
         self.version += 1
         if isinstance(event, Proposed):
             if len(event.values) != self.space.dim or not self.space.check_row(event.values):
                 return None  # not of this space: the proposal of a broken or malicious peer
-            known[at] = row = self._propose(worker.index, seq, event)
+            row = self._propose(worker.index, seq, event)
+            if seq <= len(known):
+                known[seq - 1] = row
+            else:
+                worker.behind_gap[seq] = row
             for stamp, early in self._early.pop((origin, seq), ()):
                 self._about(row, stamp, early)
             return row
@@ -326,7 +324,8 @@ class Reducer(ObservationColumns):
     def row(self, trial: TrialId) -> int | None:
         """The row of a trial, or None if its proposal has not arrived."""
         worker = self.workers.get(trial[0])
-        if worker is None or not 1 <= trial[1] <= len(worker.trials):
+        if worker is None:
             return None
-        row = worker.trials[trial[1] - 1]
+        number, known = trial[1], worker.trials
+        row = known[number - 1] if 1 <= number <= len(known) else worker.behind_gap.get(number, -1)
         return row if row >= 0 else None

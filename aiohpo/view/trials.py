@@ -99,6 +99,19 @@ class WorkerInfo:
 
     index: int
     name: str
-    trials: array[int]  # event number - 1 -> row of the trial it proposed, or -1
+    trials: array[int] = field(default_factory=lambda: array("i"))  # event number - 1 -> row that it proposed, or -1
+    behind_gap: dict[int, int] = field(default_factory=dict)  # the same of events behind a gap in a damaged journal
     started: Started | None = None
     left: Left | None = None
+
+    def note(self, seq: int) -> bool:
+        """Make room for the row of an event; say whether that event is new. A gap costs nothing, however wide."""
+        if seq <= len(self.trials) or seq in self.behind_gap:
+            return False
+        if seq > len(self.trials) + 1:
+            self.behind_gap[seq] = -1
+            return True
+        self.trials.append(-1)
+        while (row := self.behind_gap.pop(len(self.trials) + 1, None)) is not None:
+            self.trials.append(row)
+        return True

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aiohpo.events.codec import encode_event
 from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch, Goal
+from aiohpo.events.schema import MAX_EVENT, Batch, Goal, Malformed
 from aiohpo.mesh.effects import Milestone, Publish, Reached, Send
 from aiohpo.mesh.frames import Digest, Events, Vector
 from aiohpo.mesh.gossip import Gossip
@@ -70,13 +71,22 @@ def test_a_gap_makes_the_receiver_ask_the_sender():
     assert g.on_events("bob", Events((goals("bob", 6, 1),)), 2.0)[1] != []
 
 
-def test_malformed_batches_are_counted_and_the_rest_is_taken():
-    """One bad batch in a frame does not spoil the others."""
+def test_a_frame_with_one_bad_event_is_taken_not_at_all():
+    """Whatever else a frame holds, one batch that is malformed or too large keeps all of it out."""
+    for raws in ((b"\xc1",), (encode_event(Goal(1, 1)), b"\xc1"), (b"\x92\x63\x01" + bytes(MAX_EVENT),)):
+        g = gossip("ann", "bob")
+        with pytest.raises(Malformed):
+            g.on_events("bob", Events((goals("bob", 1, 1), Batch("cid", 1, raws))), 0.0)
+        assert g.log.vector() == {}
+    with pytest.raises(Malformed, match="frame of"):
+        g.on_events("bob", Events((Batch("bob", 1, (b"",) * 40_000), Batch("cid", 1, (b"",) * 40_000))), 0.0)
+
+
+def test_batches_of_one_frame_may_continue_each_other():
+    """What lies behind a gap when a frame arrives is taken if the frame itself fills the gap."""
     g = gossip("ann", "bob")
-    bad = Batch("cid", 1, (b"\xc1",))
-    new, _ = g.on_events("bob", Events((bad, goals("bob", 1, 1), goals("bob", 1, 1))), 0.0)
-    assert [(f.origin, f.first, len(f)) for f in new] == [("bob", 1, 1)]
-    assert (g.malformed, g.duplicates) == (1, 1)
+    new, _ = g.on_events("bob", Events((goals("bob", 1, 2), goals("bob", 1, 2), goals("bob", 3, 1))), 0.0)
+    assert [(f.origin, f.first, len(f)) for f in new] == [("bob", 1, 2), ("bob", 3, 1)]
 
 
 def test_nobody_else_writes_ones_own_log():

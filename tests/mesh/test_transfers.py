@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,12 +14,13 @@ from aiohpo import Float, Space, Study, Worker
 from aiohpo.keys import StudyKey
 from aiohpo.mesh.effects import Effect, Fetched, Milestone, Send, Serve, Store
 from aiohpo.mesh.frames import Chunk, Want
-from aiohpo.mesh.timing import HOLDER_SILENT
-from aiohpo.mesh.transfers import CHUNK_BYTES, Transfers
+from aiohpo.mesh.timing import FETCH_AT_LEAST, HOLDER_SILENT
+from aiohpo.mesh.transfers import CHUNK_BYTES, LEAST_RATE, MOST_BYTES, Transfers
 from aiohpo.storage.blob_store import DirectoryBlobs
 
 DATA = bytes(range(256)) * 2000  # eight chunks
 DIGEST = hashlib.sha256(DATA).hexdigest()
+FALSE = bytes(len(DATA))
 
 
 def serve(want: Want, data: bytes | None = DATA) -> Chunk:
@@ -58,7 +60,9 @@ def drive(
 def test_a_blob_arrives_in_order_and_whole() -> None:
     """All parts are asked from the first holder, a few at a time, and written in order."""
     transfers = Transfers()
-    stored, ends, asked = drive(transfers, transfers.begin(0.0, DIGEST, ["a", "b"]), lambda peer, want: serve(want))
+    stored, ends, asked = drive(
+        transfers, transfers.begin(0.0, DIGEST, ["a", "b"], len(DATA)), lambda peer, want: serve(want)
+    )
     assert stored == DATA
     assert ends == [Fetched(DIGEST, complete=True)]
     assert asked == [("a", offset) for offset in range(0, len(DATA), CHUNK_BYTES)]
@@ -73,7 +77,7 @@ def test_another_holder_goes_on_where_the_first_one_died() -> None:
         return None if peer == "a" and want.offset >= 3 * CHUNK_BYTES else serve(want)
 
     transfers = Transfers()
-    stored, _, asked = drive(transfers, transfers.begin(0.0, DIGEST, ["a", "b"]), answer)
+    stored, _, asked = drive(transfers, transfers.begin(0.0, DIGEST, ["a", "b"], len(DATA)), answer)
     assert stored == DATA
     assert min(offset for peer, offset in asked if peer == "b") == 3 * CHUNK_BYTES
 
@@ -82,26 +86,95 @@ def test_another_holder_goes_on_where_the_first_one_died() -> None:
 def test_a_blob_that_nobody_has_is_given_up(silent: bool) -> None:
     """When all holders said no, or stayed silent, the fetch ends incomplete after a bounded time."""
     transfers = Transfers()
-    effects = transfers.begin(0.0, DIGEST, ["a", "b", "c"])
+    effects = transfers.begin(0.0, DIGEST, ["a", "b", "c"], None)
     _, ends, asked = drive(transfers, effects, lambda peer, want: None if silent else serve(want, None))
     assert ends == [Fetched(DIGEST, complete=False)]
     assert {peer for peer, _ in asked} == {"a", "b", "c"}
-    assert transfers.begin(0.0, DIGEST, []) == [Fetched(DIGEST, complete=False)]
+    assert transfers.begin(0.0, DIGEST, [], None) == [Fetched(DIGEST, complete=False)]
 
 
 def test_wrong_bytes_are_fetched_again_from_somebody_else() -> None:
     """A blob that does not match its name is thrown away and asked for elsewhere, from the beginning."""
     transfers = Transfers()
-    drive(transfers, transfers.begin(0.0, DIGEST, ["liar", "b"]), lambda peer, want: serve(want, b"x" * 100))
+    drive(transfers, transfers.begin(0.0, DIGEST, ["liar", "b"], len(DATA)), lambda peer, want: serve(want, FALSE))
     stored, _, asked = drive(transfers, transfers.verified(0.0, DIGEST, ok=False), lambda peer, want: serve(want))
     assert stored == DATA
     assert asked[0] == ("b", 0)
 
 
+@pytest.mark.parametrize("size", [len(DATA), None])
+@pytest.mark.parametrize("false", [b"", b"x", FALSE[:-1], FALSE + b"x", FALSE * 50])
+def test_a_holder_that_has_something_else_is_passed_over(size: int | None, false: bytes) -> None:
+    """Bytes of another length than was announced are not even stored; where nothing was, the hash tells in the end."""
+    transfers = Transfers()
+
+    def answer(peer: str, want: Want) -> Chunk:
+        return serve(want, false if peer == "liar" else DATA)
+
+    stored, ends, _ = drive(transfers, transfers.begin(0.0, DIGEST, ["liar", "b"], size), answer)
+    if size is None:
+        assert stored == false
+        stored, ends, _ = drive(transfers, transfers.verified(0.0, DIGEST, ok=False), answer)
+    assert stored == DATA
+    assert ends == [Fetched(DIGEST, complete=True)]
+
+
+def test_no_holder_fills_the_disk() -> None:
+    """A blob of unknown size is refused where it has more than a gigabyte."""
+    transfers = Transfers()
+    transfers.begin(0.0, DIGEST, ["a"], None)
+    chunk = Chunk(DIGEST, 0, MOST_BYTES + 1, bytes(CHUNK_BYTES))
+    assert transfers.on_chunk(0.0, "a", chunk) == [Fetched(DIGEST, complete=False)]
+
+
+def test_a_holder_cannot_answer_little_by_little() -> None:
+    """A part that is shorter than it was asked for, without being the last, is the end of asking this holder."""
+    transfers = Transfers()
+    transfers.begin(0.0, DIGEST, ["drips", "b"], len(DATA))
+    effects = transfers.on_chunk(0.0, "drips", Chunk(DIGEST, 0, len(DATA), DATA[:1]))
+    assert effects == [Send("b", Want(DIGEST, 0))]
+
+
+def test_a_slow_fetch_has_a_deadline() -> None:
+    """However steadily a holder answers, what takes much longer than its size explains is given up."""
+    transfers, now = Transfers(), 0.0
+    effects = transfers.begin(now, DIGEST, ["slow"], 100 << 20)
+    data = bytes(CHUNK_BYTES)
+    while not any(isinstance(effect, Fetched) for effect in effects):
+        offset = transfers.open[DIGEST].received
+        now = min(now + 1.9, transfers.next_deadline())
+        effects = transfers.on_chunk(now, "slow", Chunk(DIGEST, offset, 100 << 20, data)) + transfers.tick(now)
+    assert effects[-1] == Fetched(DIGEST, complete=False)
+    assert now == pytest.approx(FETCH_AT_LEAST + (100 << 20) / LEAST_RATE)
+    assert not transfers.open
+
+
+def test_holders_that_disagree_about_a_size_do_not_mix() -> None:
+    """Where the next holder names another size, all is asked of it from the beginning."""
+
+    def answer(peer: str, want: Want) -> Chunk | None:
+        if peer == "b":
+            return serve(want)
+        return serve(want, FALSE * 2) if want.offset < 9 * CHUNK_BYTES else None
+
+    transfers = Transfers()
+    stored, ends, _ = drive(transfers, transfers.begin(0.0, DIGEST, ["liar", "b"], None), answer)
+    assert (stored, ends) == (DATA, [Fetched(DIGEST, complete=True)])
+
+
+def test_what_is_being_verified_is_not_asked_for() -> None:
+    """A fetch that is complete waits for its verification as long as that takes."""
+    transfers = Transfers()
+    drive(transfers, transfers.begin(0.0, DIGEST, ["a"], len(DATA)), lambda peer, want: serve(want))
+    assert transfers.next_deadline() == math.inf
+    assert transfers.tick(1e6) == []
+    assert list(transfers.open) == [DIGEST]
+
+
 def test_what_was_not_asked_for_is_dropped() -> None:
     """Chunks of other blobs, from other peers or out of turn change nothing."""
     transfers = Transfers()
-    transfers.begin(0.0, DIGEST, ["a"])
+    transfers.begin(0.0, DIGEST, ["a"], len(DATA))
     for peer, chunk in (
         ("b", serve(Want(DIGEST, 0))),
         ("a", serve(Want(DIGEST, CHUNK_BYTES))),

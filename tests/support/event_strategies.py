@@ -12,6 +12,7 @@ names = st.text("abcdef0123456789_.-", min_size=1, max_size=12)
 lamports = st.integers(0, 1 << 50)
 small = st.integers(0, 9)
 reals = st.floats(allow_nan=False, allow_infinity=False, width=32)
+times = st.floats(0, 1e10)
 texts = st.text(max_size=30)
 metrics = st.none() | st.dictionaries(texts, st.floats(width=32), max_size=3)
 trials = st.integers(1, 1000) | st.tuples(names, st.integers(1, 1000))
@@ -19,20 +20,20 @@ digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 rows = st.lists(st.none() | reals | st.integers(-(1 << 40), 1 << 40), max_size=5).map(tuple)
 
 events = st.one_of(
-    st.builds(ev.Started, lamports, reals, texts, small, texts, st.none() | small),
-    st.builds(ev.Left, lamports, reals, texts),
+    st.builds(ev.Started, lamports, times, texts, small, texts, st.none() | small),
+    st.builds(ev.Left, lamports, times, texts),
     st.builds(ev.Goal, lamports, st.none() | small),
     st.builds(
         ev.Proposed,
         lamports,
-        reals,
+        times,
         rows,
         st.integers(0, 2),
         st.none() | small,
         retry_of=st.none() | st.tuples(names, st.integers(1, 9)),
     ),
     st.builds(ev.Over, lamports, texts, small),
-    st.builds(ev.Claimed, lamports, reals, trials, small, st.none() | small),
+    st.builds(ev.Claimed, lamports, times, trials, small, st.none() | small),
     st.builds(ev.Reported, lamports, trials, small, small, st.none() | reals, metrics),
     st.builds(ev.Saved, lamports, trials, small, small, digests, small),
     st.builds(ev.Predicted, lamports, trials, small, st.dictionaries(texts, digests, max_size=2)),
@@ -44,7 +45,7 @@ events = st.one_of(
         st.sampled_from(ev.ENDINGS),
         small,
         st.none() | reals,
-        reals,
+        times,
         metrics,
         st.none() | texts,
         st.none() | texts,

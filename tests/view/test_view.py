@@ -17,6 +17,10 @@ from aiohpo.events.lifecycle import Status
 from aiohpo.events.schema import (
     ENDINGS,
     EXTERNAL,
+    MAX_ATTEMPT,
+    MAX_LAMPORT,
+    MAX_NUMBER,
+    MAX_STEPS,
     OWN,
     QUEUED,
     Claimed,
@@ -232,13 +236,26 @@ def test_numbers_that_fit_a_frame_fit_the_columns():
     view = view_of(
         [
             ("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None))),
-            ("ann", 2, Reported(2, ("ann", 1), 0, 1 << 53, 0.5)),
-            ("ann", 3, Ended(1 << 53, ("ann", 1), 1 << 53, "finished", 1 << 53, 0.5, 1e308)),
+            ("ann", 2, Reported(2, ("ann", 1), MAX_ATTEMPT, MAX_STEPS, 0.5)),
+            *(("ann", n, Ended(n, ("ann", 1), n, "paused", 1, 0.5, 1e11)) for n in (3, 4, 5)),
+            ("ann", 6, Ended(MAX_LAMPORT, ("ann", 1), MAX_ATTEMPT, "finished", MAX_STEPS, 0.5, 1e11)),
         ]
     )
     [record] = view.records()
-    assert record.step == 1 << 53
-    assert record.status == "finished"
+    assert (record.step, record.status) == (MAX_STEPS, "finished")
+    assert record.seconds == pytest.approx(4e11)
+
+
+def test_a_gap_costs_nothing_however_wide():
+    """An event behind two thousand million missing ones is read, and so are those that fill the gap."""
+    view = view_of([("ann", MAX_NUMBER, Proposed(1, 0.0, (0.5, 1, 0, None)))])
+    view.apply("ann", MAX_NUMBER, Proposed(1, 0.0, (0.5, 1, 0, None)))
+    for seq in (1, 4, 3, 2, 5, 4):
+        view.apply("ann", seq, Proposed(seq + 1, 0.0, (0.5, seq, 0, None)))
+    assert [view.config(view.row(("ann", seq)))["k"] for seq in (1, 2, 3, 4, 5)] == [1, 2, 3, 4, 5]
+    assert view.row(("ann", MAX_NUMBER)) == 0
+    assert view.row(("ann", 6)) is view.row(("ann", -1)) is view.row(("ann", 0)) is None
+    assert view.n_rows == 6
 
 
 def test_the_line_of_the_budget():
