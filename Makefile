@@ -8,6 +8,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest -n $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)') --dist worksteal
 SEEDS ?= 3000
 FUZZ ?= 600
+SEQUENCES ?= 1000000
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test soak lint types coverage bench clean
@@ -15,7 +16,8 @@ FUZZ ?= 600
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
 	@echo "make test      run all tests, on all cores"
-	@echo "make soak      play SEEDS=3000 simulated swarms, then fuzz the frame decoder for FUZZ=600 seconds"
+	@echo "make soak      play SEEDS=3000 simulated swarms and SEQUENCES=1000000 of hostile frames, then fuzz the frame"
+	@echo "               decoder for FUZZ=600 seconds"
 	@echo "make lint      ruff and the import contracts"
 	@echo "make types     mypy, strict on the core"
 	@echo "make coverage  tests with a coverage report"
@@ -52,6 +54,7 @@ test: $(READY)
 
 soak: $(VENV)/soak-ready
 	@$(PYTEST) tests/swarm --swarm-seeds $(SEEDS)
+	@$(BIN)/python tests/fuzz/fuzz_sequences.py --sequences $(SEQUENCES)
 	@$(BIN)/python tests/fuzz/fuzz_frames.py -max_total_time=$(FUZZ)
 
 lint: $(READY)

@@ -12,6 +12,7 @@ those who claimed it. A new attempt may be claimed once the last one paused, was
 from __future__ import annotations
 
 import enum
+import math
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -99,7 +100,7 @@ class Facts:
     result: tuple[Stamp, Ended] | None = None
     cancelled: bool = False
     attempt: int = -1  # the latest that anybody claimed; -1 for none
-    _nanoseconds: int = 0  # of all in ``ends``: whole numbers, so that their sum is the same in any order
+    _fixed_seconds: int = 0  # of all in ``ends``, in whole numbers: their sum is exact, so the same in any order
 
     def claim(self, attempt: int, claim: Claim) -> None:
         if attempt not in self.claims or claim.stamp < self.claims[attempt].stamp:
@@ -120,7 +121,7 @@ class Facts:
             known = ends.get(stamp[1])
             if known is None or stamp < known[0]:
                 ends[stamp[1]] = stamp, event
-                self._nanoseconds += _nanoseconds(event) - (0 if known is None else _nanoseconds(known[1]))
+                self._fixed_seconds += _fixed_seconds(event) - (0 if known is None else _fixed_seconds(known[1]))
 
     @property
     def owner(self) -> str | None:
@@ -137,8 +138,8 @@ class Facts:
     @property
     def seconds(self) -> float:
         """What all segments that ended took together, those that were in vain included."""
-        last = 0 if self.result is None else _nanoseconds(self.result[1])
-        return (self._nanoseconds + last) / 1e9
+        last = 0 if self.result is None else _fixed_seconds(self.result[1])
+        return (self._fixed_seconds + last) / (1 << 100)
 
     @property
     def restarted(self) -> int:
@@ -146,8 +147,9 @@ class Facts:
         return max((attempt for attempt, claim in self.claims.items() if claim.restart), default=-1)
 
 
-def _nanoseconds(event: Ended) -> int:
-    return round(event.seconds * 1e9)
+def _fixed_seconds(event: Ended) -> int:
+    """Its seconds in units of 2^-100 s: exact down to seconds of 1e-14."""
+    return int(math.ldexp(event.seconds, 100))
 
 
 def settle(facts: Facts) -> Status:

@@ -72,7 +72,7 @@ class SegmentChannel:
     def _add(self, metrics: Mapping[str, float]) -> None:
         together = {**self.extra, **metrics}
         if len(together) > MAX_METRICS or size_of(together) > MAX_METRIC_BYTES:
-            metric = self._worker.view.metric
+            metric = self._worker.view.objective.metric
             together = {name: value for name, value in together.items() if name in self.extra or name == metric}
             if not self._told_excess:
                 self._told_excess = True

@@ -79,6 +79,16 @@ def test_metrics_are_bounded() -> None:
         as_mapping({"x" * 1000: 0.0})
 
 
+def test_names_are_bounded_together() -> None:
+    """Metrics whose names would not fit an event are refused with the remedy, and so are names that are no text."""
+    long = {f"{n:03}" + "é" * 125: 1.0 for n in range(256)}
+    with pytest.raises(UsageError, match=r"names of 256 metrics take \d+ bytes with their values: at most 61440"):
+        as_mapping(long)
+    assert len(as_mapping(dict(list(long.items())[:200]))) == 200
+    with pytest.raises(UsageError, match=r"metric name '\\ud800' holds half a character"):
+        as_mapping({"\ud800": 1.0})
+
+
 def test_a_description_is_short_whatever_the_value() -> None:
     """Huge and unprintable values are described in a line."""
 

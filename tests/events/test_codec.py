@@ -10,8 +10,20 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aiohpo.events.codec import decode_batch, encode_event, pack_batch, pack_raws, unpack_batch, unpack_raws
+from aiohpo.events.codec import (
+    decode_batch,
+    encode_checked,
+    encode_event,
+    pack_batch,
+    pack_raws,
+    unpack_batch,
+    unpack_raws,
+)
 from aiohpo.events.schema import (
+    MAX_ATTEMPT,
+    MAX_BRACKET,
+    MAX_EVENT,
+    MAX_NUMBER,
     MAX_TEXT,
     Batch,
     Ended,
@@ -22,8 +34,11 @@ from aiohpo.events.schema import (
     Reported,
     Saved,
     Unknown,
+    Unrecordable,
 )
 from tests.support.event_strategies import batches, events, mutations
+
+NO_TIMES = (math.nan, math.inf, -math.inf, 1e308, -5.0, 1e11 * (1 + 1e-9))
 
 
 def same(a: object, b: object) -> bool:
@@ -118,6 +133,15 @@ def test_events_that_are_cut_short_or_run_on_are_malformed(event, data):
         [4, 1, 0.0, [1.0], 3, None],
         [6, 1, 1, 0, 1, 0.5, {str(i): 0.0 for i in range(1001)}],
         [6, 1, 1, 0, 1 << 60, 0.5, None],
+        [6, 1, 1, MAX_ATTEMPT + 1, 1, 0.5, None],
+        [6, 1, ["w", MAX_NUMBER + 1], 0, 1, 0.5, None],
+        [4, 1, 0.0, [0.5], 0, None, MAX_BRACKET + 1],
+        *([1, 1, time, "host", 1, "journal"] for time in NO_TIMES),
+        *([2, 1, time, "done"] for time in NO_TIMES),
+        *([4, 1, time, [0.5]] for time in NO_TIMES),
+        *([5, 1, time, 1, 0] for time in NO_TIMES),
+        *([9, 1, 1, 0, "paused", 0, None, seconds] for seconds in NO_TIMES),
+        [9, 1, 1, 0, "failed", 0, None, 0.0, {f"{i:04}{'m' * 200}": 0.0 for i in range(1000)}],
     ],
 )
 def test_fields_of_the_wrong_type_or_range_are_malformed(fields):
@@ -148,6 +172,29 @@ def test_names_are_safe_as_file_names(name):
         decode(encode_event(Saved(1, 1, 0, 1, name, 1)))
     with pytest.raises(Malformed):
         decode(encode_event(Predicted(1, 1, 0, {"valid": name})))
+
+
+@pytest.mark.parametrize("count", [1, 40])
+def test_an_event_has_a_greatest_size(count):
+    """Bytes beyond it are malformed whatever they hold, also those of a kind that is not known."""
+    largest = msgspec.msgpack.encode([99, 7, bytes(MAX_EVENT - 8)])
+    assert len(largest) == MAX_EVENT
+    assert decode(*[largest] * count) == [Unknown(99, 7)] * count
+    for raw in (msgspec.msgpack.encode([99, 7, bytes(MAX_EVENT - 7)]), encode_event(Proposed(1, 0.0, (0.5,) * 20_000))):
+        with pytest.raises(Malformed, match="an event of"):
+            decode(*[largest] * (count - 1), raw)
+
+
+def test_what_is_recorded_can_be_read_again():
+    """An event that others would drop is refused when it is written, with what is wrong with it and what helps."""
+    assert decode(encode_checked(Goal(1, 5))) == [Goal(1, 5)]
+    named = {f"{i:04}{'m' * 250}": 1.0 for i in range(1000)}
+    with pytest.raises(Unrecordable, match=r"\(Reported\) of 26\d{4} bytes: it may have 131072; report fewer metrics"):
+        encode_checked(Reported(1, 1, 0, 1, 0.5, named))
+    with pytest.raises(Unrecordable, match=r"\(Ended\) with a value out of range: .*seconds|\[8\]|\$"):
+        encode_checked(Ended(1, 1, 0, "finished", 1, 0.5, -1.0))
+    with pytest.raises(Unrecordable, match="text that is none"):
+        encode_checked(Reported(1, 1, 0, 1, 0.5, {"\ud800": 1.0}))
 
 
 def test_events_are_small():

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aiohpo.events.codec import encode_event
-from aiohpo.events.log import CHUNK_EVENTS, Log, OriginLog
-from aiohpo.events.schema import Batch, Fresh, Goal, Malformed
+from aiohpo.events.log import CHUNK_BYTES, CHUNK_EVENTS, FAR_AHEAD, Log, OriginLog
+from aiohpo.events.schema import MAX_EVENT, MAX_LAMPORT, MAX_NUMBER, Batch, Fresh, Goal, Malformed
 
 ORIGINS = ("ann", "bob", "cid")
 
@@ -118,6 +118,77 @@ def test_parked_events_that_arrive_again_are_not_counted_twice():
     log.merge(goals("ann", 1, 5))
     assert held(log, "ann") == [1, 2, 3, 4, 5, 6, 7]
     assert log.merge(goals("ann", 1, 7)) is None
+
+
+def test_slices_hold_what_fits():
+    """However large the events are, a slice holds what most_bytes allow, and at least one event."""
+    log = OriginLog()
+    raws = tuple(bytes([n]) * (1 + 3000 * (n % 7)) for n in range(250))
+    log.append(raws[:90])
+    log.append(raws[90:])
+    for most in (1, 5_000, 50_000, 1 << 20):
+        got: tuple[bytes, ...] = ()
+        while len(got) < len(raws):
+            part = log.slice(len(got) + 1, most)
+            assert len(part) == 1 or sum(map(len, part)) <= most
+            assert part
+            got += part
+        assert got == raws
+
+
+def test_large_events_fill_chunks_by_bytes():
+    """No chunk of packed events is much longer than CHUNK_BYTES, as large as events may be."""
+    log = OriginLog()
+    log.append((bytes(MAX_EVENT),) * 50)
+    assert max(map(len, log._chunks)) < CHUNK_BYTES + MAX_EVENT
+    assert len(log._tail) == 0
+    assert log.slice(50, 1) == (bytes(MAX_EVENT),)
+
+
+def test_a_stamp_far_ahead_holds_nobodys_clock():
+    """An event with an absurd stamp is left out with what follows it; what came before it is taken."""
+    log = Log()
+    goals = [encode_event(Goal(n, 5)) for n in (1, 2, 2 + FAR_AHEAD + 1, 4)]
+    assert log.refused == ""
+    assert seqs(log.merge(Batch("ann", 1, tuple(goals)))) == [1, 2]
+    assert log.merge(Batch("ann", 3, tuple(goals[2:]))) is None
+    assert (log.clock, log.count("ann")) == (2, 2)
+    assert log.refused.startswith("events of worker ann are left out: their stamp 268435459 is absurdly far ahead")
+    with pytest.raises(Malformed, match="the stamp 9007199254740992"):
+        log.merge(Batch("bob", 1, (encode_event(Goal(3, 5)), encode_event(Goal(MAX_LAMPORT, 3)))))
+    with pytest.raises(Malformed, match="stamps far above"):
+        log.hold_back(Batch("ann", 9, tuple(goals[2:])))
+    assert log.vector() == {"ann": 2}
+
+
+def test_a_stamp_that_was_far_ahead_is_taken_once_the_clock_is_near():
+    """Replicas whose clocks differed when they heard of it end with the same events."""
+    early, late = Log(), Log()
+    late.merge(Batch("bob", 1, (encode_event(Goal(100, 1)),)))
+    far = Batch("ann", 1, (encode_event(Goal(100 + FAR_AHEAD, 1)),))
+    assert early.merge(far) is None
+    assert late.merge(far)
+    early.merge(Batch("bob", 1, (encode_event(Goal(100, 1)),)))
+    assert early.merge(far)
+    assert early.vector() == late.vector()
+
+
+def test_numbers_end_where_the_columns_do():
+    """An event with a number that no log reaches is malformed."""
+    with pytest.raises(Malformed):
+        Log().hold_back(Batch("ann", MAX_NUMBER, goals("ann", 1, 2).raws))
+
+
+def test_reading_changes_nothing():
+    """What is read is taken only by take, as far as it is next in line then."""
+    log = Log()
+    first, second = log.read(goals("ann", 1, 3)), log.read(goals("ann", 2, 4))
+    assert log.vector() == {}
+    assert log.take(second) is None
+    assert seqs(log.take(first)) == [1, 2, 3]
+    assert seqs(log.take(second)) == [4, 5]
+    assert log.take(first) is None
+    assert log.read(goals("ann", 1, 5)) is None
 
 
 def test_version_vectors_have_short_hashes():

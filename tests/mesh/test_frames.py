@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tracemalloc
 
 import msgspec
@@ -9,20 +10,25 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from aiohpo.events.schema import Batch, Malformed
+from aiohpo.events.schema import MAX_EVENT, Batch, Malformed
 from aiohpo.mesh.frames import (
     FORMAT,
+    MAX_EVENTS,
     MAX_FRAME,
     Digest,
     Events,
     Foreign,
     Hello,
     Inquire,
+    MemberNews,
     Ping,
+    Pong,
     Refused,
     Vector,
     decode_frame,
     encode_frame,
+    pages_of_events,
+    pages_of_news,
 )
 from tests.support.event_strategies import frames, mutations
 
@@ -125,6 +131,49 @@ def test_another_study_or_format_is_foreign_but_introductions_are_read():
 def test_names_are_checked_wherever_they_occur(name):
     """No frame brings in a worker whose name could not be a file's."""
     for frame in (Events((Batch(name, 1, ()),)), Vector({name: 1}, False, False)):
+        with pytest.raises(Malformed):
+            decode_frame(TAG, encode_frame(TAG, frame))
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30), st.integers(0, 60_000)), max_size=8))
+@settings(max_examples=50)
+def test_pages_of_events_are_bounded_and_lose_nothing(given_batches):
+    """Whatever is to be sent is cut into frames of bounded size, in order."""
+    batches = [Batch(origin, 1, (bytes(size),) * count) for origin, count, size in given_batches]
+    pages = list(pages_of_events(batches, 100_000))
+    for page in pages:
+        assert sum(batch.size for batch in page) <= 100_000
+    whole = [raw for batch in batches for raw in batch.raws]
+    assert [raw for page in pages for batch in page for raw in batch.raws] == whole
+
+
+def test_pages_of_events_are_read_by_receivers():
+    """Very many very small events, and events as large as they may be, travel in frames that are not refused."""
+    batches = [Batch("a", 1, (b"x",) * 100_000), Batch("b", 1, (bytes(MAX_EVENT),) * 300)]
+    batches += [Batch(f"w{n}", 1, (b"x",)) for n in range(2000)]
+    pages = list(pages_of_events(batches))
+    assert sum(len(batch.raws) for page in pages for batch in page) == 102_300
+    for page in pages:
+        assert sum(len(batch.raws) for batch in page) <= MAX_EVENTS
+        data = encode_frame(TAG, Events(page))
+        assert len(data) < 2 << 20
+        assert decode_frame(TAG, data) == Events(page)
+
+
+def test_pages_of_members_are_bounded():
+    """A table of any size is sent in frames of about a megabyte."""
+    news = [MemberNews(f"w{n}", "é" * 512, 0, 1, "z") for n in range(5000)]
+    pages = list(pages_of_news(news))
+    assert [each for page in pages for each in page.news] == news
+    assert all(len(encode_frame(TAG, page)) < 2 << 20 for page in pages)
+    assert len(pages) > 4
+    assert list(pages_of_news([])) == []
+
+
+@pytest.mark.parametrize("nonce", [math.nan, math.inf, -math.inf, 1e300])
+def test_clocks_that_are_none_are_malformed(nonce):
+    """A ping's clock must be one with which something can be measured."""
+    for frame in (Ping(nonce), Pong(nonce)):
         with pytest.raises(Malformed):
             decode_frame(TAG, encode_frame(TAG, frame))
 

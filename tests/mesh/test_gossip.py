@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aiohpo.events.codec import encode_event
-from aiohpo.events.log import Log
+from aiohpo.events.log import FAR_AHEAD, Log
 from aiohpo.events.schema import MAX_EVENT, Batch, Goal, Malformed
-from aiohpo.mesh.effects import Milestone, Publish, Reached, Send
+from aiohpo.mesh.effects import Milestone, Notice, Publish, Reached, Send
 from aiohpo.mesh.frames import Digest, Events, Vector
 from aiohpo.mesh.gossip import Gossip
 from aiohpo.mesh.timing import Pace
+
+
+class Unknowable(msgspec.Struct, array_like=True, tag=99):
+    """An event of a later version."""
+
+    lamport: int
+    content: bytes
+
 
 NAMES = ("ann", "bob", "cid")
 HASH = bytes  # an empty member table
@@ -278,3 +287,41 @@ class Swarm(RuleBasedStateMachine):
 
 Swarm.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 test_gossip_converges_whatever_the_wire_did = Swarm.TestCase
+
+
+def test_one_peer_makes_up_no_end_of_workers(monkeypatch):
+    """Events of unknown workers are taken up to a bound, which is said once; those of known ones are still taken."""
+    monkeypatch.setattr("aiohpo.mesh.quotas.MOST_FROM_ONE", 10)
+    g = gossip("ann", "bob")
+    made_up = tuple(goals(f"w{n}", 1, 1) for n in range(25))
+    new, effects = g.on_events("bob", Events((goals("bob", 1, 1), *made_up)), 0.0)
+    assert len(new) == len(g.log) == 10
+    assert [type(e) for e in effects] == [Notice]
+    new, effects = g.on_events("bob", Events((*made_up, goals("bob", 2, 1))), 0.0)
+    assert [(f.origin, f.first) for f in new] == [("bob", 2)]
+    assert effects == []
+    assert g.on_events("cid", Events((goals("cid", 1, 1),)), 0.0)[0]
+    assert g.origins.refused == 32
+
+
+def test_what_is_refused_is_not_asked_for_at_once_again():
+    """A peer that has more, of which nothing can be taken, is left alone until the next round."""
+    g = gossip("ann", "bob")
+    far = Batch("bob", 1, (encode_event(Goal(FAR_AHEAD + 1, 1)),))
+    assert g.on_events("bob", Events((far,), repair=True, more=True), 0.0) == ([], [])
+    assert [type(e) for e in g.on_events("bob", Events((goals("bob", 1, 1),), True, True), 0.0)[1]] == [Send]
+
+
+def test_answers_are_cut_by_bytes():
+    """A log of the largest events is sent in frames of bounded size, and all of it arrives."""
+    old, new = gossip("ann", "bob"), gossip("bob", "ann")
+    raws = tuple(encode_event(Unknowable(n, bytes(MAX_EVENT - 64))) for n in range(1, 40))
+    old.log.merge(Batch("cid", 1, raws))
+    effects = old.on_vector("bob", Vector({}, True, False), 0.0)
+    assert all(sum(b.size for b in e.frame.batches) <= old.pace.round_bytes for e in effects)
+    exchange(new, old, new.ask_for_missing("ann", 0.0), 0.0)
+    assert new.log.vector() == {"cid": 39}
+    new.flood(new.log.batch_from("cid", 1))
+    floods = [e.frame for e in new.tick(9.0, HASH) if isinstance(e, Publish)]
+    assert all(sum(b.size for b in frame.batches) <= new.pace.batch_bytes for frame in floods)
+    assert sum(len(b.raws) for frame in floods for b in frame.batches) == 39

@@ -19,7 +19,19 @@ from aiohpo.mesh.effects import (
     WorkerDied,
     WorkerSuspected,
 )
-from aiohpo.mesh.frames import FORMAT, Digest, Hello, MemberNews, Members, Ping, Pong, Refused, Vector
+from aiohpo.mesh.frames import (
+    FORMAT,
+    MAX_FRAME,
+    Digest,
+    Hello,
+    MemberNews,
+    Members,
+    Ping,
+    Pong,
+    Refused,
+    Vector,
+    encode_frame,
+)
 from aiohpo.mesh.gossip import Gossip
 from aiohpo.mesh.links import Mesh
 from aiohpo.mesh.membership import State
@@ -254,3 +266,41 @@ def test_strangers_without_an_introduction_are_named_in_the_end():
     notices = [effect for effect in effects if isinstance(effect, Notice)]
     assert [n.text for n in notices] == ["refused addr-bob: its frames are of another study or format version"]
     assert 1 < sum(isinstance(effect, Send) for effect in effects) < 20
+
+
+def test_one_peer_fills_no_member_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made-up members are taken up to a bound, which is said once; news of those that are known is still taken."""
+    monkeypatch.setattr("aiohpo.mesh.quotas.MOST_FROM_ONE", 10)
+    ann = mesh("ann")
+    greeted(ann, "bob")
+    news = tuple(MemberNews(f"w{n}", f"addr-w{n}", State.LEFT, 0, "zoe") for n in range(25))
+    effects = ann.receive(0.0, "addr-bob", Members(news))
+    [notice] = [e.text for e in effects if isinstance(e, Notice)]
+    assert notice.startswith("addr-bob tells of more members than can be kept (10 from one peer")
+    assert len(ann.membership.members) == 10
+    [spread] = [e.frame for e in effects if isinstance(e, Publish)]
+    assert len(spread.news) == 9  # bob is the tenth
+    again = ann.receive(0.0, "addr-bob", Members((*news, MemberNews("bob", "addr-bob", State.LEFT, 0, "bob"))))
+    assert not any(isinstance(e, Notice) for e in again)
+    assert ann.membership.state("bob") is State.LEFT
+    assert ann.members.refused == 32
+
+
+def test_a_large_member_table_is_sent_in_pages() -> None:
+    """A table that would not fit a frame is sent, and passed on, in several."""
+    ann = mesh("ann")
+    news = tuple(MemberNews(f"w{n}", "é" * 512, State.LEFT, 0, "zoe") for n in range(20_000))
+    effects = ann.receive(0.0, "addr-zoe", Members(news))
+    tables = [e.frame for e in ann.receive(0.0, "addr-zoe", Digest(b"", b"")) if isinstance(e, Send)]
+    for pages in (tables, [e.frame for e in effects if isinstance(e, Publish)]):
+        assert sum(len(page.news) for page in pages) >= 20_000
+        assert max(len(encode_frame(b"tag.", page)) for page in pages) < MAX_FRAME / 8
+
+
+def test_very_many_deaths_are_summed_up() -> None:
+    """A hundred workers that are heard to be dead do not take a hundred lines."""
+    ann = mesh("ann")
+    news = tuple(MemberNews(f"w{n}", f"addr-w{n}", State.DEAD, 0, "zoe") for n in range(100))
+    told = [e.text for e in ann.receive(0.0, "addr-zoe", Members(news)) if isinstance(e, Notice)]
+    assert len(told) == 51
+    assert told[-1] == "and so are 50 more"

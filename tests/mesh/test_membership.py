@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiohpo.mesh.frames import MemberNews
-from aiohpo.mesh.membership import Membership, State
+from aiohpo.mesh.membership import FAR_AHEAD, Membership, State
 from aiohpo.mesh.timing import Suspicion
 
 P = Suspicion()
@@ -192,3 +192,14 @@ def test_the_present_are_the_alive_and_the_suspected():
     assert m.state("me") is State.ALIVE
     assert repr(m) == "<Membership of me: 1 alive, 1 suspect, 1 dead, 1 left>"
     assert repr(member()) == "<Membership of me: alone>"
+
+
+def test_an_incarnation_absurdly_far_ahead_is_not_believed():
+    """News that its subject could not refute is dropped, of others and of this worker itself."""
+    m = member(me="ann")
+    for incarnation in (1 << 53, FAR_AHEAD + 1):
+        for worker in ("bob", "ann"):
+            assert m.merge_news([MemberNews(worker, "addr", State.DEAD, incarnation, "zoe")], 0.0) == ([], [])
+    assert (m.incarnation, m.members) == (0, {})
+    m.merge_news([MemberNews("ann", "addr", State.DEAD, FAR_AHEAD, "zoe")], 0.0)
+    assert m.incarnation == FAR_AHEAD + 1

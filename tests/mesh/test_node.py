@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch
+import math
+
+from aiohpo.events.codec import encode_event
+from aiohpo.events.log import FAR_AHEAD, Log
+from aiohpo.events.schema import Batch, Ended, Goal
 from aiohpo.mesh.effects import Describe, Notice, Reached, Send
 from aiohpo.mesh.frames import FORMAT, Digest, Events, Hello, Inquire, Ping, Pong, encode_frame
 from aiohpo.mesh.health import Health
@@ -80,3 +83,40 @@ def test_each_milestone_is_reached_once():
     assert sorted(reached) == ["CAUGHT_UP", "MEASURED", "MET"]
     assert any(isinstance(effect, Send) for effect in heard)
     assert "<Node <Mesh of ann at addr-ann: 1 links" in repr(node)
+
+
+def test_a_frame_is_taken_whole_or_not_at_all():
+    """One event out of range keeps out all that came with it; it is counted, and said once."""
+    node = make_node()
+    bad = Batch("zoe", 1, (encode_event(Ended(1, 1, 0, "paused", 1, 0.5, math.inf)),))
+    frame = encode_frame(node.tag, Events((batch_of("bob", events_of(1)), bad)))
+    told = [[e for e in node.receive(0.0, "addr-bob", frame)[1] if isinstance(e, Notice)] for _ in range(3)]
+    assert [len(notices) for notices in told] == [1, 0, 0]
+    assert told[0][0].text.startswith("dropping malformed frames from addr-bob (Expected `float` <= ")
+    assert node.log.vector() == {}
+    assert node.health(0.0, 0, 0).dropped == 3
+
+
+def test_stamps_far_ahead_are_said_once():
+    """Whose events are left out because of their stamps, and why, is one notice."""
+    node = make_node()
+    frames = [Events((Batch("bob", 1, (encode_event(Goal(FAR_AHEAD + n, 3)),)),)) for n in (1, 2)]
+    told = [
+        e.text for f in frames for e in node.receive(0.0, "b", encode_frame(node.tag, f))[1] if isinstance(e, Notice)
+    ]
+    assert told == [node.log.refused]
+    assert "bob" in told[0]
+
+
+def test_a_bug_does_not_end_the_node(caplog):
+    """What should never happen is counted, logged with its traceback, and said once."""
+    node = make_node()
+    told = [node.survive("addr-bob", ValueError("\x1b[31mboom")) for _ in range(3)]
+    assert [len(effects) for effects in told] == [1, 0, 0]
+    [notice] = told[0]
+    assert notice.text.startswith(
+        "a frame from addr-bob could not be handled: a bug of aiohpo, please report it (Value"
+    )
+    assert "\x1b" not in notice.text
+    assert node.counters.faults == 3
+    assert "could not be handled" in caplog.text

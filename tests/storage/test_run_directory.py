@@ -333,7 +333,7 @@ def test_what_is_no_journal_does_not_cost_the_others(tmp_path, make, why):
     write(tmp_path, "ann", [batch_of("ann", events_of(2))])
     make(tmp_path / "journal" / "zed.log")
     (tmp_path / "journal" / "._ann.log").write_bytes(bytes(100))
-    log, view = Log(), View(SPACE, "loss", "min")
+    log, view = Log(), View(SPACE, Objective("loss", "min"))
     [notice] = directory.load(log, view).notices
     follower = Follower(tmp_path)
     follower.poll()

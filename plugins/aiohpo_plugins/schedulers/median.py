@@ -74,7 +74,10 @@ class MedianScheduler:
         state = self._tracker.reported(view, trial)
         if step not in state.curve or any(self._levels[at] <= s < step for s in state.curve):
             return Decision.CONTINUE  # nothing to compare, or an earlier report was compared
-        median = self._median_of_others(self._ladder.rungs[at], self._ladder.place(trial).losses[at], state)
+        averages = self._ladder.place(trial).losses
+        if at >= len(averages):
+            return Decision.CONTINUE  # somebody withdrew the trial while it runs here
+        median = self._median_of_others(self._ladder.rungs[at], averages[at], state)
         if median is None:
             return Decision.CONTINUE
         best = min(loss for s, loss in state.curve.items() if s <= step)

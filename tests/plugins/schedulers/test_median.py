@@ -164,3 +164,11 @@ def test_every_trial_begins_without_an_end():
     stopped = [s.loss for s in states if s.status == "stopped"]
     assert len(finished) + len(stopped) == 40
     assert mean(finished) < mean(stopped)
+
+
+def test_a_trial_that_somebody_withdrew_goes_on():
+    """A report of a trial that stands nowhere any more is compared with nothing."""
+    told, trials = told_with([{1: i / 10, 2: i / 20} for i in range(9)])
+    told.end(trials[8], "cancelled")
+    told.report(trials[8], 3, 5.0)
+    assert begun(MedianScheduler()).on_report(told.view, trials[8], 3) is GO
