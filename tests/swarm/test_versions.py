@@ -23,6 +23,14 @@ class LaterLog(Log):
 
     __slots__ = ()
 
+    def append_own(self, origin: str, seq: int, event: Event | Remark) -> Batch:
+        if not isinstance(event, Remark):
+            return super().append_own(origin, seq, event)
+        raws = (msgspec.msgpack.encode(event),)
+        self._extend(origin, raws)
+        self.clock = max(self.clock, event.lamport)
+        return Batch(origin, seq, raws)
+
     @staticmethod
     def _decode(batch: Batch) -> list[Any]:
         decode = msgspec.msgpack.Decoder(Remark).decode
