@@ -47,7 +47,8 @@ def test_progress_lines_are_plain_without_a_terminal(tmp_path: Path) -> None:
     running = start(tmp_path, "run", "train.py", "--trials", "4", "--workers", "2", "--dir", "r")
     gate.gather(2)
     assert running.stderr is not None
-    line = running.stderr.readline()  # they come every few seconds
+    lines = (running.stderr.readline() for _ in range(100))  # they come every few seconds, on a slow machine too early
+    line = next(line for line in lines if line.startswith("2/4"))
     gate.open()
     code, _, rest = finish(running)
     assert code == 0, rest
