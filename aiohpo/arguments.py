@@ -106,10 +106,12 @@ def explained(name: str, elsewhere: Mapping[str, str]) -> Callable[[Called], Cal
     return decorate
 
 
-def explained_class(arguments: Mapping[str, str], attributes: Mapping[str, str]) -> Callable[[Class], Class]:
-    """Make a class decorator that does for the constructor what :func:`explained` does for a function, and says the
-    same of ``attributes`` that the class does not have; these remain an AttributeError."""
-    advice = _by_word(attributes)
+def explained_class(
+    arguments: Mapping[str, str] | None = None, attributes: Mapping[str, str] | None = None
+) -> Callable[[Class], Class]:
+    """Make a class decorator that does for the constructor what :func:`explained` does for a function, if there are
+    ``arguments``, and says the same of ``attributes`` that the class does not have; these remain an AttributeError."""
+    advice = _by_word(attributes or {})
 
     def lacks(self: object, name: str) -> Any:
         if hasattr(type(self), name):  # a property that raised an AttributeError of its own, which is the one to show
@@ -118,9 +120,9 @@ def explained_class(arguments: Mapping[str, str], attributes: Mapping[str, str])
         raise AttributeError(f"{text}; {advice[name]}" if name in advice else text, name=name, obj=self)
 
     def decorate(cls: Class) -> Class:
-        if arguments:
+        if arguments is not None:
             cls.__init__ = explained(cls.__name__, arguments)(cls.__init__)  # type: ignore[misc]  # as dataclasses do
-        if attributes:
+        if attributes is not None:
             cls.__getattr__ = lacks  # type: ignore[attr-defined]  # not in the class: mypy would believe in all names
         return cls
 

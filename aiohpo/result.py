@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .peer.ending import SearchEnd
 
 
-@explained_class({}, RESULT_ATTRIBUTES)
+@explained_class(attributes=RESULT_ATTRIBUTES)
 class Result:
     """The trials of a study and the best of them; a snapshot that later events do not change.
 

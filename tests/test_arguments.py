@@ -81,7 +81,7 @@ def test_an_attribute_of_another_tool_is_answered() -> None:
 def test_a_property_that_raises_shows_its_own_error() -> None:
     """An AttributeError in a property is not taken for a property that is missing."""
 
-    @explained_class({}, {"other": "write this"})
+    @explained_class(attributes={"other": "write this"})
     class Thing:
         @property
         def size(self) -> int:

@@ -65,7 +65,7 @@ _CLOSED = _Closed()
 MAX_ARRAYS = 100  # of one call of predictions() or targets()
 
 
-@explained_class({}, TRIAL_ATTRIBUTES)
+@explained_class(attributes=TRIAL_ATTRIBUTES)
 class Trial:
     """One configuration being evaluated. Passed to the objective; not to be constructed by users.
 

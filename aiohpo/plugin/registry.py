@@ -40,8 +40,11 @@ def load_plugin(kind: str, name: str) -> type[Any]:
     known = available(kind)
     point = known.get(name)
     if point is None:
+        others = [other for other in (*KINDS, "algorithms") if other != kind and name in available(other)]
         close = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
+        if others:
+            hint = f" {name!r} is among the {others[0]} (see: aiohpo plugins)."
         raise UsageError(
             f"there is no {kind[:-1]} named {name!r}.{hint} Installed: {listing(list(known))}. "
             f"A plugin registers one with an entry point in the group 'aiohpo.{kind}'."

@@ -41,7 +41,7 @@ MOST_DOUBLES = 2**28
 NARROW = 1e-3  # relative to the lower bound
 
 
-@explained_class(NUMBER_ARGUMENTS, {})
+@explained_class(NUMBER_ARGUMENTS)
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Float(Parameter):
     """A real number in [low, high].
@@ -147,7 +147,7 @@ class Float(Parameter):
         return level
 
 
-@explained_class(NUMBER_ARGUMENTS, {})
+@explained_class(NUMBER_ARGUMENTS)
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Int(Parameter):
     """A whole number in [low, high], both included. Options as for :class:`Float`; ``log`` needs low >= 1."""
@@ -256,7 +256,7 @@ class _Choices(Parameter):
             raise UsageError(f"{value!r} is not one of its choices: {', '.join(map(repr, self.choices))}.") from None
 
 
-@explained_class(CHOICE_ARGUMENTS, {})
+@explained_class(CHOICE_ARGUMENTS)
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Categorical(_Choices):
     """One of some unordered values.
@@ -277,7 +277,7 @@ class Categorical(_Choices):
         return 0 if self.default is None else self.native(self.default)
 
 
-@explained_class(CHOICE_ARGUMENTS, {})
+@explained_class(CHOICE_ARGUMENTS)
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Ordinal(_Choices):
     """One of some values listed in a meaningful order, such as ``["low", "medium", "high"]``.
@@ -292,6 +292,7 @@ class Ordinal(_Choices):
         return ORDERED
 
 
+@explained_class({})
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constant(Parameter):
     """A value that is handed to the objective with every configuration, and not searched."""

@@ -62,6 +62,22 @@ def test_plugins_that_cannot_be_imported_say_why(pretend, name):
         load_plugin("searchers", name)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name", "hint"),
+    [
+        ("searchers", "asha", "'asha' is among the schedulers"),
+        ("schedulers", "tpe", "'tpe' is among the searchers"),
+        ("searchers", "bohb", "'bohb' is among the algorithms"),
+        ("searchers", "TPE", "Did you mean 'tpe'?"),
+    ],
+)
+def test_a_name_of_another_kind_or_spelling_is_recognised(kind, name, hint):
+    """A scheduler that is given as a searcher, and a name in capitals, are told for what they are."""
+    with pytest.raises(UsageError) as caught:
+        load_plugin(kind, name)
+    assert hint in str(caught.value)
+
+
 def test_options_are_given_behind_a_colon(pretend):
     """Words are positional, name=value pairs are options, values are JSON where they can be."""
     made = create("searchers", "pretend:fancy,depth=5", worker="w")
