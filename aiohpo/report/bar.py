@@ -242,27 +242,32 @@ def _fitted_progress() -> Any:
 
         def make_tasks_table(self, tasks: Iterable[Any]) -> Any:
             tasks, every = list(tasks), self.columns
-            if not tasks:
-                return super().make_tasks_table(tasks)
-            console, columns = self.console, cast(Sequence[Any], every)
-            for task in tasks:
-                task.fields["shown"] = task.fields["best"]
-            widths = {
-                column: max(Measurement.get(console, console.options, column(task)).maximum for task in tasks)
-                for column in columns
-            }
-            for column in self.dispensable:
-                if sum(widths.values()) + len(widths) - 1 <= console.width:
+            for words in ("best", "brief") if tasks else ():
+                if self._fit(tasks, words):
                     break
-                del widths[column]
-            fits = sum(widths.values()) + len(widths) - 1 <= console.width
-            for task in tasks:
-                task.fields["shown"] = task.fields["best" if fits else "brief"]
-            self.columns = tuple(widths)
             try:
                 return super().make_tasks_table(tasks)
             finally:
                 self.columns = every
+
+        def _fit(self, tasks: Sequence[Any], words: str) -> bool:
+            """Show the best trial in these words and leave out columns until there is room; say whether there is."""
+            console, columns = self.console, cast(Sequence[Any], self.columns)
+            for task in tasks:
+                task.fields["shown"] = task.fields[words]
+            widths = {
+                column: max(Measurement.get(console, console.options, column(task)).maximum for task in tasks)
+                for column in columns
+            }
+            for column in (None, *self.dispensable):
+                widths.pop(column, None)
+                if sum(widths.values()) + len(widths) - 1 <= console.width:
+                    break
+            else:
+                if words == "best":
+                    return False
+            self.columns = tuple(widths)
+            return True
 
     return FittedProgress
 
