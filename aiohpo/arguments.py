@@ -79,6 +79,14 @@ TRIAL_ATTRIBUTES = {
     "should_prune should_stop": "write 'for step in trial.steps():', a loop that ends when the trial is to stop",
     "set_user_attr user_attrs": "report it as a metric by its name: trial.report(loss=loss, seconds=12.5)",
 }
+RECORD_ATTRIBUTES = {
+    "params": "write trial.config",
+    "values": "write trial.value, or trial.metrics for all of them",
+    "state": "write trial.status",
+    "duration": "write trial.seconds",
+    "user_attrs": "write trial.metrics",
+    "intermediate_values": "write trial.curve",
+}
 
 
 def explained(name: str, elsewhere: Mapping[str, str]) -> Callable[[Called], Called]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .arguments import explained_class
 from .errors import UsageError
 from .keys import ENVIRONMENT, NO_KEY, StudyKey, process_key
 from .launch.addresses import make_transport, takes_key, transport_class
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _LOOK_AGAIN = 1.0
 
 
+@explained_class({})
 class Worker:
     """One peer of a search, for use in an existing asyncio application.
 

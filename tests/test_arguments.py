@@ -74,6 +74,12 @@ def test_an_attribute_of_another_tool_is_answered() -> None:
         result.best_params  # noqa: B018
     with pytest.raises(AttributeError, match=r"no attribute 'optimize'; write study = Study\(objective, space\)"):
         Study(None, SPACE).optimize()
+    with pytest.raises(AttributeError, match=r"no attribute 'suggest_float'; the study's Space says"):
+        Study(None, SPACE, searcher="random").ask().suggest_float("x", 0, 1)
+    study = Study(None, SPACE, searcher="random")
+    study.tell(study.ask(), 0.5)
+    with pytest.raises(AttributeError, match=r"no attribute 'params'; write trial.config"):
+        study.result.trials[0].params  # noqa: B018
     with pytest.raises(AttributeError, match=r"no attribute 'nothing'$"):
         Study(None, SPACE).nothing  # noqa: B018
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ..arguments import TRIAL_ATTRIBUTES, explained_class
 from ..errors import UsageError
 from ..evaluate.metrics import as_finite, as_metrics
 from ..evaluate.segment import failed
@@ -30,6 +31,7 @@ from ..view.view import View
 from .fitting import fit_failure_in_words
 
 
+@explained_class(attributes=TRIAL_ATTRIBUTES)
 class AskedTrial:
     """A configuration to evaluate; hand it back to :meth:`aiohpo.Study.tell` with its value.
 

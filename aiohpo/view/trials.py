@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..arguments import RECORD_ATTRIBUTES, explained_class
 from ..events.lifecycle import Facts, Stamp
 from ..events.schema import Left, Parent, Started, TrialId
 from ..plugin import Config
@@ -32,6 +33,7 @@ class Details:
     detail: str | None = None
 
 
+@explained_class(attributes=RECORD_ATTRIBUTES)
 @dataclass(frozen=True, slots=True)
 class TrialRecord:
     """One trial of a study, as :class:`~aiohpo.Result`, callbacks, ``show --json`` and exports give it.
