@@ -204,10 +204,11 @@ class Ensembling:
             self._seen = -1
             self.problem = str(error)
             return False
-        except (UsageError, ValueError) as error:
+        except Exception as error:  # whatever a builder raises: the search goes on, with the last ensemble if any
+            text = str(error) if isinstance(error, UsageError) else f"{type(error).__name__}: {error}"
             if self.problem is None and self._complain is not None:
-                self._complain(f"no ensemble: {error}")
-            self.problem = str(error)
+                self._complain(f"no ensemble: {text}")
+            self.problem = text
             return False
         return True
 

@@ -138,6 +138,20 @@ def test_without_targets_the_search_goes_on_without_an_ensemble(tmp_path):
     assert read_ensemble(tmp_path / "r") is None
 
 
+def test_what_a_builder_raises_ends_no_search(tmp_path):
+    """A mistake in an ensemble builder is told with its kind, and the search goes on without an ensemble."""
+
+    class Broken:
+        def fit(self, predictions, y, metric):
+            raise TypeError("not this")
+
+    study = Study(train, SPACE, ensemble=Broken(), targets={"valid": Y}, searcher="random", evaluator="thread")
+    result = study.run(trials=3, progress=False)
+    assert result.counts == {"finished": 3}
+    assert result.ensemble is None
+    assert "no ensemble: TypeError: not this" in study.notices
+
+
 def test_the_metric_suits_the_targets():
     """Classes are scored by log-loss, numbers by their error, unless somebody says otherwise."""
     assert metric_for(None, ["cat", "dog"]).name == "log_loss"
