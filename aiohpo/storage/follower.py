@@ -14,7 +14,18 @@ from ..events.log import Log
 from ..events.schema import Malformed, Seen
 from ..files import open_regular, read_at
 from ..view.view import View
-from .journal import HEADER, MAGIC, MOST, Damage, foreign, is_no_journal, journals_in, read_record, unreadable
+from .journal import (
+    HEADER,
+    MAGIC,
+    WINDOW,
+    Damage,
+    foreign,
+    is_no_journal,
+    journals_in,
+    read_record,
+    readable_size,
+    unreadable,
+)
 from .liveness import Writers, WriterState, sign_of
 from .run_directory import merge_batch, read_study
 
@@ -62,28 +73,36 @@ class Follower:
         return self.log.skipped and f"{self.path}: {self.log.skipped}"
 
     def _read_on(self, file: Path) -> list[Seen]:
+        new, more = self._read_window(file)
+        while more:
+            part, more = self._read_window(file)
+            new += part
+        return new
+
+    def _read_window(self, file: Path) -> tuple[list[Seen], bool]:
+        """Read what fits into memory at once; return the new events, and whether there is more."""
         at = self._offsets.get(file, 0)
         try:
             descriptor = open_regular(file)
             try:
-                size = os.fstat(descriptor).st_size
+                size = readable_size(os.fstat(descriptor))
                 if size <= at or self._unread.get(file) == (at, size):
-                    return []
-                data = read_at(descriptor, at, MOST - at)
+                    return [], False
+                data = read_at(descriptor, at, WINDOW)
             finally:
                 os.close(descriptor)
         except FileNotFoundError:
-            return []
+            return [], False
         except OSError as error:
             self._unusable[file] = unreadable(file, error)
-            return []  # the next look may fare better
+            return [], False  # the next look may fare better
         self._unusable.pop(file, None)
         if not at and is_no_journal(data):
             self._unusable[file] = foreign(file, data)
             self._unread[file] = 0, size
-            return []
+            return [], False
         if not at and len(data) <= len(HEADER):
-            return []
+            return [], False
         new: list[Seen] = []
         done = len(HEADER) if not at and data.startswith(HEADER) else 0
         position = done
@@ -100,11 +119,17 @@ class Follower:
             else:
                 # Incomplete so far, or damaged for good: only an intact record behind it tells.
                 position = data.find(MAGIC, position + 1)
-        self._offsets[file] = at + done
         self._unread.pop(file, None)
+        if len(data) == WINDOW and at + len(data) < size:  # there is more
+            if not done:
+                self._damage.append(Damage(file, at))
+                done = WINDOW // 2  # no record is longer
+            self._offsets[file] = at + done
+            return new, True
+        self._offsets[file] = at + done
         if done < len(data):
             self._unread[file] = at + done, max(size, at + len(data))
-        return new
+        return new, False
 
     def __repr__(self) -> str:
         return f"<Follower of {self.path}: {self.view!r}>"

@@ -32,7 +32,8 @@ from ..peer.patience import in_words
 MAGIC = b"\xa1\xd0J\x01"
 _HEAD = struct.Struct("<4sII")
 HEADER = b"aiohpo journal 1\n"
-MOST = 1 << 30  # bytes of one journal: millions of events, more than a worker's memory can hold in its view
+_LONGEST = _HEAD.size + 4 * MAX_FRAME  # bytes of a record
+WINDOW = 2 * _LONGEST  # bytes of a journal that are looked at together
 _JOIN_EVENTS = 512
 
 
@@ -194,21 +195,17 @@ def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
     try:
         descriptor = open_regular(path)
         try:
-            data = read_at(descriptor, 0, MOST)
-            rest = os.fstat(descriptor).st_size > MOST
+            yield from _joined(_records(path, _Content(descriptor), damage))
         finally:
             os.close(descriptor)
     except OSError as error:
         damage.append(unreadable(path, error))
-        return
-    if rest:
-        damage.append(Damage(path, None, why=f"only its first {MOST >> 20} MiB were read"))
-    if is_no_journal(data):
-        damage.append(foreign(path, data))
-        return
+
+
+def _joined(batches: Iterable[Batch]) -> Iterator[Batch]:
     joined: list[bytes] = []
     head: Batch | None = None
-    for batch in _records(path, data, damage):
+    for batch in batches:
         if (
             head is not None
             and batch.origin == head.origin
@@ -245,16 +242,65 @@ def unreadable(path: Path, error: OSError) -> Damage:
     return Damage(path, None, why=f"it was skipped, as it cannot be read: {in_words(error)}")
 
 
-def _records(path: Path, data: bytes, damage: list[Damage]) -> Iterator[Batch]:
-    at = len(HEADER) if data.startswith(HEADER[: len(data)]) else 0
-    while at < len(data):
+class _Content:
+    """What an open journal holds, a window at a time: memory must not depend on what others may have put there."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.size = readable_size(os.fstat(descriptor))
+        self._begin, self._data = 0, b""
+
+    def at(self, offset: int) -> tuple[bytes, int]:
+        """Bytes of the file, and where ``offset`` is among them; behind it is a whole record, if there is one."""
+        end = self._begin + len(self._data)
+        if end < self.size and end - offset < _LONGEST:
+            self._begin, self._data = offset, read_at(self._descriptor, offset, min(WINDOW, self.size - offset))
+            if len(self._data) < min(WINDOW, self.size - offset):
+                self.size = offset + len(self._data)  # it was cut meanwhile
+        return self._data, offset - self._begin
+
+    def record(self, offset: int) -> tuple[Batch | None, int]:
+        """The batch of the record at ``offset`` and where the next one begins; see :func:`read_record`."""
+        data, at = self.at(offset)
         batch, end = read_record(data, at)
+        return batch, offset + end - at
+
+    def next_record(self, offset: int) -> int:
+        """Where the next intact record from ``offset`` on begins, -1 for nowhere."""
+        while offset < self.size:
+            data, at = self.at(offset)
+            found = data.find(MAGIC, at)
+            if found < 0:
+                offset = max(offset + 1, offset + len(data) - at - len(MAGIC) + 1)
+                continue
+            offset += found - at
+            if self.record(offset)[0] is not None:
+                return offset
+            offset += 1
+        return -1
+
+
+def readable_size(found: os.stat_result) -> int:
+    """How many bytes of a journal are read: all of them, unless nearly all of it is holes that hold nothing, however
+    long it says that it is. No worker writes such a file."""
+    is_hollow = found.st_size > WINDOW and found.st_blocks * 512 < found.st_size // 64
+    return WINDOW if is_hollow else found.st_size
+
+
+def _records(path: Path, content: _Content, damage: list[Damage]) -> Iterator[Batch]:
+    data, _ = content.at(0)
+    if is_no_journal(data):
+        damage.append(foreign(path, data))
+        return
+    at = len(HEADER) if data.startswith(HEADER[: len(data)]) else 0
+    while at < content.size:
+        batch, end = content.record(at)
         if batch is not None:
             yield batch
             at = end
             continue
         start = at
-        at = _next_record(data, at + 1)
+        at = content.next_record(at + 1)
         damage.append(Damage(path, start, torn=at < 0))
         if at < 0:
             return

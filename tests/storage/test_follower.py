@@ -8,7 +8,7 @@ import pytest
 
 from aiohpo.events.schema import Batch
 from aiohpo.storage.follower import Follower
-from aiohpo.storage.journal import Journal
+from aiohpo.storage.journal import HEADER, Journal
 from aiohpo.storage.run import open_run
 from tests.support.histories import with_remarks
 from tests.support.run_directories import make_run
@@ -48,6 +48,36 @@ def test_a_damaged_record_is_passed_over(written: tuple[Path, Path, bytes]) -> N
     assert len(follower.poll()) > 0
     assert before > 0
     assert follower.poll() == []
+
+
+@pytest.mark.parametrize("damaged", [None, 40, 200, 300])
+def test_a_journal_is_followed_a_window_at_a_time(
+    written: tuple[Path, Path, bytes], monkeypatch: pytest.MonkeyPatch, damaged: int | None
+) -> None:
+    """What does not fit into memory at once gives the same events, and a damaged window is passed over."""
+    directory, journal, data = written
+    if damaged is not None:
+        journal.write_bytes(data[:damaged] + bytes([data[damaged] ^ 0xFF]) + data[damaged + 1 :])
+    whole = Follower(directory)
+    events = whole.poll()
+    monkeypatch.setattr("aiohpo.storage.follower.WINDOW", len(data) - 20)
+    monkeypatch.setattr("aiohpo.storage.follower.readable_size", lambda found: found.st_size)
+    follower = Follower(directory)
+    assert follower.poll() == events
+    assert [str(place) for place in follower.damage()] == [str(place) for place in whole.damage()]
+
+
+def test_a_window_without_records_is_passed_over(
+    written: tuple[Path, Path, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long the damage is, what follows it arrives."""
+    directory, journal, data = written
+    events = Follower(directory).poll()
+    journal.write_bytes(data[: len(HEADER)] + bytes(3 * len(data)) + data[len(HEADER) :])
+    monkeypatch.setattr("aiohpo.storage.follower.WINDOW", 2 * len(data))
+    follower = Follower(directory)
+    assert follower.poll() == events
+    assert follower.damage()
 
 
 def test_events_of_an_unknown_kind_are_passed_over(tmp_path: Path) -> None:

@@ -183,12 +183,28 @@ def test_what_cannot_be_read_is_damage(tmp_path, make, why):
     assert why in str(damage)
 
 
-def test_a_journal_has_a_greatest_size(tmp_path, monkeypatch):
-    """What lies beyond it is not read, and that is said."""
-    monkeypatch.setattr("aiohpo.storage.journal.MOST", STARTS[2])
-    events, [damage] = read(tmp_path / "ann.log", WHOLE)
-    assert events == numbers(*BATCHES[:2])
-    assert "only its first 0 MiB were read" in str(damage)
+@pytest.mark.parametrize("damaged", [None, *range(0, len(WHOLE), 5)])
+def test_a_journal_is_read_a_window_at_a_time(tmp_path, monkeypatch, damaged):
+    """What does not fit into memory at once gives the same records and the same damage."""
+    data = bytearray(WHOLE + RECORDS[0])
+    if damaged is not None:
+        data[damaged] ^= 0xFF
+    whole = read(tmp_path / "ann.log", bytes(data))
+    for longest in (max(map(len, RECORDS)), 150):
+        monkeypatch.setattr("aiohpo.storage.journal._LONGEST", longest)
+        monkeypatch.setattr("aiohpo.storage.journal.WINDOW", 2 * longest)
+        assert read(tmp_path / "ann.log") == whole
+
+
+def test_a_file_that_is_all_holes_is_not_read_to_its_end(tmp_path, monkeypatch):
+    """Its length costs whoever made it nothing, and would cost every reader minutes."""
+    monkeypatch.setattr("aiohpo.storage.journal.WINDOW", 1 << 20)
+    path = tmp_path / "ann.log"
+    path.write_bytes(WHOLE)
+    os.truncate(path, 1 << 42)
+    events, [damage] = read(path)
+    assert events == numbers(*BATCHES)
+    assert (damage.offset, damage.torn) == (len(WHOLE), True)
 
 
 def test_a_file_system_without_locks_is_no_other_process(tmp_path, monkeypatch):
