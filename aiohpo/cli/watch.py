@@ -126,7 +126,9 @@ def _key_for(addresses: Sequence[str], transport: str, file: Path | None, insecu
     if insecure or not takes_key(transport):
         return None
     for address in addresses:
-        if (place := directory_of(address)) is not None and (key := kept_key(keeps_key(place))) is not None:
+        place = directory_of(address)
+        # Nothing that a group's peers could say to somebody who only watches runs code here.
+        if place is not None and (key := kept_key(keeps_key(place), share=True)) is not None:
             return key
     raise UsageError(
         f"watching {addresses[0]} takes its study's key: copy the key file of the first worker to this machine (there "

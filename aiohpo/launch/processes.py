@@ -50,7 +50,8 @@ class LocalLauncher:
                     )
         except OSError as error:
             self.kill()
-            raise UsageError(f"cannot start {len(self._commands)} workers: {error.strerror or error}") from None
+            where = f" ({error.filename})" if error.filename else ""
+            raise UsageError(f"cannot start {len(self._commands)} workers: {error.strerror or error}{where}") from None
         except BaseException:
             self.kill()
             raise

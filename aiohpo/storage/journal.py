@@ -127,18 +127,18 @@ class Journal:
                 f"{self._where.parent.parent} was deleted or moved while the search ran, so the search stops; "
                 "if it was moved, the same command goes on with the new place (--dir)"
             )
-        if self.without_lock:
-            os.utime(self._fd)  # a sign of life
-        if self._dirty:
-            self._dirty = False
-            try:
+        dirty, self._dirty = self._dirty, False
+        try:
+            if self.without_lock:
+                os.utime(self._fd)  # a sign of life
+            if dirty:
                 os.fsync(self._fd)
-                if not self._named:
-                    sync_directory(self._where.parent)
-                    self._named = True
-            except OSError as error:
-                self._dirty = True
-                raise Unavailable(_unwritable(self.path, error)) from None
+            if dirty and not self._named:
+                sync_directory(self._where.parent)
+                self._named = True
+        except OSError as error:
+            self._dirty |= dirty
+            raise Unavailable(_unwritable(self.path, error)) from None
 
     def close(self) -> None:
         """Sync, release the lock and close. Idempotent."""

@@ -54,6 +54,12 @@ def test_a_worker_gets_everything_that_was_given(tmp_path: Path) -> None:
     assert command[-5:] == ["--trials=9", "--time=90.0", "--target=-0.5", "--searcher=adbo:kappa=1", "--seed=0"]
 
 
+def test_workers_of_a_shared_directory_are_told_that_it_is(tmp_path: Path) -> None:
+    """What they make there has the same policy, and they trust the same group."""
+    options = RunOptions("train.py", 2, {}, None, None, None, share="group")
+    assert "--share=group" in options.command(tmp_path / "r", 0)
+
+
 def test_a_met_budget_is_said_and_the_result_shown(capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing is started; the exit code tells whether there is a success."""
     make_run(Path("runs/train"), [3.0, 1.0], goal=2)

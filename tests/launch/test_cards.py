@@ -112,3 +112,13 @@ def test_the_own_cards_come_first(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "scandir", owned)
     assert Card(tmp_path, "me").others() == ["inproc://mine", "inproc://theirs"]
+
+
+@pytest.mark.parametrize(("mode", "card"), [(0o700, 0o600), (0o755, 0o644), (0o777, 0o644), (0o2770, 0o640)])
+def test_who_can_look_into_a_directory_can_read_its_cards(tmp_path, mode, card):
+    """Other users who have the key may meet there; a directory that is made is its owner's."""
+    tmp_path.chmod(mode)
+    Card(tmp_path, "ann").announce("tcp://1.2.3.4:5")
+    assert (tmp_path / "ann.address").stat().st_mode & 0o777 == card
+    Card(tmp_path / "new", "ann").announce("tcp://1.2.3.4:5")
+    assert (tmp_path / "new").stat().st_mode & 0o007 == 0

@@ -97,6 +97,29 @@ def test_a_program_that_cannot_be_started_leaves_none_behind(tmp_path: Path) -> 
     assert [end.code for end in launcher.poll()] == [-signal.SIGKILL]
 
 
+def test_a_log_that_is_no_file_is_neither_waited_for_nor_followed(tmp_path: Path) -> None:
+    """Others may be able to write to the directory: a FIFO or a link there is an error before anything starts."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    for name in ("pipe", "link"):
+        with pytest.raises(UsageError, match="cannot start 1 workers: it is not a regular file"):
+            LocalLauncher([["true"]], [tmp_path / name], {}).start()
+    assert not (tmp_path / "precious").exists()
+
+
+def test_a_long_log_is_read_in_parts(
+    launch: Callable[..., LocalLauncher], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is too long for one look arrives with the next ones, also a line that is."""
+    monkeypatch.setattr("aiohpo.launch.processes._AT_MOST", 8)
+    launcher = launch("pass")
+    (log,) = (tail.path for tail in launcher._logs)
+    with log.open("a") as file:
+        file.write("one\ntwo\n" + "x" * 20 + "\nend\n")
+    lines = [line for _ in range(6) for _, line in launcher.lines()]
+    assert "".join(lines) == "onetwo" + "x" * 20 + "end"
+
+
 def test_it_is_a_launcher() -> None:
     """What runs workers on this machine is what any launcher promises to be."""
     assert isinstance(LocalLauncher([], [], {}), Launcher)

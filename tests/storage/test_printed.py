@@ -73,3 +73,15 @@ def test_a_file_that_cannot_be_written_is_told_about_once(tmp_path: Path, monkey
     assert len(said) == 1
     assert "No space left" in said[0]
     assert file.path.read_text() == "[0 a-1] kept\n"
+
+
+def test_what_others_put_in_its_place_is_not_written_to(tmp_path: Path) -> None:
+    """Everybody knows its name: a FIFO is not waited for, a link is not followed, and a new file is its owner's."""
+    told: list[str] = []
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "precious")
+    for name in ("pipe", "link", "file"):
+        OutputFile(tmp_path / name, told.append).write("ann-1", 0, "hello\n")
+    assert [text.rpartition(": ")[2] for text in told] == ["it is not a regular file"] * 2
+    assert not (tmp_path / "precious").exists()
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
