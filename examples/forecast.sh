@@ -1,15 +1,14 @@
 #!/bin/sh
 # Forecast the monthly airline passengers of 1949 to 1960 by exponential smoothing (Holt and Winters), a month ahead:
 #
-#     sh forecast.sh --season multiplicative --level 0.3 --trend 0.05 --damping 1.0 --seasonal 0.4
+#     sh forecast.sh --season=multiplicative --level=0.3 --trend=0.05 --damping=1.0 --seasonal=0.4
 #
 # Prints a line of JSON per year, with the error so far, and the errors of all years from 1951 at the end.
 set -eu
 data=$(dirname "$0")/airline_passengers.txt
 options=
-while [ $# -ge 2 ]; do
-    options="$options -v ${1#--}=$2"
-    shift 2
+for parameter; do
+    options="$options -v ${parameter#--}"
 done
 
 # The parameters hold no blanks, so splitting $options into words is what is wanted.

@@ -3,7 +3,7 @@
     python examples/shell_command.py --trials 150
     aiohpo run examples/shell_command.py --trials 300
 
-There is no Python objective. The program gets the parameters as ``--name value`` and prints lines of JSON: with a
+There is no Python objective. The program gets the parameters as ``--name=value`` and prints lines of JSON: with a
 "step" they are reports, without one the result. ``seasonal`` is passed only where there is a season.
 """
 

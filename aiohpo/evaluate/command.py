@@ -3,7 +3,7 @@
 ::
 
     CommandEvaluator("./train.sh --rate={lr} --width={width}")   # placeholders
-    CommandEvaluator("python train.py")                          # python train.py --lr 0.1 --width 64
+    CommandEvaluator("python train.py")                          # python train.py --lr=0.1 --width=64
     CommandEvaluator(["julia", "train.jl"], input="json")        # {"lr": 0.1, "width": 64} on its stdin
 
 What the program prints on stdout is its log, but for two kinds of lines, which are JSON objects:
@@ -12,7 +12,8 @@ What the program prints on stdout is its log, but for two kinds of lines, which 
 ``{"accuracy": 0.93}``            with the study's metric and no step: the result; the last one counts
 
 What else is in such a line and is no number is ignored. The exit code says whether it succeeded. No shell is
-involved: a parameter's value is one argument whatever characters it has.
+involved: a parameter's value is one argument whatever characters it has. With a placeholder write ``--rate={lr}``, not
+``--rate {lr}``: most programs take a value that begins with "-", such as -5e-05, for an option of its own.
 
 The environment has ``AIOHPO_TRIAL`` and ``AIOHPO_NUMBER``, for programs that do steps ``AIOHPO_START_STEP``,
 ``AIOHPO_TO_STEP`` and ``AIOHPO_MAX_STEPS`` (absent where there is none), and ``AIOHPO_CHECKPOINT_DIR``: what that
@@ -112,14 +113,14 @@ class CommandEvaluator:
                 raise UsageError(
                     f"the command's placeholder {{{name}}} has no value in this configuration, which has "
                     f"{listing(list(config))} (an inactive conditional parameter has none): leave the placeholders "
-                    'out and parameters are passed as --name value, or use input="json"'
+                    'out and parameters are passed as --name=value, or use input="json"'
                 )
             return _text(config[name])
 
         words = [_PLACEHOLDER.sub(fill, word) for word in self._command]
         if not self._json and not self._names:
             for name, value in config.items():
-                words += [f"--{name}", _text(value)]
+                words.append(f"--{name}={_text(value)}")  # one word: most parsers take "-5e-05" for an option
         return words
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:

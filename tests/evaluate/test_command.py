@@ -52,12 +52,12 @@ def python(directory: Path, text: str) -> list[str]:
 
 # -------------------------------------------------------------------------------------------------- parameters
 def test_parameters_are_arguments() -> None:
-    """Without placeholders every active parameter is passed as --name value."""
+    """Without placeholders every active parameter is passed as --name=value, one word whatever the value begins with."""
     evaluator = CommandEvaluator("python train.py")
     assert isinstance(evaluator, Evaluator)
-    config = {"lr": 1e-05, "width": 64, "kind": "sgd", "flag": True, "none": None}
+    config = {"lr": -5e-05, "width": 64, "kind": "-sgd", "flag": True, "none": None}
     assert evaluator.arguments(config) == (
-        ["python", "train.py", "--lr", "1e-05", "--width", "64", "--kind", "sgd", "--flag", "true", "--none", "null"]
+        ["python", "train.py", "--lr=-5e-05", "--width=64", "--kind=-sgd", "--flag=true", "--none=null"]
     )
 
 
@@ -127,9 +127,9 @@ async def test_programs_run_side_by_side(tmp_path: Path) -> None:
     """Each waits for the other at a named pipe, in as many rounds as there are."""
     os.mkfifo(tmp_path / "pipe")
     program = """
-        with open("pipe", "w" if sys.argv[2] == "0" else "r") as pipe:
+        with open("pipe", "w" if sys.argv[1] == "--x=0" else "r") as pipe:
             pass
-        print(json.dumps({"loss": float(sys.argv[2])}))
+        print(json.dumps({"loss": float(sys.argv[1][4:])}))
     """
     evaluator = CommandEvaluator(python(tmp_path, program), directory=tmp_path)
     await evaluator.start(Program(None, secret=SECRET), DirectoryBlobs(tmp_path / "blobs"))
