@@ -1,7 +1,8 @@
 """The scalars that choices, bounds and conditions are written in, and how they are told apart and checked.
 
 They are JSON's: None, bool, int, float (finite), str. ``True`` is not ``1``, as in JSON and unlike Python's
-``==``; ``1`` and ``1.0`` are one number. numpy scalars are converted on entry, so nothing later meets one.
+``==``; ``1`` and ``1.0`` are one number. What stands for such a scalar (a numpy scalar, an enum member that is a str,
+int or float) is converted on entry, so nothing later meets one: the objective gets the plain value, whatever runs it.
 
 Every check takes ``where``, the place that its error message names.
 """
@@ -22,8 +23,21 @@ When: TypeAlias = Mapping[str, Scalar | Iterable[Scalar]]
 
 
 def plain_scalar(value: object) -> Any:
-    """Turn a numpy scalar into the Python scalar that it stands for; leave anything else alone."""
-    return value.item() if isinstance(value, np.generic) else value
+    """Turn what stands for a Python scalar into it: a numpy scalar, or an instance of a subclass of str, int or float.
+
+    Anything else is left alone. A subclass would not survive the way through a pipe, a journal or a file of JSON.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if type(value) in (str, int, float, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)  # str(value) is what the subclass makes of it: "Optimizer.ADAM"
+    if isinstance(value, int):
+        return int.__int__(value)
+    if isinstance(value, float):
+        return float.__float__(value)
+    return value
 
 
 def scalar_key(value: object) -> tuple[bool, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import math
 from typing import Any
 
@@ -29,6 +30,26 @@ def test_numpy_scalars_become_plain() -> None:
     assert type(plain_scalar(np.bool_(True))) is bool
     assert type(plain_scalar(np.str_("a"))) is str
     assert plain_scalar("x") == "x"
+
+
+class Optimizer(str, enum.Enum):
+    ADAM = "adam"
+
+
+class Level(enum.IntEnum):
+    HIGH = 2
+
+
+class Share(float, enum.Enum):
+    HALF = 0.5
+
+
+@pytest.mark.parametrize(("given", "value"), [(Optimizer.ADAM, "adam"), (Level.HIGH, 2), (Share.HALF, 0.5)])
+def test_enum_members_become_the_values_that_they_are(given: Any, value: Any) -> None:
+    """A member that is a str, int or float is converted; other processes and files would make that of it anyway."""
+    for plain in (plain_scalar(given), scalar(given, "here"), canonical_when({"x": [given]}, "here")["x"][0]):
+        assert type(plain) is type(value)
+        assert plain == value
 
 
 def test_true_is_not_one() -> None:
