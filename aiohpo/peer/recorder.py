@@ -231,10 +231,7 @@ class Recorder:
     def assignment(self, segment: Segment, max_steps: int | None) -> Assignment:
         """What the evaluator needs to run ``segment``."""
         view, row = self.view, segment.row
-        checkpoint, end = view.checkpoint(row), segment.to_step or max_steps
-        if checkpoint is not None and end is not None and checkpoint[0] >= end > view.step(row):
-            # Its worker died when that step was saved and not yet reported: the step is done again.
-            checkpoint = view.checkpoint_before(row, end)
+        checkpoint = view.resume_point(row, segment.to_step or max_steps)
         return Assignment(
             trial=trial_name(segment.trial),
             number=view.number(row),

@@ -1,7 +1,7 @@
 """Which checkpoints and predictions may still be needed, and which may go: disks must not fill up.
 
 Kept are
-    the newest checkpoint of each trial that runs or lost its worker;
+    the newest checkpoint of each trial that runs or lost its worker, and the one from which it would be resumed now;
     of all other trials what the scheduler may yet resume or inherit from (:class:`aiohpo.plugin.KeepingScheduler`;
     for one that does not say, the newest checkpoint of each paused trial);
     the last checkpoint of the ``best`` complete trials, for people;
@@ -85,10 +85,11 @@ class Retention:
         view, status = self._view, self._view.status(row)
         newest = view.checkpoint(row)
         steps: set[int] = set()
-        if newest is not None and (
-            shown or status in (Status.RUNNING, Status.LOST) or (self._scheduler is None and status is Status.PAUSED)
-        ):
+        unfinished = status in (Status.RUNNING, Status.LOST)
+        if newest is not None and (shown or unfinished or (self._scheduler is None and status is Status.PAUSED)):
             steps.add(newest[0])
+        if unfinished and (resumed := view.resume_point(row, view.to_step(row) or view.max_steps)) is not None:
+            steps.add(resumed[0])
         if self._scheduler is not None:
             steps.update(self._scheduler.keeps(view, view.state(row)))
         return steps

@@ -145,10 +145,25 @@ class View(Reducer):
                 return at, digest, size, worker
         return None
 
-    def checkpoint_before(self, row: int, step: int) -> tuple[int, str, int, str] | None:
-        """The newest checkpoint of an earlier step than ``step``; see :meth:`checkpoint`."""
-        earlier = (at for at, _ in self._checkpoints(row) if at < step)
-        return self.checkpoint(row, at) if (at := next(earlier, None)) is not None else None
+    def resume_point(self, row: int, end: int | None) -> tuple[int, str, int, str] | None:
+        """The checkpoint from which a segment that is to run up to step ``end`` begins; see :meth:`checkpoint`.
+
+        A worker may die between a step's checkpoint and its report, in either order. So a checkpoint counts once its
+        step is known to be complete: the metric was reported for it, something was heard of a later step, or its
+        segment ended in a pause. That of ``end`` itself does not count: what the objective does after its loop builds
+        on the last step, which is done again.
+        """
+        details, usable = self._details.get(row), self._checkpoints(row)
+        if details is None or not usable:
+            return None
+        latest = max(self._step[row], usable[0][0])
+        ends = {} if details.facts is None else details.facts.ends
+        paused = {key for key, (_, event) in ends.items() if event.how == "paused"}
+        for step, (attempt, digest, size, worker) in usable:
+            complete = step < latest or step in details.curve or (attempt, worker) in paused
+            if (complete or attempt < 0) and (end is None or step < end):  # attempt -1: inherited
+                return step, digest, size, worker
+        return None
 
     def last_reported(self, row: int) -> float | None:
         """The metric as a trial last reported it; if it never did, as the one had whose checkpoint it began with."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiohpo import Float, Space
-from aiohpo.events.schema import Claimed, Ended, Event, Parent, Predicted, Proposed, Saved
+from aiohpo.events.schema import Claimed, Ended, Event, Parent, Predicted, Proposed, Reported, Saved
 from aiohpo.peer.retention import GRACE, Retention
 from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
@@ -46,10 +46,12 @@ class Study:
         return self.seq
 
     def propose(self, parent: Parent | None = None) -> int:
-        return self.tell(Proposed(self.seq + 1, 0.0, (0.5,), to_step=3, parent=parent))
+        return self.tell(Proposed(self.seq + 1, 0.0, (0.5,), to_step=8, parent=parent))
 
-    def save(self, trial: int, step: int, digest: str) -> None:
+    def save(self, trial: int, step: int, digest: str, reported: bool = True) -> None:
         self.tell(Saved(self.seq + 1, trial, 0, step, digest, 1))
+        if reported:
+            self.tell(Reported(self.seq + 1, trial, 0, step, 0.5))
 
     def predict(self, trial: int, **digests: str) -> None:
         self.tell(Predicted(self.seq + 1, trial, 0, digests))
@@ -72,6 +74,20 @@ def test_only_the_newest_checkpoint_of_a_running_trial_stays():
     assert list(study.retention.digests_to_delete(GRACE - 1)) == [[]]
     assert list(study.retention.digests_to_delete(GRACE)) == [[A]]
     assert study.deleted(100.0) == set()
+
+
+def test_the_last_complete_step_stays_until_there_is_another():
+    """A worker that dies between a step's checkpoint and its report is followed by one that begins with the one before."""
+    study = Study()
+    trial = study.propose()
+    study.save(trial, 1, A)
+    study.save(trial, 2, B)
+    study.save(trial, 3, C, reported=False)
+    assert study.deleted() == {A}
+    study.tell(Reported(50, trial, 0, 3, 0.5))
+    assert study.deleted(100.0) == {B}
+    study.save(trial, 8, D)  # the end of the segment, which is done again
+    assert study.deleted(200.0) == set()
 
 
 @pytest.mark.parametrize("how", ["stopped", "failed"])
@@ -150,7 +166,7 @@ def test_a_resumed_trial_is_looked_at_again():
     study.save(trial, 3, A)
     study.end(trial, "paused")
     assert study.deleted() == set()
-    study.tell(Claimed(50, 0.0, trial, 1, 9), Saved(51, trial, 1, 9, B, 1))
+    study.tell(Claimed(50, 0.0, trial, 1, 9), Saved(51, trial, 1, 8, B, 1), Reported(52, trial, 1, 8, 0.5))
     assert study.deleted(100.0) == {A}
 
 

@@ -254,14 +254,14 @@ def test_a_trial_that_takes_worker_after_worker_with_it_is_given_up():
             tell(state, "bob", Claimed(t + 1, 0.0, 1, attempt + 1))
 
 
-@pytest.mark.parametrize(("reported", "start"), [(True, 3), (False, 2)])
-def test_a_step_that_was_saved_but_not_reported_is_done_again(reported, start):
-    """Whoever takes over a trial at the rung where it was to pause begins before the step that lacks its report."""
+@pytest.mark.parametrize(("reported", "end", "start"), [(True, 3, 2), (True, None, 3), (False, None, 2)])
+def test_a_takeover_begins_after_the_last_complete_step(reported, end, start):
+    """What was saved and not reported is done again, and so is the last step before the rung."""
     ann = worker()
     events = [Proposed(2, 0.0, (0.5,), to_step=3), Reported(3, 1, 0, 2, 0.5), Saved(4, 1, 0, 2, "ab" * 32, 1)]
     events += [Saved(5, 1, 0, 3, "cd" * 32, 1), *([Reported(6, 1, 0, 3, 0.25)] if reported else []), Lost(7, 1, 0)]
     tell(ann, "bob", *events)
-    assignment = ann.assignment(ann.record_claim(0.0, ann.takeover(1.0), to_step=3), 9)
+    assignment = ann.assignment(ann.record_claim(0.0, ann.takeover(1.0), to_step=end), 9)
     assert assignment.start == start
     assert assignment.reported == (0.25 if reported else 0.5)
 

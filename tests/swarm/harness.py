@@ -253,18 +253,24 @@ def load(batches: Iterable[Batch], log: Log, view: View) -> None:
 
 
 def play(
-    seed: int, trace: bool = False, *, version: Version | None = None, beside: Beside | None = None
+    seed: int,
+    trace: bool = False,
+    *,
+    version: Version | None = None,
+    beside: Beside | None = None,
+    saves_first: bool = False,
 ) -> tuple[Swarm, str]:
     """Play a scenario and check the invariants; return the swarm and a fingerprint of all that happened.
 
     ``version(slot)`` is entered while a worker is put together, so that not all need be of one version of aiohpo;
-    ``beside`` runs beside the search.
+    ``beside`` runs beside the search. With ``saves_first`` the objective saves a step, goes on for a while and only then
+    reports the step, so that workers crash in between.
     """
     scenario = Scenario.draw(seed)
     out: list[Swarm] = []
 
     async def main() -> None:
-        await _play(scenario, out, trace, version, beside)
+        await _play(scenario, out, trace, version, beside, saves_first)
 
     run(main, seed=seed, timeout=3000.0)
     swarm = out[0]
@@ -272,7 +278,14 @@ def play(
     return swarm, hashlib.sha256(repr((logs, swarm.network.trace)).encode()).hexdigest()
 
 
-async def _play(s: Scenario, out: list[Swarm], trace: bool, version: Version | None, beside: Beside | None) -> None:
+async def _play(
+    s: Scenario,
+    out: list[Swarm],
+    trace: bool,
+    version: Version | None,
+    beside: Beside | None,
+    saves_first: bool,
+) -> None:
     network = SimNetwork(seed=s.seed, delay=s.delay, loss=s.loss, duplicate=s.duplicate, reorder=s.reorder, trace=trace)
     loop = asyncio.get_running_loop()
     rng = random.Random(f"objective {s.seed}")
@@ -297,8 +310,12 @@ async def _play(s: Scenario, out: list[Swarm], trace: bool, version: Version | N
             await asyncio.sleep(rng.expovariate(s.steps / s.mean_seconds))
             if s.fails and rng.random() < s.fails / s.steps:
                 raise RuntimeError("this configuration does not train")
+            if saves_first:
+                trial.save(bytes([step]))
+                await asyncio.sleep(rng.expovariate(s.steps / s.mean_seconds))
             trial.report(trial["x"] ** 2 + trial["depth"] / step)
-            trial.save(bytes([step]) + bytes(rng.choice([10, 200_000])))
+            if not saves_first:
+                trial.save(bytes([step]) + bytes(rng.choice([10, 200_000])))
         return float(trial["x"] ** 2 + trial["depth"])
 
     study = Study(objective, SPACE, searcher=RandomSearcher(), scheduler=s.scheduler, seed=s.seed, max_steps=s.steps)
@@ -416,6 +433,10 @@ def check(swarm: Swarm) -> None:
             if in_reach:
                 assert held >= batch.last, f"events of {batch.origin} in {worker}'s journal are lost"
     assert not swarm.broken, swarm.broken[0]
+    for record in records:
+        if record.status == "finished" and s.steps is not None:
+            since = 0 if record.parent is None else record.parent[1]
+            assert set(range(since + 1, s.steps + 1)) <= record.curve.keys(), f"a step of {record.id} was never reported"
     if s.fails == 0.0:
         assert not [r.id for r in records if r.status == "failed"], "a trial failed that was nobody's fault"
     assert not first.view.running, f"still running: {[r.id for r in records if r.status == 'running']}"

@@ -36,6 +36,18 @@ def test_the_invariants_hold_whatever_happens(seeds: list[int]) -> None:
             raise
 
 
+def test_a_crash_between_checkpoint_and_report_loses_no_step() -> None:
+    """Workers that die after a step was saved and before it is reported leave no gap in any finished trial's curve."""
+    resumed = 0
+    for seed in range(SCHEDULED, SCHEDULED + 12):
+        try:
+            resumed += play(seed, saves_first=True)[0].resumed
+        except Exception as error:
+            error.add_note(f"reproduce with: harness.play({seed}, saves_first=True)  # {Scenario.draw(seed)}")
+            raise
+    assert resumed > 20
+
+
 def test_what_is_nobodys_fault_costs_no_trial() -> None:
     """Evaluators that are unavailable for a while, at some workers or at all: the budget is met and nothing failed."""
     refused = 0

@@ -426,12 +426,62 @@ def test_the_value_that_a_pause_is_compared_by_is_the_last_report():
     assert [view.last_reported(row) for row in range(3)] == [0.1, 0.7, 0.5]
 
 
-def test_an_earlier_checkpoint_can_be_had():
-    """Of those before a step the newest is found, or none."""
+def resumes_at(events: list[Event], end: int | None = 9) -> int | None:
+    """The step from which ann's trial would go on, after these events of hers or of (origin, event)."""
     view = view_of([("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None)))])
-    for step in (1, 3):
-        view.apply("ann", 1 + step, Saved(1 + step, 1, 0, step, f"{step:064x}", 5))
-    assert [(view.checkpoint_before(0, step) or (None,))[0] for step in (1, 3, 9)] == [None, 1, 3]
+    counts = {"ann": 1}
+    for event in events:
+        origin, event = event if isinstance(event, tuple) else ("ann", event)
+        counts[origin] = counts.get(origin, 0) + 1
+        view.apply(origin, counts[origin], event)
+    found = view.resume_point(0, end)
+    return None if found is None else found[0]
+
+
+def saved(step: int, attempt: int = 0) -> Saved:
+    return Saved(step + 1, ("ann", 1), attempt, step, f"{step:064x}", 5)
+
+
+def reported(step: int, value: float | None = 0.5, attempt: int = 0) -> Reported:
+    return Reported(step + 1, ("ann", 1), attempt, step, value)
+
+
+def test_a_trial_is_resumed_after_its_last_complete_step():
+    """Saved and not reported, a step is done again, whichever of the two comes first; reported, it is not."""
+    assert resumes_at([]) is None
+    assert resumes_at([saved(1)]) is None
+    assert resumes_at([saved(1), reported(1)]) == 1
+    assert resumes_at([reported(1), saved(1)]) == 1
+    assert resumes_at([saved(1), reported(1), saved(2)]) == 1
+    assert resumes_at([saved(1), reported(1), saved(2), reported(2, None)]) == 1  # only another metric
+    assert resumes_at([reported(1), saved(1), reported(2)]) == 1
+
+
+def test_steps_that_are_never_reported_are_complete_once_a_later_one_is_heard_of():
+    """An objective that reports rarely, or only returns its value, loses one step at most."""
+    assert resumes_at([saved(1), saved(2), saved(3)]) == 2
+    assert resumes_at([saved(1), saved(2), saved(3), reported(5)]) == 3
+
+
+def test_the_last_step_of_a_segment_is_done_again():
+    """What the objective does after its loop builds on it; where a segment has no end, no step is the last."""
+    events = [event for step in (1, 2, 3) for event in (saved(step), reported(step))]
+    assert resumes_at(events, 3) == 2
+    assert resumes_at(events, 4) == resumes_at(events, None) == 3
+
+
+def test_what_was_saved_in_a_segment_that_paused_is_complete():
+    """The objective came to the end of its segment, so nothing of it is missing."""
+    assert resumes_at([saved(3), Ended(9, 1, 0, "paused", 3)]) == 3
+    assert resumes_at([saved(3), Ended(9, 1, 0, "released", 0)]) is None
+
+
+def test_a_takeover_that_dies_between_checkpoint_and_report_changes_nothing():
+    """What its predecessor reported for a step stands, and what nobody reported is done a third time."""
+    first = [saved(1), reported(1), saved(2), Lost(9, 1, 0)]
+    second = [("bob", Claimed(10, 0.0, ("ann", 1), 1)), ("bob", saved(2, 1))]
+    assert resumes_at([*first, *second]) == 1
+    assert resumes_at([*first, reported(2), *second]) == 2
 
 
 def test_a_child_begins_with_its_parents_checkpoint():
