@@ -52,7 +52,7 @@ def python(directory: Path, text: str) -> list[str]:
 
 # -------------------------------------------------------------------------------------------------- parameters
 def test_parameters_are_arguments() -> None:
-    """Without placeholders every active parameter is passed as --name=value, one word whatever the value begins with."""
+    """Without placeholders every active parameter is passed as --name=value, whatever its value begins with."""
     evaluator = CommandEvaluator("python train.py")
     assert isinstance(evaluator, Evaluator)
     config = {"lr": -5e-05, "width": 64, "kind": "-sgd", "flag": True, "none": None}

@@ -77,7 +77,7 @@ def test_only_the_newest_checkpoint_of_a_running_trial_stays():
 
 
 def test_the_last_complete_step_stays_until_there_is_another():
-    """A worker that dies between a step's checkpoint and its report is followed by one that begins with the one before."""
+    """Should the worker die between a step's checkpoint and its report, another begins with the one before."""
     study = Study()
     trial = study.propose()
     study.save(trial, 1, A)

@@ -32,7 +32,7 @@ def test_numpy_scalars_become_plain() -> None:
     assert plain_scalar("x") == "x"
 
 
-class Optimizer(str, enum.Enum):
+class Optimizer(str, enum.Enum):  # noqa: UP042 - str() of it is not its value, as of a StrEnum
     ADAM = "adam"
 
 

@@ -263,8 +263,8 @@ def play(
     """Play a scenario and check the invariants; return the swarm and a fingerprint of all that happened.
 
     ``version(slot)`` is entered while a worker is put together, so that not all need be of one version of aiohpo;
-    ``beside`` runs beside the search. With ``saves_first`` the objective saves a step, goes on for a while and only then
-    reports the step, so that workers crash in between.
+    ``beside`` runs beside the search. With ``saves_first`` the objective saves a step, goes on for a while and only
+    then reports the step, so that workers crash in between.
     """
     scenario = Scenario.draw(seed)
     out: list[Swarm] = []
@@ -436,7 +436,9 @@ def check(swarm: Swarm) -> None:
     for record in records:
         if record.status == "finished" and s.steps is not None:
             since = 0 if record.parent is None else record.parent[1]
-            assert set(range(since + 1, s.steps + 1)) <= record.curve.keys(), f"a step of {record.id} was never reported"
+            assert set(range(since + 1, s.steps + 1)) <= record.curve.keys(), (
+                f"a step of {record.id} was never reported"
+            )
     if s.fails == 0.0:
         assert not [r.id for r in records if r.status == "failed"], "a trial failed that was nobody's fault"
     assert not first.view.running, f"still running: {[r.id for r in records if r.status == 'running']}"
