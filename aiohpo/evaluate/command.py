@@ -30,7 +30,6 @@ import os
 import re
 import shlex
 import shutil
-import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -41,6 +40,7 @@ from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Channel, Config, Decision, Options, Outcome
 from ..storage.scratch import Scratch
 from .checkpoint import encode
+from .link import LoopLink
 from .process.output import Output, Sink, bounded
 from .process.process_group import ProcessGroup, describe_exit
 from .program import Program
@@ -125,7 +125,8 @@ class CommandEvaluator:
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
         assert self._program is not None, "start() was not awaited"
-        trial = Trial(assignment, channel, self._blobs, self._program)
+        link = LoopLink(channel, asyncio.get_running_loop())
+        trial = Trial(assignment, link, self._blobs, self._program)
         run = _Run(trial, channel, self._grace)
         scratch: list[Scratch] = []
         last = self._ended.pop() if self._ended else None
@@ -145,9 +146,10 @@ class CommandEvaluator:
         except _CannotRun as error:
             end = failed if self._chosen_by_trial(error.cause) else released
             return end(f"cannot run {self._command[0]!r}: {error}")
-        except (UsageError, OSError) as error:
+        except (UsageError, OSError, ValueError) as error:  # ValueError: text that no argument can hold
             return failed(f"cannot run {self._command[0]!r}: {error}")
         finally:
+            link.close()
             self._running.discard(run)
             if last is not None:
                 self._ended.append(last)
@@ -176,7 +178,7 @@ class CommandEvaluator:
                 if self._json:
                     text.write(json.dumps(trial.config).encode())
                     text.seek(0)
-                run.start(words, text, self._directory, {**os.environ, **_environment(assignment, directory)})
+                await run.start(words, text, self._directory, {**os.environ, **_environment(assignment, directory)})
         except (OSError, RuntimeError) as error:  # RuntimeError: the system has no thread to give
             raise _CannotRun(error) from error
         return directory
@@ -234,7 +236,7 @@ class _Run:
         self._final: dict[str, Any] | None = None
         self._killer: asyncio.TimerHandle | None = None
 
-    def start(self, words: list[str], stdin: Any, directory: str | None, environment: Mapping[str, str]) -> None:
+    async def start(self, words: list[str], stdin: Any, directory: str | None, environment: Mapping[str, str]) -> None:
         """Start the program. Raises OSError if that fails."""
         self._name = words[0]
         out, their_out = os.pipe()
@@ -259,6 +261,11 @@ class _Run:
         self._out, self._err = Output(out), Output(err)
         self._out.begin(self._on_text)
         self._err.begin(self._log)
+        try:
+            await asyncio.shield(self.group.started)
+        except BaseException:
+            self.close()
+            raise
 
     def _on_text(self, text: str) -> None:
         for line in text.removesuffix("\n").split("\n"):
@@ -295,7 +302,7 @@ class _Run:
             self.group.kill()
             return
         if (trial._failure is not None or trial.ended) and not ended:  # else it was told already
-            self.group.kill(signal.SIGTERM)
+            self.group.terminate()
             self._killer = self._loop.call_later(self._grace, self.group.kill)
 
     def _on_exit(self, returncode: int) -> None:
@@ -306,7 +313,9 @@ class _Run:
         if self.done.done():
             return
         trial = self._trial
-        if returncode == 0 or trial._failure is not None or trial._decision is not Decision.CONTINUE:
+        if self.group.lost:
+            self.done.set_result(released(f"the process that watches over {self._name!r} {describe_exit(returncode)}"))
+        elif returncode == 0 or trial._failure is not None or trial._decision is not Decision.CONTINUE:
             try:
                 self.done.set_result(conclude(trial, self._final))
             except Exception as error:  # a fault of the worker's, as above

@@ -31,6 +31,10 @@ class LoopLink:
         self._thread = threading.get_ident()
         self.closed = False
 
+    @property
+    def aborted(self) -> bool:
+        return self.closed
+
     def close(self) -> None:
         """Answer everything from now on, also what is on its way, with TrialEnded."""
         self.closed = True

@@ -39,7 +39,13 @@ class TrialEnded(BaseException):
 
 
 class TrialLink(Protocol):
-    """Where a trial's words go. A :class:`~aiohpo.plugin.Channel` is one, on the loop's own thread."""
+    """Where a trial's words go, as to a :class:`~aiohpo.plugin.Channel`.
+
+    aborted  whether nobody waits for the segment any more; its words then raise :class:`TrialEnded`
+    """
+
+    @property
+    def aborted(self) -> bool: ...
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision: ...
 
@@ -50,6 +56,8 @@ class TrialLink(Protocol):
 
 class _Closed:
     """The link of a segment that is over: whoever still holds its trial learns that here."""
+
+    aborted = True
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
         raise TrialEnded
@@ -78,7 +86,7 @@ class Trial:
     start      last step that was done before this segment; 0 for a fresh trial
     step       current step: the one that :meth:`steps` is at, else the last one reported
     max_steps  steps of a whole trial; None if the study sets none
-    ended      whether the trial was told to pause or stop
+    ended      whether the trial was told to pause or stop, or nobody waits for it any more
     """
 
     __slots__ = (
@@ -136,8 +144,9 @@ class Trial:
 
     @property
     def ended(self) -> bool:
-        """Whether the trial was told to pause or stop: for loops that do not use :meth:`steps`."""
-        return self._decision is not Decision.CONTINUE
+        """Whether the trial was told to pause or stop, or nobody waits for it any more: another worker has it, or its
+        time is up. For loops that do not use :meth:`steps`."""
+        return self._decision is not Decision.CONTINUE or self._link.aborted
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -167,7 +176,7 @@ class Trial:
         if self.step:
             self._pause_at(to_step, max_steps)  # saved there, but its worker died before it could say so
         try:
-            while self._decision is Decision.CONTINUE and (max_steps is None or self.step < max_steps):
+            while not self.ended and (max_steps is None or self.step < max_steps):
                 self.step += 1
                 yield self.step
                 self._pause_at(to_step, max_steps)

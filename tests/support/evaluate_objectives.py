@@ -33,7 +33,10 @@ from aiohpo.plugin import Assignment, Decision
 
 @dataclass
 class Recorder:
-    """A channel that remembers, answers with ``decide(step)``, and sets ``heard`` whenever it hears a report."""
+    """A channel, or a trial's link, that remembers what it hears.
+
+    It answers with ``decide(step)``, and sets ``heard`` whenever there is a report.
+    """
 
     decide: Callable[[int], Decision] = lambda step: Decision.CONTINUE
     reports: list[tuple[int, dict[str, float]]] = field(default_factory=list)
@@ -42,6 +45,7 @@ class Recorder:
     logged: list[str] = field(default_factory=list)
     noticed: list[str] = field(default_factory=list)
     timed: bool = True
+    aborted: bool = False
     heard: asyncio.Event = field(default_factory=asyncio.Event)
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
@@ -275,7 +279,33 @@ def _crash_soon(trial: Trial) -> float:
     return 1.0
 
 
+def _listen(trial: Trial, wait: Callable[[], Any]) -> None:
+    trial.report(0.5)
+    wait()
+
+
+def _report_again_and_again(trial: Trial) -> None:
+    while True:
+        trial.report(0.5, step=1)
+
+
+def _save_again_and_again(trial: Trial) -> None:
+    while True:
+        trial.save(b"")
+
+
+def _look_whether_it_ended(trial: Trial) -> None:
+    while not trial.ended:
+        pass
+
+
 BEHAVIOURS: dict[str, Callable[[Trial], Any]] = {
+    "listen at steps": lambda trial: _listen(trial, lambda: all(trial.steps())),
+    "listen at reports": lambda trial: _listen(trial, lambda: _report_again_and_again(trial)),
+    "listen at saves": lambda trial: _listen(trial, lambda: _save_again_and_again(trial)),
+    "listen at ended": lambda trial: _listen(trial, lambda: _look_whether_it_ended(trial)),
+    "kill supervisor": lambda trial: (os.kill(os.getppid(), signal.SIGKILL), time.sleep(600)),
+    "config": lambda trial: (print(repr(trial.config)), 1.0)[1],
     "fine": lambda trial: 1.0,
     "pid": lambda trial: {"loss": 0.0, "pid": os.getpid()},
     "raise": lambda trial: _raise(ValueError("bad luck")),

@@ -1,25 +1,25 @@
 """The process in which the process evaluator runs objectives: ``serve_worker`` is its whole life.
 
 It is a fresh interpreter, not a fork: forking a worker that has threads, an event loop or a GPU context is
-asking for trouble. It serves one segment after the other and has three ways out: the worker closes the socket
-(then it exits in an orderly manner, running ``atexit`` handlers), the worker kills it, or the worker dies
-(then the kernel kills it, see :mod:`aiohpo.evaluate.process.process_group`; elsewhere than on Linux a thread that
-watches does).
+asking for trouble. It serves one segment after the other and has two ways out: the worker closes the socket (then it
+exits in an orderly manner, running ``atexit`` handlers), or its supervisor kills it, because the worker says so or is
+gone (:mod:`aiohpo.evaluate.process.supervisor`).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import faulthandler
+import json
 import os
-import signal
 import socket
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ...errors import UsageError
 from ...plugin import Assignment, Decision, Outcome
@@ -27,9 +27,8 @@ from ..program import Program
 from ..reimport import rebuild
 from ..segment import failure_of, run_segment
 from ..trial import Trial, TrialEnded
-from .wire import BEGIN, END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
-
-_LOOK_FOR_PARENT = 1.0
+from .surroundings import Surroundings
+from .wire import ABORT, BEGIN, DECIDE, END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
 
 
 class PipeLink:
@@ -40,7 +39,19 @@ class PipeLink:
         # A question and its answer must not be mixed with another thread's.
         self._lock = threading.Lock()
         self._process = os.getpid()
+        self._segment = 0
         self._closed = False
+
+    def begin(self, segment: int) -> None:
+        """Speak for the segment of this number from now on."""
+        with self._lock:
+            self._segment, self._closed = segment, False
+
+    @property
+    def aborted(self) -> bool:
+        with self._lock:
+            self._listen()
+            return self._closed
 
     def close(self) -> None:
         """Refuse everything from now on, after waiting for a word that is being exchanged."""
@@ -50,14 +61,34 @@ class PipeLink:
     def _check(self) -> None:
         if os.getpid() != self._process:
             raise UsageError("a trial can only be used in the process that got it, not in one forked from that")
+        self._listen()
         if self._closed:
             raise TrialEnded
+
+    def _listen(self) -> None:
+        while not self._closed and os.getpid() == self._process:
+            message = self._wire.receive_now()
+            if message is None:
+                return
+            self._take(message)
+
+    def _take(self, message: Any) -> Decision | None:
+        kind, what = message
+        if kind == DECIDE:
+            return Decision(what)
+        if kind == ABORT and what == self._segment:  # else it came too late for an earlier one
+            self._closed = True
+        return None
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
         with self._lock:
             self._check()
             self._wire.send([REPORT, step, metrics])
-            return Decision(self._wire.receive())
+            while not self._closed:
+                decision = self._take(self._wire.receive())
+                if decision is not None:
+                    return decision
+            raise TrialEnded
 
     def save(self, step: int, digest: str, size: int) -> None:
         with self._lock:
@@ -70,11 +101,9 @@ class PipeLink:
             self._wire.send([PREDICTIONS, digests])
 
 
-def serve_worker(parent: int, sock: int, lifeline: int) -> None:
+def serve_worker(sock: int) -> None:
     """Serve the worker at the other end of the socket ``sock`` until it hangs up."""
     os.set_inheritable(sock, False)
-    os.set_inheritable(lifeline, False)
-    _die_with(parent, lifeline)
     # A segmentation fault in user code then says in which line it happened.
     faulthandler.enable()
     for stream in (sys.stdout, sys.stderr):
@@ -103,19 +132,24 @@ def _serve(wire: BlockingWire, program: Program, blobs: str) -> None:
     runner = asyncio.Runner() if program.is_async else None
     process = os.getpid()
     link = PipeLink(wire)
+    surroundings = Surroundings()
     while True:
-        assignment = Assignment(*wire.receive())
-        link._closed = False
-        segment = Trial(assignment, link, store, program)
+        kind, number, *fields = wire.receive()
+        if kind == ABORT:
+            continue  # the segment had ended when it was sent
+        link.begin(number)
+        assignment = Assignment(*fields)
+        config = json.loads(assignment.config)  # type: ignore[arg-type]
+        segment = Trial(replace(assignment, config=config), link, store, program)
         # From here on what happens to this process is the objective's doing, and takes its time.
         wire.send([BEGIN])
-        outcome = _run(program, segment, runner)
+        outcome = contextvars.copy_context().run(_run, program, segment, runner)
         if os.getpid() != process:
             # The objective forked and both came back. The trial is the parent's.
             os._exit(0)
         link.close()
-        _flush()
-        wire.send([END, outcome.kind, dict(outcome.metrics), outcome.error, outcome.detail])
+        fit = surroundings.restore()
+        wire.send([END, fit, outcome.kind, dict(outcome.metrics), outcome.error, outcome.detail])
 
 
 def _run(program: Program, trial: Trial, runner: asyncio.Runner | None) -> Outcome:
@@ -123,41 +157,5 @@ def _run(program: Program, trial: Trial, runner: asyncio.Runner | None) -> Outco
         return run_segment(program, trial)
     function = program.function
     assert function is not None
-    return run_segment(Program(lambda trial: runner.run(function(trial)), program.metric), trial)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except Exception:
-            pass  # the objective closed or replaced it
-
-
-def _die_with(parent: int, lifeline: int) -> None:
-    """End this process and its descendants when ``parent`` does."""
-    if sys.platform == "linux":
-        # Second to the lifeline: that is held open by what the worker may have forked, this is not. PR_SET_PDEATHSIG
-        # would be quicker, and was wrong: it may end this process, and with it the last hold on the lifeline, an
-        # instant before the lifeline's signal to the whole group; grandchildren then lived on (1 in 20 kills).
-        threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
-    else:
-        threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-    if os.getppid() != parent:
-        _end()
-
-
-def _watch_parent(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(_LOOK_FOR_PARENT)
-    _end()
-
-
-def _watch(lifeline: int) -> None:
-    """Wait until the worker's end of the lifeline is closed, then end this process and its descendants."""
-    os.read(lifeline, 1)
-    _end()
-
-
-def _end() -> None:
-    os.killpg(os.getpgrp(), signal.SIGKILL)
+    context = contextvars.copy_context()  # else all segments would share the runner's
+    return run_segment(Program(lambda trial: runner.run(function(trial), context=context), program.metric), trial)

@@ -4,19 +4,22 @@ The child imports the objective once and then serves segments, so a trial costs 
 and not an interpreter. Whatever the objective does to its process (exit, crash, hang with the GIL held, run
 out of memory) ends that process, never the worker; the next segment gets a new one.
 
-Cancelling kills the child and throws its socket away with it, so an answer that was on its way cannot be
-taken for the next segment's.
+Cancelling tells the child that the segment is aborted. An objective that listens (it looks at ``trial.ended``, loops
+over ``trial.steps()``, reports or saves) ends then, and its process stays, with all that it has imported and loaded.
+One that does not is killed with its process after as long as a new one takes to start. What it says meanwhile is not
+heard.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from ...errors import Unavailable, UsageError
@@ -31,7 +34,7 @@ from ..segment import failed, released
 from ..sources import Sources, files_in_use
 from .output import Output, bounded
 from .process_group import ProcessGroup, describe_exit
-from .wire import BEGIN, END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, LoopWire
+from .wire import ABORT, BEGIN, DECIDE, END, PREDICTIONS, READY, REPORT, RUN, SAVE, UNUSABLE, LoopWire
 
 # The child sees what this process sees: the same modules, in the same order. (-P: nothing else.)
 _PATH = "AIOHPO_SYS_PATH"
@@ -43,6 +46,10 @@ _BOOT = (
 _HANG_UP = 1.0
 _LEAVE = 1.0
 _DIE = 5.0
+# Seconds for an objective whose segment was aborted to listen, at least and at most; in between, as long as the process
+# took to start, which waiting longer would not save.
+_LISTEN = 1.0
+_LISTEN_AT_MOST = 30.0
 # Seconds between looks whether the user's files have changed.
 _LOOK = 1.0
 # How long a new process may take to import the objective: this many seconds, or times what the first one took.
@@ -73,6 +80,10 @@ class _Child:
         self._channel: Channel | None = None
         # Why we killed it, if we did for a reason that its exit does not tell.
         self._how = ""
+        self._segment = 0  # the number of the one that runs, or ran last
+        self._aborted: asyncio.Future[None] | None = None  # set once the aborted segment has ended
+        self._began = self._loop.time()
+        self._listens_within = _LISTEN
         ours, theirs = socket.socketpair()
         out, their_out = os.pipe()
         try:
@@ -91,10 +102,8 @@ class _Child:
     def _spawn(self, sock: socket.socket, out: int) -> ProcessGroup:
         path = [os.getcwd() if entry == "" else entry for entry in sys.path]
         return ProcessGroup(
-            # The lifeline's descriptor is not known here, so ProcessGroup appends it.
-            [sys.executable, "-P", "-c", _BOOT, str(os.getpid()), str(sock.fileno())],
+            [sys.executable, "-P", "-c", _BOOT, str(sock.fileno())],
             self._on_exit,
-            append_lifeline=True,
             pass_fds=(sock.fileno(),),
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -105,6 +114,7 @@ class _Child:
     def check(self) -> bool:
         """Say whether the child can be used; notice at once if it has just died."""
         self.group.look()
+        self._wire.read()
         return self.group.returncode is None and not self._wire.closed
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
@@ -112,9 +122,12 @@ class _Child:
         begun: asyncio.Future[None] = self._loop.create_future()
         done: asyncio.Future[Outcome] = self._loop.create_future()
         self._begun, self._done = begun, done
+        self._segment += 1
         either: list[asyncio.Future[Any]] = [begun, done]
         self._output.begin(bounded(channel.log))
-        self._wire.send([getattr(assignment, field.name) for field in fields(Assignment)])
+        # As JSON, whose scalars those of a configuration are: msgpack would change or refuse some.
+        sent = replace(assignment, config=json.dumps(assignment.config))  # type: ignore[arg-type]
+        self._wire.send([RUN, self._segment, *(getattr(sent, field.name) for field in fields(Assignment))])
         try:
             with channel.untimed():
                 await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
@@ -122,27 +135,52 @@ class _Child:
         finally:
             self._output.end()
             self._channel = self._begun = self._done = None
-            # Cancelled with the answer already here, the child is idle and can stay.
-            if not done.done() or done.cancelled() or done.exception() is not None:
+            if not done.done() or done.cancelled():
+                self._abort()
+            elif done.exception() is not None:
                 self.kill()
+            # else cancelled with the answer already here, the child is idle
+
+    def _abort(self) -> None:
+        """Have the objective end, and its process unless it listens."""
+        if self.group.returncode is None:
+            self._aborted = self._loop.create_future()
+            self._wire.send([ABORT, self._segment])
+            self._killer = self._loop.call_later(self._listens_within, self.kill)
+
+    async def until_idle(self) -> None:
+        """Wait until the segment that was aborted has ended, if there is one."""
+        if self._aborted is not None:
+            await asyncio.shield(self._aborted)
+
+    def _end_aborted(self) -> None:
+        if self._aborted is not None:
+            self._killer.cancel()
+            self._aborted.set_result(None)
+            self._aborted = None
 
     def _on_message(self, message: Any) -> None:
         kind, *rest = message
         done, channel = self._done, self._channel
         if kind == READY:
+            self._listens_within = min(max(_LISTEN, self._loop.time() - self._began), _LISTEN_AT_MOST)
             if not self.ready.done():
                 self.ready.set_result(None)
         elif kind == UNUSABLE:
             if not self.ready.done():
                 self.ready.set_exception(_Unusable(*rest))
         elif done is None or channel is None or done.done():
-            pass
+            if kind == END and self._aborted is not None:
+                self._end(rest[0])
+                self._end_aborted()
         elif kind == BEGIN:
             if self._begun is not None and not self._begun.done():
                 self._begun.set_result(None)
         elif kind == END:
+            fit, *outcome = rest
             self._output.drain()
-            done.set_result(Outcome(*rest))
+            done.set_result(Outcome(*outcome))
+            self._end(fit)
         else:
             try:
                 self._relay(kind, rest, channel)
@@ -152,11 +190,16 @@ class _Child:
 
     def _relay(self, kind: int, rest: list[Any], channel: Channel) -> None:
         if kind == REPORT:
-            self._wire.send(channel.report(*rest).value)
+            self._wire.send([DECIDE, channel.report(*rest).value])
         elif kind == SAVE:
             channel.save(*rest)
         elif kind == PREDICTIONS:
             channel.predictions(*rest)
+
+    def _end(self, fit: bool) -> None:
+        """Note that no segment runs any more; unless the child is fit for another, it leaves."""
+        if not fit:
+            self.hang_up()
 
     def _on_lost(self) -> None:
         """The socket is closed: by the child's end, which is noticed soon, or by the objective."""
@@ -172,13 +215,20 @@ class _Child:
         self._wire.read()
         self._output.drain()
         how = self._how or describe_exit(returncode)
+        refused = self.group.started.exception()
         if not self.ready.done():
-            self.ready.set_exception(_Unusable(f"the objective's process {how} while importing it", self._output.tail))
+            error = _Unusable(f"the objective's process {how} while importing it", self._output.tail)
+            self.ready.set_exception(error if refused is None else refused)
         if self._done is not None and not self._done.done():
             began = self._begun is not None and self._begun.done()
-            ended = failed if began else released
-            when = "" if began else " before the objective began"
-            self._done.set_result(ended(f"the objective's process {how}{when}", self._output.tail))
+            if self.group.lost:
+                outcome = released(f"the process that watches over the objective's {how}", self._output.tail)
+            elif began:
+                outcome = failed(f"the objective's process {how}", self._output.tail)
+            else:
+                outcome = released(f"the objective's process {how} before the objective began", self._output.tail)
+            self._done.set_result(outcome)
+        self._end_aborted()
         self._wire.close()
         self._output.close()
 
@@ -200,11 +250,19 @@ class _Lane:
         self._environment = environment
         self.child: _Child | None = None
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no aborted segment is still to end here."""
+        return self.child is None or self.child._aborted is None
+
     async def ready(self) -> _Child:
         """Return a child that waits for a segment, starting one if need be."""
         child = self.child
+        if child is not None:
+            await child.until_idle()
         if child is None or not child.check():
-            if child is not None:
+            if child is not None and not await child.group.wait(_LEAVE):
+                child.kill()
                 # What it holds (memory, a GPU) may be what the next one needs.
                 await child.group.wait(_DIE)
                 await _remove_leftovers()
@@ -297,9 +355,12 @@ class ProcessEvaluator:
         self._start_within = max(_START_WITHIN, _TIMES_SLOWER * (time.monotonic() - began))
 
     def _take_lane(self) -> _Lane:
-        """Return the lane that was used last of those that are free, so that no more processes start than needed."""
+        """Return the lane that was used last of those that are free, so that no more processes start than needed; if
+        possible one whose last objective has ended."""
         if self._free:
-            return self._free.pop()
+            lane = max(self._free, key=lambda lane: (lane.is_idle, self._free.index(lane)))
+            self._free.remove(lane)
+            return lane
         assert self._hello is not None, "start() was not awaited"
         self._lanes.append(_Lane(self._hello, self._threads))
         return self._lanes[-1]

@@ -1,22 +1,17 @@
-"""A program in a session of its own, which is noticed when it ends and ends when the worker does.
+"""A program and its descendants, which is noticed when it ends and all of which ends when the worker does.
 
-Its own session keeps the terminal's Ctrl-C away from it and makes it and its descendants one process group,
-so that they can be killed together.
-
-When the worker itself is killed nobody is left to do that, and the program may be busy in C code or ignorant
-of us. On Linux the kernel does it: a pipe whose write end only the worker holds, and whose read end,
-inherited by the program, was told to send SIGKILL to the whole group when something happens to it (fcntl(2):
-F_SETOWN, F_SETSIG, O_ASYNC). Nothing ever does, until the worker dies and its end is closed. This reaches
-grandchildren, which PR_SET_PDEATHSIG does not, and needs nothing from the program. Measured: the group is
-gone within 10 ms.
+The program runs in a session of its own, which keeps the terminal's Ctrl-C away from it, below a supervisor
+(:mod:`aiohpo.evaluate.process.supervisor`): a small process that ends the program and everything that it has started,
+also in further sessions, when it is told to, when the program ends and when the worker is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
+import secrets
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,102 +19,115 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...keys import without_key
+from . import supervisor
 
-# Seconds between looks at a process where the platform has no pidfd to wait on.
-_POLL = 0.02
+_SUPERVISOR = os.path.abspath(supervisor.__file__)
+_CHUNK = 1 << 12
 
 
 class ProcessGroup:
-    """One program and its descendants. ``on_exit(returncode)`` is called once, on the loop.
+    """One program and its descendants. ``on_exit(returncode)`` is called once, on the loop, when all are gone.
 
-    ``append_lifeline`` passes the descriptor of the lifeline's read end as the program's last argument.
+    started     its process id, once it runs; ``OSError`` if it could not be started
+    returncode  None while it runs
+    lost        whether its supervisor was killed, so that nothing is known of its end
     """
 
     def __init__(
-        self,
-        command: Sequence[str],
-        on_exit: Callable[[int], None],
-        *,
-        pass_fds: Sequence[int] = (),
-        append_lifeline: bool = False,
-        **options: Any,
+        self, command: Sequence[str], on_exit: Callable[[int], None], *, pass_fds: Sequence[int] = (), **options: Any
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_exit = on_exit
         self._gone: asyncio.Future[None] = self._loop.create_future()
+        self.started: asyncio.Future[int] = self._loop.create_future()
+        # Whoever waits for it may have been cancelled; then its error is of no interest.
+        self.started.add_done_callback(lambda started: started.cancelled() or started.exception())
+        self.pid = 0
         self.returncode: int | None = None
-        self._pidfd: int | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        line, self._lifeline = os.pipe()
-        if append_lifeline:
-            command = [*command, str(line)]
+        self.lost = False
+        self._code: int | None = None
+        self._heard = b""
+        self._control, theirs = socket.socketpair()
+        self._control.setblocking(False)
+        words = [sys.executable, "-I", "-S", _SUPERVISOR, str(theirs.fileno()), ",".join(map(str, pass_fds)), *command]
+        environment = without_key(options.pop("env", os.environ))
+        environment[supervisor.MARK] = secrets.token_hex(8)
         try:
-            options["env"] = without_key(options.get("env", os.environ))
-            self._process = subprocess.Popen(command, start_new_session=True, pass_fds=(*pass_fds, line), **options)
-            self.pid = self._process.pid
-            _tie(line, self.pid)
+            self._process = subprocess.Popen(
+                words, start_new_session=True, pass_fds=(*pass_fds, theirs.fileno()), env=environment, **options
+            )
         except BaseException:
-            os.close(self._lifeline)
+            self._control.close()
             raise
         finally:
-            os.close(line)
-        self._watch()
+            theirs.close()
+        self._loop.add_reader(self._control.fileno(), self.look)
 
     def __repr__(self) -> str:
         state = "running" if self.returncode is None else describe_exit(self.returncode)
-        return f"<ProcessGroup {self.pid}: {state}>"
-
-    def _watch(self) -> None:
-        try:
-            self._pidfd = os.pidfd_open(self.pid)
-        except (AttributeError, OSError):
-            self._timer = self._loop.call_later(_POLL, self.look)
-        else:
-            self._loop.add_reader(self._pidfd, self.look)
+        return f"<ProcessGroup {self.pid or 'to be'}: {state}>"
 
     def look(self) -> None:
         """Notice if the program has ended. Called whenever there is reason to; cheap."""
-        if self.returncode is not None:
-            return
-        if not self._exited():
-            if self._pidfd is None:
-                self._timer = self._loop.call_later(_POLL, self.look)
-            return
-        # Before the leader is reaped: until then nobody else can be given the group's number.
-        self.kill()
-        self.returncode = self._process.wait()
-        self._release()
+        while self.returncode is None:
+            try:
+                data = self._control.recv(_CHUNK)
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._end()
+                return
+            *lines, self._heard = (self._heard + data).split(b"\n")
+            for line in lines:
+                self._take(line.decode())
+
+    def _take(self, line: str) -> None:
+        word, _, number = line.partition(" ")
+        if word == "started":
+            self.pid = int(number)
+        elif word == "refused":
+            self._refuse(OSError(int(number), os.strerror(int(number))))
+        elif word == "ended":
+            self._code = int(number)
+        if word != "refused" and not self.started.done():
+            self.started.set_result(self.pid)
+
+    def _refuse(self, error: OSError) -> None:
+        if not self.started.done():
+            self.started.set_exception(error)
+
+    def _end(self) -> None:
+        self._loop.remove_reader(self._control.fileno())
+        self._control.close()
+        exited = self._process.wait()  # it closed its end of the socket by exiting
+        self.lost = self._code is None
+        if self.lost and self.pid:
+            try:  # what is left of it; the program itself ended with its supervisor where the kernel sees to that
+                os.killpg(self.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+        self.returncode = exited if self._code is None else self._code
+        self._refuse(OSError(f"its supervisor {describe_exit(self.returncode)}"))
         if not self._gone.done():
             self._gone.set_result(None)
         self._on_exit(self.returncode)
 
-    def _exited(self) -> bool:
-        try:
-            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        except ChildProcessError:
-            return True  # somebody else reaped it
-        except AttributeError:
-            return self._process.poll() is not None
+    def terminate(self) -> None:
+        """Send SIGTERM to the program's process group; nothing happens if it is gone."""
+        self._tell(b"terminate\n")
 
-    def _release(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._pidfd is not None:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = None
-        if self._lifeline >= 0:
-            os.close(self._lifeline)
-            self._lifeline = -1
+    def kill(self) -> None:
+        """End the program and all its descendants; nothing happens if they are gone."""
+        self._tell(b"end\n")
 
-    def kill(self, sig: int = signal.SIGKILL) -> None:
-        """Signal the whole group; nothing happens if it is gone."""
+    def _tell(self, word: bytes) -> None:
         if self.returncode is None:
             try:
-                os.killpg(self.pid, sig)
-            except (ProcessLookupError, PermissionError):
-                pass  # PermissionError: how macOS says that only a zombie is left
+                self._control.send(word)
+            except OSError:
+                pass  # it is gone, or is just going
 
     async def wait(self, timeout: float) -> bool:
         """Wait until the program has ended; False if it has not within ``timeout`` seconds."""
@@ -127,18 +135,6 @@ class ProcessGroup:
         if self.returncode is None:
             await asyncio.wait({self._gone}, timeout=max(0.0, deadline - time.monotonic()))
         return self.returncode is not None
-
-
-def _tie(line: int, group: int) -> None:
-    """Have the kernel kill ``group`` when the other end of ``line`` is closed (Linux only)."""
-    if sys.platform != "linux":
-        return
-    try:
-        fcntl.fcntl(line, fcntl.F_SETOWN, -group)
-        fcntl.fcntl(line, fcntl.F_SETSIG, signal.SIGKILL)
-        fcntl.fcntl(line, fcntl.F_SETFL, fcntl.fcntl(line, fcntl.F_GETFL) | os.O_ASYNC)
-    except OSError:
-        pass  # the program is gone already, or a sandbox's kernel does not know this; all else still works
 
 
 def describe_exit(returncode: int) -> str:

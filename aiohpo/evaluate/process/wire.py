@@ -2,13 +2,17 @@
 
 A segment is, from the child's side::
 
-    <- the fields of an Assignment, in their order
+    <- [RUN, number, the fields of an Assignment in their order]
     -> [BEGIN]
-    -> [REPORT, step, metrics]            <- decision
+    -> [REPORT, step, metrics]            <- [DECIDE, decision]
     -> [SAVE, step, digest, size]         -> [PREDICTIONS, digests]
-    -> [END, kind, metrics, error, detail]
+    -> [END, fit, kind, metrics, error, detail]
 
-preceded once by a hello, a map, answered with ``[READY]`` or ``[UNUSABLE, error, detail]``.
+preceded once by a hello, a map, answered with ``[READY]`` or ``[UNUSABLE, error, detail]``. ``fit``: whether another
+segment may run in the child.
+
+At any time there may come ``[ABORT, number]``: nobody waits for that segment any more. It answers a report that has not
+been answered, and what the child says of the segment from then on is not heard, but for its END.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from typing import Any
 import msgpack
 
 READY, UNUSABLE, BEGIN, REPORT, SAVE, PREDICTIONS, END = range(7)
+RUN, DECIDE, ABORT = range(3)
 _CHUNK = 1 << 16
 
 
@@ -49,6 +54,18 @@ class BlockingWire:
             if not data:
                 raise EOFError
             self._unpacker.feed(data)
+
+    def receive_now(self) -> Any:
+        """Return the next message if it is here, else None. Raises EOFError as :meth:`receive` does."""
+        try:
+            data = self._socket.recv(_CHUNK, socket.MSG_DONTWAIT)
+        except (BlockingIOError, InterruptedError):
+            pass
+        else:
+            if not data:
+                raise EOFError
+            self._unpacker.feed(data)
+        return next(self._unpacker, None)
 
 
 class LoopWire:

@@ -52,6 +52,12 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait for objectives that are known not to listen."""
+    monkeypatch.setattr(module, "_LISTEN_AT_MOST", 0.0)
+
+
 @pytest.fixture
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
     """Start evaluators of given functions; close them afterwards and see that nothing stays open."""
@@ -269,7 +275,7 @@ async def test_a_crashing_objective_gets_a_new_process(start: Start, behaviour: 
     assert error in (outcome.error or "")
     assert detail in (outcome.detail or "")
     assert len(outcome.detail or "") <= 8_192
-    assert gone(int(before))
+    assert await asyncio.to_thread(gone, int(before))
     for _, metrics in channel.reports:
         assert gone(int(metrics["pid"])), "its grandchild is still there"
     after = await within(evaluator.run(assignment(do="pid"), Recorder()))
@@ -320,7 +326,7 @@ async def test_a_process_that_dies_between_trials_costs_none(start: Start) -> No
         os.kill(int(pid), signal.SIGKILL)
         child = evaluator._lanes[0].child
         assert child is not None
-        assert await child.group.wait(120)
+        assert await child.group.wait(600)
         assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
 
 
@@ -505,15 +511,65 @@ async def test_cancelling_ends_anything_at_once(start: Start, behaviour: str) ->
     evaluator = await start(behave)
     pid = (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics["pid"]
     await cancel_when_heard(evaluator, Recorder(), do=behaviour)
-    assert gone(int(pid))
+    assert await asyncio.to_thread(gone, int(pid))
     assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).metrics == {"loss": 1.0}
+
+
+@pytest.mark.parametrize("where", ["steps", "reports", "saves", "ended"])
+async def test_an_objective_that_listens_keeps_its_process(
+    start: Start, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever it hears that nobody waits for it any more, it ends, and the next segment runs in the same process."""
+    monkeypatch.setattr(module, "_LISTEN", 600.0)
+    monkeypatch.setattr(module, "_LISTEN_AT_MOST", 600.0)
+    evaluator = await start(behave)
+    pid = (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics["pid"]
+    channel = Recorder()
+    await cancel_when_heard(evaluator, channel, do=f"listen at {where}")
+    heard = len(channel.reports), len(channel.saves)
+    assert (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics == {"loss": 0.0, "pid": pid}
+    assert (len(channel.reports), len(channel.saves)) == heard
+
+
+async def test_an_aborted_objective_does_not_hold_up_another_process(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is a process that waits, the next segment does not wait for one that does not."""
+    monkeypatch.setattr(module, "_LISTEN", 600.0)
+    monkeypatch.setattr(module, "_LISTEN_AT_MOST", 600.0)
+    evaluator, first, second = await start(behave), Recorder(), Recorder()
+    runs = [asyncio.ensure_future(evaluator.run(assignment(do=d), c)) for d, c in (("busy", first), ("busy", second))]
+    await within(asyncio.gather(first.heard.wait(), second.heard.wait()))
+    evaluator._lanes[1].child.kill()  # type: ignore[union-attr]
+    await within(runs[1])
+    runs[0].cancel()
+    await asyncio.wait(runs)
+    assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
+    assert not evaluator._lanes[0].is_idle
+
+
+async def test_a_killed_supervisor_costs_no_trial(start: Start) -> None:
+    """The process between worker and objective is no part of the objective: the trial is released."""
+    evaluator = await start(behave)
+    outcome = await within(evaluator.run(assignment(do="kill supervisor"), Recorder()))
+    assert outcome.kind == "released"
+    assert "watches over" in (outcome.error or "")
+    assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
+
+
+async def test_a_configuration_arrives_as_it_is(start: Start) -> None:
+    """Every scalar has the type and value that it has in the worker, those that msgpack has no room for as well."""
+    config = {"a": True, "b": None, "c": 1, "d": 1.0, "e": 2**70, "f": "\udcff", "g": 5e-324, "h": "", "do": "config"}
+    evaluator, channel = await start(behave), Recorder()
+    await within(evaluator.run(assignment(**config), channel))
+    assert channel.text == f"{config!r}\n"
 
 
 async def test_cancelling_ends_grandchildren(start: Start) -> None:
     """What the objective started goes with it."""
     evaluator, channel = await start(behave), Recorder()
     await cancel_when_heard(evaluator, channel, do="grandchild")
-    assert gone(int(channel.reports[0][1]["pid"]))
+    assert await asyncio.to_thread(gone, int(channel.reports[0][1]["pid"]))
 
 
 async def test_a_timeout_cancels(start: Start) -> None:
@@ -588,7 +644,7 @@ async def test_closing_lets_the_child_leave_in_order(tmp_path: Path, monkeypatch
     pid = (await within(evaluator.run(assignment(), Recorder()))).metrics["pid"]
     await within(evaluator.aclose())
     await within(evaluator.aclose())
-    assert gone(int(pid))
+    assert await asyncio.to_thread(gone, int(pid))
     assert (tmp_path / "left").exists()
 
 
