@@ -137,7 +137,7 @@ def run(
     from ..evaluate.cores import available_cores
     from ..plugin.algorithms import searcher_and_scheduler
     from ..report.tally import take_snapshot
-    from .target import configure, default_directory, load_study
+    from .target import configure, default_directory, let_go, load_study
 
     typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler, "ensemble": ensemble}
     searcher, scheduler = searcher_and_scheduler(algorithm, searcher, scheduler)
@@ -152,6 +152,7 @@ def run(
         max_failures=max_failures,
         share=share,
     )
+    let_go(study, evaluates=False)()
     if algorithm is not None:
         say(f"{algorithm}: searcher {searcher}, scheduler {scheduler}", err=True)
     if study.directory is None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import gc
 import os
 import sys
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..evaluate.program import FunctionElsewhere
 from ..plugin import Identity
 from ..plugin.registry import available, create
 
@@ -107,6 +111,42 @@ def _try(kind: str, spec: Any, set_up: Callable[[Any], None]) -> None:
         raise
     except ValueError as error:  # how a plugin says that it cannot serve a study
         raise UsageError(f"{kind[:-1]} {spec if isinstance(spec, str) else repr(spec)}: {error}") from error
+
+
+def let_go(study: Study, *, evaluates: bool) -> Callable[[], None]:
+    """Keep no copy here of the data that the study's file has loaded, unless this process runs code of the file.
+
+    Processes that evaluate import the file again; what it holds is often large, and would be there once more for each
+    worker and for what starts them. To be called before anything is made of the study. The modules themselves go when
+    the function is called that this returns, once nobody asks any more which files were imported. ``evaluates``:
+    whether this process has the study's evaluator.
+    """
+    function, source = study.objective, study._source
+    parts = (study.searcher, study.scheduler, study.ensemble, study.ensemble_metric)
+    if function is None or source is None or study.callbacks or not all(isinstance(p, str | None) for p in parts):
+        return lambda: None
+    if evaluates:
+        evaluator = study.evaluator
+        if evaluator is None and study._task().is_async:
+            return lambda: None
+        if evaluator is not None and not (isinstance(evaluator, str) and evaluator.partition(":")[0] == "process"):
+            return lambda: None
+    study.objective = FunctionElsewhere(function)
+    study._dump = study._load = None
+    return partial(_forget_modules, os.path.dirname(source.path) + os.sep)
+
+
+def _forget_modules(directory: str) -> None:
+    """Let go of what was imported from files in and below a directory. What is still in use stays in memory."""
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or name.partition(".")[0].startswith("aiohpo"):
+            continue
+        below = os.path.abspath(file).removeprefix(directory)
+        if below != os.path.abspath(file) and not {"site-packages", "dist-packages"} & set(below.split(os.sep)):
+            del sys.modules[name]
+    sys.modules.setdefault("__main__", ModuleType("__main__"))  # which there is always one of
+    gc.collect()  # a module and its functions hold each other
 
 
 def default_directory(target: str) -> Path:

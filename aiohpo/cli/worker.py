@@ -107,7 +107,7 @@ def worker(
     from ..plugin.algorithms import searcher_and_scheduler
     from ..runtime.signals import run_stoppable
     from ..worker import Worker
-    from .target import configure, default_directory, load_study
+    from .target import configure, default_directory, let_go, load_study
 
     searcher, scheduler = searcher_and_scheduler(algorithm, searcher, scheduler)
     study = load_study(target)
@@ -121,6 +121,7 @@ def worker(
         max_failures=max_failures,
         share=share,
     )
+    forget = let_go(study, evaluates=True)
     first = not join
     if study.directory is not None and not any(address.startswith("file:") for address in join):
         join = (*join, (study.directory / "peers").absolute().as_uri())
@@ -168,7 +169,7 @@ def worker(
         invite = partial(_invitation, target, Path(key_file), given, transport)
     become_main()  # what an objective in this process sends to others it sends as any program does
     with captured():
-        result = run_stoppable(_serve(peer, quiet, invite), peer.stop)
+        result = run_stoppable(_serve(peer, forget, quiet, invite), peer.stop)
     if result.interrupted:
         return INTERRUPTED
     return DONE if result.best is not None and not result.given_up else UNSUCCESSFUL
@@ -197,8 +198,9 @@ def _invitation(target: str, key: Path, given: Mapping[str, object], transport: 
     return f"for one more worker on another machine, copy {target} and {key} to it first, then: {shlex.join(words)}"
 
 
-async def _serve(peer: Worker, quiet: bool, invite: Callable[[str], str] | None) -> Result:
+async def _serve(peer: Worker, forget: Callable[[], None], quiet: bool, invite: Callable[[str], str] | None) -> Result:
     async with peer:
+        forget()
         if not quiet:
             _say(f"worker {peer.id} (pid {os.getpid()}) listens on {peer.address}")
             if invite is not None:

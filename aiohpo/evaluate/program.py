@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import UsageError
 from ..plugin import Options
@@ -58,6 +58,16 @@ class StudyFile:
 
     path: str
     name: str = "study"
+
+
+class FunctionElsewhere:
+    """Stands for a function that only other processes have: this one has let go of the file that defines it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.__qualname__ = getattr(function, "__qualname__", type(function).__name__)
+
+    def __call__(self, trial: object) -> NoReturn:
+        raise RuntimeError(f"{self.__qualname__!r} runs in other processes only")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from aiohpo.cli.target import configure, default_directory, load_study, split_target
+from aiohpo.cli.target import configure, default_directory, let_go, load_study, split_target
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.program import StudyFile
 from aiohpo.evaluate.reimport import MAIN
@@ -145,3 +146,48 @@ def test_the_default_directory_is_named_after_the_file() -> None:
     """Two studies of one file get directories of their own."""
     assert default_directory("src/train.py") == Path("runs/train")
     assert default_directory("src/train.py:second") == Path("runs/train-second")
+
+
+LARGE = """
+import aiohpo
+from beside import Data
+
+DATA = Data()
+
+def objective(trial):
+    return DATA.value
+
+study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1)), searcher="random"%s)
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "evaluates", "kept"),
+    [
+        ("", True, False),
+        ("", False, False),
+        (", evaluator='process'", True, False),
+        (", evaluator='thread'", False, False),
+        (", evaluator='thread'", True, True),
+        (", callbacks=[print]", True, True),
+    ],
+)
+def test_data_of_the_file_goes_unless_this_process_runs_code_of_it(
+    tmp_path: Path, options: str, evaluates: bool, kept: bool
+) -> None:
+    """What the file has loaded, and what it imported from beside it, is not held a second time by who only searches."""
+    (tmp_path / "beside.py").write_text("class Data: value = 1.0\n")
+    study = load_study(write(tmp_path, LARGE % options))
+    data = weakref.ref(sys.modules[MAIN].DATA)
+    forget = let_go(study, evaluates=evaluates)
+    _ = study._definition
+    assert data() is not None
+    forget()
+    assert (data() is not None) == kept
+    assert ("beside" in sys.modules) == kept
+    assert "__main__" in sys.modules
+    sys.modules.pop("beside", None)
+    if not kept:
+        assert "objective" in study._task().title
+        with pytest.raises(RuntimeError, match="'objective' runs in other processes only"):
+            study.objective(None)  # type: ignore[misc]
