@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import gc
 import os
 import sys
@@ -147,6 +148,10 @@ def _forget_modules(directory: str) -> None:
             del sys.modules[name]
     sys.modules.setdefault("__main__", ModuleType("__main__"))  # which there is always one of
     gc.collect()  # a module and its functions hold each other
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+    except (OSError, AttributeError):
+        pass  # not the GNU C library: it decides by itself what it returns to the system
 
 
 def default_directory(target: str) -> Path:

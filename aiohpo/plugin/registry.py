@@ -11,10 +11,12 @@ import difflib
 import inspect
 import json
 from functools import cache
-from importlib import metadata
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError, listing
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 KINDS = ("searchers", "schedulers", "ensembles", "transports", "evaluators")
 
@@ -32,6 +34,8 @@ _METHODS = {
 @cache
 def available(kind: str) -> dict[str, metadata.EntryPoint]:
     """The entry points of one kind, by name; on a clash the distribution's own order decides."""
+    from importlib import metadata  # 2 MB, which processes that evaluate do without
+
     return {point.name: point for point in metadata.entry_points(group=f"aiohpo.{kind}")}
 
 

@@ -24,7 +24,6 @@ shared with other interpreters, and 20 ms.
 import os
 import select
 import signal
-import socket
 import sys
 import time
 
@@ -52,7 +51,7 @@ def _prctl(option: int, argument: int) -> bool:
 class Supervisor:
     """Starts ``command``, and ends it and its descendants."""
 
-    def __init__(self, control: socket.socket, close: list[int], command: list[str]) -> None:
+    def __init__(self, control: int, close: list[int], command: list[str]) -> None:
         self._control = control
         self._worker = os.getppid()
         self._mark = f"{MARK}={os.environ[MARK]}" if MARK in os.environ else ""
@@ -110,20 +109,19 @@ class Supervisor:
 
     def _say(self, line: str) -> None:
         try:
-            self._control.sendall(f"{line}\n".encode())
+            os.write(self._control, f"{line}\n".encode())
         except OSError:
             pass  # the worker is gone, which is noticed elsewhere
 
     def serve(self) -> None:
         """Wait until everything is to end, and end it."""
         while not self._reap():
-            control = self._control.fileno()
-            ready, _, _ = select.select([control, self._woken], [], [], _LOOK)
+            ready, _, _ = select.select([self._control, self._woken], [], [], _LOOK)
             if self._woken in ready:
                 os.read(self._woken, 1 << 12)
-            if control in ready:
+            if self._control in ready:
                 try:
-                    said = self._control.recv(1 << 12)
+                    said = os.read(self._control, 1 << 12)
                 except OSError:
                     said = b""
                 if b"terminate" in said:
@@ -152,7 +150,9 @@ class Supervisor:
     def _end(self) -> None:
         pause, deadline = 0.001, time.monotonic() + _END_WITHIN
         while time.monotonic() < deadline:
-            killed = [pid for pid in self._descendants() if _kill(pid)]
+            # The program first: it is not to see its children end, and to tell of that.
+            doomed = sorted(self._descendants(), key=lambda pid: pid != self._program)
+            killed = [pid for pid in doomed if _kill(pid)]
             if self._reap() and not killed:
                 return
             time.sleep(pause)
@@ -233,8 +233,8 @@ def find_marked(mark: str, listing: str) -> set[int]:
 
 def main(arguments: list[str]) -> None:
     """Run as the command line says."""
-    control = socket.socket(fileno=int(arguments[0]))
-    control.set_inheritable(False)
+    control = int(arguments[0])
+    os.set_inheritable(control, False)
     Supervisor(control, [int(fd) for fd in arguments[1].split(",") if fd], arguments[2:]).serve()
 
 
