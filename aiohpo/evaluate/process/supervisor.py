@@ -55,7 +55,7 @@ class Supervisor:
         self._control = control
         self._worker = os.getppid()
         self._mark = f"{MARK}={os.environ[MARK]}" if MARK in os.environ else ""
-        self._finds_all = _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        self._finds_all = _prctl(_PR_SET_CHILD_SUBREAPER, 1) and os.path.exists("/proc/self/stat")
         self._code: int | None = None
         signal.signal(signal.SIGCHLD, _do_nothing)
         me = os.getpid()
@@ -115,8 +115,11 @@ class Supervisor:
 
     def serve(self) -> None:
         """Wait until everything is to end, and end it."""
+        poller = select.poll()  # select() takes no descriptors above 1,023
+        poller.register(self._control, select.POLLIN)
+        poller.register(self._woken, select.POLLIN)
         while not self._reap():
-            ready, _, _ = select.select([self._control, self._woken], [], [], _LOOK)
+            ready = [fd for fd, _ in poller.poll(1000 * _LOOK)]
             if self._woken in ready:
                 os.read(self._woken, 1 << 12)
             if self._control in ready:
@@ -125,7 +128,7 @@ class Supervisor:
                 except OSError:
                     said = b""
                 if b"terminate" in said:
-                    os.killpg(self._program, signal.SIGTERM)
+                    _terminate_group(self._program)
                 if not said or b"end" in said:
                     break
             if os.getppid() != self._worker:
@@ -175,6 +178,13 @@ def _kill(pid: int) -> bool:
     except (ProcessLookupError, PermissionError):  # not permitted: of another user, by sudo
         return False
     return True
+
+
+def _terminate_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGTERM)
+    except (ProcessLookupError, PermissionError):
+        pass  # it is just ending
 
 
 def _do_nothing(number: int, frame: object) -> None:
