@@ -261,7 +261,8 @@ class _Choices(Parameter):
 class Categorical(_Choices):
     """One of some unordered values.
 
-    choices  distinct JSON scalars (str, int, float, bool, None)
+    choices  distinct JSON scalars (str, int, float, bool, None). A numpy scalar, or an enum member that is a str, int
+             or float, stands for its plain value, which is what the objective gets
     default  what ``Space.default()`` uses; without it (or with None) the first choice
     when     active only under this condition
     """

@@ -460,3 +460,14 @@ async def test_it_runs_where_it_is_told_to(run: Run, tmp_path: Path) -> None:
 def test_its_command_shows() -> None:
     """The repr is the command line."""
     assert repr(CommandEvaluator(["a b", "{lr}"])) == "<CommandEvaluator 'a b' '{lr}'>"
+
+
+@pytest.mark.parametrize("text", ["a\0b", "\ud800"])
+async def test_a_value_that_no_argument_can_hold_fails_its_trial(tmp_path: Path, text: str) -> None:
+    """The trial says so, and the worker goes on."""
+    evaluator = CommandEvaluator(["true"])
+    await evaluator.start(Program(None, secret=SECRET), DirectoryBlobs(tmp_path / "blobs"))
+    outcome = await evaluator.run(assignment(x=text), Recorder())
+    assert outcome.kind == "failed"
+    assert "cannot run 'true'" in (outcome.error or "")
+    await evaluator.aclose()
