@@ -205,6 +205,7 @@ class Log:
             if not 0 < known < len(events):
                 return None
             raws, events = raws[known:], events[known:]
+            lamport = max(event.lamport for event in events)  # of what is held, or other replicas could not follow
         self._extend(origin, raws)
         self._note(events, lamport)
         if self._parked:

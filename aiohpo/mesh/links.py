@@ -63,6 +63,7 @@ class Mesh:
         self._refusals = 0
         self._strange: dict[str, int] = {}  # address -> frames of another study or format
         self._audience: set[str] = set()  # addresses of spectators
+        self._accused: set[str] = set()  # workers that sent what cannot be read
         self._met = False
         self._probing: str | None = None
         self._probe_due = now + suspicion.probe_dead * rng.uniform(0.5, 1.5)
@@ -268,6 +269,15 @@ class Mesh:
         if member is None or member.state >= State.DEAD:
             return []
         return self._learn("", [MemberNews(worker, member.address, State.DEAD, member.incarnation, self.me)], now)
+
+    def accuse(self, peer: str, now: float) -> list[Effect]:
+        """Take the worker at ``peer`` for dead, once, because what it sends cannot be read: whatever it is running may
+        never end. If it is alive and hears of it, it refutes that."""
+        worker = self._worker_at.get(peer)
+        if worker is None or worker in self._accused:
+            return []
+        self._accused.add(worker)
+        return self.declare_dead(worker, now)
 
     # --------------------------------------------------------------------------------------------- ticking
     def tick(self, now: float) -> list[Effect]:

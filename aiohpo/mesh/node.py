@@ -70,7 +70,7 @@ class Node:
             self.counters.foreign += 1
             return [], self.mesh.stranger(peer, now)
         except Malformed as error:
-            return [], self._drop(peer, error)
+            return [], self._drop(now, peer, error)
         effects: list[Effect] = []
         if not self.mesh.has_introduced_itself(peer) and not isinstance(frame, Hello | Refused):
             effects += self.mesh.greet(peer, now)
@@ -81,7 +81,7 @@ class Node:
                 try:
                     new, more = self.gossip.on_events(peer, frame, now)
                 except Malformed as error:
-                    return [], effects + self._drop(peer, error)
+                    return [], effects + self._drop(now, peer, error)
                 effects += more
                 effects += self._tell_skipped(new)
             case Want():
@@ -114,12 +114,13 @@ class Node:
             Notice(f"a frame from {printable(peer)} could not be handled: a bug of aiohpo, please report it ({what})")
         ]
 
-    def _drop(self, peer: str, error: Malformed) -> list[Effect]:
-        """Count a frame that is dropped whole, and say so the first time."""
+    def _drop(self, now: float, peer: str, error: Malformed) -> list[Effect]:
+        """Count a frame that is dropped whole, and say so the first time. Who sent it does not work as it should."""
         self.counters.malformed += 1
-        if self.counters.malformed > 1:
-            return []
-        return [Notice(f"dropping malformed frames from {printable(peer)} ({printable(str(error))})")]
+        effects: list[Effect] = []
+        if self.counters.malformed == 1:
+            effects.append(Notice(f"dropping malformed frames from {printable(peer)} ({printable(str(error))})"))
+        return effects + self.mesh.accuse(peer, now)
 
     def recover(self, batch: Batch) -> tuple[Fresh | None, list[Effect]]:
         """Take events that were found on disk and may never have been sent."""

@@ -173,6 +173,16 @@ def test_a_stamp_that_was_far_ahead_is_taken_once_the_clock_is_near():
     assert early.vector() == late.vector()
 
 
+def test_only_what_is_held_moves_the_clock():
+    """What was read and turned out to be known does not count: the clock follows from the events of the log."""
+    log = Log()
+    first = log.read(goals("ann", 1, 2))
+    other = log.read(Batch("ann", 1, (encode_event(Goal(99, 1)), encode_event(Goal(2, 1)), encode_event(Goal(3, 1)))))
+    log.take(first)
+    assert seqs(log.take(other)) == [3]
+    assert log.clock == 3
+
+
 def test_numbers_end_where_the_columns_do():
     """An event with a number that no log reaches is malformed."""
     with pytest.raises(Malformed):

@@ -304,3 +304,15 @@ def test_very_many_deaths_are_summed_up() -> None:
     told = [e.text for e in ann.receive(0.0, "addr-zoe", Members(news)) if isinstance(e, Notice)]
     assert len(told) == 51
     assert told[-1] == "and so are 50 more"
+
+
+def test_a_worker_that_sends_what_cannot_be_read_is_taken_for_dead_once() -> None:
+    """Its trials are released, since it may never end them; if it refutes its death it is not accused again."""
+    ann = mesh("ann")
+    greeted(ann, "bob")
+    assert WorkerDied("bob") in ann.accuse("addr-bob", 1.0)
+    assert ann.accuse("addr-bob", 1.0) == []
+    ann.receive(2.0, "addr-bob", Members((MemberNews("bob", "addr-bob", State.ALIVE, 1, "bob"),)))
+    assert ann.membership.state("bob") is State.ALIVE
+    assert ann.accuse("addr-bob", 3.0) == []
+    assert ann.accuse("addr-nobody", 3.0) == []
