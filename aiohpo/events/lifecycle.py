@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import math
+from array import array
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -103,7 +104,7 @@ class Facts:
     _fixed_seconds: int = 0  # of all in ``ends``, in whole numbers: their sum is exact, so the same in any order
 
     def claim(self, attempt: int, claim: Claim) -> None:
-        if attempt not in self.claims or claim.stamp < self.claims[attempt].stamp:
+        if attempt not in self.claims or claim < self.claims[attempt]:
             self.claims[attempt] = claim
             if attempt > self.attempt:
                 self.attempt = attempt
@@ -112,14 +113,14 @@ class Facts:
         """Record an ending. Among several final ones the smallest stamp is the trial's result."""
         status = ENDED_STATUS[event.how]
         if status in FINAL:
-            if self.result is None or stamp < self.result[0]:
+            if self.result is None or _comes_before(stamp, event, self.result):
                 self.result = stamp, event
         elif status is Status.CANCELLED:
             self.cancelled = True
         else:
             ends = self.ends.setdefault(event.attempt, {})
             known = ends.get(stamp[1])
-            if known is None or stamp < known[0]:
+            if known is None or _comes_before(stamp, event, known):
                 ends[stamp[1]] = stamp, event
                 self._fixed_seconds += _fixed_seconds(event) - (0 if known is None else _fixed_seconds(known[1]))
 
@@ -145,6 +146,18 @@ class Facts:
     def restarted(self) -> int:
         """The latest attempt that began from scratch: what earlier ones saved does not count. -1 if none did."""
         return max((attempt for attempt, claim in self.claims.items() if claim.restart), default=-1)
+
+
+def _comes_before(stamp: Stamp, event: Ended, known: tuple[Stamp, Ended]) -> bool:
+    """Whether an ending counts rather than the one that is known. Only forks have equal stamps."""
+    return stamp < known[0] or (stamp == known[0] and _sort_key(event) < _sort_key(known[1]))
+
+
+def _sort_key(event: Ended) -> tuple[object, ...]:
+    """Of what the view's columns keep of an ending, as they keep it."""
+    value = event.value if event.value is not None and math.isfinite(event.value) else math.inf
+    text = repr((sorted((event.extra or {}).items()), event.error, event.detail))
+    return event.how, event.attempt, event.step, value, array("f", [event.seconds])[0], text
 
 
 def _fixed_seconds(event: Ended) -> int:

@@ -21,101 +21,45 @@ nearer: then it is offered again. So replicas that refused it at different times
 
 from __future__ import annotations
 
-import hashlib
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping
+from hashlib import blake2b
 from typing import NamedTuple
 
-from .codec import decode_batch, encode_checked, pack_raws, unpack_raws
+from .codec import decode_batch, encode_checked
 from .lifecycle import Stamp
+from .origin_log import BLOCK_EVENTS, OriginLog
 from .schema import MAX_NUMBER, Batch, Event, Fresh, Malformed, Seen, Unknown
 
-CHUNK_EVENTS = 128
-CHUNK_BYTES = 64 << 10
 FAR_AHEAD = 1 << 28
 _ABSURDLY_AHEAD = 1 << 40
+MOST_FORKS = 4096
 _MOST_KINDS = 20  # of unknown events that are told apart
 
 
-class OriginLog:
-    """The events 1..``count`` of one worker as bytes."""
-
-    __slots__ = ("_chunks", "_firsts", "_tail", "_tail_bytes", "_tail_first", "count")
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._chunks: list[bytes] = []
-        self._firsts: list[int] = []
-        self._tail: list[bytes] = []
-        self._tail_first = 1
-        self._tail_bytes = 0
-
-    def append(self, raws: tuple[bytes, ...]) -> None:
-        self._tail += raws
-        self.count += len(raws)
-        self._tail_bytes += sum(map(len, raws))
-        if len(self._tail) >= CHUNK_EVENTS or self._tail_bytes >= CHUNK_BYTES:
-            self._pack()
-
-    def _pack(self) -> None:
-        """Pack the tail, as far as it fills chunks. A large batch becomes many: bounded answers are made of them."""
-        begin = size = 0
-        for end, raw in enumerate(self._tail, 1):
-            size += len(raw)
-            if end - begin == CHUNK_EVENTS or size >= CHUNK_BYTES:
-                self._chunks.append(pack_raws(self._tail[begin:end]))
-                self._firsts.append(self._tail_first)
-                self._tail_first += end - begin
-                begin, size = end, 0
-        del self._tail[:begin]
-        self._tail_bytes = size
-
-    def slice(self, first: int, most_bytes: int) -> tuple[bytes, ...]:
-        """The bytes of events from number ``first`` on: as many as ``most_bytes`` hold, and at least one."""
-        raws: list[bytes] = []
-        size = 0
-        while first <= self.count:
-            if first >= self._tail_first:
-                part: tuple[bytes, ...] = tuple(self._tail[first - self._tail_first :])
-            else:
-                i = bisect_right(self._firsts, first) - 1
-                part = unpack_raws(self._chunks[i])[first - self._firsts[i] :]
-            whole = sum(map(len, part))
-            if size + whole > most_bytes:
-                return (*raws, *_begin_of(part, most_bytes - size, at_least=not raws))
-            raws += part
-            size += whole
-            first += len(part)
-        return tuple(raws)
-
-
-def _begin_of(raws: tuple[bytes, ...], most_bytes: int, at_least: int) -> tuple[bytes, ...]:
-    """The first of ``raws`` that fit, and ``at_least`` so many."""
-    size = 0
-    for n, raw in enumerate(raws):
-        size += len(raw)
-        if size > most_bytes and n >= at_least:
-            return raws[:n]
-    return raws
-
-
 class Read(NamedTuple):
-    """A batch that was read and not yet taken: its events, and the largest of their stamps."""
+    """A batch that was read and not yet taken: its events, and the largest of their stamps.
+
+    ``forks``: it holds events of numbers that are taken by others.
+    """
 
     batch: Batch
     events: list[Event | Unknown]
     lamport: int
+    forks: bool = False
 
 
 class Log:
     """A replica's copy of all logs."""
 
-    __slots__ = ("_origins", "_parked", "_vector_hash", "clock", "far_ahead", "unknown_kinds")
+    __slots__ = ("_changed", "_hash", "_hashes", "_origins", "_parked", "clock", "far_ahead", "forks", "unknown_kinds")
 
     def __init__(self) -> None:
         self._origins: dict[str, OriginLog] = {}
         self._parked: dict[str, dict[int, bytes]] = {}
-        self._vector_hash: bytes | None = None
+        self._hash = 0
+        self._hashes: dict[str, int] = {}  # by origin; their sum is the whole log's
+        self._changed: set[str] = set()  # origins whose hash is out of date
+        self.forks: dict[str, int] = {}  # by origin, how many events have a number that another one has
         self.clock = 0  # the largest lamport time seen
         self.unknown_kinds: set[int] = set()  # of events that a later version of aiohpo recorded
         self.far_ahead: Stamp | None = None  # the first that was refused
@@ -130,11 +74,25 @@ class Log:
         return {origin: log.count for origin, log in self._origins.items()}
 
     def hash(self) -> bytes:
-        """Eight bytes that differ (but for a chance of 2^-64) when the version vectors do."""
-        if self._vector_hash is None:
-            text = "\n".join(f"{o} {log.count}" for o, log in sorted(self._origins.items()))
-            self._vector_hash = hashlib.blake2b(text.encode(), digest_size=8).digest()
-        return self._vector_hash
+        """Eight bytes that differ (but for a chance of 2^-64) when the events do."""
+        for origin in self._changed:
+            log = self._origins[origin]
+            text = b"%s/%d/%s" % (origin.encode(), log.count, log.hash())
+            new = int.from_bytes(blake2b(text, digest_size=8).digest())
+            self._hash += new - self._hashes.get(origin, 0)
+            self._hashes[origin] = new
+        self._changed.clear()
+        return (self._hash % (1 << 64)).to_bytes(8)
+
+    def hash_of(self, origin: str) -> bytes:
+        """The same for one worker's log; empty if there is none."""
+        log = self._origins.get(origin)
+        return log.hash() if log else b""
+
+    def block_hashes(self, origin: str) -> list[bytes]:
+        """The same for each of the blocks of a worker's log; see :mod:`aiohpo.events.origin_log`."""
+        log = self._origins.get(origin)
+        return log.block_hashes() if log else []
 
     def __len__(self) -> int:
         """How many workers it holds events of."""
@@ -197,7 +155,7 @@ class Log:
 
     def take(self, read: Read) -> Fresh | None:
         """Take what was read, as far as it is next in line now; return that, or None if it is not."""
-        batch, events, lamport = read
+        batch, events, lamport, _ = read
         origin, raws = batch.origin, batch.raws
         held = self._origins.get(origin)
         known = (held.count if held else 0) + 1 - batch.first
@@ -211,6 +169,57 @@ class Log:
         if self._parked:
             self._unpark(origin)
         return Fresh(origin, batch.first + known, events)
+
+    def read_forks(self, batch: Batch) -> list[Read]:
+        """Read those of its events whose number is known and who are not; see :mod:`aiohpo.events.origin_log`.
+
+        Changes nothing. Raises :class:`Malformed` if any of them is no event.
+        """
+        held = self._origins.get(batch.origin)
+        if held is None or batch.first > held.count:
+            return []
+        forks = [Batch(batch.origin, number, (raw,)) for number, raw in held.differs(batch)]
+        read = [Read(fork, events := self._decode(fork), events[0].lamport, forks=True) for fork in forks]
+        return [each for each in read if each.lamport <= self.clock + FAR_AHEAD]
+
+    def take_fork(self, read: Read) -> Fresh | None:
+        """Keep an event of a number that another one has; None if it is here already, or there are too many."""
+        origin, number = read.batch.origin, read.batch.first
+        held = self._origins[origin]
+        if sum(self.forks.values()) >= MOST_FORKS or not list(held.differs(read.batch)):
+            return None
+        self.forks[origin] = self.forks.get(origin, 0) + 1
+        held.add_other(number, read.batch.raws[0])
+        self._changed.add(origin)
+        self._note(read.events, read.lamport)
+        return Fresh(origin, number, read.events, again=True)
+
+    def merge_forks(self, batch: Batch) -> list[Fresh]:
+        """Take those of its events whose number is known and who are not. Raises :class:`Malformed`."""
+        taken = map(self.take_fork, self.read_forks(batch))
+        return [fresh for fresh in taken if fresh is not None]
+
+    def all_of(self, origin: str, number: int) -> list[Batch]:
+        """All events of a worker that bear this number."""
+        return [Batch(origin, number, (raw,)) for raw in self._origins[origin].all_of(number)]
+
+    def beside(self, counts: Mapping[str, int]) -> Iterator[Batch]:
+        """Yield the events that stand beside those in line, of which a replica with version vector ``counts`` lacks
+        those in line as well."""
+        for origin in self.forks:
+            for number, raws in self._origins[origin].others.items():
+                if number > counts.get(origin, 0):
+                    yield from (Batch(origin, number, (raw,)) for raw in raws)
+
+    def block(self, origin: str, index: int, most_bytes: int) -> Iterator[Batch]:
+        """Yield the events of one block of a worker's log, as many as ``most_bytes`` hold."""
+        log, first = self._origins[origin], index * BLOCK_EVENTS + 1
+        raws = log.slice(first, most_bytes)[:BLOCK_EVENTS]
+        if raws:
+            yield Batch(origin, first, raws)
+        for number in log.others:
+            if first <= number < first + len(raws):
+                yield from (Batch(origin, number, (raw,)) for raw in log.others[number])
 
     def hold_back(self, batch: Batch) -> Fresh:
         """Keep a batch that lies behind a gap and return its events; see the module's docstring.
@@ -269,7 +278,7 @@ class Log:
         if log is None:
             log = self._origins[origin] = OriginLog()
         log.append(raws)
-        self._vector_hash = None
+        self._changed.add(origin)
 
     def _unpark(self, origin: str) -> None:
         waiting = self._parked.get(origin)
@@ -287,7 +296,7 @@ class Log:
 
     def _note(self, events: list[Event | Unknown], lamport: int) -> None:
         for event in events:
-            if isinstance(event, Unknown) and len(self.unknown_kinds) < _MOST_KINDS:
+            if type(event) is Unknown and len(self.unknown_kinds) < _MOST_KINDS:
                 self.unknown_kinds.add(event.kind)
         if lamport > self.clock:
             self.clock = lamport

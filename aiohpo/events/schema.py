@@ -304,7 +304,8 @@ class Seen(NamedTuple):
 
 
 class Fresh(msgspec.Struct, frozen=True):
-    """Events that a replica had not seen before, numbered ``first``, ``first + 1``, …
+    """Events that a replica had not seen before, numbered ``first``, ``first + 1``, …; ``again`` where others bear
+    these numbers, too.
 
     Iterating yields those that this version understands.
     """
@@ -312,6 +313,7 @@ class Fresh(msgspec.Struct, frozen=True):
     origin: str
     first: int
     events: list[Event | Unknown]
+    again: bool = False
 
     def __iter__(self) -> Iterator[Seen]:
         return (

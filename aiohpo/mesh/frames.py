@@ -15,7 +15,7 @@ import msgspec
 
 from ..events.schema import Address, Batch, Count, Malformed, Name, Sha256, Text
 
-FORMAT = 1
+FORMAT = 2
 MAX_FRAME = 16 << 20
 MAX_BATCHES = 1 << 16  # of one frame
 MAX_EVENTS = 1 << 16  # of one frame
@@ -65,14 +65,14 @@ class Events(msgspec.Struct, frozen=True, array_like=True, tag=3):
 
 
 class Digest(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """Short hashes of the sender's version vector and member table."""
+    """Short hashes of the sender's log and member table."""
 
     log: Hash
     members: Hash
 
 
 class Vector(msgspec.Struct, frozen=True, array_like=True, tag=5):
-    """The sender's version vector: "send me what I lack".
+    """The sender's version vector, and the hash of its log: "send me what I lack".
 
     ``eager`` asks for everything (a joiner, a gap); otherwise the receiver may leave out what is so new that
     it is surely still in flight. ``reply`` asks for the receiver's vector too.
@@ -80,6 +80,22 @@ class Vector(msgspec.Struct, frozen=True, array_like=True, tag=5):
 
     counts: Annotated[dict[Name, Count], msgspec.Meta(max_length=1 << 17)]
     eager: bool
+    reply: bool
+    log: Hash = b""
+
+
+class Heads(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """Hashes of the logs of single workers, from a sender whose version vector is the same and whose log is not."""
+
+    hashes: Annotated[dict[Name, Hash], msgspec.Meta(max_length=1 << 17)]
+
+
+class Blocks(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """Hashes of the blocks of one worker's log, for a peer that has another one of the same length. ``reply`` asks for
+    the receiver's."""
+
+    origin: Name
+    hashes: Annotated[tuple[Hash, ...], msgspec.Meta(max_length=1 << 21)]
     reply: bool
 
 
@@ -137,7 +153,22 @@ class Chunk(msgspec.Struct, frozen=True, array_like=True, tag=12):
     data: bytes
 
 
-Frame = Hello | Refused | Events | Digest | Vector | Members | Ping | Pong | Inquire | Definition | Want | Chunk
+Frame = (
+    Hello
+    | Refused
+    | Events
+    | Digest
+    | Vector
+    | Heads
+    | Blocks
+    | Members
+    | Ping
+    | Pong
+    | Inquire
+    | Definition
+    | Want
+    | Chunk
+)
 _FOR_STRANGERS = Hello | Refused | Inquire | Definition
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -11,6 +11,10 @@ Repair     Every ~2 s (jittered) each worker sends a hash of its version vector 
 Everything may be lost, doubled, delayed or reordered: flooding then only gets slower, and repair alone makes
 all replicas equal as long as any chain of links now and then carries a frame.
 
+Forks      Two events with one number (:mod:`aiohpo.events.origin_log`) are noticed where both arrive, and both are
+           flooded. Where each arrived only in a part of the swarm, version vectors agree and hashes of logs do not:
+           then hashes of single workers' logs are compared, then those of blocks, and blocks that differ are exchanged.
+
 What is so new that it is certainly still being flooded is left out of the answer to a mere hash mismatch
 (under steady traffic hashes nearly always differ); otherwise every event would travel twice.
 """
@@ -23,9 +27,11 @@ from collections.abc import Callable
 from ..events.log import Log, Read
 from ..events.schema import Batch, Fresh, Malformed
 from .effects import Effect, Milestone, Notice, Publish, Reached, Send
-from .frames import MAX_EVENTS, Digest, Events, Vector, pages_of_events
+from .frames import MAX_EVENTS, Blocks, Digest, Events, Heads, Vector, pages_of_events
 from .quotas import Quota
 from .timing import Pace
+
+_FORKS_AT_ONCE = 8  # workers whose logs are compared block by block
 
 
 class Gossip:
@@ -100,13 +106,16 @@ class Gossip:
         if self._repairing is not None and now < self._repairing[1]:
             return []
         self._repairing = peer, now + self.pace.repair_timeout
-        return [Send(peer, Vector(self.log.vector(), eager=True, reply=reply))]
+        return [Send(peer, self._vector(eager=True, reply=reply))]
 
     def on_digest(self, peer: str, frame: Digest) -> list[Effect]:
         """Compare hashes; on a mismatch send the version vector and ask for the peer's."""
         if frame.log == self.log.hash():
             return self._catch_up()
-        return [Send(peer, Vector(self.log.vector(), eager=False, reply=True))]
+        return [Send(peer, self._vector(eager=False, reply=True))]
+
+    def _vector(self, *, eager: bool, reply: bool) -> Vector:
+        return Vector(self.log.vector(), eager, reply, self.log.hash())
 
     def on_vector(self, peer: str, frame: Vector, now: float) -> list[Effect]:
         """Send what the peer lacks, in bounded chunks, and ask for what it has more of."""
@@ -121,13 +130,36 @@ class Gossip:
         effects: list[Effect] = [
             Send(peer, Events(page, repair=True, more=more and n == len(pages))) for n, page in enumerate(pages, 1)
         ]
+        effects += [Send(peer, Events(page, repair=True)) for page in pages_of_events(self.log.beside(frame.counts))]
         if frame.reply and self.log.lacks_any_of(frame.counts):
             effects += self.ask_for_missing(peer, now)
         elif frame.reply:
-            effects.append(Send(peer, Vector(self.log.vector(), eager=False, reply=False)))
+            effects.append(Send(peer, self._vector(eager=False, reply=False)))
+        if frame.log and frame.log != self.log.hash() and frame.counts == self.log.vector():
+            effects.append(Send(peer, Heads({origin: self.log.hash_of(origin) for origin in frame.counts})))
         if not batches and frame.eager and not frame.reply:
             effects.append(Send(peer, Events((), repair=True)))  # "nothing": the question is closed
         return effects
+
+    def on_heads(self, peer: str, frame: Heads) -> list[Effect]:
+        """See whose logs differ, though they are of one length, and compare those block by block."""
+        differ = [origin for origin, hash in frame.hashes.items() if self.log.hash_of(origin) not in (hash, b"")]
+        return [
+            Send(peer, Blocks(origin, tuple(self.log.block_hashes(origin)), reply=True))
+            for origin in differ[:_FORKS_AT_ONCE]
+        ]
+
+    def on_blocks(self, peer: str, frame: Blocks) -> list[Effect]:
+        """Send the first block that differs; the others follow when the logs are compared again."""
+        mine = self.log.block_hashes(frame.origin)
+        at = next((i for i, (a, b) in enumerate(zip(mine, frame.hashes, strict=False)) if a != b), None)
+        if at is None:
+            return []
+        effects: list[Effect] = []
+        if frame.reply:
+            effects.append(Send(peer, Blocks(frame.origin, tuple(mine), reply=False)))
+        block = self.log.block(frame.origin, at, self.pace.round_bytes)
+        return effects + [Send(peer, Events(page, repair=True)) for page in pages_of_events(block)]
 
     def lagging(self) -> list[str]:
         """Peers that are not known to have everything that this log has."""
@@ -150,7 +182,7 @@ class Gossip:
 
     def compare(self, peers: list[str]) -> list[Effect]:
         """Tell these peers what there is here, and make them say what they have."""
-        return [Send(peer, Vector(self.log.vector(), eager=True, reply=True)) for peer in peers]
+        return [Send(peer, self._vector(eager=True, reply=True)) for peer in peers]
 
     def _forget_strangers(self) -> None:
         for peer in self._theirs.keys() - set(self.peers):
@@ -167,6 +199,12 @@ class Gossip:
         gap = False
         for each in read:
             batch = each.batch
+            if each.forks:
+                if (fresh := self.log.take_fork(each)) is not None:
+                    new.append(fresh)
+                    for other in self.log.all_of(batch.origin, batch.first):
+                        self.flood(other)
+                continue
             if self._has_gap(batch):
                 gap = True
                 continue
@@ -194,9 +232,10 @@ class Gossip:
             raise Malformed(f"a frame of {events} events")
         read = []
         for batch in frame.batches:
-            if batch.origin == self._mine:
-                continue  # nobody can know more of it than this worker itself
-            if (new := self.log.read(batch)) is not None:
+            new = self.log.read(batch)
+            if new is None or new.batch is not batch:  # some numbers are known
+                read += self.log.read_forks(batch)
+            if new is not None:
                 read.append(new)
             else:
                 self.duplicates += len(batch.raws)

@@ -14,13 +14,27 @@ from ..events.log import Log
 from ..events.schema import Batch, Fresh, Malformed, Unknown
 from ..text import printable
 from .effects import Describe, Effect, Notice
-from .frames import Chunk, Digest, Events, Foreign, Hello, Inquire, Refused, Vector, Want, decode_frame
+from .frames import (
+    Blocks,
+    Chunk,
+    Digest,
+    Events,
+    Foreign,
+    Heads,
+    Hello,
+    Inquire,
+    Refused,
+    Vector,
+    Want,
+    decode_frame,
+)
 from .gossip import Gossip
 from .health import Counters, Health
 from .links import Mesh
 from .timing import Timing
 from .transfers import Transfers
 
+_MOST_NOTICES = 50
 _logger = logging.getLogger(__name__)
 
 
@@ -53,6 +67,7 @@ class Node:
         self.transfers = Transfers()
         self.counters = Counters()
         self._told_skipped = bool(log.unknown_kinds)  # by what loaded the log
+        self._told_forks: set[str] = set()
         self._told_refused = log.far_ahead is not None
 
     @property
@@ -92,6 +107,10 @@ class Node:
                 effects.append(Describe(peer))
             case Vector():
                 effects += self.gossip.on_vector(peer, frame, now)
+            case Heads():
+                effects += self.gossip.on_heads(peer, frame)
+            case Blocks():
+                effects += self.gossip.on_blocks(peer, frame)
             case Digest():
                 effects += self.gossip.on_digest(peer, frame)
                 effects += self.mesh.receive(now, peer, frame)
@@ -180,7 +199,20 @@ class Node:
     def _tell_skipped(self, new: Sequence[Fresh]) -> list[Effect]:
         """Say once that some of what others record is not understood here, or refused."""
         effects: list[Effect] = []
-        if not self._told_refused and self.log.refused:
+        for fresh in new:
+            origin = fresh.origin
+            if not fresh.again and origin != self.mesh.me:
+                continue
+            if origin not in self._told_forks and len(self._told_forks) < _MOST_NOTICES:
+                self._told_forks.add(origin)
+                whose = "this worker" if origin == self.mesh.me else f"worker {origin}"
+                effects.append(
+                    Notice(
+                        f"the log of {whose} holds events that it did not record: somebody with the key writes in its "
+                        "name, or a journal was changed; they count like the others"
+                    )
+                )
+        if self.log.far_ahead is not None and not self._told_refused:
             self._told_refused = True
             effects.append(Notice(self.log.refused))
         if not self._told_skipped and self.log.unknown_kinds:

@@ -52,7 +52,7 @@ class SpectatorState:
             new, effects = self.node.receive(now, peer, data)
             for fresh in new:
                 for origin, seq, event in fresh:
-                    self.view.apply(origin, seq, event)
+                    self.view.apply(origin, seq, event, fresh.again)
             self._out += effects
         except Exception as error:
             self._out += self.node.survive(peer, error)

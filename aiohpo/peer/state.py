@@ -160,11 +160,11 @@ class PeerState(Recorder):
 
     def _take(self, now: float, fresh: Fresh) -> None:
         """Bring new events of another worker into the view, and see what they mean for this one."""
-        origin, apply = fresh.origin, self.view.apply
+        origin, again, apply = fresh.origin, fresh.again, self.view.apply
         for seq, event in enumerate(fresh.events, fresh.first):
             if isinstance(event, Unknown):
                 continue
-            row = apply(origin, seq, event)
+            row = apply(origin, seq, event, again=True) if again else apply(origin, seq, event)
             if row is None:
                 continue
             if type(event) is Ended:
@@ -178,7 +178,9 @@ class PeerState(Recorder):
             over = self.view.last_over
             self._out.append(CallOff(over.reason if over is not None else "the search was called off"))
         info = self.view.workers.get(origin)
-        if info is None or info.started is None or info.started.journal != self._shared_journal:
+        if fresh.again:
+            self._out += [Persist(batch) for batch in self.log.all_of(origin, fresh.first)]
+        elif origin == self.me or info is None or info.started is None or info.started.journal != self._shared_journal:
             # Nobody else writes it to this worker's directory.
             self._out.append(Persist(self.log.batch_from(origin, fresh.first)))
 

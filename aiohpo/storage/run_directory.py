@@ -274,6 +274,7 @@ def merge_batch(batch: Batch, log: Log, view: View) -> list[Seen]:
     that are no events, after taking all the others.
     """
     try:
+        forks = log.read_forks(batch)
         fresh = log.hold_back(batch) if batch.first > log.count(batch.origin) + 1 else log.merge(batch)
     except Malformed:
         if len(batch.raws) == 1:
@@ -282,6 +283,10 @@ def merge_batch(batch: Batch, log: Log, view: View) -> list[Seen]:
     new = list(fresh or ())
     for origin, seq, event in new:
         view.apply(origin, seq, event)
+    for read in forks:
+        for origin, seq, event in log.take_fork(read) or ():
+            view.apply(origin, seq, event, again=True)
+            new.append(Seen(origin, seq, event))
     return new
 
 

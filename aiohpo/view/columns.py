@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from ..plugin import FloatArray
 
 
-def canonical(lamport: NDArray[np.int64], origin: NDArray[np.int32], names: list[str]) -> NDArray[np.intp]:
+def canonical(
+    lamport: NDArray[np.int64], origin: NDArray[np.int32], seq: NDArray[np.int32], names: list[str]
+) -> NDArray[np.intp]:
     """The order of rows by (lamport, worker): their ``lamport`` times and ``origin``, the place of their worker in
-    ``names``."""
+    ``names``. A worker that gives one time to several events orders them by their numbers ``seq``."""
     rank = np.empty(len(names) or 1, dtype=np.int64)
     rank[np.argsort(names)] = np.arange(len(names))
-    return np.lexsort((rank[origin], lamport))
+    return np.lexsort((seq, rank[origin], lamport))
 
 
 class Columns:
@@ -72,10 +74,11 @@ class Columns:
         lamport = np.frombuffer(self._lamport, dtype=np.int64)
         before = int((lamport < mine[0]).sum())
         ties = np.flatnonzero(lamport == mine[0])
-        return before + sum(self._names[self._origin[i]] < mine[1] for i in ties)
+        return before + sum((self._names[self._origin[i]], self._seq[i]) < (mine[1], self._seq[row]) for i in ties)
 
     def _sorted(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        return rows[canonical(np.array(self._lamport)[rows], np.array(self._origin)[rows], self._names)]
+        lamport, origin, seq = (np.array(column)[rows] for column in (self._lamport, self._origin, self._seq))
+        return rows[canonical(lamport, origin, seq, self._names)]
 
     def _encode(self, rows: NDArray[np.int64]) -> FloatArray:
         d = self.space.dim

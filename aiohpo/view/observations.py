@@ -136,7 +136,8 @@ class ObservationColumns(Columns):
         last = np.array(self._step, dtype=np.int64)
         at, steps = np.array(self._report_row, dtype=np.int64), np.array(self._report_step, dtype=np.int64)
         values = np.array(self._report_value)
-        lamport, origin, names = np.array(self._lamport), np.array(self._origin), list(self._names)
+        lamport, origin, seq = np.array(self._lamport), np.array(self._origin), np.array(self._seq)
+        names = list(self._names)
         native = np.array(self._rows).reshape(self.n_rows, self.space.dim)
         space, sign, max_steps = self.space, self.objective.sign, self.max_steps
 
@@ -149,7 +150,7 @@ class ObservationColumns(Columns):
             known = ~np.isin(status[row], _NOT_LEARNED_FROM)
             row, step, loss = row[known], step[known], loss[known]
             rows = np.unique(row)
-            rows = rows[canonical(lamport[rows], origin[rows], names)]
+            rows = rows[canonical(lamport[rows], origin[rows], seq[rows], names)]
             place = np.empty(len(status), dtype=np.int64)
             place[rows] = np.arange(len(rows))
             trial = place[row]

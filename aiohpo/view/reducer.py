@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import math
 from array import array
+from typing import TypeVar
 
 from ..events.lifecycle import CLAIMABLE, FINAL, Claim, Facts, Stamp, Status, settle
 from ..events.schema import (
     EXTERNAL,
+    OWN,
     QUEUED,
     Claimed,
     Ended,
@@ -39,6 +41,16 @@ _RUNNING = int(Status.RUNNING)
 _FINISHED = int(Status.FINISHED)
 
 
+_Once = TypeVar("_Once", bound=Started | Left | Over | Goal)
+
+
+def _later(event: _Once, known: _Once | None) -> _Once:
+    """The one that holds of two events of a kind and time, whichever arrived first."""
+    if known is None or (event.lamport, repr(event)) > (known.lamport, repr(known)):
+        return event
+    return known
+
+
 class Reducer(ObservationColumns):
     """The columns and what is beside them; :meth:`apply` is the only way in."""
 
@@ -62,10 +74,11 @@ class Reducer(ObservationColumns):
         self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
         self._touched = array("i")
 
-    def apply(self, origin: str, seq: int, event: Event) -> int | None:
+    def apply(self, origin: str, seq: int, event: Event, again: bool = False) -> int | None:
         """Take one event; return the row of the trial it concerns, or None.
 
-        Events of one origin must come in order (a gap is allowed and stays a gap); a repeated one is ignored.
+        Events of one origin must come in order (a gap is allowed and stays a gap); a repeated one is ignored, unless it
+        is another one that bears the same number (``again``, see :mod:`aiohpo.events.origin_log`).
         """
         worker = self.workers.get(origin)
         if worker is None:
@@ -74,12 +87,14 @@ class Reducer(ObservationColumns):
         known = worker.trials
         if seq == len(known) + 1 and not worker.behind_gap:
             known.append(-1)
-        elif not worker.note(seq):
+        elif not worker.note(seq) and not again:
             return None
         self.version += 1
         if isinstance(event, Proposed):
             if len(event.values) != self.space.dim or not self.space.check_row(event.values):
                 return None  # not of this space: the proposal of a broken or malicious peer
+            if again and (forked := self.row((origin, seq))) is not None:
+                return self._settle_fork(forked, origin, event)
             row = self._propose(worker.index, seq, event)
             if seq <= len(known):
                 known[seq - 1] = row
@@ -89,16 +104,19 @@ class Reducer(ObservationColumns):
                 self._about(row, stamp, early)
             return row
         if isinstance(event, Started):
-            worker.started = event
+            worker.started = _later(event, worker.started)
         elif isinstance(event, Left):
-            worker.left = event
+            worker.left = _later(event, worker.left)
         elif isinstance(event, Over):
-            if (event.lamport, origin) > self.over:
-                self.over, self.last_over = (event.lamport, origin), event
+            stamp = (event.lamport, origin)
+            if stamp >= self.over:
+                last = self.last_over if stamp == self.over else None
+                self.over, self.last_over = stamp, _later(event, last)
         elif isinstance(event, Goal):
             stamp = (event.lamport, origin)
-            if self.goal is None or stamp > self.goal[0]:
-                self.goal = stamp, event.trials
+            if self.goal is None or stamp >= self.goal[0]:
+                before = Goal(stamp[0], self.goal[1]) if self.goal and stamp == self.goal[0] else None
+                self.goal = stamp, _later(event, before).trials
         else:
             return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)
         return None
@@ -132,6 +150,39 @@ class Reducer(ObservationColumns):
             self._detail(row).retry_of = event.retry_of
             self._retry(event.retry_of)
         self._touched.append(row)
+        return row
+
+    def _settle_fork(self, row: int, origin: str, event: Proposed) -> int:
+        """Two proposals bear one number. Both are claims; of the rest the smaller one holds."""
+        facts = self._facts(row)
+        external, queued = row in self._external, row in self._queued
+        source = EXTERNAL if external else QUEUED if queued else OWN
+        details, d = self._detail(row), self.space.dim
+        values = array("d", [_NAN if v is None else v for v in event.values])
+        mine = self._lamport[row], source, self._started[row], self._rows[row * d : row * d + d].tobytes()
+        new = event.lamport, event.source, event.time, values.tobytes()
+        if event.source != QUEUED:
+            facts.claim(0, Claim((event.lamport, origin), event.to_step or 0))
+        if event.retry_of is not None:
+            self._retry(event.retry_of)
+        if (*new, repr((event.parent, event.retry_of))) < (*mine, repr((details.parent, details.retry_of))):
+            self._count(self._status[row], row, -1)
+            for kept, kind in ((self._external, EXTERNAL), (self._queued, QUEUED)):
+                (kept.add if event.source == kind else kept.discard)(row)
+            self._count(self._status[row], row, 1)
+            self._lamport[row], self._started[row], self._rows[row * d : row * d + d] = (
+                event.lamport,
+                event.time,
+                values,
+            )
+            details.bracket, details.parent, details.retry_of = event.bracket, event.parent, event.retry_of
+        self._to_step[row] = facts.to_step
+        if row in self._queued and 0 in facts.claims:
+            details.bracket = facts.claims[0].bracket
+        self._done = None
+        self._touched.append(row)
+        self._resettle(row)
+        self._find_best()
         return row
 
     def _retry(self, trial: TrialId) -> None:
@@ -217,7 +268,7 @@ class Reducer(ObservationColumns):
         self._value[row] = _NAN if value is None else value
         self._step[row] = max(event.step, self._step[row])
         self._seconds[row] = event.seconds
-        if event.extra or event.error or row in self._details:
+        if event.extra or event.error or event.detail or row in self._details:
             details = self._detail(row)
             details.extra, details.error, details.detail = event.extra, event.error, event.detail
         if row == self.best:
@@ -231,7 +282,11 @@ class Reducer(ObservationColumns):
             self._note(row, details.curve, event.step, event.attempt, event.value)
         self._step[row] = max(event.step, self._step[row])
         at = event.step, stamp
-        if Status(self._status[row]) not in FINAL and (details.extra_at is None or at > details.extra_at):
+        if Status(self._status[row]) not in FINAL and (
+            details.extra_at is None
+            or at > details.extra_at
+            or (at == details.extra_at and repr(event.extra) > repr(details.extra))  # of a fork
+        ):
             details.extra, details.extra_at = event.extra, at
 
     def _note(self, row: int, curve: dict[int, int], step: int, attempt: int, value: float) -> None:
@@ -253,9 +308,9 @@ class Reducer(ObservationColumns):
         if self.best is None or self.rank(row) < self.rank(self.best):
             self.best = row
 
-    def rank(self, row: int) -> tuple[float, int, str]:
+    def rank(self, row: int) -> tuple[float, int, str, int]:
         """What complete trials are compared by: the smaller, the better."""
-        return self.objective.loss(self._value[row]), self._lamport[row], self._names[self._origin[row]]
+        return self.objective.loss(self._value[row]), self._lamport[row], *self.id(row)
 
     def _find_best(self) -> None:
         self.best = None
@@ -290,6 +345,8 @@ class Reducer(ObservationColumns):
                         None if value != value else value,
                         self._seconds[row],
                         dict(details.extra) if details.extra else None,
+                        details.error,
+                        details.detail,
                     ),
                 )
         return details.facts

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from aiohpo.events.codec import encode_event
-from aiohpo.events.log import CHUNK_BYTES, CHUNK_EVENTS, FAR_AHEAD, Log, OriginLog
-from aiohpo.events.schema import MAX_EVENT, MAX_LAMPORT, MAX_NUMBER, Batch, Fresh, Goal, Malformed
+from aiohpo.events.log import FAR_AHEAD, Log
+from aiohpo.events.origin_log import CHUNK_EVENTS
+from aiohpo.events.schema import MAX_LAMPORT, MAX_NUMBER, Batch, Fresh, Goal, Malformed
 
 ORIGINS = ("ann", "bob", "cid")
 
@@ -63,21 +64,6 @@ def test_own_events_are_appended_as_the_bytes_that_peers_get():
     assert [b.raws[0] for b in own] == list(batch.raws)
 
 
-@pytest.mark.parametrize("count", [1, CHUNK_EVENTS - 1, CHUNK_EVENTS, CHUNK_EVENTS + 1, 3 * CHUNK_EVENTS + 7])
-def test_slices_start_and_end_where_they_say(count):
-    """Any slice of a log holds exactly the events it claims, at least one, whatever chunks they are kept in."""
-    log = OriginLog()
-    raws = goals("ann", 1, count).raws
-    log.append(raws[: count // 2])
-    for i in range(count // 2, count, 5):
-        log.append(raws[i : i + 5])
-    for first in {1, count // 2 + 1, count, min(CHUNK_EVENTS, count), min(CHUNK_EVENTS + 1, count)}:
-        for most in (1, 100, 1 << 30):
-            part = log.slice(first, most)
-            assert 1 <= len(part) <= max(1, most) + CHUNK_EVENTS
-            assert part == raws[first - 1 : first - 1 + len(part)]
-
-
 def test_missing_is_bounded_and_leads_to_equality_in_rounds():
     """Asking again and again with bounded answers copies a log, and upto leaves out what is newer."""
     source, copy = Log(), Log()
@@ -118,31 +104,6 @@ def test_parked_events_that_arrive_again_are_not_counted_twice():
     log.merge(goals("ann", 1, 5))
     assert held(log, "ann") == [1, 2, 3, 4, 5, 6, 7]
     assert log.merge(goals("ann", 1, 7)) is None
-
-
-def test_slices_hold_what_fits():
-    """However large the events are, a slice holds what most_bytes allow, and at least one event."""
-    log = OriginLog()
-    raws = tuple(bytes([n]) * (1 + 3000 * (n % 7)) for n in range(250))
-    log.append(raws[:90])
-    log.append(raws[90:])
-    for most in (1, 5_000, 50_000, 1 << 20):
-        got: tuple[bytes, ...] = ()
-        while len(got) < len(raws):
-            part = log.slice(len(got) + 1, most)
-            assert len(part) == 1 or sum(map(len, part)) <= most
-            assert part
-            got += part
-        assert got == raws
-
-
-def test_large_events_fill_chunks_by_bytes():
-    """No chunk of packed events is much longer than CHUNK_BYTES, as large as events may be."""
-    log = OriginLog()
-    log.append((bytes(MAX_EVENT),) * 50)
-    assert max(map(len, log._chunks)) < CHUNK_BYTES + MAX_EVENT
-    assert len(log._tail) == 0
-    assert log.slice(50, 1) == (bytes(MAX_EVENT),)
 
 
 def test_a_stamp_far_ahead_holds_nobodys_clock():
@@ -199,6 +160,46 @@ def test_reading_changes_nothing():
     assert seqs(log.take(second)) == [4, 5]
     assert log.take(first) is None
     assert log.read(goals("ann", 1, 5)) is None
+
+
+def fork(origin: str, number: int, trials: int, lamport: int | None = None) -> Batch:
+    return Batch(origin, number, (encode_event(Goal(lamport or number, trials)),))
+
+
+def test_forks_are_kept_whichever_side_came_first():
+    """Replicas that heard two events with one number, in either order, have the same log and the same hash."""
+    a, b = Log(), Log()
+    a.merge(goals("ann", 1, 300))
+    b.merge(goals("ann", 1, 99))
+    b.merge(fork("ann", 100, 7))
+    b.merge(goals("ann", 101, 200))
+    assert a.vector() == b.vector()
+    assert a.hash() != b.hash()
+    [fresh] = a.merge_forks(fork("ann", 100, 7))
+    assert (fresh.origin, fresh.first, fresh.again, next(iter(fresh)).event) == ("ann", 100, True, Goal(100, 7))
+    assert len(b.merge_forks(goals("ann", 50, 100))) == 1
+    assert a.hash() == b.hash()
+    assert held(a, "ann") == held(b, "ann")
+    assert a.all_of("ann", 100) == b.all_of("ann", 100)
+    assert list(a.beside({"ann": 99})) == list(b.beside({})) == a.all_of("ann", 100)[1:]
+    assert list(a.beside({"ann": 100})) == []
+    assert a.merge_forks(fork("ann", 100, 7)) == b.merge_forks(goals("ann", 1, 300)) == []
+    assert a.merge_forks(fork("ann", 301, 7)) == a.merge_forks(fork("bob", 1, 7)) == []
+
+
+def test_forks_are_checked_like_any_event(monkeypatch):
+    """A fork that is no event raises, one with a stamp far ahead is left out, and there may be only so many."""
+    monkeypatch.setattr("aiohpo.events.log.MOST_FORKS", 5)
+    log = Log()
+    log.merge(goals("ann", 1, 3))
+    with pytest.raises(Malformed):
+        log.merge_forks(Batch("ann", 2, (b"\xc1",)))
+    assert log.merge_forks(fork("ann", 2, 7, FAR_AHEAD + 9)) == []
+    assert log.forks == {}
+    for n in range(5):
+        assert log.merge_forks(fork("ann", 2, n + 10))
+    assert log.merge_forks(fork("ann", 2, 9)) == []
+    assert log.forks == {"ann": 5}
 
 
 def test_version_vectors_have_short_hashes():

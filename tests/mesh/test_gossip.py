@@ -14,7 +14,7 @@ from aiohpo.events.codec import encode_event
 from aiohpo.events.log import FAR_AHEAD, Log
 from aiohpo.events.schema import MAX_EVENT, Batch, Goal, Malformed
 from aiohpo.mesh.effects import Milestone, Notice, Publish, Reached, Send
-from aiohpo.mesh.frames import Digest, Events, Vector
+from aiohpo.mesh.frames import Blocks, Digest, Events, Heads, Vector
 from aiohpo.mesh.gossip import Gossip
 from aiohpo.mesh.timing import Pace
 
@@ -75,7 +75,7 @@ def test_a_gap_makes_the_receiver_ask_the_sender():
     g = gossip("ann", "bob")
     new, effects = g.on_events("bob", Events((goals("bob", 3, 2),)), 0.0)
     assert new == []
-    assert effects == [Send("bob", Vector({}, eager=True, reply=False))]
+    assert effects == [Send("bob", Vector({}, eager=True, reply=False, log=g.log.hash()))]
     assert g.on_events("bob", Events((goals("bob", 5, 1),)), 0.1)[1] == []
     assert g.on_events("bob", Events((goals("bob", 6, 1),)), 2.0)[1] != []
 
@@ -98,13 +98,65 @@ def test_batches_of_one_frame_may_continue_each_other():
     assert [(f.origin, f.first, len(f)) for f in new] == [("bob", 1, 2), ("bob", 3, 1)]
 
 
-def test_nobody_else_writes_ones_own_log():
-    """Events that claim to be this worker's own are not taken from anybody."""
+def test_what_others_write_in_ones_name_takes_its_number():
+    """Events that claim to be this worker's own are taken like any others, so that it goes on behind them."""
     g = gossip("ann", "bob")
-    new, effects = g.on_events("bob", Events((goals("ann", 1, 2), goals("ann", 9, 1))), 0.0)
-    assert (new, effects) == ([], [])
-    assert g.log.vector() == {}
+    new, _ = g.on_events("bob", Events((goals("ann", 1, 2), goals("ann", 9, 1))), 0.0)
+    assert [(f.first, len(f)) for f in new] == [(1, 2)]
     write(g)
+    assert g.log.vector() == {"ann": 3}
+
+
+def forked(*numbers: int) -> tuple[Gossip, Gossip]:
+    """Two that heard different events of "eve" under these numbers, and the same ones otherwise."""
+    a, b = gossip("ann", "bob"), gossip("bob", "ann")
+    for g, other in ((a, 1), (b, 2)):
+        raws = [encode_event(Goal(n, n * (other if n in numbers else 1))) for n in range(1, 3001)]
+        g.log.merge(Batch("eve", 1, tuple(raws)))
+        g.log.merge(goals("zoe", 1, 5))
+    return a, b
+
+
+@pytest.mark.parametrize("numbers", [(7,), (1, 2, 1024, 1025, 3000), tuple(range(5, 2900, 7))])
+def test_forks_that_arrived_apart_are_found_by_the_digest(numbers):
+    """Replicas with different events under one number end with both, after a round of repair for each block."""
+    a, b = forked(*numbers)
+    assert a.log.vector() == b.log.vector()
+    assert a.log.hash() != b.log.hash()
+    for now in range(0, 40, 10):
+        exchange(a, b, [Send("bob", Digest(a.log.hash(), b""))], float(now))
+        for source, target in ((a, b), (b, a)):
+            for effect in source.tick(now + 5.0, HASH):
+                if isinstance(effect, Publish):
+                    target.on_events(source._mine, effect.frame, now + 5.0)
+    assert a.log.hash() == b.log.hash()
+    for g in (a, b):
+        assert g.log.forks == {"eve": len(numbers)}
+        assert g.log.all_of("eve", numbers[0]) == a.log.all_of("eve", numbers[0])
+    assert exchange(a, b, [Send("bob", Digest(a.log.hash(), b""))], 99.0) == 1
+
+
+def test_a_fork_is_flooded_by_whoever_hears_both_sides():
+    """Where two events with one number arrive, both are passed on, also in a full mesh; once."""
+    g = gossip("ann", "bob", "cid")
+    g.log.merge(goals("eve", 1, 3))
+    other = Batch("eve", 2, (encode_event(Goal(2, 99)),))
+    [fresh], _ = g.on_events("bob", Events((other,)), 0.0)
+    assert (fresh.first, fresh.again, fresh.events) == (2, True, [Goal(2, 99)])
+    sent = [batch for e in g.tick(1.0, HASH) if isinstance(e, Publish) for batch in e.frame.batches]
+    assert sorted(batch.raws[0] for batch in sent) == sorted([other.raws[0], goals("eve", 2, 1).raws[0]])
+    assert g.on_events("cid", Events((other, goals("eve", 1, 3))), 2.0) == ([], [])
+
+
+def test_a_joiner_gets_both_sides_of_a_fork():
+    """What stands beside the events in line is sent with them."""
+    old, new = gossip("ann", "bob"), gossip("bob", "ann")
+    old.log.merge(goals("eve", 1, 300))
+    for number in (3, 200):
+        assert old.log.merge_forks(Batch("eve", number, (encode_event(Goal(number, 1)),)))
+    exchange(new, old, new.ask_for_missing("ann", 0.0), 0.0)
+    exchange(new, old, [Send("ann", Digest(new.log.hash(), b""))], 9.0)
+    assert new.log.hash() == old.log.hash()
 
 
 def test_what_is_new_is_forwarded_only_where_the_overlay_needs_it():
@@ -124,7 +176,7 @@ def test_digests_that_agree_cost_nothing_more():
     assert g.on_digest("bob", Digest(g.log.hash(), b"")) == [Reached(Milestone.CAUGHT_UP)]
     assert g.on_digest("bob", Digest(g.log.hash(), b"")) == []
     write(g)
-    assert g.on_digest("bob", Digest(b"12345678", b"")) == [Send("bob", Vector({"ann": 1}, False, True))]
+    assert g.on_digest("bob", Digest(b"12345678", b"")) == [Send("bob", Vector({"ann": 1}, False, True, g.log.hash()))]
 
 
 def test_what_is_still_being_flooded_is_not_sent_to_a_mere_mismatch():
@@ -158,6 +210,10 @@ def exchange(a: Gossip, b: Gossip, effects: list, now: float) -> int:
                 out = target.on_vector(source._mine, effect.frame, now)
             case Digest():
                 out = target.on_digest(source._mine, effect.frame)
+            case Heads():
+                out = target.on_heads(source._mine, effect.frame)
+            case Blocks():
+                out = target.on_blocks(source._mine, effect.frame)
             case Events():
                 out = target.on_events(source._mine, effect.frame, now)[1]
         queue += [(target, source, e) for e in out if isinstance(e, Send)]
@@ -191,7 +247,7 @@ def test_lagging_peers_are_known_by_their_vectors():
     g.on_vector("bob", Vector({"ann": 1}, False, False), 0.0)
     g.on_vector("stranger", Vector({"ann": 1}, False, False), 0.0)
     assert g.lagging() == ["cid"]
-    assert g.compare(g.lagging()) == [Send("cid", Vector({"ann": 1}, True, True))]
+    assert g.compare(g.lagging()) == [Send("cid", Vector({"ann": 1}, True, True, g.log.hash()))]
     g.relink(["cid"], forward=False)
     assert g.lagging() == ["cid"]
     assert len(g._theirs) == 0

@@ -94,7 +94,8 @@ def test_hearsay_makes_a_mesh_of_three():
 
 
 @pytest.mark.parametrize(
-    ("study", "format_", "why"), [("0" * 16, FORMAT, "another study"), (STUDY, FORMAT + 1, "format version 2")]
+    ("study", "format_", "why"),
+    [("0" * 16, FORMAT, "another study"), (STUDY, FORMAT + 1, f"format version {FORMAT + 1}")],
 )
 def test_what_does_not_fit_is_refused_with_one_notice(study, format_, why):
     """A hello of another study or version is answered with the reason, each time, and noticed once."""

@@ -383,3 +383,48 @@ def test_slots_near_the_budgets_end_propose_one_after_another():
     assert pauses[0] == 0.0
     assert pauses[1] == pytest.approx(pauses[2] / 2)
     assert pauses[1] > 0.0
+
+
+def test_what_is_written_in_ones_name_is_kept_and_said() -> None:
+    """A worker whose next number somebody else used goes on behind it, writes it down, and says so once."""
+    state = worker()
+    state.drain()
+    count = state.log.count("ann")
+    forged = tell(state, "ann", Goal(9, 7), Goal(10, 8))
+    assert [e.batch.first for e in forged if isinstance(e, Persist)] == [count + 1]
+    [notice] = [e.text for e in forged if isinstance(e, Notice)]
+    assert notice.startswith("the log of this worker holds events that it did not record: somebody with the key")
+    segment = state.propose(0.0, (0.5,))
+    assert segment.trial == ("ann", count + 3)
+    assert not any(isinstance(e, Notice) for e in tell(state, "ann", Goal(11, 7)))
+    assert state.view.goal == ((11, "ann"), 7)
+
+
+def test_both_of_two_events_with_one_number_count() -> None:
+    """An event that arrives under a number that another one has is applied, written down with it, and said."""
+    state = worker()
+    tell(state, "bob", Proposed(3, 1.0, (0.25,)), Goal(4, 9))
+    other = Batch("bob", 2, (encode_event(Ended(5, 1, 0, "finished", 1, 0.5, 1.0)),))
+    state.receive(2.0, "addr-bob", encode_frame(TAG, Events((other,))))
+    effects = state.drain()
+    assert [e.batch for e in effects if isinstance(e, Persist)] == state.log.all_of("bob", 2)
+    [notice] = [e.text for e in effects if isinstance(e, Notice)]
+    assert notice.startswith("the log of worker bob holds events that it did not record")
+    assert [record.status for record in state.view.records()] == ["finished"]
+    assert state.view.goal == ((4, "bob"), 9)
+
+
+def test_a_bug_in_what_a_peer_sends_does_not_end_a_worker(monkeypatch) -> None:
+    """Should applying an event raise after all, it is counted and said, and the worker works on."""
+    state = worker()
+
+    def fail(*given: object) -> None:
+        raise OverflowError("a bug")
+
+    monkeypatch.setattr(state.view, "_about_trial", fail)
+    effects = tell(state, "bob", Proposed(3, 1.0, (0.25,)), Ended(4, 1, 0, "finished", 1, 0.5, 1.0))
+    assert ["OverflowError: a bug" in e.text for e in effects if isinstance(e, Notice)] == [True]
+    assert state.node.counters.faults == 1
+    monkeypatch.undo()
+    tell(state, "bob", Proposed(5, 1.0, (0.75,)))
+    assert state.view.n_rows == 2

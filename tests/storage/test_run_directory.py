@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from aiohpo.errors import UsageError
+from aiohpo.events.codec import encode_event
 from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch
+from aiohpo.events.schema import Batch, Goal
 from aiohpo.keys import StudyKey, keep_key, kept_key
 from aiohpo.plugin.objective import Objective
 from aiohpo.storage.follower import Follower
@@ -355,3 +356,20 @@ def test_the_description_outlives_the_machine(tmp_path, monkeypatch):
         (tmp_path / "run" / "study.json").stat().st_ino,
         (tmp_path / "run").stat().st_ino,
     ]
+
+
+def test_both_sides_of_a_fork_are_read(tmp_path):
+    """Where journals hold different events under one number, all of them count, whichever file is read first."""
+    one = batch_of("ann", events_of(1))
+    other = Batch("ann", 1, (*one.raws[:-1], encode_event(Goal(50, 3))))
+    hashes, records = set(), []
+    for names in ("ab", "ba"):
+        for name, batch in zip(names, (one, other), strict=True):
+            write(tmp_path, name, [batch])
+        log, view, loaded = load(tmp_path)
+        assert loaded.damage == ()
+        hashes.add(log.hash())
+        records.append(list(view.records()))
+    assert log.forks == {"ann": 1}
+    assert len(hashes) == 1
+    assert records[0] == records[1]

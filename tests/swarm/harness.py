@@ -414,6 +414,7 @@ def check(swarm: Swarm) -> None:
     load(list(first.services.log.missing({}, 1 << 62)), log, view)
     records, events = list(view.records()), contents(log)
     for peer in peers:
+        assert peer.state.node.counters.faults == 0, "a frame could not be handled"
         assert vectors[peer.id] == reference, f"logs differ after quiet: {first.id} and {peer.id}"
         assert contents(peer.services.log) == events, f"logs of equal length differ: {first.id} and {peer.id}"
         assert list(peer.view.records()) == records, "the order of arrival changed the view"

@@ -258,6 +258,42 @@ def test_a_gap_costs_nothing_however_wide():
     assert view.n_rows == 6
 
 
+FORKS: list[list[Event]] = [
+    [Proposed(3, 1.0, (0.5, 1, 0, None)), Proposed(3, 1.0, (0.5, 2, 0, None))],
+    [Proposed(3, 1.0, (0.5, 1, 0, None)), Proposed(2, 1.0, (0.5, 1, 0, None), QUEUED, bracket=4)],
+    [Proposed(3, 1.0, (0.5, 1, 0, None), EXTERNAL), Proposed(3, 2.0, (0.1, 1, 0, None)), Left(1, 1.0, "done")],
+    [Goal(3, 5), Goal(3, 9), Goal(3, None)],
+    [Over(3, "time is up"), Over(3, "enough", 7)],
+    [Started(3, 1.0, "here", 1, "a"), Started(3, 1.0, "there", 2, "b")],
+    [Ended(9, ("ann", 1), 0, "finished", 3, 0.5, 1.0), Ended(9, ("ann", 1), 0, "finished", 3, 0.4, 2.0)],
+    [Claimed(9, 1.0, ("ann", 1), 1, 3), Claimed(9, 1.0, ("ann", 1), 1, 9)],
+    [Reported(9, ("ann", 1), 0, 2, 0.5, {"m": 1.0}), Reported(9, ("ann", 1), 0, 2, 0.5, {"m": 2.0})],
+]
+
+
+@pytest.mark.parametrize("rivals", FORKS)
+def test_events_with_one_number_mean_the_same_in_any_order(rivals):
+    """Whichever of the events that bear one number arrives first, and whatever came before, the view is the same."""
+    others: History = [
+        ("ann", 1, Proposed(1, 0.0, (0.2, 1, 0, None))),
+        ("cid", 1, Ended(7, ("bob", 1), 0, "finished", 3, 0.3, 1.5)),
+        ("cid", 2, Claimed(8, 1.0, ("bob", 1), 1, 3)),
+    ]
+    seen = set()
+    for order in itertools.permutations(rivals):
+        for at in range(len(others) + 1):
+            view = view_of(others[:at])
+            for n, event in enumerate(order):
+                view.apply("bob", 1, event, again=n > 0)
+            for origin, seq, event in others[at:]:
+                view.apply(origin, seq, event)
+            records = [record.as_dict() for record in view.records()]
+            info = view.workers["bob"]
+            seen.add(repr((records, view.goal, view.over, view.last_over, view.counts, view.n_external, info.started)))
+            view.observations()
+    assert len(seen) == 1
+
+
 def test_the_line_of_the_budget():
     """The first N counted proposals by (lamport, worker) are within; ended ones behind it are surplus."""
     history = [*finished(0.3, 0.2, origin="bob"), *finished(0.4, 0.1, origin="ann"), ("ann", 5, Goal(9, 3))]
