@@ -158,9 +158,10 @@ class View(Reducer):
             return None
         latest = max(self._step[row], usable[0][0])
         ends = {} if details.facts is None else details.facts.ends
-        paused = {key for key, (_, event) in ends.items() if event.how == "paused"}
         for step, (attempt, digest, size, worker) in usable:
-            complete = step < latest or step in details.curve or (attempt, worker) in paused
+            end_of_it = ends.get(attempt, {}).get(worker)
+            paused = end_of_it is not None and end_of_it[1].how == "paused"
+            complete = step < latest or step in details.curve or paused
             if (complete or attempt < 0) and (end is None or step < end):  # attempt -1: inherited
                 return step, digest, size, worker
         return None
