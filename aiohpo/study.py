@@ -140,10 +140,14 @@ class Study:
         time: float | None = None,
         target: float | None = None,
         trial_timeout: float | None = None,
+        shrink: bool = False,
         progress: bool = True,
     ) -> Result:
         """Search until ``trials`` trials ended (over all runs of this study), ``time`` seconds passed or
         ``target`` is reached; at least one of the three, unless the searcher is finite.
+
+        Fewer ``trials`` than have a result already are refused, unless ``shrink`` says that this is meant; those
+        beyond do not count any more.
 
         ``workers`` peers evaluate at a time. Ctrl-C (or SIGTERM, or a closed terminal) ends the search in good order:
         what was reported is kept, what was running is released, and running again goes on. A second Ctrl-C ends it at
@@ -161,8 +165,10 @@ class Study:
             raise UsageError("Study.run() inside a running event loop: use 'await study.arun(...)' there")
         from .report.bar import run_with_progress
 
+        limits = make_limits(trials, time, target, trial_timeout, shrink)
+
         def search(output: Sink) -> Coroutine[Any, Any, Result]:
-            return self._search(trials, workers, time, target, trial_timeout, output)
+            return self._search(limits, workers, output)
 
         self._stopping = False
         return run_with_progress(self, search, show=progress)
@@ -176,6 +182,7 @@ class Study:
         time: float | None = None,
         target: float | None = None,
         trial_timeout: float | None = None,
+        shrink: bool = False,
     ) -> Result:
         """Like :meth:`run`, inside a running event loop and without touching signals or the terminal.
 
@@ -184,22 +191,14 @@ class Study:
         print in this process goes where your application's own output goes.
         """
         self._stopping = False
-        return await self._search(trials, workers, time, target, trial_timeout, None)
+        limits = make_limits(trials, time, target, trial_timeout, shrink)
+        return await self._search(limits, workers, None)
 
-    async def _search(
-        self,
-        trials: int | None,
-        workers: int,
-        time: float | None,
-        target: float | None,
-        trial_timeout: float | None,
-        output: Sink | None,
-    ) -> Result:
+    async def _search(self, limits: Limits, workers: int, output: Sink | None) -> Result:
         self._not_in_child()
         if self._search_here is not None:
             raise UsageError("this study is running already; wait for it or stop() it")
         workers = Options().whole("workers", workers, least=1)
-        limits = make_limits(trials, time, target, trial_timeout)
         search = self._search_here = LocalSearch(
             workers,
             lambda join, place: self._services(limits=limits, join=join, identity=place, output=output),

@@ -47,6 +47,9 @@ class Worker:
     key         the file of the study's key, or the key; without it, the study's own, that of AIOHPO_KEY, or the one
                 that is kept in the run directory or where the workers meet (made there by the first of them)
     insecure    do without a key: whoever reaches this worker can join, which includes running code here
+    trials      the study's budget, over all workers and runs; a smaller one than what is done needs ``shrink``
+    time        seconds after which this worker leaves; the others go on
+    target      the value of the metric at which the search ends for all workers
     rank, size  its place among workers launched together, if it has one
     notice      called with every line that this worker has to say; None: they are added to the study's ``notices``
     output      called with what trials print here: ``output(trial_id, number, lines)``
@@ -63,6 +66,7 @@ class Worker:
         key: StudyKey | str | Path | None = None,
         insecure: bool = False,
         trials: int | None = None,
+        shrink: bool = False,
         time: float | None = None,
         target: float | None = None,
         trial_timeout: float | None = None,
@@ -82,7 +86,7 @@ class Worker:
                 rank, size = job.rank, job.size
             if bind is None and job.many_nodes:
                 bind = transport_class(transport).any_address
-        limits = make_limits(trials, time, target, trial_timeout)
+        limits = make_limits(trials, time, target, trial_timeout, shrink)
         directories = [d for d in map(directory_of, join) if d is not None]
         join = [address for address in join if directory_of(address) is None]
         carrier = self._carrier(transport, bind, advertise, key, insecure, directories, join)

@@ -160,7 +160,13 @@ def search_options(function: F) -> F:
     whole = click.IntRange(min=1)
     options = [
         click.option("--trials", type=whole, metavar="N", help="End after N trials in all, over all workers and runs."),
-        click.option("--time", type=Duration(), metavar="T", help="End after this long, such as 90, 10m or 1h30m."),
+        click.option("--shrink", is_flag=True, help="Let --trials be smaller than the number of trials that are done."),
+        click.option(
+            "--time",
+            type=Duration(),
+            metavar="T",
+            help="Leave after this long, such as 90, 10m or 1h30m; workers started by other commands go on.",
+        ),
         click.option(
             "--target", "target_value", type=Number(), metavar="V", help="End when the metric is as good as V."
         ),

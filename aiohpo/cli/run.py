@@ -53,6 +53,7 @@ class RunOptions:
     target: str
     workers: int
     limits: dict[str, Any]
+    shrink: bool
     searcher: str | None
     scheduler: str | None
     seed: int | None
@@ -69,6 +70,7 @@ class RunOptions:
         words += ["--rank", str(rank), "--size", str(self.workers)]
         if self.key is not None:
             words += ["--key", str(self.key.absolute())]  # its file: command lines are no secret
+        words += ["--shrink"] if self.shrink else []
         given = {
             **self.limits,
             "searcher": self.searcher,
@@ -114,6 +116,7 @@ def run(
     ctx: click.Context,
     target: str,
     trials: int | None,
+    shrink: bool,
     time: float | None,
     target_value: float | None,
     trial_timeout: float | None,
@@ -171,6 +174,7 @@ def run(
         target,
         workers or min(available_cores(), _MOST_DEFAULT_WORKERS),
         limits,
+        shrink,
         searcher,
         scheduler,
         seed,
@@ -184,7 +188,9 @@ def run(
     for notice in before.notices:
         say(notice, err=True)
     goal = before.total
-    done = why_nothing_to_do(run, before, study, trials or goal, target_value)
+    done = None
+    if not shrink or trials in (None, goal):  # else workers write the smaller budget down, if they do nothing else
+        done = why_nothing_to_do(run, before, study, trials or goal, target_value)
     if done:
         say(done, err=True)
         return summarise(study.directory, target, json_, before=before.done, chosen=chosen)
@@ -203,6 +209,7 @@ def run(
 def _search(study: Study, options: RunOptions, before: int, json_: bool, again: str) -> int:
     from ..evaluate.cores import threads_for
     from ..launch.processes import LocalLauncher
+    from ..peer.ending import EndReason, falls_short
     from ..report.plain import display
     from ..report.sources import FollowedDirectory
     from ..report.tally import Tally
@@ -220,7 +227,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
     source = FollowedDirectory(directory)
     tally = Tally(source)
     tally.poll()
-    watch = Watch(study, source.view, options.limits["target"])
+    watch = Watch(study, source.view, options.limits["target"], timed=options.limits["time"] is not None)
     codes: list[int] = []
     with handling_signals(launcher.interrupt, launcher.kill) as stopping:
         launcher.start()
@@ -259,17 +266,20 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
         say(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
         click.echo("nothing that was reported is lost; the same command goes on", err=True)
     given_up = None if over is None else over.given_up
+    short = falls_short(source.view, over)
+    if over is not None and over.reason is EndReason.TIME_UP:
+        say(f"{over}, before the budget of trials is met" if short else str(over), err=True)
     code = summarise(
         directory,
         options.target,
         json_,
         before=before,
         seconds=_time.time() - began,
-        again=again if over is None or given_up is not None else None,
+        again=again if over is None or given_up is not None or short else None,
         given_up=given_up,
         chosen=options.chosen,
     )
-    return code if over is not None else UNSUCCESSFUL
+    return UNSUCCESSFUL if over is None or short else code
 
 
 def _vanished(directory: Path) -> bool:

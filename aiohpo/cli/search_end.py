@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
 def why_nothing_to_do(run: Run, now: Snapshot, study: Study, trials: int | None, target: float | None) -> str | None:
     """Why there is nothing to do; None if there is. ``now`` is how the search stands; ``run`` takes note of the budget
-    of ``trials``."""
+    of ``trials``. Raises ``UsageError`` if that is smaller than what is done."""
     from ..peer.ending import EndReason, find_end
+    from ..peer.limits import check_budget
     from ..peer.recorder import Recorder
 
-    view, since = run.view, run.log.clock  # that earlier searches were called off does not count
+    view = run.view
     if trials is not None:
+        check_budget(view, trials, shrink=False)
         Recorder("this run", view, run.log).set_goal(trials)  # as its workers would, but it is not written down
-    end = find_end(view, since=since, target=target, is_work_left=lambda: _is_work_left(view, study))
+    end = find_end(view, workers=(), target=target, is_work_left=lambda: _is_work_left(view, study))
     if end is None:
         return None
     if end.reason is EndReason.TARGET_REACHED and view.best is not None:
@@ -63,26 +65,35 @@ def _is_work_left(view: View, study: Study) -> bool:
 
 
 class Watch:
-    """Says in the end whether the search that began when this was made is over: by what its workers wrote."""
+    """Says in the end whether the search that began when this was made is over: by what its workers wrote.
+    ``timed``: they leave when their time is up."""
 
-    def __init__(self, study: Study, view: View, target: float | None) -> None:
+    def __init__(self, study: Study, view: View, target: float | None, *, timed: bool) -> None:
         self._study = study
         self._view = view
         self._target = target
-        self._since = view.over[0]  # earlier searches were called off then
+        self._timed = timed
         self._before = set(view.workers)
 
     def end(self) -> SearchEnd | None:
-        """Why the search is over; None if its workers ended before it was."""
-        from ..peer.ending import find_end
+        """Why the search is over, or its workers left it in good order; None if they ended for any other reason."""
+        from ..peer.ending import EndReason, find_end, time_up
 
-        return find_end(self._view, since=self._since, target=self._target, is_work_left=self._is_work_left)
+        left = self._left()
+        end = find_end(self._view, workers=left, target=self._target, is_work_left=self._is_work_left)
+        if end is None and self._timed and EndReason.TIME_UP.value in left.values():
+            end = time_up()
+        return end
+
+    def _left(self) -> dict[str, str]:
+        """Why each of its workers left, if it has."""
+        infos = ((name, info.left) for name, info in self._view.workers.items() if name not in self._before)
+        return {name: "" if left is None else left.reason for name, left in infos}
 
     def _is_work_left(self) -> bool:
         """What a searcher has no more of, only the workers know; one that left after the end has recorded that."""
         from ..peer.ending import SAW_THE_END
 
-        left = [info.left for name, info in self._view.workers.items() if name not in self._before]
-        if any(event is not None and event.reason == SAW_THE_END for event in left):
+        if SAW_THE_END in self._left().values():
             return False
         return _is_work_left(self._view, self._study)

@@ -76,6 +76,7 @@ def worker(
     directory: Path | None,
     share: str | None,
     trials: int | None,
+    shrink: bool,
     time: float | None,
     target_value: float | None,
     trial_timeout: float | None,
@@ -104,6 +105,7 @@ def worker(
     from ..evaluate.reimport import become_main
     from ..keys import FILE, StudyKey, keep_key, kept_key
     from ..launch.addresses import takes_key
+    from ..peer.ending import falls_short
     from ..plugin.algorithms import searcher_and_scheduler
     from ..runtime.signals import run_stoppable
     from ..worker import Worker
@@ -142,6 +144,7 @@ def worker(
         key=key,
         insecure=insecure,
         trials=trials,
+        shrink=shrink,
         time=time,
         target=target_value,
         trial_timeout=trial_timeout,
@@ -172,7 +175,9 @@ def worker(
         result = run_stoppable(_serve(peer, forget, quiet, invite), peer.stop)
     if result.interrupted:
         return INTERRUPTED
-    return DONE if result.best is not None and not result.given_up else UNSUCCESSFUL
+    if result.best is None or result.given_up or falls_short(peer._peer.view, result.end):
+        return UNSUCCESSFUL
+    return DONE
 
 
 def _is_place(address: str) -> bool:
@@ -208,7 +213,7 @@ async def _serve(peer: Worker, forget: Callable[[], None], quiet: bool, invite: 
         result = await peer.wait()
     if not quiet:
         here = sum(trial.worker == peer.id for trial in result.trials)
-        _say(f"{'stopped' if result.interrupted else 'done'}: {result!r}, {here} of them here")
+        _say(f"{'stopped' if result.interrupted else f'done ({result.end})'}: {result!r}, {here} of them here")
     return result
 
 

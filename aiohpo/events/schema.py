@@ -112,10 +112,15 @@ class Left(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class Goal(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """The study's global budget; the latest by (lamport, origin) holds."""
+    """The study's global budget; the latest by (lamport, origin) holds.
+
+    ``at_least``: said by a worker that did not know yet what its peers know, so that it raises the budget or changes
+    nothing.
+    """
 
     lamport: Count
     trials: Count | None
+    at_least: bool = False
 
 
 OWN, QUEUED, EXTERNAL = 0, 1, 2
@@ -226,12 +231,14 @@ class Lost(msgspec.Struct, frozen=True, array_like=True, tag=10):
 
 
 class Over(msgspec.Struct, frozen=True, array_like=True, tag=11):
-    """The search is over for all workers that had started by then: time is up, the target is reached, or, where
-    ``failures`` is not 0, so many trials failed and none succeeded."""
+    """The search is over for these ``workers``, which are those that its recorder knew to be there: the target is
+    reached or, where ``failures`` is not 0, so many trials failed and none succeeded. Whoever joins later, for
+    another run of the study, begins all the same."""
 
     lamport: Count
     reason: Text
     failures: Count = 0
+    workers: tuple[Name, ...] = ()
 
 
 Event = Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost | Over

@@ -5,8 +5,8 @@ wrote, and for the tests of swarms. It follows from the events that are known, f
 from whether the scheduler has anything left to do.
 
 ==============  =====================================================================================================
-called off      a worker recorded that the search is over, because its time was up or the target was reached; this
-                holds for all workers, whatever else is going on
+called off      a worker recorded that the search is over, because the target was reached; this holds for all workers
+                that it knew of, whatever else is going on
 given up        the same, because many trials failed and none succeeded
 target reached  a finished trial is as good as the user asked for
 budget met      the trials that the user asked for are done, and the scheduler goes on with none of them
@@ -15,11 +15,13 @@ nothing left    the searcher has no more configurations, or the scheduler does n
 
 The last two hold only while nothing runs and no trial waits to be taken over, and news from others can undo them: so a
 worker hears its peers out first.
+
+A worker whose own time is up leaves, and the search goes on without it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 
@@ -36,7 +38,8 @@ SAW_THE_END, LEFT_EARLY = "done", "stopped"
 
 
 class EndReason(Enum):
-    """Why a search is over, in words for people. Those of the first three are what ``Over`` records."""
+    """Why a search is over, in words for people. The first is why a worker leaves a search that is not over, which
+    ``Left`` records; the next two are what ``Over`` records."""
 
     TIME_UP = "time is up"
     TARGET_REACHED = "the target is reached"
@@ -74,54 +77,73 @@ class SearchEnd:
 
 
 def time_up() -> SearchEnd:
-    """The end of a search whose time is up."""
+    """The end of a worker's part in the search, as its time is up."""
     return SearchEnd(EndReason.TIME_UP, EndReason.TIME_UP.value)
 
 
-def final_end(view: View, *, since: int, target: float | None) -> SearchEnd | None:
+def leaving_reason(end: SearchEnd | None) -> str:
+    """What ``Left`` says of a worker for which the search ended like this; None: it was stopped."""
+    if end is None:
+        return LEFT_EARLY
+    return end.text if end.reason is EndReason.TIME_UP else SAW_THE_END
+
+
+def falls_short(view: View, end: SearchEnd | None) -> bool:
+    """Whether the search ended before the budget of trials was met, if it has one."""
+    early = end is not None and end.reason in (EndReason.TIME_UP, EndReason.CALLED_OFF)
+    return early and view.goal is not None and view.goal[1] is not None and view.n_settled < view.goal[1]
+
+
+def final_end(view: View, *, workers: Collection[str], target: float | None) -> SearchEnd | None:
     """Why the search is over whatever may still arrive; None if it is not.
 
     Args:
         view: what is known.
-        since: the Lamport time when the asker began. The end of an earlier run is none of this one.
+        workers: those that ask. A search that was called off before they began, in another run, goes on for them.
         target: the value of the metric that is good enough, if any is.
     """
-    if view.over[0] > since and view.last_over is not None:
-        over = view.last_over
+    if calls := [view.called_off[worker] for worker in workers if worker in view.called_off]:
+        _, over = min(calls, key=lambda call: call[0])
         if over.failures:
             return SearchEnd(EndReason.GIVEN_UP, over.reason, over.failures)
-        known = {reason.value: reason for reason in (EndReason.TIME_UP, EndReason.TARGET_REACHED)}
-        return SearchEnd(known.get(over.reason, EndReason.CALLED_OFF), over.reason)
+        reached = over.reason == EndReason.TARGET_REACHED.value
+        return SearchEnd(EndReason.TARGET_REACHED if reached else EndReason.CALLED_OFF, over.reason)
     if target is not None and view.best_loss is not None and view.best_loss <= view.objective.loss(target):
         return SearchEnd(EndReason.TARGET_REACHED, EndReason.TARGET_REACHED.value)
     return None
 
 
-def find_end(view: View, *, since: int, target: float | None, is_work_left: Callable[[], bool]) -> SearchEnd | None:
+def find_end(
+    view: View, *, workers: Collection[str], target: float | None, is_work_left: Callable[[], bool]
+) -> SearchEnd | None:
     """Why the search is over by what is known now; None if it goes on.
 
     Args:
-        view, since, target: see :func:`final_end`.
+        view, workers, target: see :func:`final_end`.
         is_work_left: says whether there is anything to do while nothing runs, see :func:`has_work`; asked only then.
     """
-    end = final_end(view, since=since, target=target)
+    end = final_end(view, workers=workers, target=target)
     if end is not None or not is_quiet(view) or is_work_left():
         return end
     reason = EndReason.NOTHING_LEFT if view.has_room else EndReason.BUDGET_MET
     return SearchEnd(reason, reason.value)
 
 
-def end_to_record(view: View, *, since: int, target: float | None, max_failures: int) -> SearchEnd | None:
+def end_to_record(
+    view: View, *, me: str, present: Collection[str], target: float | None, max_failures: int
+) -> SearchEnd | None:
     """Why the search should be called off for everybody, which nobody has done yet; None if there is no reason to.
 
     Args:
-        view, since, target: see :func:`final_end`.
+        view, target: see :func:`final_end`.
+        me: the worker that asks.
+        present: the workers that are there now. What failed on others failed in an earlier run, and was mended since.
         max_failures: how many trials may fail before one succeeds; 0: any number.
     """
-    end = final_end(view, since=since, target=target)
+    end = final_end(view, workers=(me,), target=target)
     if end is not None:
         return end if end.reason is EndReason.TARGET_REACHED else None
-    if max_failures and not view.succeeded and (failures := view.failures_since(since)) >= max_failures:
+    if max_failures and not view.succeeded and (failures := view.failures_of(present)) >= max_failures:
         return SearchEnd(EndReason.GIVEN_UP, f"{failures} {EndReason.GIVEN_UP.value}", failures)
     return None
 

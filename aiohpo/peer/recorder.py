@@ -7,7 +7,7 @@ them, brings them into the view and asks the shell to persist them. It knows no 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..events.lifecycle import FINAL, Status, advance
@@ -64,7 +64,6 @@ class Recorder:
         self.claims = Racing(me)
         self.segments: dict[TrialId, Segment] = {}
         self.ended_here = 0
-        self.began = 0  # Lamport time
         self._shared_journal = shared_journal
         self._out: list[Effect] = []
         self._ended: list[int] = []  # rows, since the last drain()
@@ -82,12 +81,11 @@ class Recorder:
     def begin(self, wall: float, host: str, pid: int, rank: int | None) -> None:
         """Record that this worker process started."""
         self._record(lambda t: Started(t, wall, host, pid, self._shared_journal, rank))
-        self.began = self.log.clock
 
-    def set_goal(self, trials: int) -> None:
-        """Set the study's global budget, unless that is what it is already."""
+    def set_goal(self, trials: int, *, at_least: bool = False) -> None:
+        """Set the study's global budget, unless that is what it is already; ``at_least``: only if it is smaller."""
         if self.view.goal is None or self.view.goal[1] != trials:
-            self._record(lambda t: Goal(t, trials))
+            self._record(lambda t: Goal(t, trials, at_least))
 
     def propose(
         self,
@@ -178,15 +176,15 @@ class Recorder:
         how: Ending = "cancelled" if row in view.beyond_line() else "released"
         self.end(now, segment, how, step=step, seconds=seconds)
 
-    def call_off(self, reason: str, failures: int = 0) -> None:
-        """Tell every worker that the search is over; after so many ``failures``, if that is why."""
+    def record_call_off(self, reason: str, workers: Sequence[str], failures: int = 0) -> None:
+        """Record that the search is over for these workers; after so many ``failures``, if that is why."""
         if not self.called_off:
-            self._record(lambda t: Over(t, reason, failures))
+            self._record(lambda t: Over(t, reason, failures, tuple(workers)))
 
     @property
     def called_off(self) -> bool:
-        """Whether somebody called the search off since this worker began."""
-        return self.view.over[0] > self.began
+        """Whether the search was called off for this worker."""
+        return self.me in self.view.called_off
 
     def record_leaving(self, wall: float, reason: str) -> None:
         """Record that this worker ends in good order."""

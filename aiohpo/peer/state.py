@@ -19,13 +19,14 @@ from collections.abc import Iterable
 from ..events.lifecycle import FINAL, Status
 from ..events.log import Log
 from ..events.schema import MAX_ATTEMPT, Batch, Ended, Fresh, Unknown
-from ..mesh.effects import Abort, CallOff, Milestone, Persist, Reached
+from ..mesh.effects import Abort, CallOff, Milestone, Notice, Persist, Reached
 from ..mesh.health import Health
 from ..mesh.membership import State
 from ..mesh.node import Node
 from ..mesh.timing import Timing
 from ..view.view import View
 from .leases import Leases
+from .limits import check_budget
 from .recorder import Recorder, Segment
 
 
@@ -54,6 +55,8 @@ class PeerState(Recorder):
         self._lease_every = timing.suspicion.ping / 2
         self._lease_due = now
         self._proposed_at = now - 60.0
+        self._told_budget: int | None = None  # what people know of
+        self._has_settled_budget = False
 
     @property
     def tag(self) -> bytes:
@@ -64,6 +67,42 @@ class PeerState(Recorder):
         """Record that this worker leaves and flush; keep it running until it is flushed, then say goodbye."""
         self.record_leaving(wall, reason)
         self._out += self.node.gossip.publish_queued(now)
+
+    def settle_budget(self, trials: int | None, *, shrink: bool, acquainted: bool) -> None:
+        """Set the study's budget to what this worker's user wants, if anything; from now on say when others change it.
+
+        Args:
+            trials: the budget; None: it stays as it is.
+            shrink: whether it may be smaller than the number of trials that have a result.
+            acquainted: whether what the peers know is known here. If not, and there is no budget yet as far as this
+                worker knows, it does not lower the one that they may have.
+
+        Raises:
+            UsageError: the budget is smaller than what is done, and ``shrink`` was not given.
+        """
+        before = self.goal
+        if trials is not None and trials != before:
+            check_budget(self.view, trials, shrink=shrink)
+            self.set_goal(trials, at_least=not acquainted and before is None)
+        self._told_budget = self.goal if before is None else before
+        self._has_settled_budget = True
+        self._tell_budget()
+
+    def _tell_budget(self) -> None:
+        """Tell people of a budget that has changed since they last heard of it."""
+        before, self._told_budget = self._told_budget, self.goal
+        if self._has_settled_budget and self.goal != before:
+            was = "there was none" if before is None else f"it was {before}"
+            self._out.append(Notice(f"the budget is {self.goal} trials from now on; {was}"))
+
+    def call_off(self, reason: str, failures: int = 0) -> None:
+        """Tell every worker that is there that the search is over."""
+        self.record_call_off(reason, self.present, failures)
+
+    @property
+    def present(self) -> list[str]:
+        """The workers that are there, this one included."""
+        return self.node.mesh.membership.present
 
     def ask_whether_flushed(self) -> None:
         """Ask the peers that are not known to have all that this worker has; once there are none, that is reached."""
@@ -86,7 +125,7 @@ class PeerState(Recorder):
         Only then, and only after trials shorter than news takes to travel: everywhere else nobody waits. Without
         it, workers with instant objectives each propose all that remains, and most of it is surplus.
         """
-        present = len(self.node.mesh.membership.present)
+        present = len(self.present)
         if self.goal is None or present == 1 or self.goal - self.view.n_counted > 2 * present:
             return 0.0
         pause = max(0.0, self._proposed_at + 2 * self.claims.delay - now)
@@ -174,9 +213,10 @@ class PeerState(Recorder):
                 self._check(segment)
         if self.segments:
             self._check_line()
+        self._tell_budget()
         if self.called_off:
-            over = self.view.last_over
-            self._out.append(CallOff(over.reason if over is not None else "the search was called off"))
+            _, over = self.view.called_off[self.me]
+            self._out.append(CallOff(over.reason))
         info = self.view.workers.get(origin)
         if fresh.again:
             self._out += [Persist(batch) for batch in self.log.all_of(origin, fresh.first)]

@@ -96,8 +96,6 @@ class Exchange(Driver):
             )
         )
         self.state.begin(parts.wall(), platform.node(), os.getpid(), rank)
-        if parts.limits.trials is not None:
-            self.state.set_goal(parts.limits.trials)
         for address in parts.join:
             try:
                 parts.transport.connect(address)
@@ -150,13 +148,14 @@ class Exchange(Driver):
             await asyncio.sleep(pause)
             pause = min(2 * pause, LOOK_LATER)
 
-    async def get_acquainted(self, stop: Callable[[], bool]) -> None:
+    async def get_acquainted(self, stop: Callable[[], bool]) -> bool:
         """Hear what the others know before the first proposal; else workers that start together would all begin with
-        the same thing. A worker whose peers do not answer goes on alone."""
+        the same thing. A worker whose peers do not answer goes on alone; returns whether one did."""
         end = self._loop.time() + ACQUAINTED_WITHIN
         # A look every 10 ms for at most a second, once: cheaper to read than an event through three layers.
         while Milestone.CAUGHT_UP not in self.reached and not stop() and self._loop.time() < end:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SOON)
+        return Milestone.CAUGHT_UP in self.reached
 
     async def hear_out(self, stop: Callable[[], bool]) -> None:
         """Wait until all that the peers know has arrived. Those that do not answer are not waited for very long."""

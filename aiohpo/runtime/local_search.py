@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from ..peer.ending import SearchEnd
+from ..peer.ending import EndReason, SearchEnd
 from ..plugin import Identity
 from .assembly.services import Services, new_worker_id
 from .peer import Peer
@@ -62,8 +62,9 @@ class LocalSearch:
 
     @property
     def end(self) -> SearchEnd | None:
-        """Why the search is over; None if it is not."""
-        return next((peer.end for peer in self.peers if peer.end is not None), None)
+        """Why the search is over; None if it is not. That a worker's time was up counts only if it was for all."""
+        ends = [peer.end for peer in self.peers if peer.end is not None]
+        return min(ends, key=lambda end: end.reason is EndReason.TIME_UP, default=None)
 
     @property
     def ensemble(self) -> Ensemble | None:

@@ -22,13 +22,12 @@ from ..events.lifecycle import FINAL
 from ..events.schema import trial_name
 from ..mesh.effects import Abort, CallOff, TrialsEnded
 from ..peer.ending import (
-    LEFT_EARLY,
-    SAW_THE_END,
     SearchEnd,
     end_to_record,
     final_end,
     find_end,
     is_quiet,
+    leaving_reason,
     time_up,
 )
 from ..peer.patience import Patience
@@ -123,7 +122,7 @@ class Peer:
         self._check_failure()
         deadline: asyncio.TimerHandle | None = None
         if self.services.limits.seconds is not None:
-            deadline = self._loop.call_at(self._started + self.services.limits.seconds, self._call_off, time_up())
+            deadline = self._loop.call_at(self._started + self.services.limits.seconds, self._on_time_up)
         try:
             async with asyncio.TaskGroup() as group:
                 helpers = [group.create_task(self.exchange.keep_synced())]
@@ -174,7 +173,7 @@ class Peer:
         except TimeoutError:
             pass  # an evaluator that hangs must not keep the others from hearing what we have
         finally:
-            await self.exchange.leave(LEFT_EARLY if self.end is None else SAW_THE_END)
+            await self.exchange.leave(leaving_reason(self.end))
 
     async def finished(self) -> AsyncIterator[TrialRecord]:
         """Finished trials of the whole swarm as they arrive here, those known already first."""
@@ -218,7 +217,7 @@ class Peer:
         if not self._ending:
             limits = self.services.limits
             self.end = find_end(
-                self.view, since=self.state.began, target=limits.target, is_work_left=self._chooser.is_work_left
+                self.view, workers=(self.id,), target=limits.target, is_work_left=self._chooser.is_work_left
             )
         return self._ending or self.end is not None
 
@@ -228,7 +227,7 @@ class Peer:
         return self.is_over()
 
     def _final_end(self) -> SearchEnd | None:
-        return final_end(self.view, since=self.state.began, target=self.services.limits.target)
+        return final_end(self.view, workers=(self.id,), target=self.services.limits.target)
 
     def _call_off(self, end: SearchEnd) -> None:
         """End the search everywhere: the others hear of it as of any event."""
@@ -238,6 +237,12 @@ class Peer:
         self.end = self._final_end() or end  # somebody may have been first
         self._cancel()
 
+    def _on_time_up(self) -> None:
+        """Leave: the time is this worker's, and the others go on."""
+        if not self._ending:
+            self.end = time_up()
+            self._cancel()
+
     def _cancel(self) -> None:
         """End the evaluation: the search is over, or this worker cannot go on."""
         self._ending = True
@@ -246,9 +251,14 @@ class Peer:
 
     # --------------------------------------------------------------------------------------- for the slot
     async def get_acquainted(self) -> None:
-        """Hear what the others know before anything begins, if others are expected."""
+        """Hear what the others know before anything begins, if others are expected; then settle the budget."""
+        acquainted = True
         if self._expects_peers:
-            await self.exchange.get_acquainted(lambda: self._ending)
+            acquainted = await self.exchange.get_acquainted(lambda: self._ending)
+        limits = self.services.limits
+        if not self._ending:
+            self.state.settle_budget(limits.trials, shrink=limits.shrink, acquainted=acquainted)
+            self.exchange.carry_out()
 
     def release(self) -> None:
         """Give up what is still running, so that others (or a later run) take it over at once."""
@@ -303,8 +313,13 @@ class Peer:
                 if self.view.status(row) in FINAL and trial_name(self.view.id(row)) not in self._told:
                     self._tell(self.view.record(row))
         if not self._ending:
-            limits, most = self.services.limits, self.services.max_failures
-            end = end_to_record(self.view, since=self.state.began, target=limits.target, max_failures=most)
+            end = end_to_record(
+                self.view,
+                me=self.id,
+                present=self.state.present,
+                target=self.services.limits.target,
+                max_failures=self.services.max_failures,
+            )
             if end is not None:
                 self._call_off(end)
 

@@ -11,7 +11,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import Unavailable
+from ..errors import Unavailable, UsageError
 from ..evaluate.checkpoint import find_fault
 from ..peer.patience import PATIENCE
 from ..peer.recorder import Segment
@@ -60,7 +60,9 @@ class Slot:
             if not worker.is_ending:
                 raise
         except Exception as error:
-            if not isinstance(error, Unavailable):  # else nothing is wrong with this worker: it leaves in good order
+            if not isinstance(
+                error, Unavailable | UsageError
+            ):  # else nothing is wrong with this worker: it leaves in good order
                 worker.exchange.fail(error)
             raise
         finally:

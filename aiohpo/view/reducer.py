@@ -51,17 +51,22 @@ def _later(event: _Once, known: _Once | None) -> _Once:
     return known
 
 
+def _in_order(stamped: tuple[Stamp, Event]) -> tuple[Stamp, str]:
+    """By time; two events with one stamp, of a log that is forked, are in the same order for everybody."""
+    return stamped[0], repr(stamped[1])
+
+
 class Reducer(ObservationColumns):
     """The columns and what is beside them; :meth:`apply` is the only way in."""
 
     def __init__(self, space: Space, objective: Objective, max_steps: int | None = None) -> None:
         super().__init__(space, objective, max_steps)
         self.workers: dict[str, WorkerInfo] = {}
-        self.over: Stamp = (0, "")
-        self.last_over: Over | None = None
+        self.called_off: dict[str, tuple[Stamp, Over]] = {}  # worker -> the first call-off that concerns it
         self.succeeded = False  # whether a segment of any trial of the budget ended well; never becomes False again
         self.n_retried = 0  # failed trials that are tried again, so that they do not count against the budget
-        self.goal: tuple[Stamp, int | None] | None = None
+        self.goal: tuple[Stamp, int | None] | None = None  # the budget that holds, and the stamp of what set it
+        self._goals: list[tuple[Stamp, Goal]] = []
         self.waiting: set[int] = set()  # queued or lost: anybody may begin them or go on
         self.paused: set[int] = set()
         self.best: int | None = None
@@ -108,18 +113,22 @@ class Reducer(ObservationColumns):
         elif isinstance(event, Left):
             worker.left = _later(event, worker.left)
         elif isinstance(event, Over):
-            stamp = (event.lamport, origin)
-            if stamp >= self.over:
-                last = self.last_over if stamp == self.over else None
-                self.over, self.last_over = stamp, _later(event, last)
+            found = (event.lamport, origin), event
+            for name in event.workers:
+                self.called_off[name] = min(found, self.called_off.get(name, found), key=_in_order)
         elif isinstance(event, Goal):
-            stamp = (event.lamport, origin)
-            if self.goal is None or stamp >= self.goal[0]:
-                before = Goal(stamp[0], self.goal[1]) if self.goal and stamp == self.goal[0] else None
-                self.goal = stamp, _later(event, before).trials
+            self._goals.append(((event.lamport, origin), event))
+            self._set_goal()
         else:
             return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)
         return None
+
+    def _set_goal(self) -> None:
+        self._goals.sort(key=_in_order)
+        self.goal = None
+        for stamp, goal in self._goals:
+            if self.goal is None or not goal.at_least or (self.goal[1] or math.inf) < (goal.trials or math.inf):
+                self.goal = stamp, goal.trials
 
     def _propose(self, index: int, seq: int, event: Proposed) -> int:
         row = len(self._lamport)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -72,19 +72,26 @@ class View(Reducer):
         c = self.counts
         return c[Status.FINISHED] + c[Status.STOPPED] + c[Status.FAILED] - self.n_retried
 
+    @property
+    def n_settled(self) -> int:
+        """Trials of the budget that have a result or pause with one: those that a smaller budget could leave out."""
+        settled = (*FINAL, Status.PAUSED)
+        beyond = sum(self.status(row) in settled for row in self.beyond_line())
+        return self.n_ended + self.counts[Status.PAUSED] - beyond
+
     def census(self) -> dict[Status, int]:
         """How many trials have each status, those that were added included."""
         return dict(
             zip(Status, np.bincount(np.array(self._status, dtype=np.int8), minlength=len(Status)).tolist(), strict=True)
         )
 
-    def failures_since(self, lamport: int) -> int:
-        """How many trials of the budget failed after this time; scans all trials."""
+    def failures_of(self, workers: Collection[str]) -> int:
+        """How many trials of the budget failed on these workers; scans all trials."""
         count = 0
         for row, status in enumerate(self._status):
             if status == Status.FAILED and row not in self._external and not self.is_retried(row):
                 facts = self._facts(row)
-                count += facts.result is not None and facts.result[0][0] > lamport
+                count += facts.result is not None and facts.result[0][1] in workers
         return count
 
     def retry_of(self, row: int) -> TrialId | None:

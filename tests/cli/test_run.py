@@ -46,12 +46,19 @@ def _restored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
 def test_a_worker_gets_everything_that_was_given(tmp_path: Path) -> None:
     """Its command says file, directory, meeting place, rank, limits and plugins; what was not given is left out."""
     limits = {"trials": 9, "time": 90.0, "target": -0.5, "trial-timeout": None}
-    command = RunOptions("my train.py:best", 4, limits, "adbo:kappa=1", None, 0).command(tmp_path / "r", 2)
+    command = RunOptions("my train.py:best", 4, limits, True, "adbo:kappa=1", None, 0).command(tmp_path / "r", 2)
     assert command[:5] == [sys.executable, "-P", "-m", "aiohpo", "worker"]
     assert command[5] == "my train.py:best"
     assert command[command.index("--join") + 1] == (tmp_path / "r" / "peers").as_uri()
     assert command[command.index("--rank") + 1 : command.index("--rank") + 4] == ["2", "--size", "4"]
-    assert command[-5:] == ["--trials=9", "--time=90.0", "--target=-0.5", "--searcher=adbo:kappa=1", "--seed=0"]
+    assert command[-6:] == [
+        "--shrink",
+        "--trials=9",
+        "--time=90.0",
+        "--target=-0.5",
+        "--searcher=adbo:kappa=1",
+        "--seed=0",
+    ]
 
 
 def test_workers_of_a_shared_directory_are_told_that_it_is(tmp_path: Path) -> None:
@@ -71,13 +78,13 @@ def test_a_met_budget_is_said_and_the_result_shown(capsys: pytest.CaptureFixture
     assert Path("runs/train/plot.png").exists()
 
 
-def test_a_smaller_budget_than_what_is_done_is_met(capsys: pytest.CaptureFixture[str]) -> None:
-    """All trials that the directory has are counted."""
+def test_a_smaller_budget_than_what_is_done_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """All trials that the directory has are counted, and none ceases to count unless that is said."""
     make_run(Path("runs/train"), [3.0, 1.0], goal=2)
-    assert invoke(["run", "train.py", "--trials", "1"]) == 0
-    captured = capsys.readouterr()
-    assert "runs/train has 2 trials already, and its budget of 1 is met: nothing to do" in captured.err
-    assert captured.out.startswith("2 trials: 2 finished\n")
+    assert invoke(["run", "train.py", "--trials", "1"]) == 2
+    said = capsys.readouterr().err
+    assert "a budget of 1 trials (--trials, trials=) is smaller than the 2 that have results" in said
+    assert "--shrink" in said
 
 
 def test_without_trials_the_earlier_budget_holds(capsys: pytest.CaptureFixture[str]) -> None:

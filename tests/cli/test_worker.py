@@ -46,7 +46,7 @@ def test_it_says_where_it_listens_and_what_it_found(capsys: pytest.CaptureFixtur
     first, last = captured.err.splitlines()
     assert first.startswith("aiohpo: worker ")
     assert " listens on inproc://" in first
-    assert last.startswith("aiohpo: done: <Result best loss ")
+    assert last.startswith("aiohpo: done (the budget is met): <Result best loss ")
     assert last.endswith("5 of them here")
     assert captured.out == ""
 

@@ -59,7 +59,7 @@ def test_a_swarm_whose_first_trials_all_fail_stops_together():
     async def main(*peers):
         await asyncio.gather(*(peer.run() for peer in peers))
         await asyncio.sleep(5.0)
-        assert all(peer.view.failures_since(0) in range(10, 13) for peer in peers)
+        assert all(peer.view.failures_of([p.id for p in peers]) in range(10, 13) for peer in peers)
         assert {peer.end.given_up for peer in peers} == {"10 trials failed and none succeeded"}
         assert not peers[0].view.running
 

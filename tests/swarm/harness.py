@@ -399,7 +399,7 @@ def check_end(peer: Peer) -> None:
     def is_work_left() -> bool:
         return has_work(peer.view, scheduler, claims, np.random.default_rng(0))
 
-    end = find_end(peer.view, since=peer.state.began, target=None, is_work_left=is_work_left)
+    end = find_end(peer.view, workers=(peer.id,), target=None, is_work_left=is_work_left)
     assert end is not None, f"{peer.id} ended ({peer.end}) and there is work left"
 
 

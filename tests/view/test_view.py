@@ -98,9 +98,9 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
                 event = Proposed(t, float(t), row(rng), QUEUED, retry_of=trial)
                 trials.append((origin, seq))
             case "o":
-                event = Over(t, "enough", rng.randint(0, 2))
+                event = Over(t, "enough", rng.randint(0, 2), tuple(rng.sample(ORIGINS, 2)))
             case "g":
-                event = Goal(t, rng.randint(1, 4))
+                event = Goal(t, rng.randint(1, 4), rng.random() < 0.5)
             case _:
                 event = Predicted(t, trial, attempt, {rng.choice(["valid", "test"]): rng.choice("abc")})
         logs[origin].append(event)
@@ -131,9 +131,10 @@ def state(view: View) -> dict[str, object]:
         "counts": (view.counts, view.n_external, view.n_trials, view.n_observed, view.n_counted, view.n_ended),
         "best": None if view.best is None else view.id(view.best),
         "goal": view.goal,
-        "over": (view.over, view.last_over, view.succeeded),
+        "over": (view.called_off, view.succeeded),
         "retries": (view.n_retried, sorted((view.id(r), view.retry_of(r) or ()) for r in range(view.n_rows))),
-        "failures": [view.failures_since(t) for t in range(0, 60, 5)],
+        "failures": [view.failures_of((origin,)) for origin in ORIGINS],
+        "settled": view.n_settled,
         "X": obs.X.tobytes(),
         "y": obs.y.tobytes(),
         "failed": obs.failed.tobytes(),
@@ -305,6 +306,34 @@ def test_the_line_of_the_budget():
     assert view.goal == ((10, "bob"), None)
 
 
+def test_a_budget_that_was_set_without_knowing_the_others_is_only_raised():
+    """The latest holds, whatever the order of arrival, but for one of a worker that had not met its peers yet."""
+    goals = [
+        ("ann", 1, Goal(2, 40)),
+        ("bob", 1, Goal(3, 1, True)),
+        ("cat", 1, Goal(4, 60, True)),
+        ("dan", 1, Goal(9, 7)),
+    ]
+
+    def budget(*history: tuple[str, int, Event]) -> int | None:
+        view = view_of(list(history))
+        assert view.goal is not None
+        return view.goal[1]
+
+    assert budget(*goals[:2]) == budget(*goals[1::-1]) == 40
+    assert budget(*goals[:3]) == budget(*goals[2::-1]) == 60
+    assert budget(*goals) == budget(*goals[::-1]) == 7
+    assert budget(goals[1]) == 1
+
+
+def test_what_is_settled_is_what_a_smaller_budget_would_leave_out():
+    """Trials that ended, within the line of the budget; those that run are cancelled rather than lost."""
+    history = [*finished(0.3, 0.2, origin="bob"), *finished(0.4, 0.1, origin="ann")]
+    assert view_of(history).n_settled == 4
+    assert view_of([*history, ("ann", 5, Goal(9, 3))]).n_settled == 3
+    assert view_of([*history, ("ann", 5, Proposed(9, 0.0, (0.5, 1, 0, None)))]).n_settled == 4
+
+
 def test_lost_queued_withdrawn_and_added_trials_do_not_count():
     """The budget counts what runs, paused or ended; queued and withdrawn trials are not shown."""
     values = (0.5, 1, 0, None)
@@ -339,7 +368,7 @@ def test_a_retried_trial_leaves_the_budget_and_its_retry_takes_the_place():
     for order in ([*history, retry], [retry, *history]):
         view = view_of(order)
         first, other, again = (view.row(trial) for trial in (("ann", 1), ("ann", 4), ("bob", 1)))
-        assert (view.n_counted, view.n_ended, view.n_retried, view.failures_since(0)) == (1, 1, 1, 1)
+        assert (view.n_counted, view.n_ended, view.n_retried, view.failures_of(("ann",))) == (1, 1, 1, 1)
         assert view.beyond_line() == set()  # the second one has moved into the budget
         assert [r.status for r in view.records()] == ["failed", "failed"]
         assert view.state(first).status == "cancelled"
