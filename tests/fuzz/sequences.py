@@ -241,7 +241,7 @@ class Player:
             json.dumps(record.as_dict(), allow_nan=False)
         view.observations().curves.X  # noqa: B018
         view.leader()
-        find_end(view, since=0, target=None, is_work_left=lambda: True)
+        find_end(view, workers=list(view.workers), target=None, is_work_left=lambda: True)
         rungs = Promotions(MAX_STEPS)
         for origin in log.origins:
             rungs.account_for(log.events(origin))
