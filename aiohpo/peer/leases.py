@@ -2,7 +2,8 @@
 
 A running segment is its owner's while the owner is believed alive. When the owner is dead, has left, or was never met,
 the segment is declared lost by one of the living: each waits its turn in an order hashed from the trial, so that
-normally one of them speaks.
+normally one of them speaks. What it says is a ``Lost`` event, recorded by
+:meth:`aiohpo.peer.recorder.Recorder.declare_lost`.
 """
 
 from __future__ import annotations

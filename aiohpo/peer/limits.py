@@ -1,6 +1,7 @@
-"""When a search ends, and the checks of what the user says about it.
+"""How far a run may go (trials, time, target), and the checks of what the user says about it.
 
-The budget of trials and the target are the study's and hold for all workers; the time is a worker's own."""
+The budget of trials and the target are the study's and hold for all workers; the time is a worker's own. After how
+many failures a search gives up is a property of the study: see ``max_failures`` of :class:`aiohpo.Study`."""
 
 from __future__ import annotations
 

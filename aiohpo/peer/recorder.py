@@ -1,6 +1,6 @@
-"""The ledger: what one worker records, and what the study as it knows it leaves to do.
+"""The recorder: what one worker records, and what the study as it knows it leaves to do.
 
-A worker's deeds (it proposed, claimed, reported, ended) are events in its own log. The ledger numbers and stamps
+A worker's deeds (it proposed, claimed, reported, ended) are events in its own log. The recorder numbers and stamps
 them, brings them into the view and asks the shell to persist them. It knows no peers: that is what
 :class:`~aiohpo.peer.state.PeerState` adds. Driving a study by hand needs no more than this.
 """

@@ -1,1 +1,1 @@
-"""What people see of a run: one account of progress, drawn as a bar, a screen, lines or JSON."""
+"""What people see of a run: one account of progress (the snapshot), drawn as a bar, a screen, lines or JSON."""

@@ -1,1 +1,1 @@
-"""What it means: the log folded into columns, observations, trials, rungs and the best trial. Pure."""
+"""What it means: the log reduced to columns, observations, trials, rungs and the best trial. Pure."""

@@ -81,7 +81,7 @@ class Summary:
 
     def best(self, number: int | None = None) -> TrialRecord | None:
         """The best trial so far: the best complete one, or, while there is none, the best of those that got farthest.
-        Its ``number`` costs a scan unless it is given."""
+        Its ``number`` costs a scan unless it is given. See :meth:`aiohpo.view.view.View.leader`."""
         row = self._view.leader()
         return None if row is None else self.record(row, number)
 

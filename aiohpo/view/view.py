@@ -254,8 +254,8 @@ class View(Reducer):
         return list(dict.fromkeys(self._touched[since:])), len(self._touched)
 
     def leader(self) -> int | None:
-        """The row of the best trial so far: the best complete one; while there is none, the best of those that got
-        farthest."""
+        """The row of the best trial so far: the best complete one, which the reducer keeps as ``best``; while there is
+        none, the best of those that got farthest."""
         if self.best is not None or not self._report_row:
             return self.best
         status = np.array(self._status, dtype=np.int8)[np.array(self._report_row)]

@@ -4,7 +4,7 @@
 
 Production workers in virtual time, frames travelling 5 to 50 ms a hop, run ASHA (eta 3, 27 steps) on a synthetic
 learning curve whose steps take 5 to 20 seconds, depending on the configuration. Beside them a *single asker*: the same
-scheduler and searcher on one ledger, which decides for as many workers at once and without delay.
+scheduler and searcher on one recorder, which decides for as many workers at once and without delay.
 
 wasted   seconds in which two workers ran the same trial at the same time, in percent of all seconds of training
 aborted  segments that ended because another worker's claim had won
@@ -59,17 +59,17 @@ TASK = CurveTask("synthetic", SPACE, STEPS, lambda: curve, lambda: Scale(0.0, 1.
 
 
 class SingleAsker:
-    """A master: one ledger and one scheduler, asked for all workers in turn, with every result known at once."""
+    """A master: one recorder and one scheduler, asked for all workers in turn, with every result known at once."""
 
     def __init__(self, seed: int, scheduler: str) -> None:
         self.view = View(SPACE, Objective("loss", "min"), STEPS)
-        self.ledger = Recorder("master", self.view, Log())
+        self.recorder = Recorder("master", self.view, Log())
         self.claims = Eligibility(self.view, None, lambda digest: True)
         self.searcher, self.scheduler = create("searchers", "random"), create("schedulers", scheduler)
         self.searcher.setup(SPACE, seed, Identity("master"))
         self.scheduler.setup(STEPS, seed, Identity("master"))
         self.rng = np.random.default_rng(seed)
-        self.ledger.begin(0.0, "", 0, None)
+        self.recorder.begin(0.0, "", 0, None)
         self._jobs: dict[str, peers.Job] = {}
 
     def next(self, now: float) -> peers.Job:
@@ -77,28 +77,28 @@ class SingleAsker:
         if isinstance(choice, Resume):
             row = self.view.row(parse_trial(choice.trial))
             assert row is not None, "the scheduler resumes what it saw"
-            segment = self.ledger.record_claim(now, row, choice.to_step)
+            segment = self.recorder.record_claim(now, row, choice.to_step)
         else:
             config = self.searcher.ask(self.view, self.rng, (0,))[0]
-            segment = self.ledger.propose(now, SPACE.pack(config), choice.to_step, choice.bracket)
+            segment = self.recorder.propose(now, SPACE.pack(config), choice.to_step, choice.bracket)
             name = trial_name(segment.trial)
             self._jobs[name] = peers.Job(name, config, None)
         job = self._jobs[trial_name(segment.trial)]
         job.handle = segment
-        self.ledger.drain()
+        self.recorder.drain()
         return job
 
     def report(self, job: peers.Job, step: int, loss: float) -> bool:
         segment: Segment = job.handle
-        self.ledger.report(segment, step, loss, {})
+        self.recorder.report(segment, step, loss, {})
         if segment.to_step is None or step < segment.to_step:
             return True
-        self.ledger.record_checkpoint(segment, step, "0" * 64, 1)
-        self.ledger.end(0.0, segment, "paused", step=step, seconds=0.0, value=loss)
+        self.recorder.record_checkpoint(segment, step, "0" * 64, 1)
+        self.recorder.end(0.0, segment, "paused", step=step, seconds=0.0, value=loss)
         return False
 
     def complete(self, job: peers.Job, loss: float) -> None:
-        self.ledger.end(0.0, job.handle, "finished", step=job.done, seconds=0.0, value=loss)
+        self.recorder.end(0.0, job.handle, "finished", step=job.done, seconds=0.0, value=loss)
 
     def fail(self, job: peers.Job) -> None:
         raise AssertionError("nothing fails here")

@@ -55,19 +55,19 @@ def test_having_nothing_to_retry_is_said(tmp_path: Path, failing: Run) -> None:
     """No failed trial, or none that is not retried already."""
     with pytest.raises(UsageError, match="no trial of r has failed"):
         choose_failed(open_run(make_run(tmp_path / "good", [1.0])).view, [], "r")
-    ledger = Recorder("bob", failing.view, failing.log)
+    recorder = Recorder("bob", failing.view, failing.log)
     for row in choose_failed(failing.view, [], "r"):
-        ledger.queue_retry(0.0, row)
+        recorder.queue_retry(0.0, row)
     with pytest.raises(UsageError, match="all 2 failed trials of r are retried already"):
         choose_failed(failing.view, [], "r")
 
 
 def test_a_retry_that_failed_can_be_retried(failing: Run) -> None:
     """The chain goes on from its end."""
-    ledger, view = Recorder("bob", failing.view, failing.log), failing.view
+    recorder, view = Recorder("bob", failing.view, failing.log), failing.view
     for _ in range(2):
-        row = view.row(ledger.queue_retry(0.0, choose_failed(view, [], "r")[-1]))
+        row = view.row(recorder.queue_retry(0.0, choose_failed(view, [], "r")[-1]))
         assert row is not None
-        ledger.end(0.0, ledger.record_claim(0.0, row), "failed", step=0, seconds=1.0, error="again")
+        recorder.end(0.0, recorder.record_claim(0.0, row), "failed", step=0, seconds=1.0, error="again")
     assert [view.number(row) for row in choose_failed(view, [], "r")] == [0, 4]
     assert view.n_counted == 3

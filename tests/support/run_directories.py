@@ -58,20 +58,20 @@ def make_run(
     study = aiohpo.Study(None, SPACE, metric="loss", mode=mode, searcher="random", directory=path)
     directory = RunDirectory(path, study._definition.as_dict())
     worker = new_worker_id()
-    ledger = Recorder(worker, View(SPACE, Objective("loss", study.mode)), Log(), directory.id)
-    ledger.begin(BEGAN, "host", os.getpid(), None)
+    recorder = Recorder(worker, View(SPACE, Objective("loss", study.mode)), Log(), directory.id)
+    recorder.begin(BEGAN, "host", os.getpid(), None)
     if goal is not None:
-        ledger.set_goal(goal)
+        recorder.set_goal(goal)
     for i, outcome in enumerate(outcomes):
-        segment = ledger.propose(BEGAN + i, SPACE.pack(config(i)))
+        segment = recorder.propose(BEGAN + i, SPACE.pack(config(i)))
         if isinstance(outcome, str):
-            ledger.end(0.0, segment, "failed", step=0, seconds=0.5, error=outcome)
+            recorder.end(0.0, segment, "failed", step=0, seconds=0.5, error=outcome)
         elif outcome is not None:
-            ledger.end(0.0, segment, "finished", step=0, seconds=0.5, value=outcome, extra={"size": 1.5})
+            recorder.end(0.0, segment, "finished", step=0, seconds=0.5, value=outcome, extra={"size": 1.5})
     if left:
-        ledger.record_leaving(BEGAN + len(outcomes), "done")
+        recorder.record_leaving(BEGAN + len(outcomes), "done")
     journal = directory.journal(worker)
-    journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
+    journal.append([effect.batch for effect in recorder.drain() if isinstance(effect, Persist)])
     journal.close()
     return path
 
@@ -84,20 +84,20 @@ def make_named_run(
     study = aiohpo.Study(None, space, metric=metric, mode=mode, max_steps=2, searcher="random", directory=path)
     directory = RunDirectory(path, study._definition.as_dict())
     worker = new_worker_id()
-    ledger = Recorder(worker, View(space, Objective(metric, mode), 2), Log(), directory.id)
-    ledger.begin(BEGAN, "host", os.getpid(), None)
+    recorder = Recorder(worker, View(space, Objective(metric, mode), 2), Log(), directory.id)
+    recorder.begin(BEGAN, "host", os.getpid(), None)
     configs = space.decode(space.sample(np.random.default_rng(0), len(values)))
     for i, (config, value) in enumerate(zip(configs, values, strict=True)):
-        segment = ledger.propose(BEGAN + i, space.pack(config))
+        segment = recorder.propose(BEGAN + i, space.pack(config))
         if isinstance(value, str):
-            ledger.end(0.0, segment, "failed", step=0, seconds=0.5, error=value)
+            recorder.end(0.0, segment, "failed", step=0, seconds=0.5, error=value)
             continue
         for step, reported in enumerate((value / 2, value), 1):
-            ledger.report(segment, step, reported, {})
-        ledger.end(0.0, segment, "finished", step=2, seconds=0.5, value=value)
-    ledger.record_leaving(BEGAN + len(values), "done")
+            recorder.report(segment, step, reported, {})
+        recorder.end(0.0, segment, "finished", step=2, seconds=0.5, value=value)
+    recorder.record_leaving(BEGAN + len(values), "done")
     journal = directory.journal(worker)
-    journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
+    journal.append([effect.batch for effect in recorder.drain() if isinstance(effect, Persist)])
     journal.close()
     return path
 
@@ -114,25 +114,25 @@ def make_climb(path: Path, tops: Sequence[int], *, first: Sequence[int] | None =
     directory = RunDirectory(path, study._definition.as_dict())
     view, log = View(SPACE, Objective("accuracy", "max"), 9), Log()
     ledgers = [Recorder(new_worker_id(), view, log, directory.id) for _ in range(2)]
-    for rank, ledger in enumerate(ledgers):
-        ledger.begin(BEGAN, "host", os.getpid() + rank, rank)
+    for rank, recorder in enumerate(ledgers):
+        recorder.begin(BEGAN, "host", os.getpid() + rank, rank)
     for i, top in enumerate(tops):
         done = 0
         for attempt, to_step in enumerate(step for step in (1, 3, 9) if (first[i] if first else 1) <= step <= top):
-            ledger, wall = ledgers[attempt % 2], BEGAN + i + attempt
+            recorder, wall = ledgers[attempt % 2], BEGAN + i + attempt
             goal = to_step if to_step < 9 else None
             if attempt == 0:
-                segment = ledger.propose(wall, SPACE.pack(config(i)), goal)
+                segment = recorder.propose(wall, SPACE.pack(config(i)), goal)
             else:
-                segment = ledger.record_claim(wall, segment.row, goal)
+                segment = recorder.record_claim(wall, segment.row, goal)
             for step in range(done + 1, to_step + 1):
-                ledger.report(segment, step, i + step / 100, {})
+                recorder.report(segment, step, i + step / 100, {})
             value = None if goal else i + to_step / 100
-            ledger.end(0.0, segment, "paused" if goal else "finished", step=to_step, seconds=0.5, value=value)
+            recorder.end(0.0, segment, "paused" if goal else "finished", step=to_step, seconds=0.5, value=value)
             done = to_step
-    for ledger in ledgers:
-        ledger.record_leaving(BEGAN + len(tops) + 3, "done")
-        journal = directory.journal(ledger.me)
-        journal.append([effect.batch for effect in ledger.drain() if isinstance(effect, Persist)])
+    for recorder in ledgers:
+        recorder.record_leaving(BEGAN + len(tops) + 3, "done")
+        journal = directory.journal(recorder.me)
+        journal.append([effect.batch for effect in recorder.drain() if isinstance(effect, Persist)])
         journal.close()
     return path

@@ -106,7 +106,7 @@ def test_the_simulator_of_others_ends_on_time():
 
 
 def test_single_asker_promotes_by_the_same_rule():
-    """A ledger with one asker pauses, promotes and finishes."""
+    """A recorder with one asker pauses, promotes and finishes."""
     found = peers.drive(collisions.TASK, collisions.SingleAsker(0, "asha"), workers=4, horizon=600.0)
     assert found.resumed > 0
     assert found.finished > 0
