@@ -45,6 +45,7 @@ ENDED_STATUS = {
 }
 
 MOST_LOSSES = 4  # a trial that took more workers with it than this is given up
+MOST_IDLE_PAUSES = 10  # a trial that paused so many times in a row without a new step would never end
 
 FINAL = frozenset({Status.FINISHED, Status.STOPPED, Status.FAILED})
 CLAIMABLE = frozenset({Status.QUEUED, Status.PAUSED, Status.LOST})
@@ -141,6 +142,17 @@ class Facts:
         """What all segments that ended took together, those that were in vain included."""
         last = 0 if self.result is None else _fixed_seconds(self.result[1])
         return (self._fixed_seconds + last) / (1 << 100)
+
+    @property
+    def idle_pauses(self) -> int:
+        """How many of the latest pauses in a row came no further than the trial had come before."""
+        farthest, idle = -1, 0
+        for _, (_, event) in sorted(self.ends.items()):
+            if event.step > farthest:
+                farthest, idle = event.step, 0
+            elif event.how == "paused":
+                idle += 1
+        return idle
 
     @property
     def restarted(self) -> int:

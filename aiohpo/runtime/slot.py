@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import Unavailable, UsageError
 from ..evaluate.checkpoint import find_fault
+from ..evaluate.segment import failed
+from ..events.lifecycle import MOST_IDLE_PAUSES
 from ..peer.patience import PATIENCE
 from ..peer.recorder import Segment
 from ..plugin import Assignment, Outcome
@@ -120,9 +122,9 @@ class Slot:
         timeout = worker.services.limits.trial_timeout
         assignment = await self._with_checkpoint(worker.state.assignment(segment, worker.view.max_steps), segment)
         channel = SegmentChannel(worker, segment, assignment.start)
-        outcome: Outcome | None = None
+        outcome = self._fail_without_progress(segment)
         began, seconds = self._loop.time(), 0.0
-        if not segment.doomed:
+        if outcome is None and not segment.doomed:
             self.current = segment
             try:
                 async with channel.timer:
@@ -145,6 +147,18 @@ class Slot:
             outcome = None
         self._end_segment(segment, channel, outcome, seconds)
         return trouble
+
+    def _fail_without_progress(self, segment: Segment) -> Outcome | None:
+        """The end of a trial that has been resumed often enough without a new step; None for any other."""
+        view, row = self._worker.view, segment.row
+        if (idle := view.idle_pauses(row)) < MOST_IDLE_PAUSES:
+            return None
+        scheduler = self._worker.services.scheduler
+        return failed(
+            f"does not move on: resumed {idle} times, it never got beyond step {view.step(row)}, so it is given up. Let "
+            "the objective call trial.save() at every step and go on from trial.restore(); if it does, its scheduler "
+            f"({scheduler!r}) keeps pausing it at a step that it has reached before"
+        )
 
     async def _with_checkpoint(self, assignment: Assignment, segment: Segment) -> Assignment:
         """Make sure that the checkpoint to resume from is here and authentic; without it the trial starts over."""

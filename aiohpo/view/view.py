@@ -119,6 +119,11 @@ class View(Reducer):
         details = self._details.get(row)
         return len(details.facts.lost) if details is not None and details.facts is not None else 0
 
+    def idle_pauses(self, row: int) -> int:
+        """How many of its latest pauses in a row came no further than it had come before."""
+        details = self._details.get(row)
+        return details.facts.idle_pauses if details is not None and details.facts is not None else 0
+
     def attempt(self, row: int) -> int:
         """The latest claimed attempt, -1 if nobody claimed it yet."""
         details = self._details.get(row)

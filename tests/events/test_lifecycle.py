@@ -156,3 +156,14 @@ def test_what_the_loser_of_a_race_was_done_with_is_done():
         assert settle(facts) is Status.PAUSED
         facts.claim(2, Claim((10, "c"), 9))
         assert settle(facts) is Status.RUNNING
+
+
+def test_idle_pauses_are_those_in_a_row_that_came_no_further():
+    """A pause at a new step ends the row, whichever worker made it; an attempt that was only released is no pause."""
+    facts = Facts()
+    steps = [("paused", 1), ("paused", 1), ("released", 1), ("paused", 0), ("paused", 2), ("paused", 2)]
+    seen = []
+    for attempt, (how, step) in enumerate(steps):
+        facts.end(Ended(attempt, TRIAL, attempt, how, step), (attempt, f"w{attempt % 2}"))
+        seen.append(facts.idle_pauses)
+    assert seen == [0, 1, 1, 2, 0, 1]

@@ -9,6 +9,7 @@ import pytest
 
 from aiohpo import Float, Space, Study
 from aiohpo.errors import AiohpoError
+from aiohpo.events.lifecycle import MOST_IDLE_PAUSES
 from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Decision, Identity, Idle, Inherit, NewTrial, Resume
 from aiohpo.runtime.peer import Peer
@@ -51,9 +52,11 @@ async def stepwise(trial):
         trial.save(bytes([step]))
 
 
-def search(scheduler, n: int = 1, searcher=None, before=lambda study: None, trials: int = 9) -> list[Peer]:
+def search(
+    scheduler, n: int = 1, searcher=None, before=lambda study: None, trials: int = 9, max_steps: int = 6
+) -> list[Peer]:
     """Run a search to its end."""
-    study = Study(stepwise, SPACE, searcher=searcher or Draws(), scheduler=scheduler, max_steps=6)
+    study = Study(stepwise, SPACE, searcher=searcher or Draws(), scheduler=scheduler, max_steps=max_steps)
     before(study)
 
     async def main() -> list[Peer]:
@@ -201,3 +204,33 @@ def test_a_scheduler_that_names_what_does_not_exist_is_told_so():
     assert "nobody-7" in wrong(Resume("nobody-7"))
     assert "nobody-7" in wrong(NewTrial(parent=Inherit("nobody-7", 3)))
     assert "'y'" in wrong(NewTrial(config={"y": 1.0}))
+
+
+@pytest.mark.parametrize(
+    ("answer", "decision"),
+    [
+        (lambda t: Resume(t.id, 2), Decision.CONTINUE),  # to where it is
+        (lambda t: Resume(t.id, t.attempt + 3, restart=True), Decision.PAUSE),  # ever farther, but never there
+    ],
+)
+def test_a_trial_that_is_resumed_without_moving_on_fails_with_the_reason(answer, decision):
+    """A search ends although its scheduler resumes one trial for ever, and the trial's error says what went wrong."""
+
+    class Stuck(Script):
+        def on_report(self, view, trial, step):
+            return decision
+
+    (peer,) = search(Stuck(only_first(NewTrial(2)), when_paused(answer)))
+    (record,) = peer.view.records()
+    assert record.status == "failed"
+    assert record.attempt == MOST_IDLE_PAUSES + 1
+    assert "never got beyond step" in record.error and "trial.save()" in record.error and "Stuck" in record.error
+
+
+def test_a_trial_that_moves_a_step_at_a_time_is_not_given_up():
+    """Many pauses are no fault as long as each comes a step further."""
+    far = 3 * MOST_IDLE_PAUSES
+    one_more = when_paused(lambda t: Resume(t.id, t.step + 1))
+    (peer,) = search(Script(only_first(NewTrial(1)), one_more), max_steps=far)
+    (record,) = peer.view.records()
+    assert (record.status, record.step) == ("finished", far)
