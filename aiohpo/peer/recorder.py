@@ -165,15 +165,16 @@ class Recorder:
     def yield_up(self, now: float, segment: Segment, *, step: int, seconds: float) -> None:
         """Give up an aborted segment without a result.
 
-        If it is somebody else's by now there is nothing to say. If it is still this worker's, it is withdrawn
-        when it lies behind the budget's line, or, should the line have moved meanwhile, released for anyone.
+        If it is somebody else's by now there is nothing to say. If it is still this worker's, it is released for
+        anyone; but what lies behind the budget's line and has nothing to show is withdrawn. What it had reported there
+        is kept: see :meth:`aiohpo.view.view.View.shown_status`.
         """
         view, row = self.view, segment.row
         mine = view.owner_of(row) == self.me and view.attempt(row) == segment.attempt
         if not mine or view.status(row) is not Status.RUNNING:
             self.segments.pop(segment.trial, None)
             return
-        how: Ending = "cancelled" if row in view.beyond_line() else "released"
+        how: Ending = "cancelled" if row in view.beyond_line() and view.latest(row) is None else "released"
         self.end(now, segment, how, step=step, seconds=seconds)
 
     def record_call_off(self, reason: str, workers: Sequence[str], failures: int = 0) -> None:

@@ -139,7 +139,7 @@ def to_optuna(run: Run, url: str, name: str | None = None) -> OptunaExport:
                 f"{direction}; give another name with --name"
             )
         known = {trial.user_attrs.get("aiohpo_id"): trial.state.name for trial in study.get_trials(deepcopy=False)}
-        states = {record.id: _state(record, run.view.max_steps) for record in run.records()}
+        states = {record.id: _state(record) for record in run.records()}
         records = [record for record in run.records() if states[record.id]]
         new = [record for record in records if record.id not in known]
         parameters = {n: _OptunaParameter(optuna, n, run.view.space[n]) for n in run.view.space.names}
@@ -160,11 +160,11 @@ def to_optuna(run: Run, url: str, name: str | None = None) -> OptunaExport:
     return OptunaExport(name, len(new), len(records) - len(new), tuple(notes))
 
 
-def _state(record: TrialRecord, max_steps: int | None) -> str:
+def _state(record: TrialRecord) -> str:
     """Optuna's name for the state of a trial; empty for one that has not ended."""
-    if record.status == "surplus":  # it was complete, or paused, when the budget was met
-        return "PRUNED" if 0 < record.step < (max_steps or 0) else "COMPLETE"
-    return {"finished": "COMPLETE", "stopped": "PRUNED", "paused": "PRUNED", "failed": "FAIL"}.get(record.status, "")
+    if record.ended_as is None:
+        return "PRUNED" if record.status in ("paused", "surplus") else ""
+    return {"finished": "COMPLETE", "stopped": "PRUNED", "failed": "FAIL"}[record.ended_as]
 
 
 def _optuna_trial(optuna: Any, parameters: Mapping[str, _OptunaParameter], record: TrialRecord, state: str) -> Any:

@@ -180,7 +180,7 @@ class Peer:
         if self._finished is None:
             self._finished = asyncio.Queue()
             for known in self.view.records():
-                if known.status in ("finished", "stopped", "failed", "surplus"):
+                if known.ended_as is not None:
                     self._tell(known)
         while (record := await self._finished.get()) is not None:
             yield record

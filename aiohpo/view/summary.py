@@ -7,11 +7,11 @@ the trial is lost, so that follows from what is believed of the worker. This is 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..events.lifecycle import FINAL, Status
 from ..text import printable
+from .trials import HIDDEN
 
 if TYPE_CHECKING:
     from .promotions import Promotions
@@ -59,25 +59,23 @@ class Summary:
         view = self._view
         census = view.census()
         counts = {status.name.lower(): census[status] for status in _TOLD} | {"surplus": 0}
-        for row in view.beyond_line():
-            status = view.status(row)
-            if status in FINAL or status is Status.PAUSED:
-                counts[status.name.lower()] -= 1
-                counts["surplus"] += 1
-        counts["running"] -= len(self.abandoned)
-        counts["lost"] += len(self.abandoned)
+        for row in {*view.beyond_line(), *view.waiting, *self.abandoned}:
+            counts[view.status(row).name.lower()] -= 1
+            shown = view.shown_status(row, abandoned=row in self.abandoned)
+            if shown in counts:
+                counts[shown] += 1
         return {name: n for name, n in counts.items() if n}
 
     def record(self, row: int, number: int | None = None) -> TrialRecord:
         """One trial. Its ``number`` costs a scan unless it is given."""
-        record = self._view.record(row, number)
-        return replace(record, status="lost") if row in self.abandoned else record
+        return self._view.record(row, number, abandoned=row in self.abandoned)
 
     def records(self) -> Iterator[TrialRecord]:
         """All trials in canonical order, but for cancelled and queued ones."""
-        names = {self._view.record(row, 0).id for row in self.abandoned}
-        for record in self._view.records():
-            yield replace(record, status="lost") if record.id in names else record
+        for number, row in enumerate(self._view.canonical_rows()):
+            record = self.record(row, number)
+            if record.status not in HIDDEN:
+                yield record
 
     def best(self, number: int | None = None) -> TrialRecord | None:
         """The best trial so far: the best complete one, or, while there is none, the best of those that got farthest.
@@ -100,8 +98,7 @@ def value_in_words(record: TrialRecord | None, max_steps: int | None, digits: in
 def _after(record: TrialRecord, max_steps: int | None) -> str:
     """`` after 9 of 27 steps`` for a trial that is not complete, else nothing."""
     step = max(record.curve, default=0)
-    whole = record.status == "finished" or (record.status == "surplus" and step >= (max_steps or 0))
-    if whole or not step:
+    if record.ended_as == "finished" or not step:
         return ""
     return f" after {step} steps" if max_steps is None else f" after {step} of {max_steps} steps"
 

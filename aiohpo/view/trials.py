@@ -13,6 +13,8 @@ from ..events.lifecycle import Facts, Stamp
 from ..events.schema import Left, Parent, Started, TrialId
 from ..plugin import Config
 
+HIDDEN = ("cancelled", "queued")  # statuses of trials that are not listed
+
 
 @dataclass(slots=True)
 class Details:
@@ -60,6 +62,7 @@ class TrialRecord:
     parent       (trial, step) of the checkpoint that it began with, for trials that inherited one
     targets      {name: digest} of what ``trial.targets`` stored
     retry_of     the failed trial whose configuration it tries again
+    ended_as     "finished", "stopped" or "failed", also where ``status`` is "surplus"; None if it has not ended
     """
 
     id: str
@@ -82,6 +85,7 @@ class TrialRecord:
     parent: tuple[str, int] | None = None
     targets: dict[str, str] = field(default_factory=dict)
     retry_of: str | None = None
+    ended_as: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form (``show --json``); JSON has no NaN, so a number that is none becomes null."""

@@ -9,19 +9,18 @@ or failed have a record of their own beside.
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from ..events.lifecycle import FINAL, MOST_LOSSES, Status
-from ..events.schema import EXTERNAL, TARGETS, TrialId, parse_trial, trial_name
+from ..events.schema import EXTERNAL, OWN, QUEUED, TARGETS, TrialId, parse_trial, trial_name
 from ..plugin import Config, Inherit, TrialState, TrialStatus
 from ..plugin.objective import Objective
 from ..space.space import Space
 from .reducer import Reducer
-from .trials import Details, TrialRecord
+from .trials import HIDDEN, Details, TrialRecord
 
 _NAN = float("nan")
 _STATUS_NAMES: tuple[TrialStatus, ...] = (
@@ -56,6 +55,12 @@ class View(Reducer):
         """Whether the budget has room for one more trial."""
         goal = self.goal[1] if self.goal else None
         return goal is None or self.n_counted < goal
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the budget is met whatever becomes of the trials that run or are lost."""
+        goal = self.goal[1] if self.goal else None
+        return goal is not None and self.n_counted - self.counts[Status.RUNNING] >= goal
 
     @property
     def n_trials(self) -> int:
@@ -143,12 +148,17 @@ class View(Reducer):
         info = self.workers.get(worker)
         return info.started.host if info and info.started else None
 
-    def has_configuration(self, values: tuple[float | int | None, ...], source: int) -> bool:
-        """Whether just this configuration was queued (retries apart) or added before; scans all trials."""
-        d = self.space.dim
-        row = array("d", [_NAN if v is None else v for v in values]).tobytes()
-        among = self._external if source == EXTERNAL else self._queued
-        return any(self._rows[r * d : r * d + d].tobytes() == row and self.retry_of(r) is None for r in among)
+    def asked_for(self, since: int) -> Iterator[tuple[int, int, tuple[float | int | None, ...]]]:
+        """Row, source and packed configuration of what users queued (retries apart) and added, from row ``since``."""
+        for row in range(since, self.n_rows):
+            source = QUEUED if row in self._queued else EXTERNAL if row in self._external else OWN
+            if source != OWN and self.retry_of(row) is None:
+                yield row, source, self.space.pack(self.config(row))
+
+    def value(self, row: int) -> float | None:
+        """The value with which a trial ended; None if it has none."""
+        value = self._value[row]
+        return None if value != value else value
 
     def checkpoint(self, row: int, step: int | None = None) -> tuple[int, str, int, str] | None:
         """(step, digest, size, worker that saved it) of the newest checkpoint, or of that of ``step``."""
@@ -314,25 +324,45 @@ class View(Reducer):
             self._line = self.version, goal, set(order[goal:].tolist())
         return self._line[2]
 
-    def record(self, row: int, number: int | None = None) -> TrialRecord:
-        """One trial as people see it. ``number`` defaults to its rank, which costs a scan."""
+    def shown_status(self, row: int, *, abandoned: bool = False) -> str:
+        """A trial's status as people are told; "cancelled" if they are not.
+
+        A lost trial is lost for as long as a worker may go on with it. One that too many workers died of has failed.
+        Once the budget is met without it, what it reported is surplus, and if it reported nothing it is cancelled.
+        ``abandoned``: it counts as running, but its worker is dead.
+        """
+        status = Status.LOST if abandoned else self.status(row)
+        name: str = _STATUS_NAMES[status]
+        if status is Status.LOST:
+            if self.losses(row) > MOST_LOSSES:
+                return "failed"
+            if self.is_settled and (not abandoned or row in self.beyond_line()):
+                return "cancelled" if self.latest(row) is None else "surplus"
+            return name
+        beyond = (status in FINAL or status is Status.PAUSED) and row in self.beyond_line()
+        return "surplus" if beyond else name
+
+    def record(self, row: int, number: int | None = None, *, abandoned: bool = False) -> TrialRecord:
+        """One trial as people see it. ``number`` defaults to its rank, which costs a scan. ``abandoned``: see
+        :meth:`shown_status`."""
         details = self._details.get(row) or Details()
-        status = self.status(row)
+        status, shown = self.status(row), self.shown_status(row, abandoned=abandoned)
         value, seconds = self._value[row], self._seconds[row]
         curve = self._curve(details)
         blobs = {name: digest for name, (_, digest) in details.predictions.items()}
         if value != value and curve:
             value = curve[max(curve)]
-        name: str = _STATUS_NAMES[status]
-        if (status in FINAL or status is Status.PAUSED) and row in self.beyond_line():
-            name = "surplus"
+        ended_as = _STATUS_NAMES[status] if status in FINAL else "failed" if shown == "failed" else None
+        error = details.error
+        if error is None and ended_as == "failed" and status is Status.LOST:
+            error = f"given up: {self.losses(row)} workers died while they ran it"
         metrics = dict(details.extra or {})
         if value == value:
             metrics[self.objective.metric] = value
         return TrialRecord(
             id=trial_name(self.id(row)),
             number=self.number(row) if number is None else number,
-            status=name,
+            status=shown,
             config=self.config(row),
             value=None if value != value else value,
             metrics=metrics,
@@ -341,7 +371,7 @@ class View(Reducer):
             started=self._started[row],
             seconds=None if seconds != seconds else seconds,
             attempt=max(self.attempt(row), 0),
-            error=details.error,
+            error=error,
             detail=details.detail,
             checkpoint=None if (saved := self.checkpoint(row)) is None else saved[1],
             predictions={name: digest for name, digest in blobs.items() if not name.startswith(TARGETS)},
@@ -350,14 +380,19 @@ class View(Reducer):
             bracket=details.bracket,
             parent=None if details.parent is None else (trial_name(details.parent.trial), details.parent.step),
             retry_of=None if details.retry_of is None else trial_name(details.retry_of),
+            ended_as=ended_as,
         )
+
+    def canonical_rows(self) -> list[int]:
+        """The rows of all trials in canonical order: a trial's place in it is its number."""
+        rows: list[int] = self._sorted(np.arange(self.n_rows)).tolist()
+        return rows
 
     def records(self) -> Iterator[TrialRecord]:
         """All trials in canonical order; withdrawn and still queued ones are left out."""
-        hidden = (Status.CANCELLED, Status.QUEUED)
-        for number, row in enumerate(self._sorted(np.arange(self.n_rows))):
-            if self._status[row] not in hidden:
-                yield self.record(int(row), number)
+        for number, row in enumerate(self.canonical_rows()):
+            if self.shown_status(row) not in HIDDEN:
+                yield self.record(row, number)
 
     def __repr__(self) -> str:
         best = "" if self.best is None else f", best {self.objective.metric} {self._value[self.best]:.6g}"

@@ -346,6 +346,28 @@ def test_all_segments_behind_the_line_are_withdrawn():
     assert state.segments == {}
 
 
+def test_what_was_reported_behind_the_line_is_kept():
+    """It is surplus once the budget is met, and goes on from there if the budget is raised; not a word is no result."""
+    state = worker("zoe")
+    state.set_goal(1)
+    spoke, mute = (state.propose(0.0, (x,)) for x in (0.1, 0.2))
+    state.report(spoke, 3, 0.5, {})
+    tell(state, "bob", Proposed(1, 0.0, (0.6,)))
+    for segment in (spoke, mute):
+        state.yield_up(1.0, segment, step=3, seconds=1.0)
+    assert not state.may_propose()
+    tell(state, "bob", Ended(40, 1, 0, "finished", 0, 0.25))
+    records = {record.id: record for record in state.view.records()}
+    assert {name: (r.status, r.ended_as, r.value) for name, r in records.items()} == {
+        "bob-1": ("finished", "finished", 0.25),
+        "zoe-3": ("surplus", None, 0.5),
+    }
+    assert is_quiet(state.view)
+    state.set_goal(2)
+    assert state.view.record(spoke.row).status == "lost"
+    assert state.takeover(50.0) == spoke.row
+
+
 def test_a_slot_more_finds_the_next_lost_trial():
     """What one slot takes over is no longer there for the next, and all of it is released when the worker leaves."""
     state = worker(gone=("bob",))

@@ -151,9 +151,11 @@ def test_counts_tell_what_became_of_trials(told: Told) -> None:
     lost = told.add("a", Proposed, NOW - 50, (0.5,))
     told.add("a", Lost, lost, 0)
     now = look(told)
-    assert now.counts == {"finished": 1, "failed": 1, "surplus": 1, "queued": 1, "lost": 1}
+    assert now.counts == {"finished": 1, "failed": 1, "surplus": 1, "queued": 1}  # nobody goes on with the lost one
     assert (now.ended, now.total, now.remaining) == (2, 2, 0.0)
     assert now.rate == pytest.approx(3 / 100)
+    told.add("a", Goal, 4)
+    assert look(told).counts == {"finished": 2, "failed": 1, "queued": 1, "lost": 1}
 
 
 def test_a_trial_that_was_taken_over_is_shown_where_it_runs(told: Told) -> None:

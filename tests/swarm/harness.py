@@ -465,4 +465,8 @@ def check(swarm: Swarm) -> None:
         for origin in first.services.log.origins
         for seen in first.services.log.events(origin)
     )
-    assert results >= len(ended) + len(surplus)
+    partial = [r for r in surplus if r.ended_as is None]  # withdrawn, with reports that are kept
+    assert all(r.curve for r in partial)
+    assert results >= len(ended) + len(surplus) - len(partial)
+    if first.view.is_settled:
+        assert not [r.id for r in records if r.status == "lost"], "lost in a search that is over"

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.events.schema import Claimed
+from aiohpo.events.lifecycle import MOST_LOSSES
+from aiohpo.events.schema import Claimed, Goal, Lost, Reported
 from aiohpo.storage.run import open_run
 from aiohpo.view.summary import Summary, last_error_in_words, value_in_words
 from tests.support.run_directories import make_climb, make_run
@@ -63,6 +64,44 @@ def test_a_trial_is_lost_if_its_worker_is_certainly_away(state: str, status: str
     assert summary.counts() == {"finished": 1, status: 1}
     assert [record.status for record in summary.records()] == ["finished", status]
     assert [record.status for record in Summary(view).records()] == ["finished", "running"]
+
+
+def test_no_trial_is_lost_in_a_search_that_is_over(tmp_path: Path) -> None:
+    """Nobody will go on with it: without a report it is not told of, with one it is surplus."""
+    view = open_run(make_run(tmp_path / "r", [1.0, 2.0, None, None], goal=2, left=False)).view
+    (worker,) = view.workers
+    dead = {worker: "dead"}
+    assert Summary(view, dead).counts() == {"finished": 2}
+    assert [record.status for record in Summary(view, dead).records()] == ["finished", "finished"]
+    view.apply("zoe", 1, Reported(99, view.id(2), 0, 1, 3.0))
+    for seq in (2, 4):  # it does not matter whether a worker said that they are lost or it follows
+        assert Summary(view, dead).counts() == {"finished": 2, "surplus": 1}
+        assert [(r.status, r.ended_as) for r in Summary(view, dead).records()][2:] == [("surplus", None)]
+        if seq == 2:
+            view.apply("zoe", 2, Lost(100, view.id(2), 0))
+            view.apply("zoe", 3, Lost(101, view.id(3), 0))
+    view.apply("zoe", 4, Goal(102, 3))
+    assert Summary(view).counts() == {"finished": 2, "lost": 2}
+
+
+def test_a_trial_of_a_dead_worker_is_lost_until_the_budget_is_met_without_it(tmp_path: Path) -> None:
+    """While it still counts, what it keeps out of the budget is surplus."""
+    view = open_run(make_run(tmp_path / "r", [1.0, None, 2.0], goal=2, left=False)).view
+    (worker,) = view.workers
+    assert Summary(view, {worker: "dead"}).counts() == {"finished": 1, "lost": 1, "surplus": 1}
+    view.apply("zoe", 1, Lost(100, view.id(1), 0))
+    assert Summary(view).counts() == {"finished": 2}
+
+
+def test_a_trial_that_killed_too_many_workers_has_failed(tmp_path: Path) -> None:
+    """It is given up, and its record says why."""
+    view = open_run(make_run(tmp_path / "r", [1.0, None])).view
+    for attempt in range(MOST_LOSSES + 1):
+        view.apply("zoe", 2 * attempt + 1, Claimed(90 + attempt, 0.0, view.id(1), attempt + 1))
+        view.apply("zoe", 2 * attempt + 2, Lost(91 + attempt, view.id(1), attempt + 1))
+    assert Summary(view).counts() == {"finished": 1, "failed": 1}
+    record = Summary(view).record(1)
+    assert (record.status, record.error) == ("failed", "given up: 5 workers died while they ran it")
 
 
 def test_the_best_trial_may_be_lost(tmp_path: Path) -> None:

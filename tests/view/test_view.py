@@ -377,7 +377,7 @@ def test_a_retried_trial_leaves_the_budget_and_its_retry_takes_the_place():
         assert view.observations().failed.shape == (1, 4)
         assert (view.retry_of(again), view.retry_of(first)) == (("ann", 1), None)
         assert "ann-1" in view.changed(0)[0]
-        assert not view.has_configuration(values, QUEUED)
+        assert list(view.asked_for(0)) == []  # a retry is nobody's wish
         assert view.seen(SPACE.encode_native(np.array([[0.5, 1, 0, np.nan]]))).all()
         view.apply("bob", 2, Claimed(10, 0.0, 1, 0))
         view.apply("bob", 3, Ended(11, 1, 0, "finished", 0, 0.5))
