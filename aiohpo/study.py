@@ -11,16 +11,17 @@ from .arguments import RUN_ARGUMENTS, STUDY_ARGUMENTS, STUDY_ATTRIBUTES, explain
 from .errors import UsageError
 from .evaluate.checkpoint import encode_array
 from .evaluate.program import ImportedInChild, Program, StudyFile, in_child, started_by_multiprocessing
-from .events.schema import EXTERNAL, QUEUED, TARGETS
+from .events.schema import TARGETS
 from .keys import StudyKey
 from .peer.limits import Limits, make_limits
 from .plugin import Config, Identity, Options
 from .plugin.objective import Objective
 from .result import Result
-from .runtime.ask_tell import AskedTrial, AskTell, check_past, outcome
+from .runtime.ask_tell import AskedTrial, AskTell, drive_by_hand, outcome
 from .runtime.assembly.definition import Callback, StudyDefinition
+from .runtime.assembly.past import PastTrial, Wishes, check_comparable, check_past, results_of
 from .runtime.assembly.replica import Replica
-from .runtime.assembly.services import Services, new_worker_id
+from .runtime.assembly.services import Services
 from .runtime.assembly.wiring import build_services, find_place, is_first, make_plugin
 from .runtime.local_search import LocalSearch
 from .runtime.notices import Logged
@@ -127,7 +128,8 @@ class Study:
         self._search_here: LocalSearch | None = None
         self._stopping = False
         self._hand_searcher: Any = None
-        self._wishes: tuple[tuple[Config, float | None, bool], ...] = ()
+        self._wishes = Wishes()
+        self._wishes_in_file: tuple[tuple[Config, float | None, bool], ...] = ()
         self._task()  # what is wrong with it should be said here, not when it runs
 
     # ------------------------------------------------------------------------------------------- running
@@ -210,7 +212,7 @@ class Study:
         finally:
             self._search_here = None
             for peer in search.peers:  # each: what one recorded last, another may not have heard
-                self._replica.absorb(peer.services.log)
+                self._replica.leave_worker(peer.services.log)
         return Result(
             self._replica.view,
             states=self._replica.states(),
@@ -231,7 +233,10 @@ class Study:
 
     @property
     def result(self) -> Result:
-        """What is known now, from the run directory and from what ran in this process."""
+        """What is known now, from the run directory and from what runs, or ran, in this process."""
+        for peer in self._peers:
+            self._replica.absorb(peer.services.log)
+        self._replica.refresh()
         return Result(self._replica.view, states=self._replica.states())
 
     # --------------------------------------------------------------------------------------- by hand
@@ -255,67 +260,58 @@ class Study:
     def enqueue(self, config: Mapping[str, Any]) -> str:
         """Queue a complete configuration to be tried before the searcher's; returns its trial id.
 
-        In a file that ``aiohpo run`` or ``aiohpo worker`` reads, where every process executes it, it is queued
-        once for the whole search (and the id is empty).
+        A script may queue its configurations whenever it is run: what it asks for, and an earlier run or another
+        process has queued in the study's directory already, is not queued again, and the id is that one's. In a file
+        that ``aiohpo run`` or ``aiohpo worker`` reads, the first worker does it, and the id is empty.
         """
         fitting = self.space.validate(config)
         if in_child():
-            self._wishes += ((fitting, None, True),)
+            self._wishes_in_file += ((fitting, None, True),)
             return ""
         return self._by_hand.enqueue(fitting)
 
     def _fulfil(self) -> None:
-        """Carry out what the file said by :meth:`enqueue` and :meth:`add` while it was only being imported,
-        leaving out what an earlier run or another process has done already."""
-        wishes, self._wishes = self._wishes, ()
+        """Carry out what the file said by :meth:`enqueue` and :meth:`add` while it was only being imported."""
+        wishes, self._wishes_in_file = self._wishes_in_file, ()
         for config, value, queued in wishes:
-            if not self._replica.view.has_configuration(self.space.pack(config), QUEUED if queued else EXTERNAL):
-                if queued:
-                    self._by_hand.enqueue(config)
-                else:
-                    self._by_hand.add(config, value)
+            if queued:
+                self._by_hand.enqueue(config)
+            else:
+                self._by_hand.add([(config, value)])
         if wishes and self._manual is not None:
             self._manual.close()
             self._manual = None
 
-    def add(self, past: Iterable[tuple[Mapping[str, Any], float | None]] | Result | str | Path) -> int:
+    def add(self, past: Iterable[PastTrial] | Result | str | Path) -> int:
         """Add past trials, which searchers learn from and which do not count against the budget.
 
-        ``past`` is ``[(config, value), …]`` (value None: it failed), a :class:`Result`, or the directory of
-        an earlier run. Trials that do not fit this space are an error, before anything is added.
+        ``past`` is ``[(config, value), …]`` (value None: it failed), a :class:`Result`, or the directory of an earlier
+        run, of which those trials are taken that ran to their end or failed. Trials that do not fit this space are an
+        error, and so is a run with another metric, mode or ``max_steps``, before anything is added. What an earlier run
+        of the same script has added already is not added again. Returns how many there are.
         """
+        name = "that result" if isinstance(past, Result) else str(past)
         if isinstance(past, str | Path):
             from .storage.run import open_run
 
             past = Result(open_run(Path(past)).view)
         if isinstance(past, Result):
-            past = [
-                (t.config, t.value if t.status in ("finished", "surplus") else None)
-                for t in past.trials
-                if t.status in ("finished", "surplus", "failed")
-            ]
+            theirs = Objective(past.metric, past.mode), past.max_steps
+            check_comparable(name, theirs, (self._judged_by, self.max_steps))
+            past, others = results_of(past.trials)
+            if others:
+                self._notice(f"left out {others} of {name}: only trials that ran to their end have a result")
         checked = check_past(past, self.space, self.metric)
-        for fitting, value in checked:
-            if in_child():
-                self._wishes += ((fitting, value, False),)
-            else:
-                self._by_hand.add(fitting, value)
+        if in_child():
+            self._wishes_in_file += tuple((fitting, value, False) for fitting, value in checked)
+        else:
+            self._by_hand.add(checked)
         return len(checked)
 
     @property
     def _by_hand(self) -> AskTell:
         if self._manual is None:
-            worker, here = new_worker_id(), self._replica
-            directory = here.directory
-            self._manual = AskTell(
-                worker,
-                here.view,
-                here.log,
-                self.seed,
-                directory.journal(worker) if directory else None,
-                directory.id if directory else "",
-                self._notice,
-            )
+            self._manual = drive_by_hand(self._replica, self.seed, self._wishes, self._notice)
         return self._manual
 
     # --------------------------------------------------------------------------------------- for workers

@@ -158,11 +158,13 @@ class Worker:
 
     async def __aenter__(self) -> Worker:
         await self._peer.start()
+        self.study._replica.follow_worker(self._peer.services.log)
         try:
             for card in self._cards:
                 card.announce(self.address)
         except BaseException:
             await self._peer.aclose()
+            self.study._replica.leave_worker(self._peer.services.log)
             raise
         if self._cards:
             self._peer.expect(self._others())
@@ -181,6 +183,7 @@ class Worker:
         for card in self._cards:
             card.withdraw()
         await self._peer.aclose()
+        self.study._replica.leave_worker(self._peer.services.log)
         if error is None and not self._running.cancelled() and (failure := self._running.exception()):
             raise failure
 

@@ -44,6 +44,22 @@ async def test_a_worker_gives_every_trial_of_the_swarm_once():
     assert len(ids) == len(set(ids)) >= 15
 
 
+async def test_a_study_in_memory_knows_what_its_workers_know():
+    """``study.result`` has their trials while they run and once they have left, and another worker begins with them."""
+    shared = study()
+
+    async def search() -> None:
+        async with Worker(shared, trials=3) as worker:
+            await worker.wait()
+            assert [t.id for t in shared.result.trials] == [t.id for t in worker.result.trials]
+        async with Worker(shared, trials=5) as worker:
+            result = await worker.wait()
+        assert result.counts == {"finished": 5}
+
+    await bounded(search())
+    assert shared.result.counts == {"finished": 5}
+
+
 async def test_iterating_late_starts_with_what_is_there():
     """Trials that ended before the iteration began are given first."""
 

@@ -21,6 +21,8 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     Each becomes a new trial with the same configuration, which the next "aiohpo run" (or worker) takes up; the
     failed one stays on record and leaves the budget. Mend what made them fail first.
     """
+    from functools import partial
+
     from ..peer.retrying import choose_failed
     from ..runtime.ask_tell import AskTell
     from ..runtime.assembly.services import new_worker_id
@@ -30,7 +32,7 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     rows = choose_failed(run.view, trials, str(directory))
     opened = RunDirectory(directory, read_study(directory))
     worker = new_worker_id()
-    manual = AskTell(worker, run.view, run.log, 0, opened.journal(worker), opened.id)
+    manual = AskTell(worker, run.view, run.log, 0, partial(opened.journal, worker), opened.id)
     try:
         retries = [run.view.record(run.view.row_of(manual.retry(row))) for row in rows]
     finally:

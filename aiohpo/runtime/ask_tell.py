@@ -10,25 +10,31 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..arguments import TRIAL_ATTRIBUTES, explained_class
 from ..errors import UsageError
-from ..evaluate.metrics import as_finite, as_metrics
+from ..evaluate.metrics import as_metrics
 from ..evaluate.segment import failed
 from ..events.log import Log
-from ..events.schema import trial_name
+from ..events.schema import EXTERNAL, QUEUED, trial_name
 from ..mesh.effects import Persist
 from ..peer.recorder import Recorder, Segment
 from ..plugin import Config, FittingSearcher, Identity, Searcher
 from ..plugin.registry import bind
-from ..space.space import Space
 from ..storage.journal import Journal
 from ..view.trials import TrialRecord
 from ..view.view import View
+from .assembly.past import Wishes
+from .assembly.services import new_worker_id
 from .fitting import fit_failure_in_words
+
+if TYPE_CHECKING:
+    from .assembly.replica import Replica
 
 
 @explained_class(attributes=TRIAL_ATTRIBUTES)
@@ -63,7 +69,18 @@ class AskedTrial:
 
 
 class AskTell:
-    """The study as its own worker. ``complain`` hears once that a searcher could not learn from the results."""
+    """The study as its own worker.
+
+    Args:
+        worker: its name.
+        view, log: what is known of the study; this worker's events go there, too.
+        seed: the study's.
+        journal: makes what takes its events, once there are any; None: they are kept in memory only.
+        journal_id: the directory that the journal is in.
+        replica: brings ``view`` up to date with what other processes write to that directory; None: there are none.
+        wishes: what other processes queued and added.
+        complain: hears once that a searcher could not learn from the results.
+    """
 
     def __init__(
         self,
@@ -71,42 +88,44 @@ class AskTell:
         view: View,
         log: Log,
         seed: int,
-        journal: Journal | None,
+        journal: Callable[[], Journal] | None,
         journal_id: str,
+        replica: Replica | None = None,
+        wishes: Wishes | None = None,
         complain: Callable[[str], None] | None = None,
     ) -> None:
         self.view = view
         self.state = Recorder(worker, view, log, journal_id)
-        self._journal = journal
+        self._make_journal = journal
+        self._journal: Journal | None = None
+        self._begun = False
         self._seed = seed
+        self._replica = replica
+        self._wishes = wishes or Wishes()
         self._complain = complain
         self._searcher: Searcher | None = None
         self._fitted = -1
-        self._asked = view.n_rows
-        self.state.begin(time.time(), platform.node(), os.getpid(), None)
-        self._persist()
 
     def ask(self, searcher: Searcher) -> AskedTrial | None:
-        """The next configuration: one that was queued, else the searcher's; None when there is none left."""
-        row = self.state.takeover(0.0)
-        if row is None:
-            row = self.state.queued(0.0)
-        if row is not None:
-            segment = self.state.record_claim(time.time(), row)
-        else:
-            if self._searcher is not searcher:
-                bind(searcher, self.view.space, self._seed, Identity(self.state.me, 0, 1))
-                self._searcher = searcher
-            if isinstance(searcher, FittingSearcher) and self._fitted != self.view.n_observed:
-                self._refit(searcher)
-                self._fitted = self.view.n_observed
-            self._asked += 1
-            configs = searcher.ask(self.view, np.random.default_rng([self._seed, 0, self._asked]), (0,))
-            if not configs:
-                return None
-            segment = self.state.propose(time.time(), self.view.space.pack(configs[0]))
-        self._persist()
-        return AskedTrial(segment, self.view.config(segment.row), self.view.number(segment.row))
+        """The next configuration: one whose worker died, else one that was queued, else the searcher's; None when there
+        is none left.
+
+        Processes that ask in one directory take turns, so that each knows what the others have been given.
+        """
+        self._refresh()
+        if self._searcher is not searcher:
+            bind(searcher, self.view.space, self._seed, Identity(self.state.me, 0, 1))
+            self._searcher = searcher
+        if isinstance(searcher, FittingSearcher) and self._fitted != self.view.n_observed:
+            self._refit(searcher)
+            self._fitted = self.view.n_observed
+        with self._turn():
+            self._refresh()
+            self._begin()
+            self._release_lost()
+            segment = self._next(searcher)
+            self._persist()
+        return None if segment is None else self._asked(segment)
 
     def _refit(self, searcher: FittingSearcher) -> None:
         try:
@@ -115,6 +134,37 @@ class AskTell:
             if self._complain is not None:
                 self._complain(fit_failure_in_words(searcher, error))
                 self._complain = None
+
+    def _next(self, searcher: Searcher) -> Segment | None:
+        row = self.state.takeover(0.0)
+        if row is None:
+            row = self.state.queued(0.0)
+        if row is not None:
+            return self.state.record_claim(time.time(), row)
+        # What is drawn depends on what was asked before, by whichever process: the same sequence as in one process.
+        rng = np.random.default_rng([self._seed, 0, self.view.n_rows + 1])
+        configs = searcher.ask(self.view, rng, (0,))
+        return self.state.propose(time.time(), self.view.space.pack(configs[0])) if configs else None
+
+    def _release_lost(self) -> None:
+        """Declare lost what a process asked for that has ended without telling."""
+        if self._replica is None:
+            return
+        view = self.view
+        for row in sorted(view.running):
+            owner = view.owner_of(row)
+            if owner is not None and owner != self.state.me and self._replica.is_gone(owner):
+                self.state.declare_lost(view.id(row), view.attempt(row))
+
+    def _asked(self, segment: Segment) -> AskedTrial:
+        return AskedTrial(segment, self.view.config(segment.row), self.view.number(segment.row))
+
+    def _refresh(self) -> None:
+        if self._replica is not None:
+            self._replica.refresh()
+
+    def _turn(self) -> AbstractContextManager[None]:
+        return nullcontext() if self._replica is None else self._replica.turn()
 
     def tell(self, asked: AskedTrial, value: float | None, extra: Mapping[str, float], error: str | None) -> None:
         """Record the outcome of an asked trial: a value, or an error."""
@@ -134,31 +184,55 @@ class AskTell:
         self._persist()
 
     def enqueue(self, config: Config) -> str:
-        """Queue a configuration that any worker takes before asking its searcher."""
-        trial = self.state.enqueue(time.time(), self.view.space.pack(config))
-        self._persist()
-        return trial_name(trial)
+        """Queue a configuration that any worker takes before asking its searcher, unless another process has done it,
+        such as an earlier run of the same script."""
+        with self._turn():
+            self._refresh()
+            row = self._wishes.match(self.view, QUEUED, config)
+            if row is None:
+                self._begin()
+                row = self.view.n_rows
+                self.state.enqueue(time.time(), self.view.space.pack(config))
+                self._wishes.note_own(row)
+            self._persist()
+        return trial_name(self.view.id(row))
 
     def retry(self, row: int) -> str:
         """Queue the configuration of a failed trial again; see :mod:`aiohpo.peer.retrying` for which may be."""
+        self._begin()
         trial = self.state.queue_retry(time.time(), row)
         self._persist()
         return trial_name(trial)
 
     def leave(self) -> None:
         """Record that nothing more will come, and close."""
-        self.state.record_leaving(time.time(), "done")
-        self._persist()
+        if self._begun:
+            self.state.record_leaving(time.time(), "done")
+            self._persist()
         self.close()
 
-    def add(self, config: Config, value: float | None) -> None:
-        """Add the result of a past trial."""
-        self.state.add_past(time.time(), self.view.space.pack(config), value)
-        self._persist()
+    def add(self, past: Iterable[tuple[Config, float | None]]) -> None:
+        """Add the results of past trials, but for those that another process has added."""
+        with self._turn():
+            self._refresh()
+            for config, value in past:
+                if self._wishes.match(self.view, EXTERNAL, config, value) is None:
+                    self._begin()
+                    self._wishes.note_own(self.view.n_rows)
+                    self.state.add_past(time.time(), self.view.space.pack(config), value)
+            self._persist()
 
     def record(self, asked: AskedTrial) -> TrialRecord:
         """The trial as people see it."""
         return self.view.record(asked._segment.row)
+
+    def _begin(self) -> None:
+        """Begin to record. A process that has nothing to say leaves no trace."""
+        if not self._begun:
+            self._begun = True
+            if self._make_journal is not None:
+                self._journal = self._make_journal()
+            self.state.begin(time.time(), platform.node(), os.getpid(), None)
 
     def _persist(self) -> None:
         batches = [effect.batch for effect in self.state.drain() if isinstance(effect, Persist)]
@@ -169,6 +243,15 @@ class AskTell:
         """Give back the journal's lock."""
         if self._journal is not None:
             self._journal.close()
+
+
+def drive_by_hand(replica: Replica, seed: int, wishes: Wishes, complain: Callable[[str], None]) -> AskTell:
+    """Return a worker for the study that a process holds a replica of; see :class:`AskTell`."""
+    worker, directory = new_worker_id(), replica.directory
+    journal = partial(directory.journal, worker) if directory else None
+    return AskTell(
+        worker, replica.view, replica.log, seed, journal, directory.id if directory else "", replica, wishes, complain
+    )
 
 
 def outcome(asked: object, value: Any, error: object, metric: str) -> dict[str, float]:
@@ -192,23 +275,3 @@ def outcome(asked: object, value: Any, error: object, metric: str) -> dict[str, 
     if metric not in metrics:
         raise UsageError(f"tell() was given {value!r:.80}: give the value of {metric!r}, a dict with it, or error=…")
     return metrics
-
-
-def check_past(
-    past: Iterable[tuple[Mapping[str, Any], float | None]], space: Space, metric: str
-) -> list[tuple[Config, float | None]]:
-    """Return past trials as configurations of ``space`` and finite values. Raises ``UsageError`` that says which trial
-    is wrong, and how."""
-    if isinstance(past, Mapping) or not isinstance(past, Iterable):
-        raise UsageError(f"past trials are [(config, value), …], a Result or a directory, not {past!r:.80}")
-    checked: list[tuple[Config, float | None]] = []
-    for i, trial in enumerate(past):
-        try:
-            config, value = trial
-            fitting = space.validate(dict(config))
-            checked.append((fitting, None if value is None else as_finite(value, metric)))
-        except UsageError as error:
-            raise UsageError(f"past trial {i}: {error} (the value of a failed trial is None)") from None
-        except (TypeError, ValueError):
-            raise UsageError(f"past trial {i}: give (config, value), not {trial!r:.200}") from None
-    return checked

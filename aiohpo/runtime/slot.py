@@ -155,9 +155,9 @@ class Slot:
             return None
         scheduler = self._worker.services.scheduler
         return failed(
-            f"does not move on: resumed {idle} times, it never got beyond step {view.step(row)}, so it is given up. Let "
-            "the objective call trial.save() at every step and go on from trial.restore(); if it does, its scheduler "
-            f"({scheduler!r}) keeps pausing it at a step that it has reached before"
+            f"does not move on: resumed {idle} times, it never got beyond step {view.step(row)}, so it is given up. "
+            "Let the objective call trial.save() at every step and go on from trial.restore(); if it does, its "
+            f"scheduler ({scheduler!r}) keeps pausing it at a step that it has reached before"
         )
 
     async def _with_checkpoint(self, assignment: Assignment, segment: Segment) -> Assignment:

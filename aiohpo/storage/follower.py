@@ -31,13 +31,17 @@ from .run_directory import merge_batch, read_study
 
 
 class Follower:
-    """A replica of the study in a run directory, brought up to date by :meth:`poll`."""
+    """A replica of the study in a run directory, brought up to date by :meth:`poll`.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the run directory.
+        known: the log and view to bring up to date; None: new ones.
+    """
+
+    def __init__(self, path: Path, known: tuple[Log, View] | None = None) -> None:
         self.path = path
         self.study = read_study(path)
-        self.log = Log()
-        self.view = View.of_study(self.study)
+        self.log, self.view = known or (Log(), View.of_study(self.study))
         self._offsets: dict[Path, int] = {}
         self._unread: dict[Path, tuple[int, int]] = {}  # where an incomplete record begins, and the file's size
         self._damage: list[Damage] = []

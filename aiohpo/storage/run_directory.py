@@ -5,17 +5,21 @@ study.json        what is searched: space, metric, mode, and the directory's ide
 journal/*.log     one append-only file per worker process
 blobs/            checkpoints and predictions, content-addressed
 peers/            addresses of running workers, for those who join by directory
+turn.lock         is locked while a process asks for a configuration by hand, so that each knows of the other's
 output/           what trials and workers printed, a file for each worker
 ensemble.json     how the ensemble does that is kept while the search runs (derived, like plot.png)
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 import stat
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +30,7 @@ from ..events.schema import Batch, Malformed, Seen
 from ..files import (
     is_shared,
     make_directory,
+    open_to_write,
     read_regular,
     replace_file,
     share_with_group,
@@ -44,6 +49,7 @@ FORMAT = 1
 # What study.json and ensemble.json may have at most: bytes, and levels of lists and objects within one another.
 _LARGEST, _DEEPEST = 1 << 26, 64
 PARTS = ("journal", "blobs", "peers", "output")
+_TURN_WITHIN = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +143,19 @@ class RunDirectory:
             raise UsageError(f"{self.path} holds another study: {_difference(found, definition)}. {_REMEDY}")
         return found
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Within the block no other process is in such a block of its own. One that hangs there is waited for at most
+        ten seconds; where the file system has no locks, nothing is waited for."""
+        descriptor = open_to_write(self.path / "turn.lock")
+        try:
+            end = time.monotonic() + _TURN_WITHIN
+            while not _locked(descriptor) and time.monotonic() < end:
+                time.sleep(0.005)
+            yield
+        finally:
+            os.close(descriptor)
+
     def journal(self, worker: str) -> Journal:
         """The journal that ``worker`` appends to."""
         return Journal(self.path / "journal" / f"{worker}.log")
@@ -164,6 +183,17 @@ def _check_owner(path: Path) -> None:
             f"{path} belongs to another user (uid {owner}) and is not shared with its group: its owner has to start a "
             "worker in it with --share group (share='group') first. Or use another directory (--dir)"
         )
+
+
+def _locked(descriptor: int) -> bool:
+    """Lock a file, and say whether that is done; True where it will never be possible."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass
+    return True
 
 
 _REMEDY = "Use another directory, or remove this one if you no longer need it."

@@ -148,6 +148,19 @@ def test_optuna_gets_values_states_and_parameters(tmp_path: Path) -> None:
     assert study.trials[1].user_attrs["error"] == "boom"
 
 
+def test_optuna_is_told_how_a_trial_beyond_the_budget_ended(tmp_path: Path) -> None:
+    """A surplus trial that failed is no complete one."""
+    run = open_run(make_run(tmp_path / "r", [1.0, 2.0, "boom"], goal=1))
+    url = f"sqlite:///{tmp_path / 'x.db'}"
+    to_optuna(run, f"optuna://{url}")
+    trials = optuna.load_study(study_name="r", storage=url).trials
+    assert [(trial.state.name, trial.value) for trial in trials] == [
+        ("COMPLETE", 1.0),
+        ("COMPLETE", 2.0),
+        ("FAIL", None),
+    ]
+
+
 def test_exporting_to_optuna_again_adds_nothing(tmp_path: Path) -> None:
     """A second export knows what is there."""
     run = open_run(make_run(tmp_path / "r", OUTCOMES))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo import Float, Space, Study
+from aiohpo import Float, Int, Space, Study
 from aiohpo.errors import UsageError
 from aiohpo.events.log import Log
 from aiohpo.plugin import Identity
@@ -139,3 +139,66 @@ def test_what_was_done_by_hand_is_in_the_directory(tmp_path):
     again = Study(None, SPACE, searcher="random", directory=tmp_path / "run")
     assert again.result.counts == {"finished": 2, "running": 1}
     assert again.ask().config == {"x": 0.75}
+
+
+@pytest.mark.parametrize("searcher", ["random", "quasirandom", "grid", "tpe", "adbo"])
+def test_processes_that_ask_in_one_directory_follow_each_other(searcher, tmp_path):
+    """No configuration is given to two of them, and both know the results of either."""
+    studies = [Study(None, SPACE, directory=tmp_path / "run", searcher=searcher, seed=3) for _ in range(3)]
+    asked = []
+    for _ in range(2):
+        for study in studies:
+            trial = study.ask()
+            asked.append(trial["x"])
+            study.tell(trial, trial["x"])
+    assert len(set(asked)) == 6
+    assert [len(study.result.trials) for study in studies] == [6, 6, 6]
+    assert len({study.result.best.value for study in studies}) == 1
+
+
+@pytest.mark.parametrize("searcher", ["random", "quasirandom", "grid", "tpe"])
+def test_who_asks_does_not_change_what_is_asked(searcher, tmp_path):
+    """Several processes that take turns are given what one alone is given."""
+    alone = Study(None, SPACE, searcher=searcher, seed=3)
+    studies = [Study(None, SPACE, directory=tmp_path / "run", searcher=searcher, seed=3) for _ in range(2)]
+    for i in range(6):
+        asked = alone.ask(), studies[i % 2].ask()
+        assert asked[0]["x"] == asked[1]["x"]
+        alone.tell(asked[0], 1.0)
+        studies[i % 2].tell(asked[1], 1.0)
+
+
+def test_what_a_dead_process_had_asked_for_is_asked_again(tmp_path):
+    """No point of a grid is lost with the process that was given it; one that lives keeps its own."""
+    space = Space(k=Int(1, 3))
+    alive = Study(None, space, directory=tmp_path / "run", searcher="grid")
+    dead = Study(None, space, directory=tmp_path / "run", searcher="grid")
+    mine, lost = alive.ask(), dead.ask()
+    dead._manual.close()  # its lock goes, as it does however a process ends
+    again = alive.ask()
+    assert (again.id, again["k"]) == (lost.id, lost["k"])
+    rest = alive.ask()
+    assert {mine["k"], again["k"], rest["k"]} == {1, 2, 3}
+    with pytest.raises(UsageError, match="no more"):
+        alive.ask()
+    for asked in (mine, again, rest):
+        alive.tell(asked, 0.1)
+    assert alive.result.counts == {"finished": 3}
+
+
+def test_a_script_that_queues_and_adds_does_so_once(tmp_path):
+    """However often it is run in its directory; each run has the same ids."""
+
+    def script() -> tuple[Study, list[str]]:
+        study = Study(None, SPACE, directory=tmp_path / "run", searcher="random")
+        study.add([({"x": 0.5}, 1.0)])
+        return study, [study.enqueue({"x": x}) for x in (0.25, 0.25, 0.75)]
+
+    (first, ids), (second, again) = script(), script()
+    assert ids == again
+    assert len(list((tmp_path / "run" / "journal").iterdir())) == 1, "the second run had nothing to record"
+    asked = [study.ask() for study in (first, second, first, second)]
+    assert [trial["x"] for trial in asked[:3]] == [0.25, 0.25, 0.75]
+    assert [trial.id for trial in asked[:3]] == ids
+    assert asked[3]["x"] not in (0.25, 0.75)
+    assert len(second.result.trials) == 5

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from ...errors import UsageError
 from ...events.log import Log
 from ...keys import StudyKey, find_key, kept_key, process_key, settle_key
 from ...storage.blob_store import DirectoryBlobs
+from ...storage.follower import Follower
 from ...storage.liveness import Writers
 from ...storage.run_directory import RunDirectory
 from ...storage.scratch import Scratch
@@ -34,6 +36,8 @@ class Replica:
         self._given_key = key
         self._notice = notice
         self._known: tuple[Log, View] | None = None
+        self._follower: Follower | None = None
+        self._workers: list[Log] = []  # of workers that run in this process
         self._opened: RunDirectory | None = None
         self._blobs: DirectoryBlobs | None = None
         self._key: StudyKey | None = None
@@ -66,6 +70,34 @@ class Replica:
                 for text in self.directory.load(*self._known).notices:
                     self._notice(text)
         return self._known
+
+    def refresh(self) -> None:
+        """Take in what other processes wrote to the run directory, and what workers of this one know."""
+        for log in self._workers:
+            self.absorb(log)
+        if self.directory is not None:
+            if self._follower is None:
+                self._follower = Follower(self.directory.path, self._load())
+            self._follower.poll()
+
+    def follow_worker(self, log: Log) -> None:
+        """Take in, whenever this is refreshed, what a worker of this process knows."""
+        self._workers.append(log)
+
+    def leave_worker(self, log: Log) -> None:
+        """Take in what a worker knew when it ended, and forget about it; what is in the run directory is read from
+        there when it is needed."""
+        self._workers = [other for other in self._workers if other is not log]
+        if self._known is not None or self._definition.directory is None:
+            self.absorb(log)
+
+    def is_gone(self, worker: str) -> bool:
+        """Whether a worker that wrote to the run directory has certainly ended."""
+        return self.directory is not None and Writers(self.directory.path, self.view).is_gone(worker)
+
+    def turn(self) -> AbstractContextManager[None]:
+        """What is asked for in such a block, no other process asks for at the same time; see :meth:`refresh`."""
+        return nullcontext() if self.directory is None else self.directory.turn()
 
     def states(self) -> Mapping[str, str]:
         """What is known of the workers that wrote to the run directory, by their ids."""
