@@ -58,9 +58,10 @@ def _is_work_left(view: View, study: Study) -> bool:
     from ..peer.ending import has_work
     from ..plugin import Identity
     from ..plugin.registry import create
+    from ..plugin.scheduler import set_up_scheduler
 
     scheduler = copy.deepcopy(create("schedulers", study.scheduler))
-    scheduler.setup(study.max_steps, study.seed, Identity("check", 0, 1))
+    set_up_scheduler(scheduler, study.max_steps, study.seed, Identity("check", 0, 1), first=view.first_max_steps)
     return has_work(view, scheduler, Eligibility(view, None, lambda _: False), np.random.default_rng(0))
 
 

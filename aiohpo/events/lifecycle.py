@@ -147,7 +147,8 @@ class Facts:
     def idle_pauses(self) -> int:
         """How many of the latest pauses in a row came no further than the trial had come before."""
         farthest, idle = -1, 0
-        for _, (_, event) in sorted(self.ends.items()):
+        ended = (event for _, ends in sorted(self.ends.items()) for _, (_, event) in sorted(ends.items()))
+        for event in ended:
             if event.step > farthest:
                 farthest, idle = event.step, 0
             elif event.how == "paused":

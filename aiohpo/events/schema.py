@@ -93,7 +93,8 @@ def parse_trial(name: str) -> TrialId:
 
 # ------------------------------------------------------------------------------------------------ events
 class Started(msgspec.Struct, frozen=True, array_like=True, tag=1):
-    """A worker process began. ``journal`` identifies the directory it writes to."""
+    """A worker process began. ``journal`` identifies the directory it writes to, ``max_steps`` is the number of steps
+    that a complete trial of its study had."""
 
     lamport: Count
     time: Time
@@ -101,6 +102,7 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag=1):
     pid: Count
     journal: Short
     rank: Count | None = None
+    max_steps: Count | None = None
 
 
 class Left(msgspec.Struct, frozen=True, array_like=True, tag=2):

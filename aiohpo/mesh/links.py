@@ -177,8 +177,8 @@ class Mesh:
             why = f"format version {hello.format}, this is version {FORMAT}: use one aiohpo version everywhere"
         elif hello.study != self.study:
             why = (
-                f"another study ({hello.study}, this is {self.study}): space, metric and mode must be the same "
-                "on all workers"
+                f"another study ({hello.study}, this is {self.study}): space, metric, mode and max_steps must be "
+                "the same on all workers"
             )
         if why is not None:
             return [Send(peer, Refused(why)), *self._refuse(peer, f"refused {peer}: {why}")]

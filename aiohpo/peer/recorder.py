@@ -80,7 +80,7 @@ class Recorder:
     # ------------------------------------------------------------------------------ what this worker does
     def begin(self, wall: float, host: str, pid: int, rank: int | None) -> None:
         """Record that this worker process started."""
-        self._record(lambda t: Started(t, wall, host, pid, self._shared_journal, rank))
+        self._record(lambda t: Started(t, wall, host, pid, self._shared_journal, rank, self.view.max_steps))
 
     def set_goal(self, trials: int, *, at_least: bool = False) -> None:
         """Set the study's global budget, unless that is what it is already; ``at_least``: only if it is smaller."""

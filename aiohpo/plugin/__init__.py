@@ -26,7 +26,17 @@ from .ensemble import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
 from .evaluator import Assignment, Channel, Evaluator, Outcome
 from .launcher import Launcher, WorkerExit
 from .options import Options
-from .scheduler import Claims, Decision, Idle, Inherit, KeepingScheduler, NewTrial, Resume, Scheduler
+from .scheduler import (
+    Claims,
+    Decision,
+    ExtendableScheduler,
+    Idle,
+    Inherit,
+    KeepingScheduler,
+    NewTrial,
+    Resume,
+    Scheduler,
+)
 from .searcher import FittingSearcher, Searcher
 from .study_view import Config, Curves, Identity, Observations, StudyView, TrialState, TrialStatus
 from .transport import LaunchedTransport, OnFrame, TellingTransport, Transport
@@ -44,6 +54,7 @@ __all__ = [
     "Decision",
     "EnsembleBuilder",
     "Evaluator",
+    "ExtendableScheduler",
     "FittingSearcher",
     "FloatArray",
     "Identity",

@@ -117,3 +117,42 @@ class KeepingScheduler(Scheduler, Protocol):
     def keeps(self, view: StudyView, trial: TrialState) -> Collection[int]:
         """Return the steps of those checkpoints of ``trial`` that may yet be resumed from or inherited."""
         ...
+
+
+@runtime_checkable
+class ExtendableScheduler(Scheduler, Protocol):
+    """A scheduler that goes on with a study whose ``max_steps`` was raised.
+
+    For it, trials that were complete before are paused at what was the last step then. Any other scheduler refuses
+    such a study.
+    """
+
+    def extend(self, first: int) -> None:
+        """Take note that complete trials had ``first`` steps, fewer than now, when the study was begun.
+
+        Called after ``setup``, and again should an even smaller number become known. Raises ``ValueError`` where the
+        scheduler cannot go on with such trials.
+        """
+        ...
+
+
+def set_up_scheduler(
+    scheduler: Scheduler, max_steps: int | None, seed: int, identity: Identity, *, first: int | None = None
+) -> None:
+    """Bind a scheduler to a study that was begun with ``first`` steps; None: with ``max_steps``.
+
+    Raises ``ValueError`` where the scheduler cannot serve it.
+    """
+    scheduler.setup(max_steps, seed, identity)
+    if first is not None and first != max_steps:
+        extend_scheduler(scheduler, first)
+
+
+def extend_scheduler(scheduler: Scheduler, first: int) -> None:
+    """Tell a scheduler that the study was begun with ``first`` steps, fewer than now. Raises ``ValueError`` if it
+    cannot go on with that."""
+    if not isinstance(scheduler, ExtendableScheduler):
+        raise ValueError(
+            f"it cannot go on with trials that were complete after {first} steps (asha can: it adds rungs)"
+        )
+    scheduler.extend(first)

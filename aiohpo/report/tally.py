@@ -105,7 +105,8 @@ class Tally:
             if event.how == "paused":
                 work.paused.add(span.trial)
                 self._paused.add(span.trial)
-        if event.how == "finished" and event.value is not None and math.isfinite(event.value):
+        complete = event.how == "finished" and not self._view.earlier_end(span.worker)
+        if complete and event.value is not None and math.isfinite(event.value):
             self._best_at.extend((end, event.value))
 
     # ------------------------------------------------------------------------------------------- reading

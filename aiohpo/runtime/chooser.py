@@ -6,12 +6,13 @@ import asyncio
 
 import numpy as np
 
-from ..errors import AiohpoError
+from ..errors import AiohpoError, UsageError
 from ..events.schema import Parent, parse_trial
 from ..peer.eligibility import Eligibility
 from ..peer.ending import has_work
 from ..peer.recorder import Segment
 from ..plugin import Inherit, NewTrial, Resume
+from ..plugin.scheduler import extend_scheduler
 from .assembly.services import Services
 from .exchange import Exchange
 from .fitting import Fitting
@@ -27,9 +28,11 @@ class Chooser:
         self._model = model
         self._claims = Eligibility(services.view, exchange.state.claims, services.blobs.__contains__)
         self._spare = np.random.default_rng(0)
+        self._first_max_steps = services.view.first_max_steps
 
     def is_work_left(self) -> bool:
         """Whether there is anything left to do, for this worker or any other, while nothing runs."""
+        self._extend_scheduler()
         return has_work(self._services.view, self._services.scheduler, self._claims, self._spare)
 
     async def next(self, mean_seconds: float) -> Segment | None:
@@ -38,6 +41,7 @@ class Chooser:
         row = state.takeover(now)
         if row is not None:
             return self._claim(row, self._services.view.to_step(row))
+        self._extend_scheduler()
         with self._claims.at(now) as claims:
             choice = self._services.scheduler.next(self._services.view, claims, self._rng)
         if isinstance(choice, Resume):
@@ -52,6 +56,16 @@ class Chooser:
             if not state.may_propose():
                 return None
         return await self._begin(choice, mean_seconds)
+
+    def _extend_scheduler(self) -> None:
+        """Tell the scheduler if peers said that the study was begun with fewer steps than was known."""
+        first = self._services.view.first_max_steps
+        if first is not None and first != self._first_max_steps:
+            self._first_max_steps = first
+            try:
+                extend_scheduler(self._services.scheduler, first)
+            except ValueError as error:
+                raise UsageError(f"scheduler {self._services.scheduler!r}: {error}") from None
 
     async def _begin(self, new: NewTrial, mean_seconds: float) -> Segment | None:
         services, state = self._services, self._exchange.state

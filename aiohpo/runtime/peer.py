@@ -35,6 +35,7 @@ from ..peer.retention import GRACE, Retention
 from ..peer.state import PeerState
 from ..plugin import FittingSearcher
 from ..plugin.registry import bind
+from ..plugin.scheduler import extend_scheduler
 from ..view.trials import TrialRecord
 from .assembly.services import Services
 from .chooser import Chooser
@@ -98,6 +99,9 @@ class Peer:
         rng = np.random.default_rng([services.seed, place, self.view.n_rows])
         bind(services.searcher, self.view.space, services.seed, identity)
         bind(services.scheduler, self.view.max_steps, services.seed, identity)
+        first = self.view.first_max_steps
+        if first is not None and first != self.view.max_steps:
+            extend_scheduler(services.scheduler, first)
         if isinstance(services.searcher, FittingSearcher):
             self._model = Fitting(services.searcher, self.view, services.notice)
         if services.ensemble is not None:

@@ -68,11 +68,25 @@ class Loaded:
 
 
 class RunDirectory:
-    """Opens (and if need be makes) a run directory. ``definition`` is what the study must agree with. With ``share`` it
-    is, or becomes, one that is shared with its group (:mod:`aiohpo.files`)."""
+    """Opens (and if need be makes) a run directory.
 
-    def __init__(self, path: Path, definition: dict[str, Any], *, share: bool = False) -> None:
+    Args:
+        path: the directory.
+        definition: what the study must agree with.
+        extend: raises ``ValueError`` if this study cannot go on with one of fewer ``max_steps``, which it is given.
+        share: it is, or becomes, one that is shared with its group (:mod:`aiohpo.files`).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        definition: dict[str, Any],
+        *,
+        extend: Callable[[int], None] | None = None,
+        share: bool = False,
+    ) -> None:
         self.path = path
+        self._extend = extend
         self.blobs = DirectoryBlobs(path / "blobs")
         self.concerns: list[str] = []
         try:
@@ -141,6 +155,35 @@ class RunDirectory:
         found = read_study(self.path)
         if found["study"] != definition["study"]:
             raise UsageError(f"{self.path} holds another study: {_difference(found, definition)}. {_REMEDY}")
+        if found.get("max_steps") != definition.get("max_steps"):
+            found = self._take_steps(found, definition.get("max_steps"))
+        return found
+
+    def _take_steps(self, found: dict[str, Any], wanted: int | None) -> dict[str, Any]:
+        """Go on with a study whose trials were to have fewer steps. Raises ``UsageError`` where that is impossible."""
+        before = found.get("max_steps")
+        why = ""
+        if wanted is None or not isinstance(before, int):
+            why = "trials that are counted in steps and trials that are not cannot be compared"
+        elif wanted < before:
+            why = f"with fewer steps than before, trials that ran {before} steps would be compared with shorter ones"
+        elif self._extend is not None:
+            try:
+                self._extend(before)
+            except ValueError as error:
+                why = str(error)
+        if not why and any(sign.held for sign in signs_in(self.path).values()):
+            found = read_study(self.path)  # by the first of several workers that begin with the new number
+            if found.get("max_steps") == wanted:
+                return found
+            why = "workers are running there that go by that number: stop them first"
+        if why:
+            raise UsageError(
+                f"{self.path} holds a study with max_steps={before}, and this one has max_steps={wanted}: {why}. "
+                f"Go on with max_steps={before}, or use another directory"
+            )
+        found = {**found, "max_steps": wanted}
+        replace_file(self.path / "study.json", f"{json.dumps(found, indent=2)}\n".encode())
         return found
 
     @contextmanager

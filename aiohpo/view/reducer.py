@@ -10,6 +10,8 @@ import math
 from array import array
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from ..events.lifecycle import CLAIMABLE, FINAL, Claim, Facts, Stamp, Status, settle
 from ..events.schema import (
     EXTERNAL,
@@ -73,11 +75,21 @@ class Reducer(ObservationColumns):
         self.counts = [0] * len(Status)
         self.n_external = 0
         self.n_results = 0  # endings that arrived here; only ever grows
+        self.first_max_steps = max_steps  # of its complete trials, when the study was begun
         self._external: set[int] = set()
         self._queued: set[int] = set()
         self._details: dict[int, Details] = {}
         self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
         self._touched = array("i")
+
+    def earlier_end(self, worker: str) -> int:
+        """The last step of a complete trial for a worker of a time when the study had fewer steps; 0 for any other.
+
+        What such a worker ran to its end is not complete any more. It paused at that step, and may be gone on with.
+        """
+        info = self.workers.get(worker)
+        steps = None if info is None or info.started is None else info.started.max_steps
+        return steps if steps and self.max_steps and steps < self.max_steps else 0
 
     def apply(self, origin: str, seq: int, event: Event, again: bool = False) -> int | None:
         """Take one event; return the row of the trial it concerns, or None.
@@ -100,7 +112,8 @@ class Reducer(ObservationColumns):
                 return None  # not of this space: the proposal of a broken or malicious peer
             if again and (forked := self.row((origin, seq))) is not None:
                 return self._settle_fork(forked, origin, event)
-            row = self._propose(worker.index, seq, event)
+            to_step = event.to_step or (0 if event.source == QUEUED else self.earlier_end(origin))
+            row = self._propose(worker.index, seq, event, to_step)
             if seq <= len(known):
                 known[seq - 1] = row
             else:
@@ -110,6 +123,8 @@ class Reducer(ObservationColumns):
             return row
         if isinstance(event, Started):
             worker.started = _later(event, worker.started)
+            if self.max_steps and event.max_steps and event.max_steps < (self.first_max_steps or self.max_steps):
+                self.first_max_steps = event.max_steps
         elif isinstance(event, Left):
             worker.left = _later(event, worker.left)
         elif isinstance(event, Over):
@@ -130,14 +145,14 @@ class Reducer(ObservationColumns):
             if self.goal is None or not goal.at_least or (self.goal[1] or math.inf) < (goal.trials or math.inf):
                 self.goal = stamp, goal.trials
 
-    def _propose(self, index: int, seq: int, event: Proposed) -> int:
+    def _propose(self, index: int, seq: int, event: Proposed, to_step: int) -> int:
         row = len(self._lamport)
         self._lamport.append(event.lamport)
         self._origin.append(index)
         self._seq.append(seq)
         self._value.append(_NAN)
         self._step.append(0)
-        self._to_step.append(event.to_step or 0)
+        self._to_step.append(to_step)
         self._started.append(event.time)
         self._seconds.append(_NAN)
         self._ended_after.append(0)
@@ -222,7 +237,8 @@ class Reducer(ObservationColumns):
             self._report(row, stamp, event)
         elif isinstance(event, Claimed):
             facts = self._facts(row)
-            facts.claim(event.attempt, Claim(stamp, event.to_step or 0, event.restart, event.bracket))
+            to_step = event.to_step or self.earlier_end(stamp[1])
+            facts.claim(event.attempt, Claim(stamp, to_step, event.restart, event.bracket))
             self._to_step[row] = facts.to_step
             if row in self._queued and 0 in facts.claims:
                 self._detail(row).bracket = facts.claims[0].bracket
@@ -245,6 +261,10 @@ class Reducer(ObservationColumns):
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         self.n_results += 1
+        if event.how == "finished" and (end := self.earlier_end(stamp[1])):
+            event = replace(event, how="paused", step=max(event.step, end))
+            if event.value is not None and math.isfinite(event.value):
+                self._note(row, self._detail(row).curve, event.step, event.attempt, event.value)
         self.succeeded |= event.how in ("finished", "stopped", "paused") and row not in self._external
         details = self._details.get(row)
         simple = (

@@ -69,6 +69,54 @@ def test_another_studys_directory_names_what_differs(tmp_path, other, message):
         RunDirectory(tmp_path, definition("b" * 16, **other))
 
 
+def refuse(before: int) -> None:
+    raise ValueError(f"nothing goes on from {before} steps")
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "extend", "message"),
+    [
+        (9, 3, None, "fewer steps than before"),
+        (9, None, None, "counted in steps and trials that are not"),
+        (None, 9, None, "counted in steps and trials that are not"),
+        (9, 27, refuse, "nothing goes on from 9 steps"),
+    ],
+)
+def test_another_number_of_steps_is_refused_with_the_reason(tmp_path, before, now, extend, message):
+    """Trials of different lengths are never mixed, and what was there stays as it was."""
+    RunDirectory(tmp_path, definition(max_steps=before))
+    with pytest.raises(UsageError, match=rf"max_steps={before}, and this one has max_steps={now}: .*{message}.* use"):
+        RunDirectory(tmp_path, definition(max_steps=now), extend=extend)
+    assert read_study(tmp_path)["max_steps"] == before
+
+
+def test_a_raised_number_of_steps_is_noted_once_no_worker_goes_by_the_old_one(tmp_path):
+    """It needs a scheduler that says so; the directory keeps its identity and everything else."""
+    old, asked = RunDirectory(tmp_path, definition(max_steps=9, scheduler="asha")), []
+    journal = old.journal("a")
+    with pytest.raises(UsageError, match="workers are running there that go by that number: stop them first"):
+        RunDirectory(tmp_path, definition(max_steps=27), extend=asked.append)
+    journal.close()
+    new = RunDirectory(tmp_path, definition(max_steps=27), extend=asked.append)
+    assert asked == [9, 9]
+    assert new.study == old.study | {"max_steps": 27} == read_study(tmp_path)
+    with pytest.raises(UsageError, match="fewer steps than before"):
+        RunDirectory(tmp_path, definition(max_steps=9), extend=asked.append)
+
+
+def test_the_second_of_several_workers_finds_the_raised_number(tmp_path):
+    """One that looked just before the first wrote it down is not refused because that one is running by now."""
+    RunDirectory(tmp_path, definition(max_steps=9))
+    running: list[Journal] = []
+
+    def meanwhile(before: int) -> None:
+        running.append(RunDirectory(tmp_path, definition(max_steps=27), extend=lambda before: None).journal("a"))
+
+    second = RunDirectory(tmp_path, definition(max_steps=27), extend=meanwhile)
+    assert second.study["max_steps"] == 27
+    running[0].close()
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

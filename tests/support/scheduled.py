@@ -12,7 +12,19 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from aiohpo import Float, Space
-from aiohpo.events.schema import Claimed, Ended, Ending, Event, Goal, Lost, Proposed, Reported, Saved, parse_trial
+from aiohpo.events.schema import (
+    Claimed,
+    Ended,
+    Ending,
+    Event,
+    Goal,
+    Lost,
+    Proposed,
+    Reported,
+    Saved,
+    Started,
+    parse_trial,
+)
 from aiohpo.peer.eligibility import Eligibility
 from aiohpo.plugin import Decision, Identity, NewTrial, Resume, Scheduler
 from aiohpo.plugin.objective import Objective
@@ -44,6 +56,10 @@ class Told:
         self.events.append((worker, seq, event))
         self.view.apply(worker, seq, event)
         return seq
+
+    def began_with(self, max_steps: int, worker: str) -> None:
+        """Let ``worker`` have begun when complete trials had so many steps; to be told first."""
+        self._say(worker, Started(self._now(), 0.0, "host", 1, "", None, max_steps))
 
     def new(self, to_step: int | None = None, bracket: int = 0, worker: str = "teller") -> str:
         seq = self._say(worker, Proposed(self._now(), 0.0, (self._now() / 1e6,), 0, to_step, bracket))

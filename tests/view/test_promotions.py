@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Proposed, Reported, Seen
+from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Proposed, Reported, Seen, Started
 from aiohpo.view.promotions import Promotions
 
 A1, A2 = ("a", 1), ("a", 2)
@@ -89,3 +89,15 @@ def test_without_pauses_there_are_no_rungs() -> None:
 def test_a_study_without_steps_has_no_top() -> None:
     """Then the rungs are those that were named, and complete trials have reached all of them."""
     assert told(STORY, None).reached() == {1: 2, 3: 1}
+
+
+def test_what_was_complete_with_fewer_steps_paused_there() -> None:
+    """Where max_steps was raised, its trials are at a rung; going on with one is a promotion."""
+    story = [Seen("a", 0, Started(1, 0.0, "host", 1, "", None, 9)), *STORY]
+    rungs = told(story, max_steps=27)
+    assert rungs.reached() == {1: 2, 3: 1, 9: 1, 27: 0}
+    assert rungs.was_paused(A1)
+    on = [Seen("b", 3, Claimed(20, 0.0, A1, 3, None)), Seen("b", 4, Ended(21, A1, 3, "finished", 27, 0.4))]
+    rungs = told([*story, *on], max_steps=27)
+    assert rungs.reached() == {1: 2, 3: 1, 9: 1, 27: 1}
+    assert (rungs.promoted, rungs.moved_segments) == (3, (3, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import time
@@ -12,7 +13,10 @@ from typing import Any
 
 from ...evaluate.program import Program
 from ...events.log import Log
+from ...plugin import Identity
 from ...plugin.objective import Objective
+from ...plugin.registry import create
+from ...plugin.scheduler import set_up_scheduler
 from ...space.space import Space
 from ...view.trials import TrialRecord
 from ...view.view import View
@@ -47,6 +51,22 @@ class StudyDefinition:
         """16 hex digits that all workers of a study share: its space, metric and mode."""
         text = json.dumps([self.space.to_dict(), self.objective.metric, self.objective.direction], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def mesh_hash(self) -> str:
+        """16 hex digits that workers must share to exchange trials: those of :attr:`hash`, and ``max_steps``."""
+        if self.max_steps is None:
+            return self.hash
+        return hashlib.sha256(f"{self.hash}/{self.max_steps}".encode()).hexdigest()[:16]
+
+    def extend(self, before: int) -> None:
+        """Raise ``ValueError`` if the scheduler cannot go on with trials that were complete after ``before`` steps."""
+        name = self.scheduler if isinstance(self.scheduler, str) else repr(self.scheduler)
+        scheduler = copy.deepcopy(create("schedulers", self.scheduler))
+        try:
+            set_up_scheduler(scheduler, self.max_steps, self.seed, Identity("check", 0, 1), first=before)
+        except ValueError as error:
+            raise ValueError(f"scheduler {name}: {error}") from None
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form: what goes into ``study.json``, and what spectators are told."""

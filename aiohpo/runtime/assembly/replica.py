@@ -48,7 +48,9 @@ class Replica:
         of another study."""
         path = self._definition.directory
         if path is not None and self._opened is None:
-            self._opened = RunDirectory(path, self._definition.as_dict(), share=self._definition.share)
+            self._opened = RunDirectory(
+                path, self._definition.as_dict(), extend=self._definition.extend, share=self._definition.share
+            )
             for concern in self._opened.concerns:
                 self._notice(concern)
         return self._opened

@@ -35,7 +35,7 @@ class Services:
     """Everything that a worker needs. It is complete when the worker is made, and nothing of it is replaced later.
 
     identity        the worker's name, and its place among those launched together
-    study_hash      what all workers of the study have in common (``StudyDefinition.hash``)
+    study_hash      what all workers of the study have in common (``StudyDefinition.mesh_hash``)
     definition      the study as JSON, for those who ask what is searched
     journal         takes the worker's events; None: they are kept in memory only
     journal_id      the directory that the journal is in; workers with the same one need not write down each other's

@@ -81,12 +81,26 @@ class ASHAScheduler:
         self.restart = options.flag("restart", restart)
         if self.restart and self.type == "stopping":
             options.refuse("restart=true needs type=promotion; a stopped trial is never resumed")
-        self._tracker = TrialTracker(self._update, self._clear)
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Place the rungs. Raises ``ValueError`` if there are no steps, or too few for a rung or for the brackets."""
-        steps = steps_of("asha", max_steps, self.r_min or 1)
-        r_min = min(lowest_rung(self.r_min, steps), self.r_max or steps)
+        self._steps = steps_of("asha", max_steps, self.r_min or 1)
+        self._place_rungs(lowest_rung(self.r_min, self._steps))
+
+    def extend(self, first: int) -> None:
+        """Let rungs begin where they began when complete trials had ``first`` steps: the infinite horizon of ASHA
+        (section 3.2 of the paper). What was complete then is compared at the highest rung that it reached. Raises
+        ``ValueError`` if trials are stopped, not promoted."""
+        if self.type == "stopping":
+            raise ValueError(
+                f"asha: type=stopping resumes no trial, so those that were complete after {first} steps would stay as "
+                "they are; type=promotion goes on with them"
+            )
+        self._place_rungs(lowest_rung(self.r_min, first))
+
+    def _place_rungs(self, r_min: int) -> None:
+        steps = self._steps
+        r_min = min(r_min, self.r_max or steps)
         self._levels = geometric_levels(self.eta, r_min, self.r_max, steps)
         if self.brackets > len(self._levels) + 1:
             raise ValueError(
@@ -94,6 +108,7 @@ class ASHAScheduler:
                 f"there are at most {len(self._levels) + 1}: give fewer, or more steps"
             )
         self._cumulative = np.cumsum(bracket_shares(len(self._levels), self.eta)[: self.brackets]).tolist()
+        self._tracker = TrialTracker(self._update, self._clear)
         self._clear()
 
     def _clear(self) -> None:

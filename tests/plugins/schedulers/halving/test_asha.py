@@ -277,3 +277,42 @@ def test_checkpoints_are_kept_while_they_may_be_needed():
     assert scheduler.keeps(told.view, told.view.trial(told.paused(1, 0.1))) == []
     restarting = begun(ASHAScheduler(restart=True))
     assert restarting.keeps(told.view, told.view.trial(trials[1])) == []
+
+
+def test_a_raised_number_of_steps_adds_rungs_and_keeps_the_lower_ones():
+    """The lowest rung stays where it was, which follows from the steps that the study was begun with."""
+    scheduler = begun(ASHAScheduler(), max_steps=162)
+    assert scheduler._levels == (6, 18, 54)
+    scheduler.extend(27)
+    assert scheduler._levels == (1, 3, 9, 27, 81)
+    scheduler.extend(9)  # a peer knows of an earlier time
+    assert scheduler._levels == (1, 3, 9, 27, 81)
+
+
+def test_what_was_complete_with_fewer_steps_is_promoted():
+    """Trials that had finished at the old top wait at the rung that is there now, and the best of them go on."""
+    told = Told(27)
+    told.began_with(9, "teller")
+    trials = [told.paused(1, loss) for loss in (0.1, 0.2, 0.3)]
+    for trial, loss in zip(trials, (0.3, 0.2, 0.1), strict=True):
+        told.go_on(trial, None, loss)
+    assert {told.view.trial(trial).status for trial in trials} == {"paused"}
+    assert told.view.trial(trials[0]).curve == {1: 0.1, 9: 0.3}
+    assert told.view.first_max_steps == 9
+    scheduler = begun(ASHAScheduler())
+    scheduler.extend(9)
+    choice = scheduler.next(told.view, OPEN, np.random.default_rng(0))
+    assert choice == Resume(trials[2], None)
+    told.resume(trials[2], None, worker="later")
+    told.end(trials[2], "finished", 0.05)
+    assert told.view.trial(trials[2]).status == "finished"
+    assert told.view.best_loss == 0.05
+    for seed in range(20):
+        again = told.again(seed)
+        assert [again.trial(trial) for trial in trials] == [told.view.trial(trial) for trial in trials]
+
+
+def test_stopped_trials_cannot_be_gone_on_with():
+    """The variant that stops trials refuses to be extended, and says which does not."""
+    with pytest.raises(ValueError, match="type=promotion goes on with them"):
+        begun(ASHAScheduler(type="stopping")).extend(9)
