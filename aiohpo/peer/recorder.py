@@ -52,6 +52,7 @@ class Segment:
     attempt: int
     to_step: int | None = None  # pause there; None: run to the end
     doomed: bool = False  # an Abort was issued
+    repeats: bool = False  # because another worker was first to try the same configuration
 
 
 class Recorder:
@@ -166,15 +167,16 @@ class Recorder:
         """Give up an aborted segment without a result.
 
         If it is somebody else's by now there is nothing to say. If it is still this worker's, it is released for
-        anyone; but what lies behind the budget's line and has nothing to show is withdrawn. What it had reported there
-        is kept: see :meth:`aiohpo.view.view.View.shown_status`.
+        anyone; but what repeats another trial, or lies behind the budget's line, is withdrawn if it has nothing to
+        show. What it had reported there is kept: see :meth:`aiohpo.view.view.View.shown_status`.
         """
         view, row = self.view, segment.row
         mine = view.owner_of(row) == self.me and view.attempt(row) == segment.attempt
         if not mine or view.status(row) is not Status.RUNNING:
             self.segments.pop(segment.trial, None)
             return
-        how: Ending = "cancelled" if row in view.beyond_line() and view.latest(row) is None else "released"
+        needless = segment.repeats or row in view.beyond_line()
+        how: Ending = "cancelled" if needless and view.latest(row) is None else "released"
         self.end(now, segment, how, step=step, seconds=seconds)
 
     def record_call_off(self, reason: str, workers: Sequence[str], failures: int = 0) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterable
 
 from ..events.lifecycle import FINAL, Status
 from ..events.log import Log
-from ..events.schema import MAX_ATTEMPT, Batch, Ended, Fresh, Unknown
+from ..events.schema import MAX_ATTEMPT, Batch, Ended, Fresh, Proposed, Unknown
 from ..mesh.effects import Abort, CallOff, Milestone, Notice, Persist, Reached
 from ..mesh.health import Health
 from ..mesh.membership import State
@@ -209,6 +209,8 @@ class PeerState(Recorder):
             if type(event) is Ended:
                 self.claims.worker_freed(now)
                 self._ended.append(row)
+            if type(event) is Proposed and self.segments:
+                self._check_repetition(row)
             if self.segments and (segment := self.segments.get(self.view.id(row))) is not None:
                 self._check(segment)
         if self.segments:
@@ -243,6 +245,25 @@ class PeerState(Recorder):
                 self._doom(segment, "it was given up for lost too often")
             else:
                 self.hold_on(segment)
+
+    def _check_repetition(self, row: int) -> None:
+        """Give up a trial that another worker proposed a moment earlier, unless it has reported already.
+
+        In a small space workers that choose at the same time may choose the same; the first proposal stands.
+        """
+        view = self.view
+        for segment in list(self.segments.values()):
+            mine = segment.row
+            if (
+                segment.trial[0] == self.me
+                and segment.attempt == 0
+                and not segment.doomed
+                and view.stamp(row) < view.stamp(mine)
+                and view.is_same_experiment(row, mine)
+                and view.latest(mine) is None
+            ):
+                segment.repeats = True
+                self._doom(segment, "another worker was first to try this configuration")
 
     def _check_line(self) -> None:
         beyond = self.view.beyond_line()

@@ -20,6 +20,7 @@ import numpy as np
 from aiohpo.plugin import Claims, Config, Identity, Idle, NewTrial, Scheduler, StudyView
 from aiohpo.space.space import Float, Int, Space
 
+from ..events.lifecycle import MOST_IDLE_PAUSES
 from ..plugin.objective import Objective
 from ..simulation.loop import SimDeadlock, SimLivelock, SimTimeout, run
 from ..simulation.memory import MemoryBlobs
@@ -143,6 +144,8 @@ class _Rehearsal:
         if wrong:
             raise wrong[0]
         view = self.peers[-1].view
+        stuck = [trial.id for trial in view.records() if view.idle_pauses(view.row_of(trial.id)) >= MOST_IDLE_PAUSES]
+        assert not stuck, f"{self.where} the scheduler never comes to an end: it resumed {stuck} without a new step"
         counted = view.n_counted - len(view.beyond_line())
         idled = any(isinstance(seen.last, Idle) for seen in self.witnesses)
         assert not view.running, f"{self.where} trials were left running"

@@ -155,6 +155,16 @@ class View(Reducer):
             if source != OWN and self.retry_of(row) is None:
                 yield row, source, self.space.pack(self.config(row))
 
+    def is_same_experiment(self, row: int, other: int) -> bool:
+        """Whether two trials have the same configuration, chosen by a searcher and trained from scratch."""
+        d = self.space.dim
+        same = self._rows[row * d : row * d + d].tobytes() == self._rows[other * d : other * d + d].tobytes()
+        return same and not any(r in self._queued or r in self._external or self._has_parent(r) for r in (row, other))
+
+    def _has_parent(self, row: int) -> bool:
+        details = self._details.get(row)
+        return details is not None and details.parent is not None
+
     def value(self, row: int) -> float | None:
         """The value with which a trial ended; None if it has none."""
         value = self._value[row]

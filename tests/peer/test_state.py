@@ -11,7 +11,19 @@ from hypothesis import strategies as st
 from aiohpo.events.codec import encode_event
 from aiohpo.events.lifecycle import MOST_LOSSES, Status
 from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch, Claimed, Ended, Goal, Lost, Proposed, Reported, Saved
+from aiohpo.events.schema import (
+    EXTERNAL,
+    QUEUED,
+    Batch,
+    Claimed,
+    Ended,
+    Goal,
+    Lost,
+    Parent,
+    Proposed,
+    Reported,
+    Saved,
+)
 from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send, TrialsEnded
 from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
 from aiohpo.peer.ending import is_quiet
@@ -344,6 +356,29 @@ def test_all_segments_behind_the_line_are_withdrawn():
         state.yield_up(1.0, segment, step=0, seconds=1.0)
         assert state.view.status(segment.row) is Status.CANCELLED
     assert state.segments == {}
+
+
+def test_of_two_trials_of_one_configuration_the_first_proposed_stands():
+    """The other is withdrawn unless it has reported; what a user queued or a scheduler copied may repeat."""
+    state = worker("zoe")
+    tell(state, "ann", Proposed(50, 0.0, (0.9,)))  # the clock is ahead of what bob proposes now
+    first, second, third = (state.propose(0.0, (x,)) for x in (0.1, 0.2, 0.3))
+    state.report(second, 1, 0.5, {})
+    later = Proposed(90, 0.0, (0.3,))
+    effects = tell(state, "bob", *[Proposed(40, 0.0, (x,)) for x in (0.1, 0.2)], later)
+    assert [e.trial for e in effects if isinstance(e, Abort)] == [first.trial]
+    state.yield_up(1.0, first, step=0, seconds=1.0)
+    assert state.view.status(first.row) is Status.CANCELLED
+    assert [s.doomed for s in (second, third)] == [False, False]
+    parent = Parent(("ann", 1), 1, "0" * 64, 1, "ann")
+    tell(
+        state,
+        "cid",
+        Proposed(41, 0.0, (0.3,), QUEUED),
+        Proposed(42, 0.0, (0.3,), EXTERNAL),
+        Proposed(43, 0.0, (0.3,), parent=parent),
+    )
+    assert not third.doomed
 
 
 def test_what_was_reported_behind_the_line_is_kept():
