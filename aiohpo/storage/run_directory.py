@@ -12,14 +12,12 @@ ensemble.json     how the ensemble does that is kept while the search runs (deri
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
 import stat
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +28,6 @@ from ..events.schema import Batch, Malformed, Seen
 from ..files import (
     is_shared,
     make_directory,
-    open_to_write,
     read_regular,
     replace_file,
     share_with_group,
@@ -44,12 +41,12 @@ from .blob_store import DirectoryBlobs
 from .journal import Damage, Journal, cut_torn_end, journals_in, read_journal
 from .liveness import Writers, WriterState, signs_in, states_of
 from .printed import OutputFile
+from .turns import turn
 
 FORMAT = 1
 # What study.json and ensemble.json may have at most: bytes, and levels of lists and objects within one another.
 _LARGEST, _DEEPEST = 1 << 26, 64
 PARTS = ("journal", "blobs", "peers", "output")
-_TURN_WITHIN = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,18 +183,9 @@ class RunDirectory:
         replace_file(self.path / "study.json", f"{json.dumps(found, indent=2)}\n".encode())
         return found
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Within the block no other process is in such a block of its own. One that hangs there is waited for at most
-        ten seconds; where the file system has no locks, nothing is waited for."""
-        descriptor = open_to_write(self.path / "turn.lock")
-        try:
-            end = time.monotonic() + _TURN_WITHIN
-            while not _locked(descriptor) and time.monotonic() < end:
-                time.sleep(0.005)
-            yield
-        finally:
-            os.close(descriptor)
+    def turn(self) -> AbstractContextManager[None]:
+        """What is asked for in such a block, no other process asks for at the same time; see :mod:`.turns`."""
+        return turn(self.path / "turn.lock")
 
     def journal(self, worker: str) -> Journal:
         """The journal that ``worker`` appends to."""
@@ -226,17 +214,6 @@ def _check_owner(path: Path) -> None:
             f"{path} belongs to another user (uid {owner}) and is not shared with its group: its owner has to start a "
             "worker in it with --share group (share='group') first. Or use another directory (--dir)"
         )
-
-
-def _locked(descriptor: int) -> bool:
-    """Lock a file, and say whether that is done; True where it will never be possible."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
 
 
 _REMEDY = "Use another directory, or remove this one if you no longer need it."

@@ -58,7 +58,7 @@ def test_a_fit_that_raises_keeps_the_last_model_and_is_said_once():
             return len(observations.y)
 
     said = []
-    m = AskTell("aaaaaaaaaaaa", View(SPACE, Objective("loss", "min")), Log(), 0, None, "", said.append)
+    m = AskTell("aaaaaaaaaaaa", View(SPACE, Objective("loss", "min")), Log(), 0, None, "", complain=said.append)
     searcher = Broken()
     for i in range(4):
         asked = m.ask(searcher)

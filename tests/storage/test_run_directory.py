@@ -15,7 +15,6 @@ from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Goal
 from aiohpo.keys import StudyKey, keep_key, kept_key
 from aiohpo.plugin.objective import Objective
-from aiohpo.storage import run_directory
 from aiohpo.storage.follower import Follower
 from aiohpo.storage.journal import HEADER, Journal, pack_record
 from aiohpo.storage.run_directory import RunDirectory, load_journals, read_study
@@ -422,23 +421,3 @@ def test_both_sides_of_a_fork_are_read(tmp_path):
     assert log.forks == {"ann": 1}
     assert len(hashes) == 1
     assert records[0] == records[1]
-
-
-def test_turns_exclude_one_another(tmp_path, monkeypatch):
-    """Whoever wants one waits while another process has it, though not for ever; where there are no locks, never."""
-    one, two = (RunDirectory(tmp_path / "run", definition()) for _ in range(2))
-    slept: list[float] = []
-    monkeypatch.setattr(run_directory.time, "sleep", slept.append)
-    monkeypatch.setattr(run_directory.time, "monotonic", lambda: float(len(slept)))
-    with one.turn(), two.turn():
-        assert len(slept) == 10  # "seconds", then it goes on
-    slept.clear()
-    with two.turn():
-        assert slept == []
-
-    def no_locks(*_: object) -> None:
-        raise OSError(38, "Function not implemented")
-
-    monkeypatch.setattr(run_directory.fcntl, "flock", no_locks)
-    with one.turn(), two.turn():
-        assert slept == []
