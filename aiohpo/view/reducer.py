@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -35,7 +34,7 @@ from ..events.schema import (
 )
 from ..plugin.objective import Objective
 from ..space.space import Space
-from .observations import ObservationColumns
+from .announcements import Announcements
 from .trials import Details, WorkerInfo
 
 _NAN = float("nan")
@@ -43,53 +42,24 @@ _RUNNING = int(Status.RUNNING)
 _FINISHED = int(Status.FINISHED)
 
 
-_Once = TypeVar("_Once", bound=Started | Left | Over | Goal)
-
-
-def _later(event: _Once, known: _Once | None) -> _Once:
-    """The one that holds of two events of a kind and time, whichever arrived first."""
-    if known is None or (event.lamport, repr(event)) > (known.lamport, repr(known)):
-        return event
-    return known
-
-
-def _in_order(stamped: tuple[Stamp, Event]) -> tuple[Stamp, str]:
-    """By time; two events with one stamp, of a log that is forked, are in the same order for everybody."""
-    return stamped[0], repr(stamped[1])
-
-
-class Reducer(ObservationColumns):
+class Reducer(Announcements):
     """The columns and what is beside them; :meth:`apply` is the only way in."""
 
     def __init__(self, space: Space, objective: Objective, max_steps: int | None = None) -> None:
         super().__init__(space, objective, max_steps)
-        self.workers: dict[str, WorkerInfo] = {}
-        self.called_off: dict[str, tuple[Stamp, Over]] = {}  # worker -> the first call-off that concerns it
         self.succeeded = False  # whether a segment of any trial of the budget ended well; never becomes False again
         self.n_retried = 0  # failed trials that are tried again, so that they do not count against the budget
-        self.goal: tuple[Stamp, int | None] | None = None  # the budget that holds, and the stamp of what set it
-        self._goals: list[tuple[Stamp, Goal]] = []
         self.waiting: set[int] = set()  # queued or lost: anybody may begin them or go on
         self.paused: set[int] = set()
         self.best: int | None = None
         self.counts = [0] * len(Status)
         self.n_external = 0
         self.n_results = 0  # endings that arrived here; only ever grows
-        self.first_max_steps = max_steps  # of its complete trials, when the study was begun
         self._external: set[int] = set()
         self._queued: set[int] = set()
         self._details: dict[int, Details] = {}
         self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
         self._touched = array("i")
-
-    def earlier_end(self, worker: str) -> int:
-        """The last step of a complete trial for a worker of a time when the study had fewer steps; 0 for any other.
-
-        What such a worker ran to its end is not complete any more. It paused at that step, and may be gone on with.
-        """
-        info = self.workers.get(worker)
-        steps = None if info is None or info.started is None else info.started.max_steps
-        return steps if steps and self.max_steps and steps < self.max_steps else 0
 
     def apply(self, origin: str, seq: int, event: Event, again: bool = False) -> int | None:
         """Take one event; return the row of the trial it concerns, or None.
@@ -121,29 +91,11 @@ class Reducer(ObservationColumns):
             for stamp, early in self._early.pop((origin, seq), ()):
                 self._about(row, stamp, early)
             return row
-        if isinstance(event, Started):
-            worker.started = _later(event, worker.started)
-            if self.max_steps and event.max_steps and event.max_steps < (self.first_max_steps or self.max_steps):
-                self.first_max_steps = event.max_steps
-        elif isinstance(event, Left):
-            worker.left = _later(event, worker.left)
-        elif isinstance(event, Over):
-            found = (event.lamport, origin), event
-            for name in event.workers:
-                self.called_off[name] = min(found, self.called_off.get(name, found), key=_in_order)
-        elif isinstance(event, Goal):
-            self._goals.append(((event.lamport, origin), event))
-            self._set_goal()
+        if isinstance(event, Started | Left | Over | Goal):
+            self._announce(worker, event)
         else:
             return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)
         return None
-
-    def _set_goal(self) -> None:
-        self._goals.sort(key=_in_order)
-        self.goal = None
-        for stamp, goal in self._goals:
-            if self.goal is None or not goal.at_least or (self.goal[1] or math.inf) < (goal.trials or math.inf):
-                self.goal = stamp, goal.trials
 
     def _propose(self, index: int, seq: int, event: Proposed, to_step: int) -> int:
         row = len(self._lamport)

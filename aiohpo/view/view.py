@@ -19,7 +19,7 @@ from ..events.schema import EXTERNAL, OWN, QUEUED, TARGETS, TrialId, parse_trial
 from ..plugin import Config, Inherit, TrialState, TrialStatus
 from ..plugin.objective import Objective
 from ..space.space import Space
-from .reducer import Reducer
+from .checkpoints import Checkpoints
 from .trials import HIDDEN, Details, TrialRecord
 
 _NAN = float("nan")
@@ -28,7 +28,7 @@ _STATUS_NAMES: tuple[TrialStatus, ...] = (
 )  # fmt: skip
 
 
-class View(Reducer):
+class View(Checkpoints):
     """A replica's current state of the study. Readers must not mutate what they get."""
 
     def __init__(self, space: Space, objective: Objective, max_steps: int | None = None) -> None:
@@ -170,34 +170,6 @@ class View(Reducer):
         value = self._value[row]
         return None if value != value else value
 
-    def checkpoint(self, row: int, step: int | None = None) -> tuple[int, str, int, str] | None:
-        """(step, digest, size, worker that saved it) of the newest checkpoint, or of that of ``step``."""
-        for at, (_, digest, size, worker) in self._checkpoints(row):
-            if step is None or at == step:
-                return at, digest, size, worker
-        return None
-
-    def resume_point(self, row: int, end: int | None) -> tuple[int, str, int, str] | None:
-        """The checkpoint from which a segment that is to run up to step ``end`` begins; see :meth:`checkpoint`.
-
-        A worker may die between a step's checkpoint and its report, in either order. So a checkpoint counts once its
-        step is known to be complete: the metric was reported for it, something was heard of a later step, or its
-        segment ended in a pause. That of ``end`` itself does not count: what the objective does after its loop builds
-        on the last step, which is done again.
-        """
-        details, usable = self._details.get(row), self._checkpoints(row)
-        if details is None or not usable:
-            return None
-        latest = max(self._step[row], usable[0][0])
-        ends = {} if details.facts is None else details.facts.ends
-        for step, (attempt, digest, size, worker) in usable:
-            end_of_it = ends.get(attempt, {}).get(worker)
-            paused = end_of_it is not None and end_of_it[1].how == "paused"
-            complete = step < latest or step in details.curve or paused
-            if (complete or attempt < 0) and (end is None or step < end):  # attempt -1: inherited
-                return step, digest, size, worker
-        return None
-
     def last_reported(self, row: int) -> float | None:
         """The metric as a trial last reported it; if it never did, as the one had whose checkpoint it began with."""
         until: float = math.inf
@@ -211,19 +183,6 @@ class View(Reducer):
             if details.parent is None or parent is None or self.stamp(parent) >= self.stamp(row):
                 return None
             until, row = details.parent.step, parent
-
-    def _checkpoints(self, row: int) -> list[tuple[int, tuple[int, str, int, str]]]:
-        """Those of which use can be made, newest first."""
-        details = self._details.get(row)
-        if details is None or not details.checkpoints:
-            return []
-        since = -1 if details.facts is None else details.facts.restarted
-        return sorted(((at, saved) for at, saved in details.checkpoints.items() if saved[0] >= since), reverse=True)
-
-    def digests(self, row: int) -> dict[int, str]:
-        """{step: digest} of every checkpoint that was ever recorded for a trial, of use or not."""
-        details = self._details.get(row)
-        return {} if details is None else {at: saved[1] for at, saved in details.checkpoints.items()}
 
     def _curve(self, details: Details, sign: float = 1.0) -> dict[int, float]:
         return {step: sign * self._report_value[at] for step, at in details.curve.items()}
