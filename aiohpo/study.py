@@ -13,7 +13,7 @@ from .evaluate.checkpoint import encode_array
 from .evaluate.program import ImportedInChild, Program, StudyFile, in_child, started_by_multiprocessing
 from .events.schema import TARGETS
 from .keys import StudyKey
-from .peer.limits import Limits, make_limits
+from .peer.limits import GRACE, Limits, check_that_it_ends, make_limits
 from .plugin import Config, Identity, Options
 from .plugin.objective import Objective
 from .result import Result
@@ -142,18 +142,21 @@ class Study:
         time: float | None = None,
         target: float | None = None,
         trial_timeout: float | None = None,
+        grace: float = GRACE,
         shrink: bool = False,
         progress: bool = True,
     ) -> Result:
         """Search until ``trials`` trials ended (over all runs of this study), ``time`` seconds passed or
-        ``target`` is reached; at least one of the three, unless the searcher is finite.
+        ``target`` is reached. At least one of the three is needed, unless the search comes to an end by itself: the
+        space is finite, or the searcher or scheduler is, as a grid and population based training are.
 
         Fewer ``trials`` than have a result already are refused, unless ``shrink`` says that this is meant; those
         beyond do not count any more.
 
         ``workers`` peers evaluate at a time. Ctrl-C (or SIGTERM, or a closed terminal) ends the search in good order:
-        what was reported is kept, what was running is released, and running again goes on. A second Ctrl-C ends it at
-        once. Inside an event loop use :meth:`arun`.
+        what was reported is kept, what was running is released, and running again goes on. As when the time is up,
+        objectives learn of it by ``trial.ended`` and have ``grace`` seconds to save their work and return. A second
+        Ctrl-C ends it at once. Inside an event loop use :meth:`arun`.
 
         What trials print, warn or log appears above the progress bar, or on stdout where there is none, as
         ``[17] text`` with the trial's number; with a directory it is in ``output/`` too.
@@ -167,13 +170,13 @@ class Study:
             raise UsageError("Study.run() inside a running event loop: use 'await study.arun(...)' there")
         from .report.bar import run_with_progress
 
-        limits = make_limits(trials, time, target, trial_timeout, shrink)
+        limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
 
         def search(output: Sink) -> Coroutine[Any, Any, Result]:
             return self._search(limits, workers, output)
 
         self._stopping = False
-        return run_with_progress(self, search, show=progress)
+        return run_with_progress(self, search, show=progress, grace=limits.grace)
 
     @explained("Study.arun", RUN_ARGUMENTS)
     async def arun(
@@ -184,6 +187,7 @@ class Study:
         time: float | None = None,
         target: float | None = None,
         trial_timeout: float | None = None,
+        grace: float = GRACE,
         shrink: bool = False,
     ) -> Result:
         """Like :meth:`run`, inside a running event loop and without touching signals or the terminal.
@@ -193,7 +197,7 @@ class Study:
         print in this process goes where your application's own output goes.
         """
         self._stopping = False
-        limits = make_limits(trials, time, target, trial_timeout, shrink)
+        limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
         return await self._search(limits, workers, None)
 
     async def _search(self, limits: Limits, workers: int, output: Sink | None) -> Result:
@@ -201,6 +205,9 @@ class Study:
         if self._search_here is not None:
             raise UsageError("this study is running already; wait for it or stop() it")
         workers = Options().whole("workers", workers, least=1)
+        plugins = make_plugin("searchers", self.searcher), make_plugin("schedulers", self.scheduler)
+        goal = self._replica.view.goal
+        check_that_it_ends(limits, None if goal is None else goal[1], self.space, *plugins)
         search = self._search_here = LocalSearch(
             workers,
             lambda join, place: self._services(limits=limits, join=join, identity=place, output=output),
@@ -221,11 +228,12 @@ class Study:
             ensemble=search.ensemble,
         )
 
-    def stop(self) -> None:
-        """End a running search in good order; :meth:`arun` then returns what was found."""
+    def stop(self, grace: float = 0.0) -> None:
+        """End a running search in good order; :meth:`arun` then returns what was found. With ``grace`` the running
+        objectives are told by ``trial.ended`` first, and have so many seconds to save their work."""
         self._stopping = True
         if self._search_here is not None:
-            self._search_here.stop()
+            self._search_here.stop(grace)
 
     @property
     def _peers(self) -> Sequence[Peer]:

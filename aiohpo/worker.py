@@ -15,7 +15,7 @@ from .launch.addresses import make_transport, takes_key, transport_class
 from .launch.cards import Card, cards_of, directory_of, keeps_key
 from .launch.slurm import WORD as SLURM
 from .launch.slurm import slurm_job
-from .peer.limits import make_limits
+from .peer.limits import GRACE, make_limits
 from .plugin import Identity, LaunchedTransport, Transport
 from .result import Result
 from .runtime.assembly.services import new_worker_id
@@ -49,6 +49,7 @@ class Worker:
     insecure    do without a key: whoever reaches this worker can join, which includes running code here
     trials      the study's budget, over all workers and runs; a smaller one than what is done needs ``shrink``
     time        seconds after which this worker leaves; the others go on
+    grace       seconds that the running objective has then, told by ``trial.ended``, to save its work and return
     target      the value of the metric at which the search ends for all workers
     rank, size  its place among workers launched together, if it has one
     notice      called with every line that this worker has to say; None: they are added to the study's ``notices``
@@ -70,6 +71,7 @@ class Worker:
         time: float | None = None,
         target: float | None = None,
         trial_timeout: float | None = None,
+        grace: float = GRACE,
         rank: int | None = None,
         size: int | None = None,
         notice: Callable[[str], None] | None = None,
@@ -86,7 +88,7 @@ class Worker:
                 rank, size = job.rank, job.size
             if bind is None and job.many_nodes:
                 bind = transport_class(transport).any_address
-        limits = make_limits(trials, time, target, trial_timeout, shrink)
+        limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
         directories = [d for d in map(directory_of, join) if d is not None]
         join = [address for address in join if directory_of(address) is None]
         carrier = self._carrier(transport, bind, advertise, key, insecure, directories, join)
@@ -193,6 +195,11 @@ class Worker:
         return self._peer.services.transport.address
 
     @property
+    def unanswered(self) -> list[str]:
+        """The addresses to join at which nobody has answered so far."""
+        return self._peer.state.unanswered
+
+    @property
     def result(self) -> Result:
         """What this worker knows now."""
         return Result(self._peer.view, interrupted=self._peer.stopped, end=self._peer.end)
@@ -202,9 +209,12 @@ class Worker:
         """The best trial that this worker knows of; see :class:`~aiohpo.result.Result`."""
         return Summary(self._peer.view).best()
 
-    def stop(self) -> None:
-        """Make this worker stop evaluating; it releases its running trial. Nothing happens if the search is over."""
-        self._peer.stop()
+    def stop(self, grace: float = 0.0) -> None:
+        """Make this worker stop evaluating; it releases its running trial. Nothing happens if the search is over.
+
+        With ``grace`` the running objective is told by ``trial.ended`` first, and has so many seconds to save its work.
+        """
+        self._peer.stop(grace)
 
     async def wait(self) -> Result:
         """Wait until the search is over; raises what broke this worker."""

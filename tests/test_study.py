@@ -126,6 +126,35 @@ async def test_stop_ends_the_search_early_and_says_so():
     assert statuses(result) == {"finished": 6}
 
 
+@pytest.mark.parametrize(
+    ("searcher", "scheduler", "space", "ends"),
+    [
+        ("random", "fifo", Space(x=Float(0.0, 1.0)), False),
+        ("random", "asha", Space(x=Float(0.0, 1.0), n=Int(1, 3)), False),
+        ("random", "fifo", Space(n=Int(1, 3)), True),
+        ("grid:resolution=3", "fifo", Space(x=Float(0.0, 1.0)), True),
+        ("random", "pbt:population=2,interval=2", Space(x=Float(0.0, 1.0)), True),
+    ],
+)
+async def test_a_search_without_a_limit_has_to_end_by_itself(searcher, scheduler, space, ends):
+    """A finite space, a grid and a population come to an end; anything else is told what to give."""
+
+    async def train(trial):
+        for _ in trial.steps():
+            trial.report(float(trial.number))
+            trial.save(b"")
+
+    s = Study(train, space, searcher=searcher, scheduler=scheduler, max_steps=4)
+    if ends:
+        result = await asyncio.wait_for(s.arun(), 120)
+        assert result.trials
+        return
+    with pytest.raises(UsageError, match="nothing would end this search: say how many trials"):
+        await s.arun()
+    assert (await asyncio.wait_for(s.arun(trials=2), 120)).trials
+    assert len((await asyncio.wait_for(s.arun(), 120)).trials) == 2  # the budget is the study's
+
+
 async def test_stop_is_heard_while_the_search_is_starting():
     """stop() before the first trial begins ends the search without one."""
     s = study()

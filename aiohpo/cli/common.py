@@ -113,9 +113,12 @@ def parse_duration(text: str) -> float:
 
 
 class Duration(click.ParamType[float]):
-    """A length of time."""
+    """A length of time; ``zero``: which may be 0."""
 
     name = "time"
+
+    def __init__(self, *, zero: bool = False) -> None:
+        self._zero = zero
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         if isinstance(value, float):
@@ -124,8 +127,10 @@ class Duration(click.ParamType[float]):
             seconds = parse_duration(value)
         except ValueError:
             self.fail(f"{value!r} is not a length of time; write 90 (seconds), 10m or 1h30m", param, ctx)
-        if not 0 < seconds < float("inf"):
-            self.fail(f"{value!r} must be longer than nothing and end some day", param, ctx)
+        if not 0 <= seconds < float("inf") or (seconds == 0 and not self._zero):
+            self.fail(
+                f"{value!r} must be {'0 or more' if self._zero else 'more than 0'} seconds, and finite", param, ctx
+            )
         return seconds
 
 
@@ -166,6 +171,14 @@ def search_options(function: F) -> F:
             type=Duration(),
             metavar="T",
             help="Leave after this long, such as 90, 10m or 1h30m; workers started by other commands go on.",
+        ),
+        click.option(
+            "--grace",
+            type=Duration(zero=True),
+            default=10.0,
+            show_default="10",
+            metavar="T",
+            help="Time for running objectives to save and return at --time, Ctrl-C or SIGTERM, told by trial.ended.",
         ),
         click.option(
             "--target", "target_value", type=Number(), metavar="V", help="End when the metric is as good as V."

@@ -53,7 +53,6 @@ class RunOptions:
     target: str
     workers: int
     limits: dict[str, Any]
-    shrink: bool
     searcher: str | None
     scheduler: str | None
     seed: int | None
@@ -61,6 +60,8 @@ class RunOptions:
     chosen: tuple[str, ...] = ()
     ensemble: str | None = None
     share: str | None = None
+    shrink: bool = False
+    grace: float = 10.0
 
     def command(self, directory: Path, rank: int) -> list[str]:
         """The command of one worker."""
@@ -71,6 +72,7 @@ class RunOptions:
         if self.key is not None:
             words += ["--key", str(self.key.absolute())]  # its file: command lines are no secret
         words += ["--shrink"] if self.shrink else []
+        words += [f"--grace={self.grace!r}"]
         given = {
             **self.limits,
             "searcher": self.searcher,
@@ -118,6 +120,7 @@ def run(
     trials: int | None,
     shrink: bool,
     time: float | None,
+    grace: float,
     target_value: float | None,
     trial_timeout: float | None,
     max_failures: int | None,
@@ -138,7 +141,9 @@ def run(
     where it stopped, also after a crash. --trials counts all trials of the run directory.
     """
     from ..evaluate.cores import available_cores
+    from ..peer.limits import check_that_it_ends, make_limits
     from ..plugin.algorithms import searcher_and_scheduler
+    from ..plugin.registry import create
     from ..report.tally import take_snapshot
     from .target import configure, default_directory, let_go, load_study
 
@@ -174,7 +179,6 @@ def run(
         target,
         workers or min(available_cores(), _MOST_DEFAULT_WORKERS),
         limits,
-        shrink,
         searcher,
         scheduler,
         seed,
@@ -182,6 +186,8 @@ def run(
         tuple(chosen),
         ensemble,
         study.share,
+        shrink,
+        grace,
     )
     run = open_directory(study.directory)
     before = take_snapshot(run)
@@ -196,11 +202,9 @@ def run(
         return summarise(study.directory, target, json_, before=before.done, chosen=chosen)
     if trials is None and goal is not None:
         click.echo(f"no --trials was given: the budget is still the {goal} of an earlier run", err=True)
-    elif trials is None and time is None and target_value is None:
-        click.echo(
-            "neither --trials nor --time nor --target: searching until Ctrl-C, or until nothing is left to do",
-            err=True,
-        )
+    given = make_limits(trials, time, target_value, trial_timeout)
+    plugins = create("searchers", study.searcher), create("schedulers", study.scheduler)
+    check_that_it_ends(given, goal, study.space, *plugins)
     if before.done:
         say(f"{study.directory} has {before.done} trials already: going on from there", err=True)
     return _search(study, options, before.done, json_, ctx.obj.again())
@@ -213,6 +217,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
     from ..report.plain import display
     from ..report.sources import FollowedDirectory
     from ..report.tally import Tally
+    from ..report.words import stopping_in_words
     from ..runtime.signals import handling_signals
 
     directory = study.directory
@@ -249,7 +254,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
                 if _vanished(directory):
                     told.once(f"{directory} was deleted or moved while the search runs: its workers stop")
                 if stopping:
-                    told.once("stopping: running trials are released (Ctrl-C again to end at once)")
+                    told.once(stopping_in_words(options.grace))
                 shown.update(tally, launcher.alive, options.workers)
     if _vanished(directory):
         return UNSUCCESSFUL

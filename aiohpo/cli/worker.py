@@ -78,6 +78,7 @@ def worker(
     trials: int | None,
     shrink: bool,
     time: float | None,
+    grace: float,
     target_value: float | None,
     trial_timeout: float | None,
     max_failures: int | None,
@@ -92,10 +93,11 @@ def worker(
 ) -> int:
     """Run one worker of the study in FILE; start as many as you like, wherever they reach each other.
 
-    Ctrl-C (or SIGTERM) makes it leave in good order: what it reported is kept and its running trial is released
-    for others. A second one ends it at once. With a run directory it meets the workers that use the same
-    directory by itself, and they share the key that is kept there. A worker that joins from elsewhere needs a copy
-    of that file (--key). Whoever has it can join the search, which includes running code in it.
+    Ctrl-C (or SIGTERM, a closed terminal, or a batch system's SIGUSR1, SIGUSR2 or SIGXCPU) makes it leave in good
+    order: what it reported is kept and its running trial is released for others. A second Ctrl-C ends it at once.
+    With a run directory it meets the workers that use the same directory by itself, and they share the key that is
+    kept there. A worker that joins from elsewhere needs a copy of that file (--key). Whoever has it can join the
+    search, which includes running code in it.
     """
     if (rank is None) != (size is None):
         raise click.UsageError("--rank and --size go together")
@@ -107,6 +109,7 @@ def worker(
     from ..launch.addresses import takes_key
     from ..peer.ending import falls_short
     from ..plugin.algorithms import searcher_and_scheduler
+    from ..report.words import stopping_in_words
     from ..runtime.signals import run_stoppable
     from ..worker import Worker
     from .target import configure, default_directory, let_go, load_study
@@ -146,6 +149,7 @@ def worker(
         trials=trials,
         shrink=shrink,
         time=time,
+        grace=grace,
         target=target_value,
         trial_timeout=trial_timeout,
         rank=rank,
@@ -170,9 +174,15 @@ def worker(
             "share": share,
         }
         invite = partial(_invitation, target, Path(key_file), given, transport)
+
+    def stop() -> None:
+        if not quiet:
+            _say(stopping_in_words(grace))
+        peer.stop(grace)
+
     become_main()  # what an objective in this process sends to others it sends as any program does
     with captured():
-        result = run_stoppable(_serve(peer, forget, quiet, invite), peer.stop)
+        result = run_stoppable(_serve(peer, forget, quiet, invite), stop)
     if result.interrupted:
         return INTERRUPTED
     if result.best is None or result.given_up or falls_short(peer._peer.view, result.end):
@@ -213,7 +223,9 @@ async def _serve(peer: Worker, forget: Callable[[], None], quiet: bool, invite: 
         result = await peer.wait()
     if not quiet:
         here = sum(trial.worker == peer.id for trial in result.trials)
-        _say(f"{'stopped' if result.interrupted else f'done ({result.end})'}: {result!r}, {here} of them here")
+        ended = "stopped" if result.interrupted else f"done ({result.end})"
+        alone = f"; nobody answered at {' or '.join(peer.unanswered)}" if peer.unanswered else ""
+        _say(f"{ended}: {result!r}, {here} of them here{alone}")
     return result
 
 

@@ -18,7 +18,8 @@ involved: a parameter's value is one argument whatever characters it has. With a
 The environment has ``AIOHPO_TRIAL`` and ``AIOHPO_NUMBER``, for programs that do steps ``AIOHPO_START_STEP``,
 ``AIOHPO_TO_STEP`` and ``AIOHPO_MAX_STEPS`` (absent where there is none), and ``AIOHPO_CHECKPOINT_DIR``: what that
 directory holds when the trial is paused is there again when it is resumed, here or on another worker. A program
-whose trial is paused or stopped gets SIGTERM, and SIGKILL if it takes longer than ``grace`` seconds.
+whose trial is paused or stopped gets SIGTERM, and SIGKILL if it takes longer than ``grace`` seconds. So does one whose
+worker is about to end; what it leaves in the directory then is kept if it exits by itself, rather than by the signal.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from typing import Any
 
 from ..errors import UsageError, listing
 from ..peer.patience import in_words
-from ..plugin import Assignment, BlobStore, Channel, Config, Decision, Options, Outcome
+from ..plugin import Assignment, BlobStore, Channel, Config, Options, Outcome
 from ..storage.scratch import Scratch
 from .checkpoint import encode
 from .link import LoopLink
@@ -88,6 +89,7 @@ class CommandEvaluator:
         self._program: Program | None = None
         self._blobs: BlobStore  # set by start()
         self._running: set[_Run] = set()
+        self._ending = False
         self._ended: list[_Run] = []  # of which something may still be alive
         self._files = Sources(())
         self._told: set[str] = set()
@@ -127,7 +129,7 @@ class CommandEvaluator:
         assert self._program is not None, "start() was not awaited"
         link = LoopLink(channel, asyncio.get_running_loop())
         trial = Trial(assignment, link, self._blobs, self._program)
-        run = _Run(trial, channel, self._grace)
+        run = _Run(trial, link, channel, self._grace)
         scratch: list[Scratch] = []
         last = self._ended.pop() if self._ended else None
         self._look_at_files(channel)
@@ -140,6 +142,8 @@ class CommandEvaluator:
                 directory = await self._start(run, assignment, trial, scratch)
             last = run
             self._running.add(run)
+            if self._ending:
+                run.wind_down()
             return await self._finish(run, channel, trial, directory)
         except TrialEnded:
             return conclude(trial, None)  # its checkpoint could not be unpacked
@@ -190,7 +194,8 @@ class CommandEvaluator:
             run.close()
         with channel.untimed():
             await run.group.wait(_DIE)
-            if outcome.kind == "paused" and os.listdir(directory):
+            left_by_itself = outcome.kind == "released" and outcome.error is None and (run.group.returncode or 0) >= 0
+            if (outcome.kind == "paused" or left_by_itself) and os.listdir(directory):
                 data = await asyncio.to_thread(encode, directory, trial._program.secret)
                 digest = await asyncio.to_thread(trial._put, "a checkpoint", data)
                 channel.save(trial.step, digest, len(data))
@@ -204,6 +209,12 @@ class CommandEvaluator:
                 channel.notice(
                     f"{os.path.relpath(file)} has changed since the search began: trials now run the new version"
                 )
+
+    def wind_down(self) -> list[str]:
+        self._ending = True
+        for run in self._running:
+            run.wind_down()
+        return [run.trial for run in self._running]  # SIGTERM ends those that do not listen
 
     async def aclose(self) -> None:
         runs = [*self._running, *self._ended]
@@ -227,7 +238,8 @@ class _Run:
 
     group: ProcessGroup
 
-    def __init__(self, trial: Trial, channel: Channel, grace: float) -> None:
+    def __init__(self, trial: Trial, link: LoopLink, channel: Channel, grace: float) -> None:
+        self._link = link
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[Outcome] = self._loop.create_future()
         self._trial = trial
@@ -315,7 +327,7 @@ class _Run:
         trial = self._trial
         if self.group.lost:
             self.done.set_result(released(f"the process that watches over {self._name!r} {describe_exit(returncode)}"))
-        elif returncode == 0 or trial._failure is not None or trial._decision is not Decision.CONTINUE:
+        elif returncode == 0 or trial._failure is not None or trial.ended:
             try:
                 self.done.set_result(conclude(trial, self._final))
             except Exception as error:  # a fault of the worker's, as above
@@ -323,6 +335,15 @@ class _Run:
         else:
             detail = self._err.tail.strip() or self._out.tail.strip()
             self.done.set_result(failed(f"{self._name} {describe_exit(returncode)}", detail))
+
+    @property
+    def trial(self) -> str:
+        return self._trial.id
+
+    def wind_down(self) -> None:
+        """Ask the program to save its work and exit, because the worker ends."""
+        self._link.ending = True
+        self.group.terminate()
 
     def close(self) -> None:
         """Kill what still runs and stop listening to it."""

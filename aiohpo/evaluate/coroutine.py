@@ -28,6 +28,7 @@ class CoroutineEvaluator:
     def __init__(self) -> None:
         self._program: Program | None = None
         self._blobs: BlobStore  # set by start()
+        self._links: dict[str, LoopLink] = {}  # of the trials that run
 
     def __repr__(self) -> str:
         return "<CoroutineEvaluator>"
@@ -54,6 +55,7 @@ class CoroutineEvaluator:
         printed = LineAssembler(bounded(link.log))
         with printing_to(printed.write):  # a task keeps the context that it was made in
             task = loop.create_task(_drive(self._program, trial, done))
+        self._links[assignment.trial] = link
         try:
             return await done
         except asyncio.CancelledError:
@@ -62,7 +64,13 @@ class CoroutineEvaluator:
             await asyncio.wait({task}, timeout=GRACE)
             raise
         finally:
+            self._links.pop(assignment.trial, None)
             printed.close()
+
+    def wind_down(self) -> list[str]:
+        for link in self._links.values():
+            link.ending = True
+        return [trial for trial, link in self._links.items() if link.listening]
 
     async def aclose(self) -> None:
         self._program = None

@@ -23,13 +23,18 @@ _LOOK = 1.0
 class LoopLink:
     """Carries a trial's words to ``channel`` on the running loop until :meth:`close`."""
 
-    __slots__ = ("_channel", "_loop", "_thread", "closed")
+    __slots__ = ("_channel", "_loop", "_thread", "closed", "ending", "listening")
 
     def __init__(self, channel: Channel, loop: asyncio.AbstractEventLoop) -> None:
         self._channel = channel
         self._loop = loop
         self._thread = threading.get_ident()
         self.closed = False
+        self.ending = False
+        self.listening = False  # whether the objective has said anything, or has asked whether to end
+
+    def listen(self) -> None:
+        self.listening = True
 
     @property
     def aborted(self) -> bool:
@@ -40,6 +45,7 @@ class LoopLink:
         self.closed = True
 
     def _call(self, method: Callable[..., T], *args: Any) -> T:
+        self.listening = True
         if self.closed:
             raise TrialEnded
         if threading.get_ident() == self._thread:

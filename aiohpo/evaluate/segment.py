@@ -77,6 +77,8 @@ def conclude(trial: Trial, returned: Any) -> Outcome:
     if trial._decision is Decision.STOP:
         return Outcome("stopped")
     pauses = trial._decision is Decision.PAUSE
+    if trial._leaves and not pauses:
+        return Outcome("released")
     if pauses and trial._reported_at == trial.step:
         return Outcome("paused")
     if inspect.iscoroutine(returned):

@@ -106,6 +106,7 @@ class ThreadEvaluator:
     def __init__(self) -> None:
         self._program: Program | None = None
         self._blobs: BlobStore  # set by start()
+        self._links: dict[str, LoopLink] = {}  # of the trials that run
         self._idle: list[_Runner] = []
 
     def __repr__(self) -> str:
@@ -133,6 +134,7 @@ class ThreadEvaluator:
         trial = Trial(assignment, link, self._blobs, self._program)
         job = _Job(loop, self._program, trial, LineAssembler(bounded(link.log)))
         runner.jobs.put(job)
+        self._links[assignment.trial] = link
         try:
             outcome = await job.done
         except asyncio.CancelledError:
@@ -140,8 +142,15 @@ class ThreadEvaluator:
             link.close()
             runner.abandon()
             raise
+        finally:
+            self._links.pop(assignment.trial, None)
         self._idle.append(runner)
         return outcome
+
+    def wind_down(self) -> list[str]:
+        for link in self._links.values():
+            link.ending = True
+        return [trial for trial, link in self._links.items() if link.listening]
 
     async def aclose(self) -> None:
         while self._idle:

@@ -4,10 +4,10 @@ One :class:`Trial` is one segment: from ``start`` to where the scheduler pauses 
 says goes through a :class:`TrialLink`, which is synchronous whatever lies behind it (the event loop itself,
 another thread, a pipe), so one objective runs unchanged on every evaluator.
 
-How a segment ends early: after a report the scheduler may say PAUSE or STOP. An objective that loops over
-:meth:`Trial.steps` finds its loop over and runs on to its end, so that it can report, save or clean up. One that
-does not sees :class:`TrialEnded` when it reports a later step; it is a ``BaseException``, so an ``except
-Exception`` around the training loop does not swallow it.
+How a segment ends early: after a report the scheduler may say PAUSE or STOP, and at any time the worker may be about to
+end. An objective that loops over :meth:`Trial.steps` finds its loop over and runs on to its end, so that it can report,
+save or clean up. One that does not sees :class:`TrialEnded` when it reports a later step; it is a ``BaseException``, so
+an ``except Exception`` around the training loop does not swallow it.
 
 What a paused trial is compared by is its metric at the step where it paused: as reported in the loop, after the
 loop, or returned; else as it was last reported before. :mod:`aiohpo.evaluate.segment` sees to that.
@@ -42,10 +42,18 @@ class TrialLink(Protocol):
     """Where a trial's words go, as to a :class:`~aiohpo.plugin.Channel`.
 
     aborted  whether nobody waits for the segment any more; its words then raise :class:`TrialEnded`
+    ending   whether the worker is about to end: the objective should save what it has and return
     """
 
     @property
     def aborted(self) -> bool: ...
+
+    @property
+    def ending(self) -> bool: ...
+
+    def listen(self) -> None:
+        """Take note that the objective asks whether to end."""
+        ...
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision: ...
 
@@ -58,6 +66,10 @@ class _Closed:
     """The link of a segment that is over: whoever still holds its trial learns that here."""
 
     aborted = True
+    ending = True
+
+    def listen(self) -> None:
+        pass
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
         raise TrialEnded
@@ -86,7 +98,7 @@ class Trial:
     start      last step that was done before this segment; 0 for a fresh trial
     step       current step: the one that :meth:`steps` is at, else the last one reported
     max_steps  steps of a whole trial; None if the study sets none
-    ended      whether the trial was told to pause or stop, or nobody waits for it any more
+    ended      whether the trial was told to pause or stop, its worker is about to end, or nobody waits for it any more
     """
 
     __slots__ = (
@@ -96,6 +108,7 @@ class Trial:
         "_decision",
         "_directory",
         "_failure",
+        "_leaves",
         "_link",
         "_program",
         "_reported",
@@ -103,6 +116,7 @@ class Trial:
         "_reported_names",
         "_stepping",
         "_trouble",
+        "_warned",
         "config",
         "step",
     )
@@ -119,6 +133,8 @@ class Trial:
         self.config: Config = dict(assignment.config)
         self.step = assignment.start
         self._decision = Decision.CONTINUE
+        self._leaves = False  # the objective has heard that the worker ends, before the trial came to its own end
+        self._warned = False  # it was so when a step was reported; the next one is too late
         self._failure: str | None = None
         self._trouble: str | None = None
         self._reported = assignment.reported
@@ -144,9 +160,17 @@ class Trial:
 
     @property
     def ended(self) -> bool:
-        """Whether the trial was told to pause or stop, or nobody waits for it any more: another worker has it, or its
-        time is up. For loops that do not use :meth:`steps`."""
-        return self._decision is not Decision.CONTINUE or self._link.aborted
+        """Whether the trial was told to pause or stop, its worker is about to end, or nobody waits for it any more, as
+        another worker has it or its time is up. For loops that do not use :meth:`steps`."""
+        return self._decision is not Decision.CONTINUE or self._is_to_leave() or self._link.aborted
+
+    def _is_to_leave(self) -> bool:
+        """Whether the worker is about to end while there is still something to do; the objective is taken to know it
+        from then on."""
+        self._link.listen()
+        complete = self.max_steps is not None and self.step >= self.max_steps
+        self._leaves = self._leaves or (self._link.ending and not complete)
+        return self._leaves
 
     def __getitem__(self, name: str) -> Any:
         try:
@@ -163,6 +187,7 @@ class Trial:
         config = ", ".join(f"{name}={value!r}" for name, value in self.config.items())
         of = "" if self.max_steps is None else f" of {self.max_steps}"
         end = "" if self._decision is Decision.CONTINUE else f", told to {self._decision.value}"
+        end = end or (", told to leave" if self._leaves else "")
         return f"<Trial {self.id}: {config}; step {self.step}{of}{end}>"
 
     # ------------------------------------------------------------------------------------------- steps
@@ -202,8 +227,10 @@ class Trial:
         :class:`TrialEnded` for a later step than the one at which the trial was told to end. An objective metric
         that is NaN or infinite ends the trial as failed.
         """
-        if self._decision is not Decision.CONTINUE and not self._stepping and not self._is_about_last_step(step):
-            raise TrialEnded
+        if not self._stepping and not self._is_about_last_step(step):
+            self._leaves = self._leaves or self._warned
+            if self._leaves or self._decision is not Decision.CONTINUE:
+                raise TrialEnded
         metric = self._program.metric
         values = as_mapping(metrics) if metrics else {}
         if isinstance(value, Mapping):
@@ -226,6 +253,7 @@ class Trial:
             self._decision = decision
         elif not self._stepping:
             self._pause_at(self._assignment.to_step, self.max_steps)
+            self._warned = self._link.ending
 
     def _is_about_last_step(self, step: Any) -> bool:
         """Whether a report adds to the step at which the trial was told to end, rather than beginning another."""

@@ -232,6 +232,9 @@ class Lost(msgspec.Struct, frozen=True, array_like=True, tag=10):
     attempt: Attempt
 
 
+MAX_NAMED = 1000
+
+
 class Over(msgspec.Struct, frozen=True, array_like=True, tag=11):
     """The search is over for these ``workers``, which are those that its recorder knew to be there: the target is
     reached or, where ``failures`` is not 0, so many trials failed and none succeeded. Whoever joins later, for
@@ -240,10 +243,18 @@ class Over(msgspec.Struct, frozen=True, array_like=True, tag=11):
     lamport: Count
     reason: Text
     failures: Count = 0
-    workers: tuple[Name, ...] = ()
+    workers: Annotated[tuple[Name, ...], msgspec.Meta(max_length=MAX_NAMED)] = ()
 
 
-Event = Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost | Over
+class Unanswered(msgspec.Struct, frozen=True, array_like=True, tag=12):
+    """Nobody has answered so far at these addresses, which its recorder was told to join; empty once somebody has at
+    all of them."""
+
+    lamport: Count
+    addresses: Annotated[tuple[Address, ...], msgspec.Meta(max_length=100)]
+
+
+Event = Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost | Over | Unanswered
 
 
 @final

@@ -77,6 +77,10 @@ class Mesh:
         self._join.update(a for a in addresses if a != self.address and a not in self._worker_at)
         return self._relink(now)
 
+    def unanswered(self, addresses: Iterable[str]) -> list[str]:
+        """Those of these addresses at which nobody has answered yet."""
+        return sorted(self._join.intersection(addresses) - self._refused)
+
     def leave(self) -> list[Effect]:
         """Say goodbye to everybody linked."""
         return [Publish(Members((self.membership.leave(),)))]

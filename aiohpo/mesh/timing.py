@@ -72,6 +72,7 @@ FREED_OVER = 10.0  # what the rate of workers becoming free is averaged over
 TURN = 0.5  # between two workers' turns to declare a loss
 
 # A peer's beginning and end
+ANSWERED_WITHIN = 5.0  # after which people hear that nobody has answered at an address that they named
 ACQUAINTED_WITHIN = 1.0  # a worker whose peers do not answer begins without them
 HEAR_OUT_WITHIN = 2.0  # what the peers know may be on its way for so long when the search seems to be over
 LEAVE_WITHIN = 2.0  # and so long a leaving worker waits for peers to take what it has

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ..events.lifecycle import FINAL, Status, advance
 from ..events.log import Log
 from ..events.schema import (
     EXTERNAL,
     MAX_LAMPORT,
+    MAX_NAMED,
     OWN,
     QUEUED,
     Batch,
@@ -34,6 +36,7 @@ from ..events.schema import (
     Started,
     TrialId,
     TrialRef,
+    Unanswered,
     trial_name,
 )
 from ..mesh.effects import Effect, Persist, TrialsEnded
@@ -182,12 +185,17 @@ class Recorder:
     def record_call_off(self, reason: str, workers: Sequence[str], failures: int = 0) -> None:
         """Record that the search is over for these workers; after so many ``failures``, if that is why."""
         if not self.called_off:
-            self._record(lambda t: Over(t, reason, failures, tuple(workers)))
+            for at in range(0, len(workers), MAX_NAMED):
+                self._record(partial(_over, reason, failures, tuple(workers[at : at + MAX_NAMED])))
 
     @property
     def called_off(self) -> bool:
         """Whether the search was called off for this worker."""
         return self.me in self.view.called_off
+
+    def record_unanswered(self, addresses: Sequence[str]) -> None:
+        """Record that nobody has answered at these addresses so far."""
+        self._record(lambda t: Unanswered(t, tuple(addresses)))
 
     def record_leaving(self, wall: float, reason: str) -> None:
         """Record that this worker ends in good order."""
@@ -270,3 +278,7 @@ class Recorder:
 
     def __repr__(self) -> str:
         return f"<Recorder of {self.me}: {self.view!r}>"
+
+
+def _over(reason: str, failures: int, workers: tuple[str, ...], lamport: int) -> Over:
+    return Over(lamport, reason, failures, workers)

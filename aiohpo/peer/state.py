@@ -14,6 +14,7 @@ time, and what they run is what users run.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 
 from ..events.lifecycle import FINAL, Status
@@ -23,7 +24,7 @@ from ..mesh.effects import Abort, CallOff, Milestone, Notice, Persist, Reached
 from ..mesh.health import Health
 from ..mesh.membership import State
 from ..mesh.node import Node
-from ..mesh.timing import Timing
+from ..mesh.timing import ANSWERED_WITHIN, Timing
 from ..view.view import View
 from .leases import Leases
 from .limits import check_budget
@@ -55,6 +56,9 @@ class PeerState(Recorder):
         self._lease_every = timing.suspicion.ping / 2
         self._lease_due = now
         self._proposed_at = now - 60.0
+        self._sought: frozenset[str] = frozenset()
+        self._answers_due = math.inf
+        self._told_unanswered: list[str] = []
         self._told_budget: int | None = None  # what people know of
         self._has_settled_budget = False
 
@@ -137,6 +141,33 @@ class PeerState(Recorder):
         """Greet these addresses until somebody answers."""
         self._out += self.node.join(addresses, now)
 
+    def seek(self, addresses: Iterable[str], now: float) -> None:
+        """Greet these addresses, which people named, until somebody answers, and tell them if nobody does."""
+        self._sought = frozenset(addresses)
+        self._answers_due = now + ANSWERED_WITHIN if self._sought else math.inf
+        self.join(self._sought, now)
+
+    @property
+    def unanswered(self) -> list[str]:
+        """Those of the sought addresses at which nobody has answered yet."""
+        return self.node.mesh.unanswered(self._sought)
+
+    def _look_for_answers(self) -> None:
+        before, now = self._told_unanswered, self.unanswered
+        if not now:
+            self._answers_due = math.inf
+        if now == before:
+            return
+        self._told_unanswered = now
+        self.record_unanswered(now)
+        for address in sorted({*now} - {*before}):
+            others = len(self.present) - 1
+            so = f"{others} other workers have been met" if others else "this worker searches alone"
+            so = so if others != 1 else "one other worker has been met"
+            self._out.append(Notice(f"nobody has answered at {address} for {ANSWERED_WITHIN:.0f} s: {so}"))
+        for address in sorted({*before} - {*now}):
+            self._out.append(Notice(f"somebody answers at {address} now"))
+
     def receive(self, now: float, peer: str, data: bytes) -> None:
         """Handle one frame from the peer at address ``peer``. Never raises for what it contains."""
         try:
@@ -176,6 +207,8 @@ class PeerState(Recorder):
     def tick(self, now: float) -> None:
         """Do what is due."""
         self._out += self.node.tick(now)
+        if now >= self._answers_due:
+            self._look_for_answers()
         if now >= self._lease_due:
             self._lease_due = now + self._lease_every
             self._release_lost(now)
@@ -183,6 +216,8 @@ class PeerState(Recorder):
     def next_deadline(self) -> float:
         """When :meth:`tick` wants to be called next."""
         due = self.node.next_deadline()
+        if not self._told_unanswered:  # else it is looked at in passing
+            due = min(due, self._answers_due)
         return min(due, self._lease_due) if self._others_running() else due
 
     def states(self) -> dict[str, str]:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from .algorithms import Recipe
 from .blobs import BlobStore
 from .ensemble import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
-from .evaluator import Assignment, Channel, Evaluator, Outcome
+from .evaluator import Assignment, Channel, Evaluator, GracefulEvaluator, Outcome
 from .launcher import Launcher, WorkerExit
 from .options import Options
 from .scheduler import (
@@ -37,7 +37,7 @@ from .scheduler import (
     Resume,
     Scheduler,
 )
-from .searcher import FittingSearcher, Searcher
+from .searcher import Finite, FittingSearcher, Searcher
 from .study_view import Config, Curves, Identity, Observations, StudyView, TrialState, TrialStatus
 from .transport import LaunchedTransport, OnFrame, TellingTransport, Transport
 
@@ -55,8 +55,10 @@ __all__ = [
     "EnsembleBuilder",
     "Evaluator",
     "ExtendableScheduler",
+    "Finite",
     "FittingSearcher",
     "FloatArray",
+    "GracefulEvaluator",
     "Identity",
     "Idle",
     "Inherit",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -111,3 +111,22 @@ class Evaluator(Protocol):
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome: ...
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class GracefulEvaluator(Evaluator, Protocol):
+    """An evaluator that can tell running objectives that their worker is about to end.
+
+    They then have a grace period in which to save a checkpoint and return. A segment that ends for it is an outcome of
+    kind "released" without an error; one that comes to its end by itself is what it is at any time. When the grace
+    period is over, :meth:`Evaluator.run` is cancelled. Of any other evaluator it is cancelled at once.
+    """
+
+    def wind_down(self) -> Collection[str]:
+        """Set ``trial.ended`` for the objectives that run now. No segment is begun after that.
+
+        Returns:
+            The trials whose objectives listen: they have reported or saved something, loop over ``trial.steps()`` or
+            have looked at ``trial.ended``. Any other cannot hear it, and is ended at once.
+        """
+        ...

@@ -46,6 +46,15 @@ class Searcher(Protocol):
 
 
 @runtime_checkable
+class Finite(Protocol):
+    """A searcher or scheduler of which each search comes to an end by itself: it has only so many configurations to
+    suggest, or trials to begin, whatever the space. One that does not say so needs a limit, unless the space is finite.
+    """
+
+    finite: bool
+
+
+@runtime_checkable
 class FittingSearcher(Searcher, Protocol):
     """A searcher with a slow part, run off the loop while evaluations run, at most one in flight."""
 

@@ -20,7 +20,7 @@ from .ending import last_lines
 from .plain import climb_in_words
 from .sources import OwnWorker
 from .tally import Tally
-from .words import best_in_words, describe_rate
+from .words import best_in_words, describe_rate, stopping_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,15 +36,15 @@ _REFRESH = 0.2
 Search = Callable[[Sink], Coroutine[Any, Any, "Result"]]
 
 
-def run_with_progress(study: Study, search: Search, *, show: bool) -> Result:
+def run_with_progress(study: Study, search: Search, *, show: bool, grace: float) -> Result:
     """Run ``search`` to its end, showing how it goes; the first Ctrl-C stops it in good order, see
     :mod:`aiohpo.runtime.signals`.
 
     ``search`` is given what takes the lines that trials print."""
-    return run_stoppable(_watch(study, search, show), study.stop)
+    return run_stoppable(_watch(study, search, show, grace), lambda: study.stop(grace))
 
 
-async def _watch(study: Study, search: Search, show: bool) -> Result:
+async def _watch(study: Study, search: Search, show: bool, grace: float) -> Result:
     from rich.console import Console
 
     # The stream as it is now: later sys.stderr is a stand-in, whose text comes back here.
@@ -55,7 +55,7 @@ async def _watch(study: Study, search: Search, show: bool) -> Result:
         with captured(printed.others):
             task = asyncio.create_task(search(printed.take))
             try:
-                await _look(study, task, printed, bar, console if show else None)
+                await _look(study, task, printed, bar, console if show else None, grace)
             finally:
                 if not task.done():  # cancelled by a second Ctrl-C
                     task.cancel()
@@ -73,9 +73,10 @@ async def _look(
     printed: _Printed,
     bar: Bar | None,
     console: Console | None,
+    grace: float,
 ) -> None:
     """Show how it goes until ``task`` is done. ``console`` is for notices."""
-    said, tally = 0, None
+    said, tally, stopping = 0, None, False
     while not task.done():
         await asyncio.wait([task], timeout=_REFRESH)
         workers = study._peers
@@ -84,6 +85,9 @@ async def _look(
             for text in study.notices[said:]:
                 say(console, text)
             said = len(study.notices)
+            if study._stopping and not stopping:
+                stopping = True
+                say(console, stopping_in_words(grace))
         if workers and bar is not None:
             tally = tally or Tally(OwnWorker(workers[0], study._definition.as_dict(), study.directory))
             bar.update(tally.look(time.time()))

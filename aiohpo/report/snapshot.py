@@ -30,6 +30,7 @@ class WorkerNow:
     busy_seconds  spent on segments that ended
     utilisation   the part of the last minute that it spent on trials, None if it is away
     running       the trial that it evaluates now, for ``seconds`` so far
+    unanswered    addresses that it was told to join and at which nobody has answered
     """
 
     id: str
@@ -43,6 +44,7 @@ class WorkerNow:
     utilisation: float | None
     running: TrialRecord | None
     seconds: float | None
+    unanswered: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
@@ -105,7 +107,13 @@ class Snapshot:
     @property
     def notices(self) -> list[str]:
         """What people should hear of the reading, a line each."""
-        return [*(f"damaged: {damage}" for damage in self.damage), *([self.skipped] if self.skipped else [])]
+        alone = (
+            f"worker {worker.id} was told to join {address}, where nobody has answered"
+            for worker in self.workers
+            if worker.status in HERE
+            for address in worker.unanswered
+        )
+        return [*(f"damaged: {damage}" for damage in self.damage), *([self.skipped] if self.skipped else []), *alone]
 
     @property
     def metric(self) -> str:

@@ -193,6 +193,7 @@ class Tally:
                     utilisation=self._utilisation(work, span, began, now) if at_work else None,
                     running=None if row is None else view.record(row),
                     seconds=None if span is None or row is None else max(now - span.began, 0.0),
+                    unanswered=() if info is None or info.unanswered is None else info.unanswered.addresses,
                 )
             )
         return tuple(sorted(found, key=_place))

@@ -20,6 +20,12 @@ _WIDEST_NAME, _WIDEST_VALUE, _WIDEST = 40, 60, 60
 _LONGEST = 1e10  # seconds, 300 years: what takes longer is no length of time that somebody waited
 
 
+def stopping_in_words(grace: float) -> str:
+    """What is said at the first Ctrl-C."""
+    within = f" within {describe_seconds(grace)}" if grace else ""
+    return f"stopping: running trials are released{within} (Ctrl-C again to end at once)"
+
+
 def describe_seconds(seconds: float) -> str:
     """A length of time for people: ``850 ms``, ``12.3 s``, ``4 min 05 s``, ``2 h 03 min``; a dash for what is none."""
     if not math.isfinite(seconds):

@@ -101,7 +101,7 @@ class Exchange(Driver):
                 parts.transport.connect(address)
             except ValueError as error:
                 raise UsageError(f"cannot join {address!r}: {error}") from None
-        self.state.join(parts.join, now)
+        self.state.seek(parts.join, now)
         self.carry_out()
 
     def join(self, addresses: list[str]) -> None:

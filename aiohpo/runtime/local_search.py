@@ -49,11 +49,11 @@ class LocalSearch:
             for peer in self.peers:
                 await peer.aclose()
 
-    def stop(self) -> None:
-        """End all workers in good order, those included that have yet to start."""
+    def stop(self, grace: float = 0.0) -> None:
+        """End all workers in good order, those included that have yet to start. What runs has ``grace`` seconds."""
         self._stopping = True
         for peer in self.peers:
-            peer.stop()
+            peer.stop(grace)
 
     @property
     def interrupted(self) -> bool:

@@ -158,14 +158,15 @@ class Peer:
         self._expects_peers = self._expects_peers or bool(addresses)
         self.exchange.join(addresses)
 
-    def stop(self) -> None:
-        """End this worker in good order: its running trial is released for others (or a later run).
+    def stop(self, grace: float = 0.0) -> None:
+        """End this worker in good order: its running trial is released for others (or a later run), unless it ends by
+        itself within ``grace`` seconds.
 
-        Nothing happens once the search is over.
+        Called again it may shorten that. Nothing happens once the search is over.
         """
         if not self._has_worked:
             self.stopped, self.end = True, None
-            self._cancel()
+            self._wind_down(grace)
 
     async def aclose(self) -> None:
         """Leave the swarm: flush what others lack, then close everything. Bounded in time."""
@@ -245,7 +246,13 @@ class Peer:
         """Leave: the time is this worker's, and the others go on."""
         if not self._ending:
             self.end = time_up()
-            self._cancel()
+            self._wind_down(self.services.limits.grace)
+
+    def _wind_down(self, grace: float) -> None:
+        """End the evaluation once the objective has had the time to save its work."""
+        self._ending = True
+        if self.slot is not None:
+            self.slot.wind_down(grace)
 
     def _cancel(self) -> None:
         """End the evaluation: the search is over, or this worker cannot go on."""

@@ -15,9 +15,10 @@ from ..errors import Unavailable, UsageError
 from ..evaluate.checkpoint import find_fault
 from ..evaluate.segment import failed
 from ..events.lifecycle import MOST_IDLE_PAUSES
+from ..events.schema import trial_name
 from ..peer.patience import PATIENCE
 from ..peer.recorder import Segment
-from ..plugin import Assignment, Outcome
+from ..plugin import Assignment, GracefulEvaluator, Outcome
 from .channel import SegmentChannel
 from .chooser import Chooser
 from .threads import in_thread
@@ -40,6 +41,7 @@ class Slot:
         self._chooser = chooser
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
+        self._last_call: asyncio.TimerHandle | None = None
         self.current: Segment | None = None
         self.busy_seconds = 0.0
 
@@ -62,14 +64,25 @@ class Slot:
             if not worker.is_ending:
                 raise
         except Exception as error:
-            if not isinstance(
-                error, Unavailable | UsageError
-            ):  # else nothing is wrong with this worker: it leaves in good order
+            # After these two nothing is wrong with this worker: it leaves in good order.
+            if not isinstance(error, Unavailable | UsageError):
                 worker.exchange.fail(error)
             raise
         finally:
             self._task = None
+            if self._last_call is not None:
+                self._last_call.cancel()
             worker.release()
+
+    def wind_down(self, grace: float) -> None:
+        """Let what runs here come to its end within ``grace`` seconds, because the worker ends; then cancel it."""
+        evaluator = self._worker.services.evaluator
+        if self.current is None or grace <= 0 or not isinstance(evaluator, GracefulEvaluator):
+            self.cancel()
+        elif trial_name(self.current.trial) not in evaluator.wind_down():
+            self.cancel()  # its objective does not listen
+        else:
+            self._last_call = self._loop.call_later(grace, self.cancel)
 
     def cancel(self) -> None:
         """End what runs here, because the worker ends."""
@@ -143,7 +156,8 @@ class Slot:
                 self.busy_seconds += seconds
         trouble = ""
         if outcome is not None and outcome.kind == "released":
-            trouble = outcome.error or "the evaluator could not run the trial"
+            if not worker.is_ending:  # else the objective has ended because it was told to
+                trouble = outcome.error or "the evaluator could not run the trial"
             outcome = None
         self._end_segment(segment, channel, outcome, seconds)
         return trouble

@@ -9,13 +9,13 @@ import math
 from typing import TypeVar
 
 from ..events.lifecycle import Stamp
-from ..events.schema import Event, Goal, Left, Over, Started
+from ..events.schema import Event, Goal, Left, Over, Started, Unanswered
 from ..plugin.objective import Objective
 from ..space.space import Space
 from .observations import ObservationColumns
 from .trials import WorkerInfo
 
-_Once = TypeVar("_Once", bound=Started | Left | Over | Goal)
+_Once = TypeVar("_Once", bound=Started | Left | Over | Unanswered | Goal)
 
 
 def _later(event: _Once, known: _Once | None) -> _Once:
@@ -52,7 +52,7 @@ class Announcements(ObservationColumns):
         steps = None if info is None or info.started is None else info.started.max_steps
         return steps if steps and self.max_steps and steps < self.max_steps else 0
 
-    def _announce(self, worker: WorkerInfo, event: Started | Left | Over | Goal) -> None:
+    def _announce(self, worker: WorkerInfo, event: Started | Left | Over | Unanswered | Goal) -> None:
         """Take what a worker said of itself or of the study."""
         if isinstance(event, Started):
             worker.started = _later(event, worker.started)
@@ -64,6 +64,8 @@ class Announcements(ObservationColumns):
             found = (event.lamport, worker.name), event
             for name in event.workers:
                 self.called_off[name] = min(found, self.called_off.get(name, found), key=_in_order)
+        elif isinstance(event, Unanswered):
+            worker.unanswered = _later(event, worker.unanswered)
         else:
             self._goals.append(((event.lamport, worker.name), event))
             self._set_goal()

@@ -30,6 +30,7 @@ from ..events.schema import (
     Started,
     TrialEvent,
     TrialId,
+    Unanswered,
     trial_of,
 )
 from ..plugin.objective import Objective
@@ -91,7 +92,7 @@ class Reducer(Announcements):
             for stamp, early in self._early.pop((origin, seq), ()):
                 self._about(row, stamp, early)
             return row
-        if isinstance(event, Started | Left | Over | Goal):
+        if isinstance(event, Started | Left | Over | Unanswered | Goal):
             self._announce(worker, event)
         else:
             return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)

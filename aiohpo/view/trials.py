@@ -10,7 +10,7 @@ from typing import Any
 
 from ..arguments import RECORD_ATTRIBUTES, explained_class
 from ..events.lifecycle import Facts, Stamp
-from ..events.schema import Left, Parent, Started, TrialId
+from ..events.schema import Left, Parent, Started, TrialId, Unanswered
 from ..plugin import Config
 
 HIDDEN = ("cancelled", "queued")  # statuses of trials that are not listed
@@ -109,6 +109,7 @@ class WorkerInfo:
     behind_gap: dict[int, int] = field(default_factory=dict)  # the same of events behind a gap in a damaged journal
     started: Started | None = None
     left: Left | None = None
+    unanswered: Unanswered | None = None  # the latest
 
     def note(self, seq: int) -> bool:
         """Make room for the row of an event; say whether that event is new. A gap costs nothing, however wide."""

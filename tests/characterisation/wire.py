@@ -31,6 +31,7 @@ EVENTS: list[ev.Event] = [
     ev.Ended(9, 4, 0, "failed", 1, None, 0.5, None, "ValueError: no", "Traceback …"),
     ev.Lost(10, TRIAL, 1),
     ev.Over(11, "the target is reached", 0, ("a0c1b2", "a0c1b3")),
+    ev.Unanswered(12, ("tcp://node1:5555",)),
 ]
 RAWS = tuple(map(encode_event, EVENTS))
 BATCH = ev.Batch("0a1b2c", 1, RAWS[:3])

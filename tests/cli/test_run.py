@@ -46,13 +46,14 @@ def _restored(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]
 def test_a_worker_gets_everything_that_was_given(tmp_path: Path) -> None:
     """Its command says file, directory, meeting place, rank, limits and plugins; what was not given is left out."""
     limits = {"trials": 9, "time": 90.0, "target": -0.5, "trial-timeout": None}
-    command = RunOptions("my train.py:best", 4, limits, True, "adbo:kappa=1", None, 0).command(tmp_path / "r", 2)
+    command = RunOptions("my train.py:best", 4, limits, "adbo:kappa=1", None, 0, shrink=True).command(tmp_path / "r", 2)
     assert command[:5] == [sys.executable, "-P", "-m", "aiohpo", "worker"]
     assert command[5] == "my train.py:best"
     assert command[command.index("--join") + 1] == (tmp_path / "r" / "peers").as_uri()
     assert command[command.index("--rank") + 1 : command.index("--rank") + 4] == ["2", "--size", "4"]
-    assert command[-6:] == [
+    assert command[-7:] == [
         "--shrink",
+        "--grace=10.0",
         "--trials=9",
         "--time=90.0",
         "--target=-0.5",

@@ -18,7 +18,7 @@ from aiohpo.errors import UsageError
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
 from aiohpo.evaluate.program import Program
-from aiohpo.plugin import Decision, Evaluator, Outcome
+from aiohpo.plugin import Decision, Evaluator, GracefulEvaluator, Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import SECRET, Alarm, Recorder, assignment, gone, stop_at
 
@@ -471,3 +471,33 @@ async def test_a_value_that_no_argument_can_hold_fails_its_trial(tmp_path: Path,
     assert outcome.kind == "failed"
     assert "cannot run 'true'" in (outcome.error or "")
     await evaluator.aclose()
+
+
+# -------------------------------------------------------------------------------------- a worker that ends
+LEAVING = """
+    state = os.path.join(os.environ["AIOHPO_CHECKPOINT_DIR"], "state")
+    def leave(*_):
+        open(state, "w").close()
+        sys.exit(3)
+    open(state + ".half", "w").close()
+    signal.signal(signal.SIGTERM, {handler})
+    print('{{"step": 1, "loss": 0.5}}')
+    while True: signal.pause()
+"""
+
+
+@pytest.mark.parametrize(("handler", "saves"), [("leave", [1]), ("signal.SIG_DFL", [])])
+async def test_a_program_hears_that_its_worker_ends(tmp_path: Path, handler: str, saves: list[int]) -> None:
+    """It gets SIGTERM; what it leaves in its checkpoint directory counts if it exits by itself."""
+    channel = Recorder()
+    evaluator = CommandEvaluator(python(tmp_path, LEAVING.format(handler=handler)))
+    assert isinstance(evaluator, GracefulEvaluator)
+    await evaluator.start(Program(None, "loss", secret=SECRET), DirectoryBlobs(tmp_path / "blobs"))
+    try:
+        running = asyncio.create_task(evaluator.run(assignment(), channel))
+        await asyncio.wait_for(channel.heard.wait(), 120)
+        evaluator.wind_down()
+        assert await asyncio.wait_for(running, 120) == Outcome("released")
+    finally:
+        await evaluator.aclose()
+    assert [step for step, *_ in channel.saves] == saves

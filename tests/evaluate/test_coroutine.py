@@ -16,7 +16,7 @@ from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.trial import Trial, TrialEnded
-from aiohpo.plugin import Evaluator, Outcome
+from aiohpo.plugin import Evaluator, GracefulEvaluator, Outcome
 from aiohpo.testing import MemoryBlobs
 from tests.support.evaluate_objectives import (
     SECRET,
@@ -248,3 +248,24 @@ async def test_what_it_prints_is_logged_while_output_is_captured() -> None:
         with pytest.raises(asyncio.CancelledError):
             await runs[1]
     assert [channel.text for channel in channels] == [f"x is {x}\nfrom a thread\nthe end\n" for x in (0, 1)]
+
+
+async def test_an_objective_hears_that_its_worker_ends() -> None:
+    """A last checkpoint counts, and the segment is released without an error."""
+
+    async def objective(trial: Trial) -> float:
+        trial.report(0.5)
+        while not trial.ended:
+            await asyncio.sleep(0)
+        trial.save("saved at the end")
+        return 1.0
+
+    channel = Recorder()
+    evaluator = await started(objective, MemoryBlobs())
+    assert isinstance(evaluator, GracefulEvaluator)
+    running = asyncio.create_task(evaluator.run(assignment(), channel))
+    await channel.heard.wait()
+    assert channel.saves == []
+    evaluator.wind_down()
+    assert await running == Outcome("released")
+    assert [step for step, *_ in channel.saves] == [1]

@@ -16,8 +16,9 @@ from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.thread import ThreadEvaluator
 from aiohpo.evaluate.trial import Trial
-from aiohpo.plugin import Decision, Evaluator, Outcome
+from aiohpo.plugin import Decision, Evaluator, GracefulEvaluator, Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
+from aiohpo.testing import MemoryBlobs
 from tests.support.evaluate_objectives import (
     SECRET,
     Alarm,
@@ -28,6 +29,7 @@ from tests.support.evaluate_objectives import (
     restoring,
     stepping,
     stop_at,
+    until_told,
 )
 
 
@@ -288,3 +290,16 @@ async def test_a_thread_that_is_left_behind_prints_to_nobody() -> None:
         assert await asyncio.to_thread(printed.wait, 10)
     await asyncio.sleep(0)
     assert channel.text == "begun\nthen\n"
+
+
+async def test_an_objective_hears_that_its_worker_ends() -> None:
+    """A last checkpoint counts, and the segment is released without an error."""
+    channel = Recorder()
+    evaluator = await started(until_told, MemoryBlobs())
+    assert isinstance(evaluator, GracefulEvaluator)
+    running = asyncio.create_task(evaluator.run(assignment(), channel))
+    await asyncio.wait_for(channel.heard.wait(), 120)
+    assert channel.saves == []
+    evaluator.wind_down()
+    assert await asyncio.wait_for(running, 120) == Outcome("released")
+    assert [step for step, *_ in channel.saves] == [1]

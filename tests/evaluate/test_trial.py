@@ -380,3 +380,59 @@ def test_what_is_public_is_what_objectives_need():
 def test_an_id_names_a_file():
     """It is short and has no character that a file system or a shell minds."""
     assert re.fullmatch(r"[0-9a-f]{12}-\d+", trial_name(("a99104d6921c", 3)))
+
+
+# ------------------------------------------------------------------------------------- a worker that ends
+def test_a_loop_over_steps_ends_when_the_worker_does() -> None:
+    """What is saved and reported after the loop still counts, and the segment is released, not finished."""
+    channel = Recorder()
+    trial = make(channel, max_steps=9)
+    assert not trial.ended
+    for step in trial.steps():
+        channel.ending = step == 3
+    assert trial.ended
+    trial.report(0.5)
+    trial.save({"epoch": trial.step})
+    assert [step for step, *_ in channel.reports] == [step for step, *_ in channel.saves] == [3]
+    assert conclude(trial, 0.5) == Outcome("released")
+    assert repr(trial) == "<Trial w.1: ; step 3 of 9, told to leave>"
+
+
+def test_a_trial_that_comes_to_its_end_is_finished_though_the_worker_ends() -> None:
+    """It is complete after its last step, or where its objective never asked whether to end."""
+    channel = Recorder()
+    trial = make(channel, max_steps=3)
+    for step in trial.steps():
+        channel.ending = step == 3
+    assert not trial.ended
+    assert conclude(trial, 0.5) == Outcome("finished", {"loss": 0.5})
+    deaf = make(Recorder(ending=True))
+    deaf.report(0.5)
+    deaf.save(b"the only step")
+    assert conclude(deaf, 0.25) == Outcome("finished", {"loss": 0.25})
+
+
+def test_an_objective_that_only_reports_is_unwound_at_its_next_step() -> None:
+    """The step that was under way when the worker began to end can still be reported and saved."""
+    channel = Recorder(ending=True)
+
+    def objective(trial: Trial) -> float:
+        for epoch in range(1, 9):
+            trial.report(1 / epoch, step=epoch)
+            trial.save({"epoch": epoch})
+        return 1.0
+
+    trial = make(channel)
+    assert run_segment(Program(objective, "loss", secret=SECRET), trial) == Outcome("released")
+    assert [step for step, *_ in channel.reports] == [step for step, *_ in channel.saves] == [1]
+
+
+def test_the_scheduler_has_the_last_word_about_a_step() -> None:
+    """A trial that pauses, or is stopped, at the step at which its worker ends has done what it was to do."""
+    for decision, kind in ((Decision.PAUSE, "paused"), (Decision.STOP, "stopped")):
+        channel = Recorder(stop_at(2, decision))
+        trial = make(channel, max_steps=9)
+        for step in trial.steps():
+            trial.report(0.5)
+            channel.ending = step == 2
+        assert conclude(trial, None).kind == kind

@@ -113,7 +113,7 @@ def seeds() -> list[bytes]:
         Ended(6, 3, 0, "finished", 1, 0.25, 1.0),
         Claimed(7, 0.0, ("me", 3), 1),
         Lost(8, ("me", 3), 0),
-        Over(9, "time is up"),
+        Over(9, "the target is reached", 0, ("ann",)),
         Left(10, 0.0, "done"),
     )
     batch = Batch("peer", 1, tuple(map(encode_event, events)))

@@ -485,3 +485,14 @@ def test_a_bug_in_what_a_peer_sends_does_not_end_a_worker(monkeypatch) -> None:
     monkeypatch.undo()
     tell(state, "bob", Proposed(5, 1.0, (0.75,)))
     assert state.view.n_rows == 2
+
+
+def test_a_call_off_of_very_many_workers_is_several_events():
+    """Each names a thousand, so that none is too large to be recorded; all of them hear it."""
+    state = worker()
+    names = [f"{n:012x}" for n in range(2500)]
+    state.record_call_off("the target is reached", [*names, "ann"])
+    assert all(name in state.view.called_off for name in names)
+    assert state.called_off
+    state.record_call_off("once more", ["bob"])
+    assert "bob" not in state.view.called_off

@@ -163,7 +163,7 @@ def test_on_a_terminal_lines_stand_above_the_bar(workers: int, monkeypatch: pyte
     }
     assert lines.count("a callback 1.0") == len(result.trials)
     assert f"done: best loss 1 (trial {result.best.number}); {result._summary()}" in lines
-    assert "0/" in shown or "1/" in shown
+    assert re.search(r"[0-3]/", shown)
 
 
 def test_where_stdout_goes_elsewhere_lines_go_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ def place(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_in_good_order_and_the_same_command_goes_on(place: Path, number: signal.Signals) -> None:
     """Ctrl-C or a closed terminal: workers release what they run and leave; the same command meets the budget."""
-    args = ("run", "train.py", "--trials", "12", "--workers", "2", "--dir", "r")
+    args = ("run", "train.py", "--trials", "12", "--workers", "2", "--dir", "r", "--grace", "0")
     gate = Gate(place, 2)
     running = start(place, *args)
     gate.gather(2)
@@ -46,7 +46,20 @@ def test_a_signal_stops_in_good_order_and_the_same_command_goes_on(place: Path, 
 def test_ctrl_c_at_the_terminal_ends_even_trials_that_hang(place: Path) -> None:
     """The whole foreground group gets SIGINT, as from a terminal; each worker gets one, and nobody is left."""
     gate = Gate(place)
-    running = start(place, "run", "train.py", "--trials", "30", "--workers", "2", "--dir", "r", start_new_session=True)
+    running = start(
+        place,
+        "run",
+        "train.py",
+        "--trials",
+        "30",
+        "--workers",
+        "2",
+        "--dir",
+        "r",
+        "--grace",
+        "0",
+        start_new_session=True,
+    )
     gate.gather(2)
     pids = workers(running)
     os.killpg(running.pid, signal.SIGINT)
@@ -61,7 +74,7 @@ def test_ctrl_c_at_the_terminal_ends_even_trials_that_hang(place: Path) -> None:
 def test_a_second_signal_ends_at_once(place: Path) -> None:
     """Workers that do not react (here: they are stopped) are killed."""
     gate = Gate(place, 1)
-    running = start(place, "run", "train.py", "--trials", "30", "--workers", "2", "--dir", "r")
+    running = start(place, "run", "train.py", "--trials", "30", "--workers", "2", "--dir", "r", "--grace", "0")
     gate.gather(2)
     pids = workers(running)
     for pid in pids:
@@ -78,7 +91,7 @@ def test_a_second_signal_ends_at_once(place: Path) -> None:
 def test_a_workers_own_signal_releases_its_trial(place: Path, number: signal.Signals) -> None:
     """``aiohpo worker`` leaves in good order on Ctrl-C or a batch system's warning, and says so in its last line."""
     gate = Gate(place)
-    running = start(place, "worker", "train.py", "--dir", "r")
+    running = start(place, "worker", "train.py", "--dir", "r", "--grace", "0")
     gate.gather(1)
     running.send_signal(number)
     code, _, err = finish(running)
@@ -94,7 +107,21 @@ def test_a_terminal_that_is_closed_ends_a_run_in_good_order(place: Path) -> None
     pid, terminal = pty.fork()
     if pid == 0:
         os.chdir(place)
-        words = [sys.executable, "-m", "aiohpo", "run", "train.py", "--trials", "3", "--workers", "1", "--dir", "r"]
+        words = [
+            sys.executable,
+            "-m",
+            "aiohpo",
+            "run",
+            "train.py",
+            "--trials",
+            "3",
+            "--workers",
+            "1",
+            "--dir",
+            "r",
+            "--grace",
+            "0",
+        ]
         os.execve(sys.executable, words, ENVIRONMENT)
     gate.gather(1)
     os.close(terminal)

@@ -22,7 +22,7 @@ rows = st.lists(st.none() | reals | st.integers(-(1 << 40), 1 << 40), max_size=5
 events = st.one_of(
     st.builds(ev.Started, lamports, times, texts, small, texts, st.none() | small),
     st.builds(ev.Left, lamports, times, texts),
-    st.builds(ev.Goal, lamports, st.none() | small),
+    st.builds(ev.Goal, lamports, st.none() | small, st.booleans()),
     st.builds(
         ev.Proposed,
         lamports,
@@ -32,7 +32,8 @@ events = st.one_of(
         st.none() | small,
         retry_of=st.none() | st.tuples(names, st.integers(1, 9)),
     ),
-    st.builds(ev.Over, lamports, texts, small),
+    st.builds(ev.Over, lamports, texts, small, st.lists(names, max_size=3).map(tuple)),
+    st.builds(ev.Unanswered, lamports, st.lists(texts, max_size=2).map(tuple)),
     st.builds(ev.Claimed, lamports, times, trials, small, st.none() | small),
     st.builds(ev.Reported, lamports, trials, small, small, st.none() | reals, metrics),
     st.builds(ev.Saved, lamports, trials, small, small, digests, small),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,9 @@ SEEDS = range(8)
 class Swarm:
     """Workers that come and go, on a network that delays and loses frames."""
 
-    def __init__(self, seed: int, *, mean: float = 0.5, fails: bool = False) -> None:
+    def __init__(
+        self, seed: int, *, mean: float = 0.5, fails: bool = False, objective: Callable[..., Any] | None = None
+    ) -> None:
         self.rng = random.Random(f"limits {seed}")
         self.network = SimNetwork(seed=seed, delay=(0.001, 0.05), loss=self.rng.choice([0.0, 0.05]))
         self.peers: list[Peer] = []
@@ -34,21 +37,25 @@ class Swarm:
         self.notices: list[str] = []
         self._seed = seed
 
-        async def objective(trial: Trial) -> float:
+        async def train(trial: Trial) -> float:
             await asyncio.sleep(self.rng.expovariate(1 / mean))
             if fails:
                 raise RuntimeError("this does not train")
             return float(trial["x"])
 
-        self._study = Study(objective, Space(x=Float(0.0, 1.0)), searcher=RandomSearcher(), seed=seed, max_failures=6)
+        self._study = Study(
+            objective or train, Space(x=Float(0.0, 1.0)), searcher=RandomSearcher(), seed=seed, max_failures=6
+        )
 
-    async def start(self, limits: Limits, *, history: Sequence[Batch] = (), joins: bool = True) -> Peer:
-        """Start a worker that knows this history, and joins the first one unless it is that."""
+    async def start(
+        self, limits: Limits, *, history: Sequence[Batch] = (), join: Sequence[str] = (), transport: Any = None
+    ) -> Peer:
+        """Start a worker that knows this history, and joins the first one and ``join``."""
         name = hashlib.blake2b(f"{self._seed}/{len(self.peers)}".encode(), digest_size=6).hexdigest()
         services = self._study._services(
             limits=limits,
-            transport=self.network.endpoint(name),
-            join=[self.peers[0].services.transport.address] if self.peers and joins else [],
+            transport=transport or self.network.endpoint(name),
+            join=[*join, *([self.peers[0].services.transport.address] if self.peers else [])],
             identity=Identity(name),
             notice=self.notices.append,
         )
@@ -236,3 +243,110 @@ def test_a_budget_is_shrunk_where_that_is_meant() -> None:
             assert len(peer.view.beyond_line()) > 1
 
     play(main(), 1)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_grace_period_saves_the_work_of_a_worker_whose_time_is_up(seed: int) -> None:
+    """Its objectives save when they are told; the others go on from just there, and no step is done twice."""
+    steps: list[tuple[str, int]] = []
+
+    async def objective(trial: Trial) -> float:
+        state = trial.restore() or 0
+        assert trial.start == state
+        for step in trial.steps():
+            await asyncio.sleep(swarm.rng.uniform(0.5, 1.5))
+            steps.append((trial.id, step))
+            trial.report(trial["x"])
+            if step == 20:
+                return float(trial["x"])
+        trial.save(trial.step)
+        return 0.0
+
+    async def main() -> None:
+        nonlocal swarm
+        swarm = Swarm(seed, objective=objective)
+        await swarm.start(Limits(trials=6))
+        timed = [await swarm.start(Limits(trials=6, seconds=swarm.rng.uniform(3.0, 12.0))) for _ in range(2)]
+        await swarm.end()
+        assert {peer.end and peer.end.reason for peer in timed} == {EndReason.TIME_UP}
+        assert swarm.peers[0].view.n_settled == 6
+        assert len(steps) == len(set(steps)) >= 120
+
+    swarm: Swarm
+    play(main(), seed)
+
+
+@pytest.mark.parametrize("ways", ["time", "stop", "twice", "deaf"])
+def test_an_objective_that_does_not_listen_is_ended_after_the_grace_period(ways: str) -> None:
+    """Or earlier, if the worker is stopped once more; at once, if it has never looked at what it could be told."""
+
+    async def objective(trial: Trial) -> float:
+        if ways == "deaf":
+            await asyncio.sleep(3600.0)
+        assert not trial.ended
+        await asyncio.sleep(3600.0)
+        return 0.0
+
+    async def main() -> None:
+        swarm, loop = Swarm(1, objective=objective), asyncio.get_running_loop()
+        began = loop.time()
+        peer = await swarm.start(Limits(trials=3, seconds=20.0 if ways == "time" else None, grace=7.0))
+        if ways != "time":
+            await asyncio.sleep(20.0)
+            peer.stop(7.0)
+        if ways == "twice":
+            await asyncio.sleep(2.0)
+            peer.stop()
+        await swarm.end()
+        lasted = {"twice": 22.0, "deaf": 20.0}.get(ways, 27.0)
+        assert lasted <= loop.time() - began < lasted + 3.0
+        assert [record.status for record in peer.view.records()] == ["lost"]
+
+    play(main(), 1)
+
+
+def test_an_address_where_nobody_answers_is_told_and_recorded() -> None:
+    """After five seconds, once; everybody who reads the log knows it, also that somebody answered in the end."""
+
+    async def main() -> None:
+        swarm, loop = Swarm(1), asyncio.get_running_loop()
+        late = swarm.network.endpoint("c0ffee")
+        peer = await swarm.start(Limits(trials=200), join=[late.address])
+        await asyncio.sleep(4.9)
+        assert swarm.notices == []
+        assert peer.state.unanswered == [late.address]
+        await asyncio.sleep(0.2)
+        assert swarm.notices == [f"nobody has answered at {late.address} for 5 s: this worker searches alone"]
+        other = await swarm.start(Limits())
+        await asyncio.sleep(5.0)
+        event = other.view.workers[peer.id].unanswered
+        assert event is not None
+        assert event.addresses == (late.address,)
+        assert other.state.unanswered == []
+        swarm.notices.clear()
+        await swarm.start(Limits(), transport=late)
+        await asyncio.sleep(5.0)
+        assert swarm.notices == [f"somebody answers at {late.address} now"]
+        for each in swarm.peers:
+            event = each.view.workers[peer.id].unanswered
+            assert event is not None
+            assert event.addresses == ()
+        assert loop.time() < 60.0
+        for each in swarm.peers:
+            each.stop()
+        await swarm.end()
+
+    play(main(), 1)
+
+
+def test_a_worker_that_others_have_met_says_so_of_an_address_without_an_answer() -> None:
+    """It does not search alone, and one of its addresses is wrong all the same."""
+
+    async def main() -> None:
+        swarm = Swarm(2)
+        for _ in range(2):
+            await swarm.start(Limits(trials=60), join=["sim://nowhere"])
+        await swarm.end()
+        assert swarm.notices == ["nobody has answered at sim://nowhere for 5 s: one other worker has been met"] * 2
+
+    play(main(), 2)

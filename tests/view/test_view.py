@@ -36,6 +36,7 @@ from aiohpo.events.schema import (
     Reported,
     Saved,
     Started,
+    Unanswered,
 )
 from aiohpo.plugin import Inherit
 from aiohpo.plugin.objective import Objective
@@ -68,7 +69,7 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
         clocks[origin] += rng.randint(1, 3)
         t, seq = clocks[origin], len(logs[origin]) + 1
         event: Event
-        kind = rng.choice("ppcrrseeeeelgxyo") if trials else "p"
+        kind = rng.choice("ppcrrseeeeelgxyon") if trials else "p"
         trial, attempt, step = rng.choice(trials or [("", 1)]), rng.choice([0, 0, 0, 1, 2]), rng.randint(0, 3)
         value = rng.choice([None, 0.25, rng.random()])
         extra = rng.choice([None, {"aux": rng.random()}])
@@ -99,6 +100,8 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
                 trials.append((origin, seq))
             case "o":
                 event = Over(t, "enough", rng.randint(0, 2), tuple(rng.sample(ORIGINS, 2)))
+            case "n":
+                event = Unanswered(t, tuple(rng.sample(["tcp://a:1", "tcp://b:2"], rng.randint(0, 2))))
             case "g":
                 event = Goal(t, rng.randint(1, 4), rng.random() < 0.5)
             case _:
@@ -131,6 +134,7 @@ def state(view: View) -> dict[str, object]:
         "counts": (view.counts, view.n_external, view.n_trials, view.n_observed, view.n_counted, view.n_ended),
         "best": None if view.best is None else view.id(view.best),
         "goal": view.goal,
+        "unanswered": {name: info.unanswered for name, info in view.workers.items()},
         "over": (view.called_off, view.succeeded),
         "retries": (view.n_retried, sorted((view.id(r), view.retry_of(r) or ()) for r in range(view.n_rows))),
         "failures": [view.failures_of((origin,)) for origin in ORIGINS],

@@ -28,7 +28,7 @@ from ..reimport import rebuild
 from ..segment import failure_of, run_segment
 from ..trial import Trial, TrialEnded
 from .surroundings import Surroundings
-from .wire import ABORT, BEGIN, DECIDE, END, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
+from .wire import ABORT, BEGIN, DECIDE, END, ENDING, LISTEN, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
 
 
 class PipeLink:
@@ -41,11 +41,26 @@ class PipeLink:
         self._process = os.getpid()
         self._segment = 0
         self._closed = False
+        self._ending = False
+        self._listens = False
+
+    def listen(self) -> None:
+        if not self._listens and os.getpid() == self._process:
+            with self._lock:
+                self._listens = True
+                if not self._closed:
+                    self._wire.send([LISTEN])
+
+    @property
+    def ending(self) -> bool:
+        with self._lock:
+            self._listen()
+            return self._ending
 
     def begin(self, segment: int) -> None:
         """Speak for the segment of this number from now on."""
         with self._lock:
-            self._segment, self._closed = segment, False
+            self._segment, self._closed, self._ending, self._listens = segment, False, False, False
 
     @property
     def aborted(self) -> bool:
@@ -78,6 +93,8 @@ class PipeLink:
             return Decision(what)
         if kind == ABORT and what == self._segment:  # else it came too late for an earlier one
             self._closed = True
+        if kind == ENDING and what == self._segment:
+            self._ending = True
         return None
 
     def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
@@ -135,7 +152,7 @@ def _serve(wire: BlockingWire, program: Program, blobs: str) -> None:
     surroundings = Surroundings()
     while True:
         kind, number, *fields = wire.receive()
-        if kind == ABORT:
+        if kind in (ABORT, ENDING):
             continue  # the segment had ended when it was sent
         link.begin(number)
         assignment = Assignment(*fields)

@@ -34,7 +34,7 @@ from ..segment import failed, released
 from ..sources import Sources, files_in_use
 from .output import Output, bounded
 from .process_group import ProcessGroup, describe_exit
-from .wire import ABORT, BEGIN, DECIDE, END, PREDICTIONS, READY, REPORT, RUN, SAVE, UNUSABLE, LoopWire
+from .wire import ABORT, BEGIN, DECIDE, END, ENDING, PREDICTIONS, READY, REPORT, RUN, SAVE, UNUSABLE, LoopWire
 
 # The child sees what this process sees: the same modules, in the same order. (-P: nothing else.)
 _PATH = "AIOHPO_SYS_PATH"
@@ -78,6 +78,8 @@ class _Child:
         self._begun: asyncio.Future[None] | None = None
         self._done: asyncio.Future[Outcome] | None = None
         self._channel: Channel | None = None
+        self._trial = ""
+        self._listening: str | None = None  # the trial, once its objective has said anything or asked whether to end
         # Why we killed it, if we did for a reason that its exit does not tell.
         self._how = ""
         self._segment = 0  # the number of the one that runs, or ran last
@@ -119,6 +121,7 @@ class _Child:
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
         self._channel = channel
+        self._trial, self._listening = assignment.trial, None
         begun: asyncio.Future[None] = self._loop.create_future()
         done: asyncio.Future[Outcome] = self._loop.create_future()
         self._begun, self._done = begun, done
@@ -134,7 +137,7 @@ class _Child:
             return await done
         finally:
             self._output.end()
-            self._channel = self._begun = self._done = None
+            self._channel = self._begun = self._done = self._listening = None
             if not done.done() or done.cancelled():
                 self._abort()
             elif done.exception() is not None:
@@ -182,6 +185,7 @@ class _Child:
             done.set_result(Outcome(*outcome))
             self._end(fit)
         else:
+            self._listening = self._trial
             try:
                 self._relay(kind, rest, channel)
             except Exception as error:
@@ -231,6 +235,12 @@ class _Child:
         self._end_aborted()
         self._wire.close()
         self._output.close()
+
+    def wind_down(self) -> str | None:
+        """Tell the objective that runs that the worker is about to end; return its trial if it listens."""
+        if self._done is not None:
+            self._wire.send([ENDING, self._segment])
+        return self._listening
 
     def hang_up(self) -> None:
         """Ask the child to leave in an orderly manner."""
@@ -311,6 +321,7 @@ class ProcessEvaluator:
         self._free: list[_Lane] = []  # those of them where nothing runs
         self._sources = Sources(())
         self._told: set[str] = set()
+        self._ending = False
         self._look_next = 0.0
         self._start_within = _START_WITHIN
 
@@ -387,6 +398,8 @@ class ProcessEvaluator:
             return released(f"a new process had not imported the objective after {self._start_within:.0f} s")
         except OSError as error:
             return released(f"cannot start a process for the objective: {in_words(error)}")
+        if self._ending:
+            return Outcome("released")  # it had not begun
         outcome = await child.run(assignment, channel)
         if outcome.kind == "released":
             # Perhaps the process has run out of something (descriptors); the next one has not.
@@ -406,6 +419,11 @@ class ProcessEvaluator:
                     f"{os.path.relpath(file)} has changed since the search began, and is used as it was then: "
                     "start the search again to use the new version"
                 )
+
+    def wind_down(self) -> list[str]:
+        self._ending = True
+        told = [lane.child.wind_down() for lane in self._lanes if lane.child is not None]
+        return [trial for trial in told if trial is not None]
 
     async def aclose(self) -> None:
         await asyncio.gather(*(lane.end() for lane in self._lanes))

@@ -6,13 +6,15 @@ A segment is, from the child's side::
     -> [BEGIN]
     -> [REPORT, step, metrics]            <- [DECIDE, decision]
     -> [SAVE, step, digest, size]         -> [PREDICTIONS, digests]
+    -> [LISTEN]: the objective asks whether to end, which is said once
     -> [END, fit, kind, metrics, error, detail]
 
 preceded once by a hello, a map, answered with ``[READY]`` or ``[UNUSABLE, error, detail]``. ``fit``: whether another
 segment may run in the child.
 
 At any time there may come ``[ABORT, number]``: nobody waits for that segment any more. It answers a report that has not
-been answered, and what the child says of the segment from then on is not heard, but for its END.
+been answered, and what the child says of the segment from then on is not heard, but for its END. Or ``[ENDING,
+number]``: the worker is about to end, and the objective should save its work and return.
 """
 
 from __future__ import annotations
@@ -24,8 +26,8 @@ from typing import Any
 
 import msgpack
 
-READY, UNUSABLE, BEGIN, REPORT, SAVE, PREDICTIONS, END = range(7)
-RUN, DECIDE, ABORT = range(3)
+READY, UNUSABLE, BEGIN, REPORT, SAVE, PREDICTIONS, END, LISTEN = range(8)
+RUN, DECIDE, ABORT, ENDING = range(4)
 _CHUNK = 1 << 16
 
 

@@ -21,6 +21,8 @@ class GridSearcher:
     seldom meet, and no point is left out, whoever dies.
     """
 
+    finite = True
+
     def __init__(self, resolution: int = 10) -> None:
         self.resolution = Options("grid").whole("resolution", resolution, least=1)
 

@@ -19,7 +19,7 @@ from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.process import evaluator as module
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.evaluate.program import Program
-from aiohpo.plugin import Decision, Evaluator, Outcome
+from aiohpo.plugin import Decision, Evaluator, GracefulEvaluator, Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support import evaluate_objectives
 from tests.support.evaluate_objectives import (
@@ -36,6 +36,7 @@ from tests.support.evaluate_objectives import (
     showing,
     stepping,
     stop_at,
+    until_told,
     whoami,
 )
 
@@ -136,6 +137,19 @@ async def test_decisions_reach_the_objective(start: Start, decision: Decision, k
     channel = Recorder(stop_at(3, decision))
     assert await within((await start(stepping)).run(assignment(max_steps=9), channel)) == Outcome(kind)
     assert len(channel.reports) == 3
+
+
+async def test_an_objective_hears_that_its_worker_ends(start: Start) -> None:
+    """A last checkpoint counts, and the segment is released without an error."""
+    channel = Recorder()
+    evaluator = await start(until_told)
+    assert isinstance(evaluator, GracefulEvaluator)
+    running = asyncio.create_task(evaluator.run(assignment(), channel))
+    await within(channel.heard.wait())
+    assert channel.saves == []
+    evaluator.wind_down()
+    assert await within(running) == Outcome("released")
+    assert [step for step, *_ in channel.saves] == [1]
 
 
 async def test_it_runs_async_objectives_too(start: Start) -> None:

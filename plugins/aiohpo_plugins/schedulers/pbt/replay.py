@@ -56,6 +56,8 @@ class ReplayScheduler:
     path  a JSON file: a list of {"to": step, "config": {...}}, or what ``aiohpo show DIR --lineage --json`` prints
     """
 
+    finite = True
+
     def __init__(self, path: str | Path) -> None:
         options = Options("replay")
         self.path = options.path("path", path)

@@ -80,6 +80,8 @@ class PBTScheduler:
     Raises UsageError for values that are out of range.
     """
 
+    finite = True
+
     def __init__(
         self,
         population: int = 8,
