@@ -16,6 +16,7 @@ import pytest
 
 from aiohpo.errors import Unavailable, UsageError
 from aiohpo.evaluate.checkpoint import encode
+from aiohpo.evaluate.process import child_process
 from aiohpo.evaluate.process import evaluator as module
 from aiohpo.evaluate.process.evaluator import ProcessEvaluator
 from aiohpo.evaluate.program import Program
@@ -56,7 +57,7 @@ def descriptors() -> int:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for objectives that are known not to listen."""
-    monkeypatch.setattr(module, "_LISTEN_AT_MOST", 0.0)
+    monkeypatch.setattr(child_process, "_LISTEN_AT_MOST", 0.0)
 
 
 @pytest.fixture
@@ -534,8 +535,8 @@ async def test_an_objective_that_listens_keeps_its_process(
     start: Start, where: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever it hears that nobody waits for it any more, it ends, and the next segment runs in the same process."""
-    monkeypatch.setattr(module, "_LISTEN", 600.0)
-    monkeypatch.setattr(module, "_LISTEN_AT_MOST", 600.0)
+    monkeypatch.setattr(child_process, "_LISTEN", 600.0)
+    monkeypatch.setattr(child_process, "_LISTEN_AT_MOST", 600.0)
     evaluator = await start(behave)
     pid = (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics["pid"]
     channel = Recorder()
@@ -549,8 +550,8 @@ async def test_an_aborted_objective_does_not_hold_up_another_process(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where there is a process that waits, the next segment does not wait for one that does not."""
-    monkeypatch.setattr(module, "_LISTEN", 600.0)
-    monkeypatch.setattr(module, "_LISTEN_AT_MOST", 600.0)
+    monkeypatch.setattr(child_process, "_LISTEN", 600.0)
+    monkeypatch.setattr(child_process, "_LISTEN_AT_MOST", 600.0)
     evaluator, first, second = await start(behave), Recorder(), Recorder()
     runs = [asyncio.ensure_future(evaluator.run(assignment(do=d), c)) for d, c in (("busy", first), ("busy", second))]
     await within(asyncio.gather(first.heard.wait(), second.heard.wait()))
@@ -618,9 +619,9 @@ async def test_cancelling_while_the_child_starts_keeps_the_child(start: Start, m
     evaluator = await start(behave)
     await within(evaluator.run(assignment(do="os exit"), Recorder()))
     made: list[Any] = []
-    original = module._Child
+    original = module.ChildProcess
     monkeypatch.setattr(
-        module, "_Child", lambda hello, environment: made.append(original(hello, environment)) or made[-1]
+        module, "ChildProcess", lambda hello, environment: made.append(original(hello, environment)) or made[-1]
     )
     for _ in range(3):
         with pytest.raises(TimeoutError):
