@@ -214,7 +214,7 @@ class CommandEvaluator:
         self._ending = True
         for run in self._running:
             run.wind_down()
-        return [run.trial for run in self._running]  # SIGTERM ends those that do not listen
+        return [run._trial.id for run in self._running]  # SIGTERM ends those that do not listen
 
     async def aclose(self) -> None:
         runs = [*self._running, *self._ended]
@@ -335,10 +335,6 @@ class _Run:
         else:
             detail = self._err.tail.strip() or self._out.tail.strip()
             self.done.set_result(failed(f"{self._name} {describe_exit(returncode)}", detail))
-
-    @property
-    def trial(self) -> str:
-        return self._trial.id
 
     def wind_down(self) -> None:
         """Ask the program to save its work and exit, because the worker ends."""

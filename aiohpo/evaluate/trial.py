@@ -165,8 +165,7 @@ class Trial:
         return self._decision is not Decision.CONTINUE or self._is_to_leave() or self._link.aborted
 
     def _is_to_leave(self) -> bool:
-        """Whether the worker is about to end while there is still something to do; the objective is taken to know it
-        from then on."""
+        """Whether the worker is about to end while something is left to do, which the objective knows from then on."""
         self._link.listen()
         complete = self.max_steps is not None and self.step >= self.max_steps
         self._leaves = self._leaves or (self._link.ending and not complete)
