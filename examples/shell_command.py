@@ -38,6 +38,6 @@ if __name__ == "__main__":
         if errors:
             print(f"{season:<14} {len(errors):>4} tried, error of the best {min(errors):6.2f} thousand passengers")
     best = result.best
-    arguments = " ".join(f"--{name} {value:.4g}" for name, value in best.config.items() if name != "season")
+    arguments = " ".join(f"--{name}={value:.4g}" for name, value in best.config.items() if name != "season")
     print(f"best, off by {best.metrics['percent']:.1f} % in the mean:")
-    print(f"  sh {script.name} --season {best.config['season']} {arguments}")
+    print(f"  sh {script.name} --season={best.config['season']} {arguments}")

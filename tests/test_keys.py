@@ -373,6 +373,6 @@ def test_the_environment_names_a_file_and_is_cleared(
 def test_workers_get_the_name_of_the_file(tmp_path: Path) -> None:
     """The commands that run starts name the key's file by its full path, and never hold the key."""
     write_key(tmp_path / "k", KEY)
-    words = RunOptions("train.py", 2, {}, False, None, None, None, tmp_path / "k").command(tmp_path, 0)
+    words = RunOptions("train.py", 2, {}, None, None, None, tmp_path / "k").command(tmp_path, 0)
     assert words[words.index("--key") + 1] == str(tmp_path / "k")
     assert not any(is_key_text(word) for word in words)

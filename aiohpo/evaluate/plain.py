@@ -61,7 +61,7 @@ class _Encoder:
     def __init__(self) -> None:
         self.contents: list[Any] = []
         self._size = 0
-        self._seen: set[int] = set()
+        self._seen: dict[int, Any] = {}  # by identity, and alive, so that no other object has it
         # Without numpy loaded nothing can be an array, and loading it takes a tenth of a second.
         self._numpy: Any = sys.modules.get("numpy")
 
@@ -106,7 +106,7 @@ class _Encoder:
     def _first_time(self, obj: Any) -> None:
         if id(obj) in self._seen:
             raise _NotPlain
-        self._seen.add(id(obj))
+        self._seen[id(obj)] = obj
 
     def _array(self, array: Any, levels: int) -> Any:
         described = self.convert(_describe(self._numpy, array.dtype), levels)

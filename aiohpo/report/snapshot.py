@@ -49,6 +49,7 @@ class WorkerNow:
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
         plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["unanswered"] = list(self.unanswered)
         if self.running is not None:
             plain["running"] = {name: getattr(self.running, name) for name in ("id", "number", "config", "step")}
         return plain

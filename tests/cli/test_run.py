@@ -64,7 +64,7 @@ def test_a_worker_gets_everything_that_was_given(tmp_path: Path) -> None:
 
 def test_workers_of_a_shared_directory_are_told_that_it_is(tmp_path: Path) -> None:
     """What they make there has the same policy, and they trust the same group."""
-    options = RunOptions("train.py", 2, {}, False, None, None, None, share="group")
+    options = RunOptions("train.py", 2, {}, None, None, None, share="group")
     assert "--share=group" in options.command(tmp_path / "r", 0)
 
 

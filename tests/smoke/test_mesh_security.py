@@ -47,7 +47,7 @@ class Process:
     def lines(self) -> list[str]:
         """What it said but for its greeting, how to join it, and its goodbye."""
         lines = self.log.read_text().splitlines()
-        usual = r"aiohpo: (worker \w+ \(pid|for one more|insecure:|done:|stopped:)"
+        usual = r"aiohpo: (worker \w+ \(pid|for one more|insecure:|done|stopped)"
         return [line for line in lines if not re.match(usual, line)]
 
     async def address(self) -> str:

@@ -131,5 +131,5 @@ def test_workers_meet_by_address_without_a_directory(tmp_path: Path) -> None:
         code, _, err = finish(process)
         assert code == 0, err
         lines.append(err.splitlines()[-1])
-    assert all(line.startswith("aiohpo: done: <Result best loss ") for line in lines)
+    assert all(line.startswith("aiohpo: done (the budget is met): <Result best loss ") for line in lines)
     assert lines[0].split(",")[0] == lines[1].split(",")[0]

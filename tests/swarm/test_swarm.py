@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo.events.codec import decode_batch
-from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch, Fresh
+from aiohpo.events.log import Log, Read
+from aiohpo.events.schema import Fresh
 from tests.swarm.harness import SCHEDULED, TROUBLED, Scenario, play
 
 CHUNK = 5  # scenarios a test, so that they spread over the processes that run tests
@@ -69,13 +68,14 @@ def test_the_same_seed_plays_the_same_trace(seed: int) -> None:
 def test_a_planted_bug_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A replica that accepts a gap in an origin's log is found out by the scenarios."""
 
-    def careless_merge(self: Log, batch: Batch) -> Fresh | None:
+    def careless_take(self: Log, read: Read) -> Fresh | None:
+        batch = read.batch
         if batch.last <= self.count(batch.origin):
             return None
         self._extend(batch.origin, batch.raws)
-        return Fresh(batch.origin, batch.first, decode_batch(batch))
+        return Fresh(batch.origin, batch.first, read.events)
 
-    monkeypatch.setattr(Log, "merge", careless_merge)
+    monkeypatch.setattr(Log, "take", careless_take)
     monkeypatch.setattr("aiohpo.mesh.gossip.Gossip._has_gap", lambda self, batch: False)
     caught = 0
     for seed in (10, 23, 26, 27):  # small swarms: most of them go on exchanging until the time limit
