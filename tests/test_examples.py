@@ -66,7 +66,7 @@ def numbers(pattern, text):
 
 def test_digits_mlp(tmp_path):
     """The multilayer perceptron learns the digits, epoch by epoch, and its best configuration is printed."""
-    out = example(tmp_path, "digits_mlp", "--trials", 3)
+    out = example(tmp_path, "digits_mlp", "--trials", 2)
     accuracy, loss = numbers(rf"best accuracy {NUMBER} \(log loss {NUMBER}\)", out)
     assert 0.3 < accuracy <= 1
     assert loss > 0
@@ -310,11 +310,11 @@ def readme_program(part):
 
 def test_first_program_of_the_readme(tmp_path):
     """The program that the README begins with runs as it stands there, and goes on by the command line."""
-    (tmp_path / "svm.py").write_text(readme_program("study.run("), encoding="utf-8")
+    (tmp_path / "svm.py").write_text(readme_program("study.run(").replace("trials=40", "trials=10"), encoding="utf-8")
     assert re.search(rf"best {NUMBER} ", run(tmp_path, sys.executable, "svm.py"))
-    command = [sys.executable, "-m", "aiohpo", "run", "svm.py", "--trials", 42, "--workers", 2, "--json"]
+    command = [sys.executable, "-m", "aiohpo", "run", "svm.py", "--trials", 12, "--workers", 2, "--json"]
     found = json.loads(run(tmp_path, *command))
-    assert found["counts"]["finished"] == 42
+    assert found["counts"]["finished"] == 12
     assert found["best"]["value"] > 0.9
 
 

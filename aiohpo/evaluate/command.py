@@ -53,7 +53,7 @@ from .trial import Trial, TrialEnded
 _PLACEHOLDER = re.compile(r"\{(\{[^{}\s\"':,]+\})\}|\{([^{}\s\"':,]+)\}")
 _INPUTS = ("arguments", "json")
 # Seconds for a killed program to be gone, before the next one starts or the evaluator is closed.
-_DIE = 5.0
+_DIE = 30.0
 
 
 class CommandEvaluator:

@@ -32,7 +32,7 @@ from .child_process import CannotImport, ChildProcess
 
 # Seconds for a child to leave when told to, and to die when killed.
 _LEAVE = 1.0
-_DIE = 5.0
+_DIE = 30.0
 # Seconds between looks whether the user's files have changed.
 _LOOK = 1.0
 # How long a new process may take to import the objective: this many seconds, or times what the first one took.
