@@ -3,7 +3,9 @@
 A scratch directory is called ``HOST-xxxxxxxx`` and lies in ``aiohpo-UID`` in the system's temporary directory. Its
 process holds a lock on it, which the kernel releases however the process ends. So the next process of the same user on
 the same machine sees which directories are nobody's any more, and removes them (:func:`sweep`): a worker when it
-starts, and when a process of its evaluator was killed. (systemd-tmpfiles spares locked directories, too.)
+starts, and when a process of its evaluator was killed; the supervisor of such a process when the worker is gone. The
+latter runs this file without the package, so it imports the standard library only. (systemd-tmpfiles spares locked
+directories, too.)
 """
 
 from __future__ import annotations

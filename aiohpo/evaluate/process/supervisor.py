@@ -57,6 +57,7 @@ class Supervisor:
         self._mark = f"{MARK}={os.environ[MARK]}" if MARK in os.environ else ""
         self._finds_all = _prctl(_PR_SET_CHILD_SUBREAPER, 1) and os.path.exists("/proc/self/stat")
         self._code: int | None = None
+        self._hung_up = False
         signal.signal(signal.SIGCHLD, _do_nothing)
         me = os.getpid()
         reading, writing = os.pipe()  # closed by the exec, or by an error that is written to it
@@ -129,13 +130,23 @@ class Supervisor:
                     said = b""
                 if b"terminate" in said:
                     _terminate_group(self._program)
-                if not said or b"end" in said:
+                self._hung_up = not said
+                if self._hung_up or b"end" in said:
                     break
             if os.getppid() != self._worker:
                 break
         self._end()
         if self._code is not None:
             self._say(f"ended {self._code}")
+        if self._outlives_worker():
+            _sweep()
+
+    def _outlives_worker(self) -> bool:
+        """Say whether the worker has ended. Its end of the socket is closed a moment before it is gone altogether."""
+        deadline = time.monotonic() + _LOOK
+        while self._hung_up and os.getppid() == self._worker and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return os.getppid() != self._worker
 
     def _reap(self) -> bool:
         """Bury what has died; say whether the program has."""
@@ -169,6 +180,16 @@ class Supervisor:
         elif self._mark:
             found |= _marked(self._mark)
         return found - {os.getpid()}
+
+
+def _sweep() -> None:
+    """Remove the scratch directory of the worker, which was killed if it is gone before this process.
+
+    It is the file of :func:`aiohpo.storage.scratch.sweep` that is run: the package cannot be imported here.
+    """
+    import runpy
+
+    runpy.run_path(os.path.join(os.path.dirname(__file__), "..", "..", "storage", "scratch.py"))["sweep"]()
 
 
 def _kill(pid: int) -> bool:

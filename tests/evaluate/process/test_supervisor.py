@@ -8,11 +8,15 @@ import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from aiohpo.evaluate.process import supervisor
 from aiohpo.evaluate.process.supervisor import MARK, _tree, find_marked
+from aiohpo.storage import scratch
+from tests.smoke.processes import until
 from tests.support.evaluate_objectives import gone
 
 
@@ -54,9 +58,31 @@ def test_without_a_subreaper_descendants_are_known_by_their_environment() -> Non
         assert ours.makefile().read().endswith("ended -9\n")
 
 
-def test_it_runs_by_itself() -> None:
+@pytest.mark.smoke
+def test_the_scratch_directory_of_a_killed_worker_is_removed(tmp_path: Path) -> None:
+    """By the supervisor that it leaves behind, after the program."""
+    worker = (
+        "import os, socket, subprocess, sys; from aiohpo.storage.scratch import Scratch; Scratch(); "
+        "ours, theirs = socket.socketpair(); number = theirs.fileno(); "
+        "words = [sys.executable, '-I', '-S', sys.argv[1], str(number), '', 'sleep', '600']; "
+        "subprocess.Popen(words, pass_fds=(number,)); "
+        "theirs.close(); ours.recv(100); os.kill(os.getpid(), 9)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", worker, supervisor.__file__],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == -9
+    (place,) = tmp_path.iterdir()
+    until(lambda: not list(place.iterdir()))
+
+
+@pytest.mark.parametrize("module", [supervisor, scratch])
+def test_it_runs_by_itself(module: ModuleType) -> None:
     """It imports nothing but the standard library, as the interpreter that runs it has no packages."""
-    found = ast.walk(ast.parse(inspect.getsource(supervisor)))
+    found = ast.walk(ast.parse(inspect.getsource(module)))
     assert {
         name.name for node in found if isinstance(node, ast.Import) for name in node.names
     } <= sys.stdlib_module_names
