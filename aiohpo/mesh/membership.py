@@ -89,7 +89,7 @@ class Membership:
     def hash(self) -> bytes:
         """Differs when two tables do; suspicion's accusers do not count."""
         if self._hash is None or self._hash[0] != self.version:
-            rows = [(n.worker, n.state, n.incarnation) for n in self.news()]
+            rows = [(n.worker, int(n.state), n.incarnation) for n in self.news()]
             digest = hashlib.blake2b(repr(sorted(rows)).encode(), digest_size=8).digest()
             self._hash = self.version, digest
         return self._hash[1]

@@ -47,14 +47,14 @@ class Exchange(Driver):
     def __init__(
         self,
         worker: str,
-        parts: Services,
+        services: Services,
         on_ended: Callable[[TrialsEnded], None],
         on_abort: Callable[[Abort], None],
         on_call_off: Callable[[CallOff], None],
         on_failure: Callable[[], None],
     ) -> None:
         super().__init__(
-            parts.transport,
+            services.transport,
             self._say,
             {
                 TrialsEnded: on_ended,
@@ -71,37 +71,37 @@ class Exchange(Driver):
             on_failure=on_failure,
         )
         self.worker = worker
-        self.parts = parts
+        self.services = services
         self._waiting: list[Batch] = []  # for the journal, which could not take them
         self._unwritten = self._unsynced = ""  # why
         self._fetching: dict[str, asyncio.Future[bool]] = {}
 
     async def start(self, rank: int | None) -> None:
         """Open the transport and introduce this worker."""
-        parts = self.parts
+        services = self.services
         await self.open()
         now = self._loop.time()
         self.begin(
             PeerState(
                 me=self.worker,
-                view=parts.view,
-                log=parts.log,
-                study=parts.study_hash,
-                address=parts.transport.address,
-                seed=parts.seed,
+                view=services.view,
+                log=services.log,
+                study=services.study_hash,
+                address=services.transport.address,
+                seed=services.seed,
                 now=now,
-                timing=parts.timing,
-                shared_journal=parts.journal_id,
-                gone=parts.gone,
+                timing=services.timing,
+                shared_journal=services.journal_id,
+                gone=services.gone,
             )
         )
-        self.state.begin(parts.wall(), platform.node(), os.getpid(), rank)
-        for address in parts.join:
+        self.state.begin(services.wall(), platform.node(), os.getpid(), rank)
+        for address in services.join:
             try:
-                parts.transport.connect(address)
+                services.transport.connect(address)
             except ValueError as error:
                 raise UsageError(f"cannot join {address!r}: {error}") from None
-        self.state.seek(parts.join, now)
+        self.state.seek(services.join, now)
         self.carry_out()
 
     def join(self, addresses: list[str]) -> None:
@@ -114,7 +114,7 @@ class Exchange(Driver):
         """Leave the swarm once every peer has what this worker has, or after two seconds: some may be dead."""
         try:
             if self.failure is None:
-                self.state.leave(self.parts.wall(), reason, self._loop.time())
+                self.state.leave(self.services.wall(), reason, self._loop.time())
                 self.carry_out()
                 await self._flush()
                 self.state.goodbye()
@@ -125,12 +125,12 @@ class Exchange(Driver):
             self.stop()
             try:
                 async with asyncio.timeout(LEAVE_WITHIN):
-                    await self.parts.transport.aclose()
+                    await self.services.transport.aclose()
             except TimeoutError:
                 pass  # a peer that does not read must not keep us here
-            if self.parts.journal is not None:
+            if self.services.journal is not None:
                 try:
-                    self.parts.journal.close()
+                    self.services.journal.close()
                 except Unavailable as error:
                     if self.failure is None:
                         self._say(str(error))
@@ -177,7 +177,7 @@ class Exchange(Driver):
 
         Raises :class:`~aiohpo.Unavailable` if it cannot be stored here.
         """
-        if digest in self.parts.blobs:
+        if digest in self.services.blobs:
             return True
         waiting = self._fetching.get(digest)
         if waiting is None:
@@ -190,7 +190,7 @@ class Exchange(Driver):
 
     def _fetched(self, fetched: Fetched) -> None:
         if fetched.complete:
-            check = self._loop.create_task(in_thread(self.parts.blobs.finish, fetched.digest))
+            check = self._loop.create_task(in_thread(self.services.blobs.finish, fetched.digest))
             check.add_done_callback(lambda done: self._verified(fetched.digest, done))
         else:
             self._answer(fetched.digest, False)
@@ -205,7 +205,7 @@ class Exchange(Driver):
 
     def _store(self, store: Store) -> None:
         try:
-            self.parts.blobs.write_part(store.digest, store.offset, store.data)
+            self.services.blobs.write_part(store.digest, store.offset, store.data)
         except OSError as error:
             self.state.give_up_fetch(store.digest)
             waiting = self._fetching.pop(store.digest, None)
@@ -226,9 +226,9 @@ class Exchange(Driver):
     async def sync(self) -> None:
         """Write what could not be written before, and make it durable; what is wrong is in ``unwritten`` afterwards."""
         self.write()
-        if self.parts.journal is not None:
+        if self.services.journal is not None:
             try:
-                await in_thread(self.parts.journal.sync)
+                await in_thread(self.services.journal.sync)
                 self._unsynced = ""
             except JournalGone as error:
                 self.fail(error)
@@ -243,9 +243,9 @@ class Exchange(Driver):
     def write(self) -> None:
         """Write down what is to be written. What cannot be written waits: it is told to peers, who hold it as well,
         and the worker begins nothing new meanwhile."""
-        if self._waiting and self.parts.journal is not None:
+        if self._waiting and self.services.journal is not None:
             try:
-                self.parts.journal.append(_joined(self._waiting))
+                self.services.journal.append(_joined(self._waiting))
             except Unavailable as error:
                 self._unwritten = str(error)
             else:
@@ -253,29 +253,29 @@ class Exchange(Driver):
                 self._unwritten = ""
 
     def _write_down(self, batches: list[Batch]) -> None:
-        if self.parts.journal is not None:
+        if self.services.journal is not None:
             self._waiting += batches
         self.write()
 
     def _serve(self, serve: Serve) -> None:
-        part = self.parts.blobs.read_part(serve.digest, serve.offset, serve.most)
+        part = self.services.blobs.read_part(serve.digest, serve.offset, serve.most)
         total, data = part if part is not None else (None, b"")
         self.send(serve.peer, Chunk(serve.digest, serve.offset, total, data))
 
     def _describe(self, describe: Describe) -> None:
-        self.send(describe.peer, Definition(self.parts.definition))
+        self.send(describe.peer, Definition(self.services.definition))
 
     def _look_after(self, suspected: WorkerSuspected) -> None:
-        if self.parts.is_gone is not None and self.parts.is_gone(suspected.worker):
+        if self.services.is_gone is not None and self.services.is_gone(suspected.worker):
             self.state.bury(suspected.worker, self._loop.time())
 
     def _recover(self, died: WorkerDied) -> None:
-        if self.parts.recover is not None:
-            for batch in self.parts.recover(died.worker):
+        if self.services.recover is not None:
+            for batch in self.services.recover(died.worker):
                 self.state.recover(self._loop.time(), batch)
 
     def _say(self, text: str) -> None:
-        self.parts.notice(text)
+        self.services.notice(text)
 
     def __repr__(self) -> str:
         return f"<Exchange of {self.worker}: {self.state!r}>"

@@ -312,7 +312,19 @@ def _look_whether_it_ended(trial: Trial) -> None:
         pass
 
 
+def _signals(trial: Trial) -> float:
+    """What a batch system sends to all processes of a job; then the status of a forked child that gets the same."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU):
+        os.kill(os.getpid(), number)
+    child = os.fork()
+    if not child:
+        os.kill(os.getpid(), signal.SIGTERM)
+        os._exit(0)
+    return float(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
 BEHAVIOURS: dict[str, Callable[[Trial], Any]] = {
+    "signals": _signals,
     "listen at steps": lambda trial: _listen(trial, lambda: all(trial.steps())),
     "listen at reports": lambda trial: _listen(trial, lambda: _report_again_and_again(trial)),
     "listen at saves": lambda trial: _listen(trial, lambda: _save_again_and_again(trial)),

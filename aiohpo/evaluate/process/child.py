@@ -13,6 +13,7 @@ import contextvars
 import faulthandler
 import json
 import os
+import signal
 import socket
 import sys
 import threading
@@ -29,6 +30,13 @@ from ..segment import failure_of, run_segment
 from ..trial import Trial, TrialEnded
 from .surroundings import Surroundings
 from .wire import ABORT, BEGIN, DECIDE, END, ENDING, LISTEN, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
+
+# Batch systems send them to every process of a job, and mean the worker: it tells the objective in its own way.
+_FOR_THE_WORKER = [
+    getattr(signal, f"SIG{name}")
+    for name in ("INT", "TERM", "HUP", "USR1", "USR2", "XCPU")
+    if hasattr(signal, f"SIG{name}")
+]
 
 
 class PipeLink:
@@ -118,9 +126,25 @@ class PipeLink:
             self._wire.send([PREDICTIONS, digests])
 
 
+def _do_nothing(number: int, frame: object) -> None:
+    """Take a signal without being ended by it. A handler, as programs that are started inherit what is ignored."""
+
+
+def _leave_signals_to_the_worker() -> None:
+    usual = {number: signal.signal(number, _do_nothing) for number in _FOR_THE_WORKER}
+
+    def undo() -> None:  # or a pool of processes that the objective forks could not be ended by them
+        for number, handler in usual.items():
+            if signal.getsignal(number) is _do_nothing:
+                signal.signal(number, handler)
+
+    os.register_at_fork(after_in_child=undo)
+
+
 def serve_worker(sock: int) -> None:
     """Serve the worker at the other end of the socket ``sock`` until it hangs up."""
     os.set_inheritable(sock, False)
+    _leave_signals_to_the_worker()
     # A segmentation fault in user code then says in which line it happened.
     faulthandler.enable()
     for stream in (sys.stdout, sys.stderr):

@@ -236,6 +236,13 @@ async def test_the_child_sees_our_arguments_and_path(
 
 
 # ------------------------------------------------------------------------------------------------ behaving badly
+async def test_signals_to_all_processes_of_a_job_are_for_the_worker(start: Start) -> None:
+    """They end no trial; a process that the objective forks is ended by them as usual."""
+    evaluator = await start(behave)
+    outcome = await within(evaluator.run(assignment(do="signals"), Recorder()))
+    assert outcome == Outcome("finished", {"loss": -signal.SIGTERM})
+
+
 @pytest.mark.parametrize(
     ("behaviour", "error"),
     [
