@@ -32,7 +32,7 @@ from .uncertainty import Uncertainty, decompose
 if TYPE_CHECKING:
     from ..plugin import FloatArray, IntArray
 
-FORMAT = 1
+_FORMAT = 1
 _JSON = "ensemble.json"
 _LARGEST = 1 << 28  # bytes of all that is in a saved ensemble: weights and calibrators
 # What zipfile, json, numpy and this module raise for a file that is no saved ensemble.
@@ -176,7 +176,7 @@ class Ensemble:
     def as_dict(self) -> dict[str, Any]:
         """Everything but the calibrators' arrays, in JSON form."""
         return {
-            "format": FORMAT,
+            "format": _FORMAT,
             "task": self.task,
             "builder": self.builder,
             "metric": self.metric,
@@ -242,8 +242,8 @@ def load_ensemble(path: str | os.PathLike[str]) -> Ensemble:
             if sum(part.file_size for part in archive.infolist()) > _LARGEST:
                 raise UsageError(f"{path} is no saved ensemble: it would take more than {_LARGEST >> 20} MiB of memory")
             data = json.loads(archive.read(_JSON))
-            if data["format"] != FORMAT:
-                raise UsageError(f"{path} has format {data['format']}, this aiohpo reads {FORMAT}: use a newer one")
+            if data["format"] != _FORMAT:
+                raise UsageError(f"{path} has format {data['format']}, this aiohpo reads {_FORMAT}: use a newer one")
             return _read(archive, data)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}") from None

@@ -43,7 +43,7 @@ from .liveness import Writers, WriterState, signs_in, states_of
 from .printed import OutputFile
 from .turns import turn
 
-FORMAT = 1
+_FORMAT = 1
 # What study.json and ensemble.json may have at most: bytes, and levels of lists and objects within one another.
 _LARGEST, _DEEPEST = 1 << 26, 64
 PARTS = ("journal", "blobs", "peers", "output")
@@ -135,7 +135,7 @@ class RunDirectory:
 
     def _agree(self, definition: dict[str, Any]) -> dict[str, Any]:
         file = self.path / "study.json"
-        fresh = {"format": FORMAT, "directory": secrets.token_hex(8), **definition}
+        fresh = {"format": _FORMAT, "directory": secrets.token_hex(8), **definition}
         temporary = self.path / f"study.json.{secrets.token_hex(4)}"
         if not os.path.lexists(file):
             write_file(temporary, f"{json.dumps(fresh, indent=2)}\n".encode(), durable=True)
@@ -230,10 +230,10 @@ def read_study(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read {file}: {error.strerror or error}") from None
     except ValueError as error:
         raise UsageError(f"cannot read {file}: {error}. {_REMEDY}") from None
-    if not isinstance(found, dict) or found.get("format") != FORMAT:
+    if not isinstance(found, dict) or found.get("format") != _FORMAT:
         raise UsageError(
             f"{file} has format {found.get('format') if isinstance(found, dict) else None!r}; "
-            f"this aiohpo reads format {FORMAT}"
+            f"this aiohpo reads format {_FORMAT}"
         )
     for key in ("study", "directory", "space", "metric", "mode"):
         if key not in found:
