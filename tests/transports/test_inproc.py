@@ -14,14 +14,14 @@ from aiohpo_transports.inproc import InprocTransport
 
 async def test_conforms() -> None:
     """It keeps the promises of a transport."""
-    await check_transport(InprocTransport, quiet=0.02)
+    await check_transport(InprocTransport, patience=600.0, quiet=0.02)
 
 
 def test_conforms_in_virtual_time() -> None:
     """It keeps them on a loop that shuffles its callbacks, too."""
 
     async def main() -> None:
-        await check_transport(InprocTransport)
+        await check_transport(InprocTransport, patience=600.0)
 
     for seed in range(5):
         run(main, seed=seed)

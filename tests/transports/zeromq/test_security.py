@@ -66,9 +66,11 @@ async def hears(a: Endpoint, b: Endpoint, word: bytes) -> None:
 # ------------------------------------------------------------------------------------------------ with a key
 async def test_conforms_with_a_key(tmp_path: Path) -> None:
     """Encrypted, it keeps the promises of a transport; over tcp and over ipc."""
-    await check_transport(lambda: ZeroMQTransport(key=OURS), quiet=0.1)
+    await check_transport(lambda: ZeroMQTransport(key=OURS), patience=600.0, quiet=0.1)
     paths = iter(range(100))
-    await check_transport(lambda: ZeroMQTransport(key=OURS, bind=f"ipc://{tmp_path}/{next(paths)}"), quiet=0.1)
+    await check_transport(
+        lambda: ZeroMQTransport(key=OURS, bind=f"ipc://{tmp_path}/{next(paths)}"), patience=600.0, quiet=0.1
+    )
 
 
 async def test_key_file(tmp_path: Path) -> None:

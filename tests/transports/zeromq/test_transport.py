@@ -55,13 +55,15 @@ async def linked(publisher: ZeroMQTransport, subscriber: ZeroMQTransport, heard:
 # ----------------------------------------------------------------------------------------------- conformance
 async def test_conforms_over_tcp() -> None:
     """It keeps the promises of a transport between free loopback ports."""
-    await check_transport(lambda: ZeroMQTransport(insecure=True), quiet=0.1)
+    await check_transport(lambda: ZeroMQTransport(insecure=True), patience=600.0, quiet=0.1)
 
 
 async def test_conforms_over_ipc(tmp_path: Path) -> None:
     """It keeps them between Unix sockets."""
     paths = iter(range(100))
-    await check_transport(lambda: ZeroMQTransport(insecure=True, bind=f"ipc://{tmp_path}/{next(paths)}"), quiet=0.1)
+    await check_transport(
+        lambda: ZeroMQTransport(insecure=True, bind=f"ipc://{tmp_path}/{next(paths)}"), patience=600.0, quiet=0.1
+    )
 
 
 async def test_conforms_over_ipv6() -> None:
@@ -70,7 +72,7 @@ async def test_conforms_over_ipv6() -> None:
         socket.create_server(("::1", 0), family=socket.AF_INET6).close()
     except OSError as error:
         pytest.skip(f"no IPv6 loopback: {error}")
-    await check_transport(lambda: ZeroMQTransport(insecure=True, bind="tcp://[::1]:*"), quiet=0.1)
+    await check_transport(lambda: ZeroMQTransport(insecure=True, bind="tcp://[::1]:*"), patience=600.0, quiet=0.1)
 
 
 # ----------------------------------------------------------------------------------------------------- faults
