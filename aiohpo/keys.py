@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import UsageError
-from .files import is_shared, make_directory, sync_directory
+from .files import NotRegular, is_shared, make_directory, open_regular, sync_directory
 
 ENVIRONMENT = "AIOHPO_KEY"  # the name of a key file
 FILE = "study.key"  # in a run directory
@@ -108,15 +108,18 @@ def read_key(path: Path) -> StudyKey:
 
 
 def _read(path: Path, flags: int = 0, group: int | None = None, trusts_group: bool = False) -> bytes:
-    """Read the beginning of a key file after asking the open file whose it is. ``O_NONBLOCK`` is for a FIFO.
+    """Read the beginning of a key file after asking the open file whose it is.
 
     ``group`` is the one that its directory is shared with, whose members may read it; None: nobody else may.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | flags)
+    try:
+        descriptor = open_regular(path, os.O_RDONLY | flags)
+    except NotRegular as error:
+        if error.errno == errno.ELOOP:
+            raise  # a link where none is followed, for which the caller has words
+        raise UsageError(f"the key file {path} is not a regular file; give the name of one, or remove it") from None
     try:
         found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise UsageError(f"the key file {path} is not a regular file; give the name of one, or remove it")
         is_groups = group is not None and found.st_gid == group
         if found.st_uid not in (os.geteuid(), 0) and not (
             is_groups and trusts_group and _may_be_member(found.st_uid, found.st_gid)
