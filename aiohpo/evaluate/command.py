@@ -43,7 +43,7 @@ from ..storage.scratch import Scratch
 from .checkpoint import encode
 from .link import LoopLink
 from .process.output import Output, Sink, bounded
-from .process.process_group import ProcessGroup, describe_exit
+from .process.process_group import GONE_WITHIN, ProcessGroup, describe_exit
 from .program import Program
 from .segment import conclude, failed, released
 from .sources import Sources
@@ -52,8 +52,6 @@ from .trial import Trial, TrialEnded
 # {{name}} is a literal {name}; braces around anything that is no name, such as JSON, are left alone.
 _PLACEHOLDER = re.compile(r"\{(\{[^{}\s\"':,]+\})\}|\{([^{}\s\"':,]+)\}")
 _INPUTS = ("arguments", "json")
-# Seconds for a killed program to be gone, before the next one starts or the evaluator is closed.
-_DIE = 30.0
 
 
 class CommandEvaluator:
@@ -137,7 +135,7 @@ class CommandEvaluator:
             with channel.untimed():
                 if last is not None:
                     # What it holds (memory, a GPU, a port) may be what the next one needs.
-                    await last.group.wait(_DIE)
+                    await last.group.wait(GONE_WITHIN)
                     last = None
                 directory = await self._start(run, assignment, trial, scratch)
             last = run
@@ -193,7 +191,7 @@ class CommandEvaluator:
         finally:
             run.close()
         with channel.untimed():
-            await run.group.wait(_DIE)
+            await run.group.wait(GONE_WITHIN)
             left_by_itself = outcome.kind == "released" and outcome.error is None and (run.group.returncode or 0) >= 0
             if (outcome.kind == "paused" or left_by_itself) and os.listdir(directory):
                 data = await asyncio.to_thread(encode, directory, trial._program.secret)
@@ -222,7 +220,7 @@ class CommandEvaluator:
         for run in runs:
             run.group.kill()
         for run in runs:
-            await run.group.wait(_DIE)
+            await run.group.wait(GONE_WITHIN)
 
 
 class _CannotRun(Exception):

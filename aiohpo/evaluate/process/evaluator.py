@@ -29,10 +29,10 @@ from ..reimport import describe, file_of
 from ..segment import released
 from ..sources import Sources, files_in_use
 from .child_process import CannotImport, ChildProcess
+from .process_group import GONE_WITHIN
 
-# Seconds for a child to leave when told to, and to die when killed.
+# Seconds for a child to leave when told to.
 _LEAVE = 1.0
-_DIE = 30.0
 # Seconds between looks whether the user's files have changed.
 _LOOK = 1.0
 # How long a new process may take to import the objective: this many seconds, or times what the first one took.
@@ -62,7 +62,7 @@ class _Lane:
             if child is not None and not await child.group.wait(_LEAVE):
                 child.kill()
                 # What it holds (memory, a GPU) may be what the next one needs.
-                await child.group.wait(_DIE)
+                await child.group.wait(GONE_WITHIN)
                 await _remove_leftovers()
             self.child = child = ChildProcess(self._hello, self._environment)
         if not child.ready.done():
@@ -82,7 +82,7 @@ class _Lane:
                 return
         finally:
             child.kill()
-        await child.group.wait(_DIE)
+        await child.group.wait(GONE_WITHIN)
         await _remove_leftovers()
 
 

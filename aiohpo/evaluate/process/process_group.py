@@ -23,6 +23,7 @@ from . import supervisor
 
 _SUPERVISOR = os.path.abspath(supervisor.__file__)
 _CHUNK = 1 << 12
+GONE_WITHIN = 30.0  # seconds for a program that was killed, before the next one starts or its evaluator is closed
 
 
 class ProcessGroup:
