@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import fcntl
 import importlib.util
 import json
 import os
@@ -240,10 +241,24 @@ async def test_service_answers_while_it_searches(tmp_path, monkeypatch):
 
 @pytest.fixture(scope="module")
 def clean_environment(tmp_path_factory):
-    """A fresh virtual environment into which this checkout and the plugins' packages were installed."""
-    directory = tmp_path_factory.mktemp("environment")
+    """A fresh virtual environment into which this checkout and the plugins' packages were installed.
+
+    It is set up once for all processes that run tests: the first takes the lock, the others wait for it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    with (shared / "environment.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        directory = shared / "environment"
+        scripts = directory / ("Scripts" if os.name == "nt" else "bin")
+        if not (directory / "ready").exists():
+            install_packages(directory, scripts)
+            (directory / "ready").touch()
+    return scripts
+
+
+def install_packages(directory, scripts):
     venv.create(directory, with_pip=False)
-    scripts = directory / ("Scripts" if os.name == "nt" else "bin")
     pip = [
         sys.executable,
         "-m",
@@ -264,7 +279,6 @@ def clean_environment(tmp_path_factory):
     ):
         pytest.skip(f"pip cannot reach the packages that are needed: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stderr
-    return scripts
 
 
 def test_plugin_is_found_in_a_clean_environment(clean_environment, tmp_path):
