@@ -129,7 +129,9 @@ class Transfers:
         return effects
 
     def next_deadline(self) -> float:
-        return min((min(fetch.due, fetch.until) for fetch in self.open.values()), default=float("inf"))
+        if not self.open:
+            return float("inf")
+        return min(min(fetch.due, fetch.until) for fetch in self.open.values())
 
     def _next_holder(self, fetch: Transfer, now: float) -> list[Effect]:
         everybody = set(fetch.holders)

@@ -130,20 +130,21 @@ def find_end(
 
 
 def end_to_record(
-    view: View, *, me: str, present: Collection[str], target: float | None, max_failures: int
+    view: View, *, me: str, present: Callable[[], Collection[str]], target: float | None, max_failures: int
 ) -> SearchEnd | None:
     """Why the search should be called off for everybody, which nobody has done yet; None if there is no reason to.
 
     Args:
         view, target: see :func:`final_end`.
         me: the worker that asks.
-        present: the workers that are there now. What failed on others failed in an earlier run, and was mended since.
+        present: names the workers that are there now; asked only where it matters. What failed on others failed in an
+            earlier run, and was mended since.
         max_failures: how many trials may fail before one succeeds; 0: any number.
     """
     end = final_end(view, workers=(me,), target=target)
     if end is not None:
         return end if end.reason is EndReason.TARGET_REACHED else None
-    if max_failures and not view.succeeded and (failures := view.failures_of(present)) >= max_failures:
+    if max_failures and not view.succeeded and (failures := view.failures_of(present())) >= max_failures:
         return SearchEnd(EndReason.GIVEN_UP, f"{failures} {EndReason.GIVEN_UP.value}", failures)
     return None
 

@@ -312,8 +312,10 @@ class PeerState(Recorder):
         self._out.append(Abort(segment.trial, segment.attempt, why))
 
     def _others_running(self) -> bool:
-        mine = sum(not s.doomed or self.view.owner_of(s.row) == self.me for s in self.segments.values())
-        return len(self.view.running) > mine
+        running = len(self.view.running)
+        if running > len(self.segments):  # as in most swarms: asked after every frame
+            return True
+        return running > sum(not s.doomed or self.view.owner_of(s.row) == self.me for s in self.segments.values())
 
     def _release_lost(self, now: float) -> None:
         if not self._others_running():

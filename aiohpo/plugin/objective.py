@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from ..errors import UsageError
@@ -19,6 +19,7 @@ class Objective:
 
     metric     its name
     direction  "min" or "max"
+    sign       1.0 or -1.0, by which a value (or an array of values) is multiplied to become a loss, and a loss a value
 
     Raises ``UsageError`` for anything else.
 
@@ -29,17 +30,14 @@ class Objective:
 
     metric: str
     direction: Mode = "min"
+    sign: float = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not isinstance(self.metric, str) or not self.metric:
             raise UsageError(f"metric must be a non-empty name, not {self.metric!r}")
         if self.direction not in ("min", "max"):
             raise UsageError(f"mode must be 'min' or 'max', not {self.direction!r}")
-
-    @property
-    def sign(self) -> float:
-        """What a value is multiplied by to become a loss, for whole arrays; the same factor leads back."""
-        return 1.0 if self.direction == "min" else -1.0
+        object.__setattr__(self, "sign", 1.0 if self.direction == "min" else -1.0)
 
     def loss(self, value: float) -> float:
         """The loss of a value: what is minimised."""

@@ -327,7 +327,7 @@ class Peer:
             end = end_to_record(
                 self.view,
                 me=self.id,
-                present=self.state.present,
+                present=lambda: self.state.present,
                 target=self.services.limits.target,
                 max_failures=self.services.max_failures,
             )

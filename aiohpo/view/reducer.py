@@ -292,7 +292,7 @@ class Reducer(Announcements):
 
     def rank(self, row: int) -> tuple[float, int, str, int]:
         """What complete trials are compared by: the smaller, the better."""
-        return self.objective.loss(self._value[row]), self._lamport[row], *self.id(row)
+        return self.objective.sign * self._value[row], self._lamport[row], *self.id(row)
 
     def _find_best(self) -> None:
         self.best = None

@@ -123,7 +123,7 @@ def test_a_target_is_in_the_metrics_own_units(mode: str, target: float, reached:
     """It is reached by a value at least as good, whether that is small or large."""
     view = view_of(*trial(0), *trial(1, None), mode=mode)
     assert (reason(view, target=target) is EndReason.TARGET_REACHED) == reached
-    due = end_to_record(view, me="me", present=ME, target=target, max_failures=0)
+    due = end_to_record(view, me="me", present=lambda: ME, target=target, max_failures=0)
     assert (due is not None) == reached
 
 
@@ -133,7 +133,7 @@ def test_a_search_is_given_up_after_so_many_failures_of_this_run():
     failing = view_of(*trial(0, "failed", None), *trial(1, "failed", None))
 
     def due(view, present=("w" * 12, "me"), most=2):
-        end = end_to_record(view, me="me", present=present, target=None, max_failures=most)
+        end = end_to_record(view, me="me", present=lambda: present, target=None, max_failures=most)
         return None if end is None else (end.reason, end.text, end.failures)
 
     assert due(failing) == (EndReason.GIVEN_UP, "2 trials failed and none succeeded", 2)
@@ -146,7 +146,7 @@ def test_a_search_is_given_up_after_so_many_failures_of_this_run():
 def test_what_somebody_has_called_off_already_is_not_called_off_again():
     """One event for one end."""
     view = view_of(*trial(0, "failed", None), Over(3, "1 trials failed and none succeeded", 1, ME))
-    assert end_to_record(view, me="me", present=("w" * 12, "me"), target=None, max_failures=1) is None
+    assert end_to_record(view, me="me", present=lambda: ("w" * 12, "me"), target=None, max_failures=1) is None
 
 
 def test_a_lost_trial_keeps_the_search_going_until_it_was_lost_too_often():
