@@ -273,8 +273,10 @@ class _Run:
         self._err.begin(self._log)
         try:
             await asyncio.shield(self.group.started)
-        except BaseException:
+        except BaseException:  # nobody else knows of it yet
             self.close()
+            self.group.kill()
+            await self.group.wait(GONE_WITHIN)
             raise
 
     def _on_text(self, text: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.command import CommandEvaluator
+from aiohpo.evaluate.process.process_group import ProcessGroup
 from aiohpo.evaluate.program import Program
 from aiohpo.plugin import Decision, Evaluator, GracefulEvaluator, Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
@@ -328,6 +329,36 @@ async def test_a_program_that_closes_its_output_and_stays_is_waited_for(run: Run
     """Its exit counts, not the end of its output; a daemon that it leaves does not hold us up."""
     assert (await run(["sh", "-c", "echo '{\"loss\": 1}'; sleep 600 & exec >&- 2>&-; exit 0"])).kind == "finished"
     assert (await run(["sh", "-c", "echo '{\"loss\": 1}'; sleep 600 & exit 0"])).kind == "finished"
+
+
+@pytest.mark.parametrize("how", ["refused", "cancelled"])
+async def test_a_program_that_did_not_get_going_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Whether the system refused it or the trial was cancelled while it was starting, its process has ended."""
+    made: list[ProcessGroup] = []
+
+    class Noted(ProcessGroup):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            made.append(self)
+
+    monkeypatch.setattr("aiohpo.evaluate.command.ProcessGroup", Noted)
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nexec sleep 600\n")
+    program.chmod(0o700)
+    evaluator = CommandEvaluator([str(program)])
+    await evaluator.start(Program(None), DirectoryBlobs(tmp_path))
+    if how == "refused":
+        program.unlink()
+    run = asyncio.ensure_future(evaluator.run(assignment(), Recorder()))
+    while not made:
+        await asyncio.sleep(0)
+    if how == "cancelled":
+        run.cancel()
+    await asyncio.wait({run}, timeout=600)
+    await evaluator.aclose()
+    assert [group.returncode is not None for group in made] == [True]
 
 
 async def test_cancelling_kills_the_family(tmp_path: Path) -> None:
