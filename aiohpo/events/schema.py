@@ -142,8 +142,9 @@ class Proposed(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
     """A new trial. ``values`` is the native row of its configuration (``Space.pack``).
 
     ``source``: OWN, the proposer runs it at once; QUEUED, anyone may claim it; EXTERNAL, a past result that
-    was added and does not count against the budget. ``bracket`` is the scheduler's. ``retry_of``: the failed trial
-    whose configuration this one tries again, and whose place in the budget it may take (only where QUEUED).
+    was added and does not count against the budget. ``to_step``: where its first segment is to pause; the last step,
+    too, is named, so that it is a pause to those who go on to more. ``bracket`` is the scheduler's. ``retry_of``: the
+    failed trial whose configuration this one tries again, and whose place in the budget it may take (only if QUEUED).
     """
 
     lamport: Count
@@ -158,7 +159,8 @@ class Proposed(msgspec.Struct, frozen=True, array_like=True, tag=4, gc=False):
 
 class Claimed(msgspec.Struct, frozen=True, array_like=True, tag=5):
     """A worker takes segment ``attempt`` of a trial; the smallest (lamport, worker) wins. ``restart``: from
-    scratch, what was saved before is of no use any more. ``bracket``: of a queued trial, which had none."""
+    scratch, what was saved before is of no use any more. ``to_step``: as of a proposal. ``bracket``: of a queued trial,
+    which had none."""
 
     lamport: Count
     time: Time
@@ -210,7 +212,8 @@ ENDINGS: tuple[str, ...] = get_args(Ending)
 
 
 class Ended(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=False):
-    """A segment ended on its worker after ``seconds``. ``error``/``detail`` only where ``how`` is failed."""
+    """A segment ended on its worker after ``seconds``. ``error``/``detail`` only where ``how`` is failed; ``max_steps``
+    only where it is finished: the steps that a complete trial had for its worker."""
 
     lamport: Count
     trial: TrialRef
@@ -222,6 +225,7 @@ class Ended(msgspec.Struct, frozen=True, array_like=True, tag=9, gc=False):
     extra: Metrics | None = None
     error: Text | None = None
     detail: Text | None = None
+    max_steps: Count | None = None
 
 
 class Lost(msgspec.Struct, frozen=True, array_like=True, tag=10):

@@ -100,7 +100,8 @@ class Recorder:
         parent: Parent | None = None,
     ) -> Segment:
         """Propose a configuration and start running it."""
-        seq = self._record(lambda t: Proposed(t, wall, values, OWN, to_step, bracket, parent))
+        to = to_step or self.view.max_steps
+        seq = self._record(lambda t: Proposed(t, wall, values, OWN, to, bracket, parent))
         return self._begin_segment((self.me, seq), 0, to_step)
 
     def enqueue(self, wall: float, values: tuple[float | int | None, ...]) -> TrialId:
@@ -127,7 +128,8 @@ class Recorder:
         advance(self.view.status(row), "claim")
         trial, attempt = self.view.id(row), self.view.attempt(row) + 1
         self.claims.forget(trial, attempt)
-        self._record(lambda t: Claimed(t, wall, self._ref(trial), attempt, to_step, restart, bracket))
+        to = to_step or self.view.max_steps
+        self._record(lambda t: Claimed(t, wall, self._ref(trial), attempt, to, restart, bracket))
         return self._begin_segment(trial, attempt, to_step)
 
     def report(self, segment: Segment, step: int, value: float | None, extra: Mapping[str, float]) -> None:
@@ -162,7 +164,10 @@ class Recorder:
         if status not in FINAL and status is not Status.CANCELLED:
             advance(Status.RUNNING if status in (Status.PAUSED, Status.QUEUED) else status, how)
         ref, metrics = self._ref(segment.trial), dict(extra) if extra else None
-        self._record(lambda t: Ended(t, ref, segment.attempt, how, step, value, seconds, metrics, error, detail))
+        complete = self.view.max_steps if how == "finished" else None
+        self._record(
+            lambda t: Ended(t, ref, segment.attempt, how, step, value, seconds, metrics, error, detail, complete)
+        )
         self.ended_here += 1
         self._ended.append(segment.row)
 
@@ -208,7 +213,8 @@ class Recorder:
     def hold_on(self, segment: Segment) -> None:
         """Claim the next attempt of a segment that others gave up for lost while it runs here."""
         segment.attempt += 1
-        self._record(lambda t: Claimed(t, 0.0, self._ref(segment.trial), segment.attempt, segment.to_step))
+        to = segment.to_step or self.view.max_steps
+        self._record(lambda t: Claimed(t, 0.0, self._ref(segment.trial), segment.attempt, to))
 
     # --------------------------------------------------------------------------------- what there is to do
     @property

@@ -92,7 +92,7 @@ def _legend(run: Run) -> tuple[Callable[[Span], str], dict[str, Any]]:
     steps = run.rungs().steps
     if not steps:
         return lambda bar: "unfinished" if bar.how == "open" else bar.how, _COLOURS
-    words = {step: f"to step {step}" for step in steps}
+    words = {step: f"to step {step}" for step in steps if step != run.view.max_steps}
     bad = {name: _COLOURS[name] for name in ("stopped", "failed", "released", "cancelled", "unfinished")}
 
     def name_of(bar: Span) -> str:
@@ -100,7 +100,7 @@ def _legend(run: Run) -> tuple[Callable[[Span], str], dict[str, Any]]:
             return words.get(bar.to_step or 0, "to the end")
         return "unfinished" if bar.how == "open" else bar.how
 
-    names = [*(words[step] for step in steps if step != run.view.max_steps), "to the end"]
+    names = [*words.values(), "to the end"]
     return name_of, {**dict(zip(names, shades(len(names)), strict=True)), **bad}
 
 

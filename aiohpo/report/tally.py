@@ -105,7 +105,7 @@ class Tally:
             if event.how == "paused":
                 work.paused.add(span.trial)
                 self._paused.add(span.trial)
-        complete = event.how == "finished" and not self._view.earlier_end(span.worker)
+        complete = event.how == "finished" and not self._view.earlier_end(event)
         if complete and event.value is not None and math.isfinite(event.value):
             self._best_at.extend((end, event.value))
 

@@ -9,7 +9,7 @@ import math
 from typing import TypeVar
 
 from ..events.lifecycle import Stamp
-from ..events.schema import Event, Goal, Left, Over, Started, Unanswered
+from ..events.schema import Claimed, Ended, Event, Goal, Left, Over, Proposed, Started, Unanswered
 from ..plugin.objective import Objective
 from ..space.space import Space
 from .observations import ObservationColumns
@@ -43,14 +43,18 @@ class Announcements(ObservationColumns):
         self.first_max_steps = max_steps
         self._goals: list[tuple[Stamp, Goal]] = []
 
-    def earlier_end(self, worker: str) -> int:
-        """The last step of a complete trial for a worker of a time when the study had fewer steps; 0 for any other.
+    def pause_of(self, event: Proposed | Claimed) -> int:
+        """Where the segment that begins is to pause; 0: at its end."""
+        step = event.to_step
+        return step if step and (self.max_steps is None or step < self.max_steps) else 0
 
-        What such a worker ran to its end is not complete any more. It paused at that step, and may be gone on with.
+    def earlier_end(self, event: Ended) -> int:
+        """The last step of a trial that was complete when the study had fewer steps; 0 for any other.
+
+        It is not complete any more. It paused at that step, and may be gone on with.
         """
-        info = self.workers.get(worker)
-        steps = None if info is None or info.started is None else info.started.max_steps
-        return steps if steps and self.max_steps and steps < self.max_steps else 0
+        steps = event.max_steps
+        return steps if steps and self.max_steps and steps < self.max_steps and event.how == "finished" else 0
 
     def _announce(self, worker: WorkerInfo, event: Started | Left | Over | Unanswered | Goal) -> None:
         """Take what a worker said of itself or of the study."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from ..events.schema import OWN, Claimed, Ended, Proposed, Reported, Seen, Started, TrialId, trial_of
+from ..events.schema import OWN, Claimed, Ended, Proposed, Reported, Seen, TrialId, trial_of
 
 _Stamp = tuple[int, str]
 _END = 0  # where a segment is to pause that is to run to its end
@@ -45,21 +45,16 @@ class Promotions:
         self._top = max_steps
         self._trials: dict[TrialId, _Climb] = {}
         self._levels: set[int] = set()
-        self._earlier_ends: dict[str, int] = {}  # of workers of a time when complete trials had fewer steps
 
     def account_for(self, events: Iterable[Seen]) -> None:
         """Account for new events."""
         for origin, seq, event in events:
-            end = self._earlier_ends.get(origin)
-            if isinstance(event, Started):
-                if self._top and event.max_steps and event.max_steps < self._top:
-                    self._earlier_ends[origin] = event.max_steps
-            elif isinstance(event, Proposed):
+            if isinstance(event, Proposed):
                 if event.source == OWN:
-                    self._begin((origin, seq), 0, event.to_step or end, (event.lamport, origin))
+                    self._begin((origin, seq), 0, event.to_step, (event.lamport, origin))
             elif isinstance(event, Claimed):
                 trial = trial_of(origin, event.trial)
-                self._begin(trial, event.attempt, event.to_step or end, (event.lamport, origin))
+                self._begin(trial, event.attempt, event.to_step, (event.lamport, origin))
             elif isinstance(event, Reported):
                 climb = self._climb(trial_of(origin, event.trial))
                 climb.step = max(climb.step, event.step)
@@ -67,8 +62,8 @@ class Promotions:
                 climb = self._climb(trial_of(origin, event.trial))
                 climb.step = max(climb.step, event.step)
                 how = event.how
-                if end is not None and how == "finished":
-                    how, climb.step = "paused", max(climb.step, end)
+                if how == "finished" and event.max_steps and self._top and event.max_steps < self._top:
+                    how, climb.step = "paused", max(climb.step, event.max_steps)
                 climb.complete |= how == "finished"
                 climb.withdrawn |= how == "cancelled"
                 if how == "paused":

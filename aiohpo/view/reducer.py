@@ -83,8 +83,7 @@ class Reducer(Announcements):
                 return None  # not of this space: the proposal of a broken or malicious peer
             if again and (forked := self.row((origin, seq))) is not None:
                 return self._settle_fork(forked, origin, event)
-            to_step = event.to_step or (0 if event.source == QUEUED else self.earlier_end(origin))
-            row = self._propose(worker.index, seq, event, to_step)
+            row = self._propose(worker.index, seq, event)
             if seq <= len(known):
                 known[seq - 1] = row
             else:
@@ -98,14 +97,14 @@ class Reducer(Announcements):
             return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)
         return None
 
-    def _propose(self, index: int, seq: int, event: Proposed, to_step: int) -> int:
+    def _propose(self, index: int, seq: int, event: Proposed) -> int:
         row = len(self._lamport)
         self._lamport.append(event.lamport)
         self._origin.append(index)
         self._seq.append(seq)
         self._value.append(_NAN)
         self._step.append(0)
-        self._to_step.append(to_step)
+        self._to_step.append(self.pause_of(event))
         self._started.append(event.time)
         self._seconds.append(_NAN)
         self._ended_after.append(0)
@@ -139,7 +138,7 @@ class Reducer(Announcements):
         mine = self._lamport[row], source, self._started[row], self._rows[row * d : row * d + d].tobytes()
         new = event.lamport, event.source, event.time, values.tobytes()
         if event.source != QUEUED:
-            facts.claim(0, Claim((event.lamport, origin), event.to_step or 0))
+            facts.claim(0, Claim((event.lamport, origin), self.pause_of(event)))
         if event.retry_of is not None:
             self._retry(event.retry_of)
         if (*new, repr((event.parent, event.retry_of))) < (*mine, repr((details.parent, details.retry_of))):
@@ -190,8 +189,7 @@ class Reducer(Announcements):
             self._report(row, stamp, event)
         elif isinstance(event, Claimed):
             facts = self._facts(row)
-            to_step = event.to_step or self.earlier_end(stamp[1])
-            facts.claim(event.attempt, Claim(stamp, to_step, event.restart, event.bracket))
+            facts.claim(event.attempt, Claim(stamp, self.pause_of(event), event.restart, event.bracket))
             self._to_step[row] = facts.to_step
             if row in self._queued and 0 in facts.claims:
                 self._detail(row).bracket = facts.claims[0].bracket
@@ -214,7 +212,7 @@ class Reducer(Announcements):
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         self.n_results += 1
-        if event.how == "finished" and (end := self.earlier_end(stamp[1])):
+        if end := self.earlier_end(event):
             event = replace(event, how="paused", step=max(event.step, end))
             if event.value is not None and math.isfinite(event.value):
                 self._note(row, self._detail(row).curve, event.step, event.attempt, event.value)

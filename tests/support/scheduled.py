@@ -42,6 +42,7 @@ class Told:
         self.view = self._fresh()
         self.claims = Eligibility(self.view, None, lambda digest: False)
         self._own: dict[str, int] = {}
+        self._last_steps: dict[str, int] = {}  # of a complete trial, for workers that began with others
         if trials is not None:
             self._say("teller", Goal(self._now(), trials))
 
@@ -59,10 +60,12 @@ class Told:
 
     def began_with(self, max_steps: int, worker: str) -> None:
         """Let ``worker`` have begun when complete trials had so many steps; to be told first."""
+        self._last_steps[worker] = max_steps
         self._say(worker, Started(self._now(), 0.0, "host", 1, "", None, max_steps))
 
     def new(self, to_step: int | None = None, bracket: int = 0, worker: str = "teller") -> str:
-        seq = self._say(worker, Proposed(self._now(), 0.0, (self._now() / 1e6,), 0, to_step, bracket))
+        to = to_step or self._last_steps.get(worker)
+        seq = self._say(worker, Proposed(self._now(), 0.0, (self._now() / 1e6,), 0, to, bracket))
         return f"{worker}-{seq}"
 
     def report(self, trial: str, step: int, value: float | None) -> None:
@@ -79,12 +82,17 @@ class Told:
         state, (owner, _) = self.view.trial(trial), parse_trial(trial)
         row = self.view.row(parse_trial(trial))
         assert row is not None
-        event = Ended(self._now(), parse_trial(trial), max(state.attempt, 0), how, state.step, value, 1.0)
-        self._say(self.view.owner_of(row) or owner, event)
+        worker = self.view.owner_of(row) or owner
+        event = Ended(
+            self._now(), parse_trial(trial), max(state.attempt, 0), how, state.step, value, 1.0,
+            max_steps=self._last_steps.get(worker),
+        )  # fmt: skip
+        self._say(worker, event)
 
     def resume(self, trial: str, to_step: int | None = None, worker: str = "teller") -> None:
         attempt = self.view.trial(trial).attempt + 1
-        self._say(worker, Claimed(self._now(), 0.0, parse_trial(trial), attempt, to_step))
+        to = to_step or self._last_steps.get(worker)
+        self._say(worker, Claimed(self._now(), 0.0, parse_trial(trial), attempt, to))
 
     def lose(self, trial: str) -> None:
         self._say("teller", Lost(self._now(), parse_trial(trial), self.view.trial(trial).attempt))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 
-from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Proposed, Reported, Seen, Started
+from msgspec.structs import replace
+
+from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Proposed, Reported, Seen
 from aiohpo.view.promotions import Promotions
 
 A1, A2 = ("a", 1), ("a", 2)
+COMPLETE = Ended(10, 1, 2, "finished", 9, 0.5, 6.0)
 # a starts two trials to step 1; b goes on with the first to step 3, and a with it to its end.
 STORY = [
     Seen("a", 1, Proposed(1, 0.0, (0.5,), OWN, 1)),
@@ -19,7 +22,7 @@ STORY = [
     Seen("b", 1, Claimed(7, 0.0, A1, 1, 3)),
     Seen("b", 2, Ended(8, A1, 1, "paused", 3, None, 2.0)),
     Seen("a", 7, Claimed(9, 0.0, 1, 2, None)),
-    Seen("a", 8, Ended(10, 1, 2, "finished", 9, 0.5, 6.0)),
+    Seen("a", 8, COMPLETE),
 ]
 
 
@@ -93,7 +96,7 @@ def test_a_study_without_steps_has_no_top() -> None:
 
 def test_what_was_complete_with_fewer_steps_paused_there() -> None:
     """Where max_steps was raised, its trials are at a rung; going on with one is a promotion."""
-    story = [Seen("a", 0, Started(1, 0.0, "host", 1, "", None, 9)), *STORY]
+    story = [*STORY[:-2], Seen("a", 7, Claimed(9, 0.0, 1, 2, 9)), Seen("a", 8, replace(COMPLETE, max_steps=9))]
     rungs = told(story, max_steps=27)
     assert rungs.reached() == {1: 2, 3: 1, 9: 1, 27: 0}
     assert rungs.was_paused(A1)
