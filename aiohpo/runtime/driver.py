@@ -2,7 +2,7 @@
 
 Frames come in by callback and a timer calls when the state has something due; both are told to the state, and
 :meth:`Driver.carry_out` then does what it asks for, in order: first the journal, then the wire, so that what any peer
-ever heard is on disk. No method waits for a peer.
+ever heard is on disk. What frames that arrive together ask for is done together. No method waits for a peer.
 
 The driver itself knows the transport. Every other kind of effect has a handler or is passed over: a spectator, which
 keeps nothing and runs nothing, needs fewer of them than a peer (:mod:`aiohpo.runtime.exchange`).
@@ -64,6 +64,7 @@ class Driver:
         self._strangers: Callable[[str, bytes], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = float("inf")
+        self._is_behind = False  # whether carry_out() is to be called in the loop's next turn
 
     async def open(self, strangers: Callable[[str, bytes], None] | None = None) -> None:
         """Start the transport; what arrives before :meth:`begin` goes to ``strangers``."""
@@ -112,6 +113,16 @@ class Driver:
         elif self.failure is None:
             try:
                 self.state.receive(self._loop.time(), peer, data)
+            except Exception as error:
+                self.fail(error)
+            if not self._is_behind:
+                self._is_behind = True
+                self._loop.call_soon(self._catch_up)
+
+    def _catch_up(self) -> None:
+        self._is_behind = False
+        if self.failure is None:
+            try:
                 self.carry_out()
             except Exception as error:
                 self.fail(error)
