@@ -60,7 +60,17 @@ class Driver:
         self._tell = tell
         self._on_failure = on_failure
         self._persist = persist
-        self._handlers = dict(handlers)
+        own: dict[type[Effect], Callable[[Any], None]] = {
+            Publish: self._publish,
+            Send: lambda effect: self.send(effect.peer, effect.frame),
+            Connect: self._connect,
+            Disconnect: lambda effect: transport.disconnect(effect.address),
+            Notice: lambda effect: tell(effect.text),
+            Reached: lambda effect: self.reached.add(effect.milestone),
+        }
+        self._handlers = {
+            kind: [by[kind] for by in (own, handlers) if kind in by] for kind in own.keys() | handlers.keys()
+        }
         self._strangers: Callable[[str, bytes], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = float("inf")
@@ -103,10 +113,6 @@ class Driver:
             self._timer_due = due
             self._timer = self._loop.call_at(due, self._on_timer)
 
-    def send(self, peer: str, frame: Frame) -> None:
-        """Send a frame to one peer, named by its address."""
-        self._send(peer, self.state.tag, frame)
-
     def _on_frame(self, peer: str, data: bytes) -> None:
         if self._strangers is not None:
             self._strangers(peer, data)
@@ -138,36 +144,26 @@ class Driver:
                 self.fail(error)
 
     def _do(self, effects: list[Effect]) -> None:
-        self._persist([effect.batch for effect in effects if isinstance(effect, Persist)])
-        transport, tag = self.transport, self.state.tag
+        self._persist([effect.batch for effect in effects if type(effect) is Persist])
         for effect in effects:
-            match effect:
-                case Persist():
-                    pass
-                case Publish(frame):
-                    data = encode_frame(tag, frame)
-                    self.frames_out += 1
-                    self.bytes_out += len(data)
-                    transport.publish(data)
-                case Send(peer, frame):
-                    self._send(peer, tag, frame)
-                case Connect(address):
-                    try:
-                        transport.connect(address)
-                    except ValueError as error:
-                        self._tell(f"cannot connect to {address!r}: {error}")
-                case Disconnect(address):
-                    transport.disconnect(address)
-                case Notice(text):
-                    self._tell(text)
-                case Reached(milestone):
-                    self.reached.add(milestone)
-            handler = self._handlers.get(type(effect))
-            if handler is not None:
+            for handler in self._handlers.get(type(effect), ()):
                 handler(effect)
 
-    def _send(self, peer: str, tag: bytes, frame: Frame) -> None:
-        data = encode_frame(tag, frame)
+    def _publish(self, effect: Publish) -> None:
+        data = encode_frame(self.state.tag, effect.frame)
+        self.frames_out += 1
+        self.bytes_out += len(data)
+        self.transport.publish(data)
+
+    def _connect(self, effect: Connect) -> None:
+        try:
+            self.transport.connect(effect.address)
+        except ValueError as error:
+            self._tell(f"cannot connect to {effect.address!r}: {error}")
+
+    def send(self, peer: str, frame: Frame) -> None:
+        """Send a frame to one peer, named by its address."""
+        data = encode_frame(self.state.tag, frame)
         self.frames_out += 1
         self.bytes_out += len(data)
         self.transport.send(peer, data)

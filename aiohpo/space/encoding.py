@@ -66,9 +66,11 @@ class Encoding:
         continuous = np.array([p.kind == CONTINUOUS for p in params], bool)
         self._categorical = [p.kind == CATEGORICAL for p in params]
         self._continuous = np.flatnonzero(continuous)
-        self._kept = np.flatnonzero(continuous & np.isinf(self._levels))
-        self._linear, self._log = np.flatnonzero(continuous & ~log), np.flatnonzero(continuous & log)
-        self._logint, self._level = np.flatnonzero(~continuous & log), np.flatnonzero(~continuous & ~log)
+        self._kept = _columns(continuous & np.isinf(self._levels))
+        self._linear, self._log = _columns(continuous & ~log), _columns(continuous & log)
+        self._logint, self._logs = _columns(~continuous & log), _columns(log)
+        self._level, self._bounded = _columns(~continuous & ~log), _columns(continuous | log)
+        self._level_columns = np.flatnonzero(~continuous & ~log)
         # parameters often share a condition: one mask serves all of them
         shared: dict[Condition, list[int]] = {}
         for c in order:
@@ -100,45 +102,47 @@ class Encoding:
 
     def _natives(self, U: FloatArray) -> FloatArray:
         """As :meth:`to_native`, as if every parameter were active."""
-        U = np.clip(np.where(np.isnan(U), self._middle, U), 0.0, 1.0)
+        U = self._within(U)
         V = np.empty_like(U)
-        if (c := self._linear).size:
+        if (c := self._linear) is not None:
             V[:, c] = self._low[c] + self._span[c] * U[:, c]
-        if (c := self._log).size:
+        if (c := self._log) is not None:
             V[:, c] = np.exp(self._low[c] + self._span[c] * U[:, c])
-        if (c := self._logint).size:
+        if (c := self._logint) is not None:
             V[:, c] = np.rint(np.exp(self._low[c] + self._span[c] * U[:, c]))
-        if (c := self._level).size:
+        if (c := self._level) is not None:
             level = np.minimum(np.floor(U[:, c] * self._levels[c]), self._levels[c] - 1)
             V[:, c] = self._base[c] + self._step[c] * level
             for column, table in self._tables:
-                V[:, column] = table[level[:, np.searchsorted(c, column)].astype(np.intp)]
-        # rounding must not leave the range
-        if (c := np.concatenate([self._continuous, self._logint])).size:
-            V[:, c] = np.clip(V[:, c], self._first[c], self._last[c])
+                V[:, column] = table[level[:, np.searchsorted(self._level_columns, column)].astype(np.intp)]
+        if (c := self._bounded) is not None:  # rounding must not leave the range
+            V[:, c] = np.minimum(np.maximum(V[:, c], self._first[c]), self._last[c])
         return V
+
+    def _within(self, U: FloatArray) -> FloatArray:
+        """Units with the default in place of NaN, none outside [0, 1]."""
+        return np.minimum(np.maximum(np.where(np.isnan(U), self._middle, U), 0.0), 1.0)
 
     def to_unit(self, V: FloatArray) -> FloatArray:
         """Return the units of native values; NaN stays NaN."""
         U = np.empty_like(V)
-        if (c := self._linear).size:
+        if (c := self._linear) is not None:
             U[:, c] = (V[:, c] - self._low[c]) / self._span[c]
-        if (c := np.concatenate([self._log, self._logint])).size:
+        if (c := self._logs) is not None:
             U[:, c] = (np.log(V[:, c]) - self._low[c]) / self._span[c]
-        if (c := self._level).size:
+        if (c := self._level) is not None:
             U[:, c] = (np.rint((V[:, c] - self._base[c]) / self._step[c]) + 0.5) / self._levels[c]
             for column, table in self._tables:
                 U[:, column] = (_nearest(table, V[:, column]) + 0.5) / len(table)
-        return np.clip(U, 0.0, 1.0)
+        return np.minimum(np.maximum(U, 0.0), 1.0)
 
     def snap(self, U: FloatArray) -> FloatArray:
         """Return the units of the nearest representable configurations, conditions applied."""
         V = self.to_native(U)
         snapped = self.to_unit(V)
         # a continuous unit is representable as it is; through exp and log it would move by an ulp each time
-        c = self._kept
-        kept = np.clip(np.where(np.isnan(U[:, c]), self._middle[c], U[:, c]), 0.0, 1.0)
-        snapped[:, c] = np.where(np.isnan(V[:, c]), np.nan, kept)
+        if (c := self._kept) is not None:
+            snapped[:, c] = np.where(np.isnan(V[:, c]), np.nan, self._within(U)[:, c])
         return snapped
 
     def points(self, column: int, resolution: int) -> list[float]:
@@ -162,6 +166,15 @@ class Encoding:
         U = np.full((resolution, d), 0.5)
         U[:, column] = np.linspace(low, high, resolution) if resolution > 1 else 0.5
         return [float(v) for v in np.unique(self._natives(U)[:, column])]
+
+
+def _columns(which: NDArray[np.bool_]) -> slice | NDArray[np.intp] | None:
+    """Return how to index the columns that are True, None if there are none: as a slice if they are neighbours, which
+    saves a single configuration, as searchers ask for it, most of the time of these formulas."""
+    c = np.flatnonzero(which)
+    if not c.size:
+        return None
+    return slice(int(c[0]), int(c[-1]) + 1) if c[-1] - c[0] == c.size - 1 else c
 
 
 def _nearest(table: FloatArray, values: FloatArray) -> FloatArray:

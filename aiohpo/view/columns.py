@@ -49,6 +49,8 @@ class Columns:
         self._seconds = array("f")
         self._ended_after = array("I")  # lamport time from the proposal to its owner's result
         self._rows = array("d")
+        self._newest = -1  # the row of the latest proposal by (lamport, worker); -1 if several have its lamport time
+        self._newest_lamport = -1
 
     @property
     def n_rows(self) -> int:
@@ -70,6 +72,8 @@ class Columns:
 
     def number(self, row: int) -> int:
         """The rank of a trial among all proposals known now, by (lamport, worker)."""
+        if row == self._newest:
+            return len(self._lamport) - 1
         mine = self.stamp(row)
         lamport = np.frombuffer(self._lamport, dtype=np.int64)
         before = int((lamport < mine[0]).sum())

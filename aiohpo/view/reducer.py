@@ -100,6 +100,9 @@ class Reducer(Announcements):
     def _propose(self, index: int, seq: int, event: Proposed) -> int:
         row = len(self._lamport)
         self._lamport.append(event.lamport)
+        if event.lamport >= self._newest_lamport:
+            self._newest = row if event.lamport > self._newest_lamport else -1
+            self._newest_lamport = event.lamport
         self._origin.append(index)
         self._seq.append(seq)
         self._value.append(_NAN)
@@ -146,6 +149,8 @@ class Reducer(Announcements):
             for kept, kind in ((self._external, EXTERNAL), (self._queued, QUEUED)):
                 (kept.add if event.source == kind else kept.discard)(row)
             self._count(self._status[row], row, 1)
+            if row == self._newest:
+                self._newest = -1
             self._lamport[row], self._started[row], self._rows[row * d : row * d + d] = (
                 event.lamport,
                 event.time,
