@@ -23,8 +23,8 @@ STUDY_ARGUMENTS = {
     "direction directions goal minimize maximize": "write mode='max' to maximise the metric, mode='min' to minimise it",
     "sampler search_alg algo algorithm optimizer": "write searcher='tpe', or another name that 'aiohpo plugins' lists",
     "pruner": "write scheduler='asha', or another name that 'aiohpo plugins' lists",
-    "trials n_trials num_samples n_calls n_iter max_evals time timeout time_budget_s workers n_jobs "
-    "max_concurrent_trials": "it belongs to the run: study.run(trials=100, time=3600, workers=4)",
+    "trials n_trials num_samples n_calls n_iter max_evals time timeout time_budget_s slots workers n_jobs "
+    "max_concurrent_trials": "it belongs to the run: study.run(trials=100, time=3600, slots=4)",
     "random_state random_seed rng": "write seed=0",
     "storage study_name name local_dir storage_path load_if_exists": "write directory='runs/NAME', which also resumes",
     "search_space param_space param_distributions params config dimensions domain": "write space=Space(x=Float(0, 1))",
@@ -34,7 +34,7 @@ STUDY_ARGUMENTS = {
 RUN_ARGUMENTS = {
     "n_trials num_samples n_calls n_iter max_evals max_trials budget": "write trials=100",
     "timeout time_budget_s time_limit max_time seconds": "write time=3600, in seconds",
-    "n_jobs n_workers max_workers max_concurrent max_concurrent_trials": "write workers=4",
+    "workers n_jobs n_workers max_workers max_concurrent max_concurrent_trials": "write slots=4",
     "show_progress_bar progress_bar verbose": "write progress=False to see no bar",
     "catch": "a trial that raises has failed, and the search goes on: see Study(max_failures=…)",
     "callbacks callback": "write Study(…, callbacks=[…])",

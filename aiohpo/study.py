@@ -11,7 +11,7 @@ from .arguments import RUN_ARGUMENTS, STUDY_ARGUMENTS, STUDY_ATTRIBUTES, explain
 from .errors import UsageError
 from .evaluate.checkpoint import encode_array
 from .evaluate.program import ImportedInChild, Program, StudyFile, in_child, started_by_multiprocessing
-from .events.schema import TARGETS
+from .events.schema import MAX_SLOTS, TARGETS
 from .keys import StudyKey
 from .peer.limits import GRACE, Limits, check_that_it_ends, make_limits
 from .plugin import Config, Identity, Options
@@ -21,9 +21,8 @@ from .runtime.ask_tell import AskedTrial, AskTell, drive_by_hand, outcome
 from .runtime.assembly.definition import Callback, StudyDefinition
 from .runtime.assembly.past import PastTrial, Wishes, check_comparable, check_past, results_of
 from .runtime.assembly.replica import Replica
-from .runtime.assembly.services import Services
+from .runtime.assembly.services import Services, new_worker_id
 from .runtime.assembly.wiring import build_services, find_place, is_first, make_plugin
-from .runtime.local_search import LocalSearch
 from .runtime.notices import Logged
 from .runtime.peer import Peer
 from .space.space import Space
@@ -125,7 +124,7 @@ class Study:
         self._notice = Logged(self.notices.append)
         self._replica_here: Replica | None = None
         self._manual: AskTell | None = None
-        self._search_here: LocalSearch | None = None
+        self._peer_here: Peer | None = None
         self._stopping = False
         self._hand_searcher: Any = None
         self._wishes = Wishes()
@@ -138,7 +137,7 @@ class Study:
         self,
         trials: int | None = None,
         *,
-        workers: int = 1,
+        slots: int = 1,
         time: float | None = None,
         target: float | None = None,
         trial_timeout: float | None = None,
@@ -153,10 +152,10 @@ class Study:
         Fewer ``trials`` than have a result already are refused, unless ``shrink`` says that this is meant; those
         beyond do not count any more.
 
-        ``workers`` peers evaluate at a time. Ctrl-C (or SIGTERM, or a closed terminal) ends the search in good order:
-        what was reported is kept, what was running is released, and running again goes on. As when the time is up,
-        objectives learn of it by ``trial.ended`` and have ``grace`` seconds to save their work and return. A second
-        Ctrl-C ends it at once. Inside an event loop use :meth:`arun`.
+        ``slots`` trials are evaluated at a time, by one worker. Ctrl-C (or SIGTERM, or a closed terminal) ends the
+        search in good order: what was reported is kept, what was running is released, and running again goes on. As
+        when the time is up, objectives learn of it by ``trial.ended`` and have ``grace`` seconds to save their work
+        and return. A second Ctrl-C ends it at once. Inside an event loop use :meth:`arun`.
 
         What trials print, warn or log appears above the progress bar, or on stdout where there is none, as
         ``[17] text`` with the trial's number; with a directory it is in ``output/`` too.
@@ -173,7 +172,7 @@ class Study:
         limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
 
         def search(output: Sink) -> Coroutine[Any, Any, Result]:
-            return self._search(limits, workers, output)
+            return self._search(limits, slots, output)
 
         self._stopping = False
         return run_with_progress(self, search, show=progress, grace=limits.grace)
@@ -183,7 +182,7 @@ class Study:
         self,
         trials: int | None = None,
         *,
-        workers: int = 1,
+        slots: int = 1,
         time: float | None = None,
         target: float | None = None,
         trial_timeout: float | None = None,
@@ -198,52 +197,49 @@ class Study:
         """
         self._stopping = False
         limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
-        return await self._search(limits, workers, None)
+        return await self._search(limits, slots, None)
 
-    async def _search(self, limits: Limits, workers: int, output: Sink | None) -> Result:
+    async def _search(self, limits: Limits, slots: int, output: Sink | None) -> Result:
         self._not_in_child()
-        if self._search_here is not None:
+        if self._peer_here is not None:
             raise UsageError("this study is running already; wait for it or stop() it")
-        workers = Options().whole("workers", workers, least=1)
+        slots = Options().whole("slots", slots, least=1, most=MAX_SLOTS)
         plugins = make_plugin("searchers", self.searcher), make_plugin("schedulers", self.scheduler)
         goal = self._replica.view.goal
         check_that_it_ends(limits, None if goal is None else goal[1], self.space, *plugins)
-        search = self._search_here = LocalSearch(
-            workers,
-            lambda join, place: self._services(limits=limits, join=join, identity=place, output=output),
-        )
+        place = Identity.of_worker(new_worker_id(), 0, 1, slots)
+        peer = self._peer_here = Peer(self._services(limits=limits, identity=place, output=output))
         if self._stopping:
-            search.stop()
+            peer.stop()
         try:
-            await search.run()
+            await peer.start()
+            try:
+                await peer.run()
+            finally:
+                await peer.aclose()
         finally:
-            self._search_here = None
-            for peer in search.peers:  # each: what one recorded last, another may not have heard
-                self._replica.leave_worker(peer.services.log)
+            self._peer_here = None
+            self._replica.leave_worker(peer.services.log)
         return Result(
             self._replica.view,
             states=self._replica.states(),
-            interrupted=search.interrupted,
-            end=search.end,
-            ensemble=search.ensemble,
+            interrupted=peer.stopped,
+            end=peer.end,
+            ensemble=peer.ensemble,
         )
 
     def stop(self, grace: float = 0.0) -> None:
         """End a running search in good order; :meth:`arun` then returns what was found. With ``grace`` the running
         objectives are told by ``trial.ended`` first, and have so many seconds to save their work."""
         self._stopping = True
-        if self._search_here is not None:
-            self._search_here.stop(grace)
-
-    @property
-    def _peers(self) -> Sequence[Peer]:
-        return () if self._search_here is None else self._search_here.peers
+        if self._peer_here is not None:
+            self._peer_here.stop(grace)
 
     @property
     def result(self) -> Result:
         """What is known now, from the run directory and from what runs, or ran, in this process."""
-        for peer in self._peers:
-            self._replica.absorb(peer.services.log)
+        if self._peer_here is not None:
+            self._replica.absorb(self._peer_here.services.log)
         self._replica.refresh()
         return Result(self._replica.view, states=self._replica.states())
 

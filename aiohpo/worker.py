@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import explained_class
 from .errors import UsageError
+from .events.schema import MAX_SLOTS
 from .keys import ENVIRONMENT, NO_KEY, StudyKey, process_key
 from .launch.addresses import make_transport, takes_key, transport_class
 from .launch.cards import Card, cards_of, directory_of, keeps_key
 from .launch.slurm import WORD as SLURM
 from .launch.slurm import slurm_job
 from .peer.limits import GRACE, make_limits
-from .plugin import Identity, LaunchedTransport, Transport
+from .plugin import Identity, LaunchedTransport, Options, Transport
 from .result import Result
 from .runtime.assembly.services import new_worker_id
 from .runtime.peer import Peer
@@ -40,6 +41,7 @@ class Worker:
     background until the search is over. ``async for trial in worker`` gives the finished trials of the whole
     swarm as they arrive and ends with the search; leaving the block makes this worker leave in good order.
 
+    slots       how many trials it evaluates at a time
     transport   "inproc", "zmq", … or an instance
     bind        the address to listen on; None for any free one
     join        addresses of living peers, ``file:///directory`` in which peers leave theirs, or "slurm"
@@ -49,7 +51,7 @@ class Worker:
     insecure    do without a key: whoever reaches this worker can join, which includes running code here
     trials      the study's budget, over all workers and runs; a smaller one than what is done needs ``shrink``
     time        seconds after which this worker leaves; the others go on
-    grace       seconds that the running objective has then, told by ``trial.ended``, to save its work and return
+    grace       seconds that running objectives have then, told by ``trial.ended``, to save their work and return
     target      the value of the metric at which the search ends for all workers
     rank, size  its place among workers launched together, if it has one
     notice      called with every line that this worker has to say; None: they are added to the study's ``notices``
@@ -60,6 +62,7 @@ class Worker:
         self,
         study: Study,
         *,
+        slots: int = 1,
         transport: Any = "inproc",
         bind: str | None = None,
         join: Sequence[str] = (),
@@ -88,6 +91,7 @@ class Worker:
                 rank, size = job.rank, job.size
             if bind is None and job.many_nodes:
                 bind = transport_class(transport).any_address
+        slots = Options().whole("slots", slots, least=1, most=MAX_SLOTS)
         limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
         directories = [d for d in map(directory_of, join) if d is not None]
         join = [address for address in join if directory_of(address) is None]
@@ -99,7 +103,7 @@ class Worker:
             limits=limits,
             transport=carrier,
             join=join,
-            identity=Identity(self.id, rank, size),
+            identity=Identity.of_worker(self.id, rank, size, slots),
             notice=notice,
             output=output,
         )
@@ -210,9 +214,9 @@ class Worker:
         return Summary(self._peer.view).best()
 
     def stop(self, grace: float = 0.0) -> None:
-        """Make this worker stop evaluating; it releases its running trial. Nothing happens if the search is over.
+        """Make this worker stop evaluating; it releases its running trials. Nothing happens if the search is over.
 
-        With ``grace`` the running objective is told by ``trial.ended`` first, and has so many seconds to save its work.
+        With ``grace`` their objectives are told by ``trial.ended`` first, and have so many seconds to save their work.
         """
         self._peer.stop(grace)
 

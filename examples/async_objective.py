@@ -89,7 +89,7 @@ async def main(trials, workers):
         objective = remote_training(*service.sockets[0].getsockname())
         study = Study(objective, space, metric="loss", max_steps=EPOCHS, seed=0)
         began = time.perf_counter()
-        result = await study.arun(trials=trials, workers=workers)
+        result = await study.arun(trials=trials, slots=workers)
         took = time.perf_counter() - began
 
     waited = sum(trial.seconds or 0.0 for trial in result.trials)

@@ -71,7 +71,7 @@ if __name__ == "__main__":
     options = parser.parse_args()
 
     warm = [study.enqueue(config) for config in defaults]
-    result = study.run(trials=options.trials, workers=options.workers)
+    result = study.run(trials=options.trials, slots=options.workers)
 
     done = [trial for trial in result.trials if trial.value is not None]
     print("model      tried  best log loss  default  accuracy")

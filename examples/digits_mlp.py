@@ -78,7 +78,7 @@ if __name__ == "__main__":
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    result = study.run(trials=options.trials, workers=options.workers)
+    result = study.run(trials=options.trials, slots=options.workers)
     best = result.best
     print(f"best accuracy {best.value:.4f} (log loss {best.metrics['log_loss']:.3f}) in trial {best.number} with")
     for name, value in best.config.items():

@@ -98,4 +98,4 @@ if __name__ == "__main__":
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    study.run(trials=options.trials, workers=options.workers)
+    study.run(trials=options.trials, slots=options.workers)

@@ -149,7 +149,7 @@ if __name__ == "__main__":
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    result = study.run(trials=options.trials, workers=options.workers)
+    result = study.run(trials=options.trials, slots=options.workers)
     best = result.best
     epochs = sum(trial.step for trial in result.trials)
     print(f"{epochs} epochs; best accuracy {best.value:.4f} after {best.step} of them in trial {best.number} with")

@@ -96,8 +96,8 @@ if __name__ == "__main__":
     common = {"metric": "excess", "max_steps": 100, "searcher": "random", "seed": options.seed}
 
     schedule = Study(train, space, scheduler=f"pbt:population={options.population}", **common)
-    found = schedule.run(workers=options.workers).best
+    found = schedule.run(slots=options.workers).best
     constant = Study(train, space, scheduler="fifo", **common)
-    best = constant.run(trials=options.population, workers=options.workers).best
+    best = constant.run(trials=options.population, slots=options.workers).best
     print(f"population of {options.population}: {found.value:.5f} above the minimum")
     print(f"best of {options.population} constant rates ({best.config['learning_rate']:.3g}): {best.value:.5f}")

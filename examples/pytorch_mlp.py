@@ -104,7 +104,7 @@ if __name__ == "__main__":
     parser.add_argument("--trials", type=int, default=30)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    best = study.run(trials=options.trials, workers=options.workers).best
+    best = study.run(trials=options.trials, slots=options.workers).best
     print(f"best accuracy {best.value:.4f} after {best.step} epochs in trial {best.number} with")
     for name, value in best.config.items():
         print(f"  {name:<14} {value:.3g}" if isinstance(value, float) else f"  {name:<14} {value}")

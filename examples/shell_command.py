@@ -31,7 +31,7 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
 
-    result = study.run(trials=options.trials, workers=options.workers)
+    result = study.run(trials=options.trials, slots=options.workers)
 
     for season in space["season"].choices:
         errors = [t.value for t in result.trials if t.config["season"] == season and t.value is not None]

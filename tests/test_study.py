@@ -39,7 +39,7 @@ def statuses(result):
 @pytest.mark.parametrize("workers", [1, 3])
 async def test_a_search_runs_exactly_its_budget(workers):
     """Whatever the number of workers, as many trials end as were asked for, and the best is the least."""
-    result = await study().arun(trials=20, workers=workers)
+    result = await study().arun(trials=20, slots=workers)
     assert statuses(result)["finished"] == 20
     assert result.best is not None
     assert result.best.value == min(t.value for t in result.trials)
@@ -58,9 +58,9 @@ async def test_the_budget_spans_runs(tmp_path):
     """Running again, also from another object on the same directory, only adds what is missing."""
     first = study(directory=tmp_path / "run")
     assert len((await first.arun(trials=6)).trials) == 6
-    assert statuses(await first.arun(trials=8, workers=2))["finished"] == 8
+    assert statuses(await first.arun(trials=8, slots=2))["finished"] == 8
     again = study(directory=tmp_path / "run")
-    result = await again.arun(trials=12, workers=2)
+    result = await again.arun(trials=12, slots=2)
     assert statuses(result)["finished"] == 12
     assert len({t.id for t in result.trials}) == len(result.trials)
     unchanged = await study(directory=tmp_path / "run").arun(trials=12)
@@ -71,7 +71,7 @@ async def test_a_study_in_memory_resumes_too():
     """Without a directory a study object remembers what it ran, with all its workers' results."""
     s = study()
     for n in (5, 9, 14):
-        result = await s.arun(trials=n, workers=3)
+        result = await s.arun(trials=n, slots=3)
         assert statuses(result)["finished"] == n
 
 
@@ -99,11 +99,11 @@ async def test_time_ends_the_search_and_nothing_that_ended_is_missing():
         return trial["x"]
 
     s = study(slow, callbacks=[done.append])
-    result = await s.arun(time=0.2, workers=4)
+    result = await s.arun(time=0.2, slots=4)
     assert statuses(result)["finished"] == len(done)
     assert set(statuses(result)) <= {"finished", "lost"}
     ended = len(done)
-    more = await s.arun(trials=ended + 5, workers=2)
+    more = await s.arun(trials=ended + 5, slots=2)
     assert statuses(more)["finished"] == ended + 5
 
 
@@ -158,7 +158,7 @@ async def test_a_search_without_a_limit_has_to_end_by_itself(searcher, scheduler
 async def test_stop_is_heard_while_the_search_is_starting():
     """stop() before the first trial begins ends the search without one."""
     s = study()
-    running = asyncio.create_task(s.arun(trials=100, workers=3))
+    running = asyncio.create_task(s.arun(trials=100, slots=3))
     await asyncio.sleep(0)
     s.stop()
     result = await asyncio.wait_for(running, 120)
@@ -287,7 +287,7 @@ async def test_failures_after_a_success_end_no_search():
 async def test_callbacks_hear_of_every_ended_trial():
     """Callbacks are called with each record in the process that evaluated it; one that raises ends the run."""
     heard = []
-    result = await study(callbacks=[heard.append]).arun(trials=6, workers=2)
+    result = await study(callbacks=[heard.append]).arun(trials=6, slots=2)
     assert sorted(r.id for r in heard) == sorted(t.id for t in result.trials if t.status in ("finished", "surplus"))
 
     def broken(record):
@@ -304,7 +304,7 @@ async def test_a_finite_searcher_ends_the_search():
     async def value(trial):
         return trial["k"]
 
-    result = await asyncio.wait_for(study(value, space, searcher="grid").arun(workers=2), 120)
+    result = await asyncio.wait_for(study(value, space, searcher="grid").arun(slots=2), 120)
     assert len({json.dumps(t.config) for t in result.trials if t.status == "finished"}) == 8
 
 
@@ -360,7 +360,7 @@ async def test_what_breaks_a_worker_is_raised():
             raise ZeroDivisionError("in ask")
 
     with pytest.raises(ZeroDivisionError, match="in ask"):
-        await study(searcher=Broken()).arun(trials=3, workers=2)
+        await study(searcher=Broken()).arun(trials=3, slots=2)
 
 
 async def test_a_searcher_that_cannot_serve_the_space_says_so():
@@ -375,7 +375,7 @@ async def test_a_searcher_that_cannot_serve_the_space_says_so():
 
     s = study(searcher=Picky())
     with pytest.raises(ValueError, match="needs two parameters"):
-        await s.arun(trials=3, workers=2)
+        await s.arun(trials=3, slots=2)
 
 
 async def test_an_objective_that_cannot_run_there_says_so(tmp_path):
@@ -400,7 +400,7 @@ async def test_a_disk_that_stays_full_is_one_clear_error(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(Unavailable, match=r"No space left on device.*run the same command again"):
-        await s.arun(trials=50, workers=2)
+        await s.arun(trials=50, slots=2)
     monkeypatch.setattr(os, "write", real)
     result = await study(directory=tmp_path / "run").arun(trials=8)
     assert statuses(result)["finished"] == 8
@@ -560,7 +560,7 @@ def test_bad_arguments_of_a_study(options, message):
         ({"trials": 0}, "trials must be a whole number of at least 1, not 0"),
         ({"trials": 1.5}, "trials must be"),
         ({"trials": True}, "trials must be"),
-        ({"workers": 0}, "workers must be"),
+        ({"slots": 0}, "slots must be"),
         ({"time": 0}, "time must be a number of seconds above 0"),
         ({"time": "10"}, "time must be a number of seconds above 0"),
         ({"trial_timeout": -1}, "trial_timeout must be"),

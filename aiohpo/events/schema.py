@@ -42,6 +42,7 @@ MAX_NUMBER = (1 << 31) - 1
 MAX_ATTEMPT = 1 << 30
 MAX_BRACKET = 1 << 40
 MAX_STEPS = 1 << 53
+MAX_SLOTS = 1 << 20
 
 TrialId = tuple[str, int]
 
@@ -94,7 +95,7 @@ def parse_trial(name: str) -> TrialId:
 # ------------------------------------------------------------------------------------------------ events
 class Started(msgspec.Struct, frozen=True, array_like=True, tag=1):
     """A worker process began. ``journal`` identifies the directory it writes to, ``max_steps`` is the number of steps
-    that a complete trial of its study had."""
+    that a complete trial of its study had, ``slots`` how many trials it runs at a time."""
 
     lamport: Count
     time: Time
@@ -103,6 +104,7 @@ class Started(msgspec.Struct, frozen=True, array_like=True, tag=1):
     journal: Short
     rank: Count | None = None
     max_steps: Count | None = None
+    slots: Annotated[int, msgspec.Meta(ge=1, le=MAX_SLOTS)] = 1
 
 
 class Left(msgspec.Struct, frozen=True, array_like=True, tag=2):

@@ -30,13 +30,14 @@ class Patience:
         self._since = 0.0
         self._attempts = 0
 
-    def suffer(self, now: float, trouble: str) -> float:
-        """Take note of a trouble; return the seconds to wait. Raises :class:`Unavailable` if it has lasted too long."""
+    def suffer(self, now: float, trouble: str, *, may_stop: bool = True) -> float:
+        """Take note of a trouble; return the seconds to wait. Raises :class:`Unavailable` if it has lasted too long and
+        the worker ``may_stop``, since nothing runs there that would be lost."""
         if not self.trouble:
             self._since, self._attempts = now, 0
         self.trouble = trouble
         self._attempts += 1
-        if now - self._since >= PATIENCE and self._attempts >= LEAST_ATTEMPTS:
+        if may_stop and now - self._since >= PATIENCE and self._attempts >= LEAST_ATTEMPTS:
             raise self.reason_to_stop(now)
         return min(_FIRST_PAUSE * 2.0 ** min(self._attempts - 1, 10), _LONGEST_PAUSE)
 

@@ -5,10 +5,11 @@ loser aborts" then wastes nearly everything (82 % at 4,096 workers, simulated). 
 
     hash(worker, trial, attempt) < min(1, eps / (rate * delay) * 2^(age * eps / (4 * delay)))
 
-where rate is how often workers become free (1/s), delay how long news travels (s) and age how long the trial has been
-claimable (s). On average eps workers qualify within one delay; a trial that is not taken opens up exponentially. A
-worker that does not qualify starts something else and never waits. Simulated at 4,096 workers this wastes 0.65 % of the
-time; in small swarms rate * delay < eps and every worker may claim the best trial at once.
+where rate is how often the slots of other workers become free (1/s; what this worker claims it knows at once), delay
+how long news travels (s) and age how long the trial has been claimable (s). On average eps workers qualify within one
+delay; a trial that is not taken opens up exponentially. A worker that does not qualify starts something else and never
+waits. Simulated at 4,096 workers this wastes 0.65 % of the time; in small swarms rate * delay < eps and every worker
+may claim the best trial at once.
 
 Among the claims of one attempt the smallest (lamport, worker) wins; losers abort when they hear
 (:meth:`aiohpo.peer.state.PeerState.receive`).
@@ -50,7 +51,7 @@ class Racing:
     _freed_at: float = 0.0
 
     def worker_freed(self, now: float) -> None:
-        """Somebody, anywhere, ended a segment. Updates the rate, averaged over about ten seconds."""
+        """Another worker ended a segment. Updates the rate, averaged over about ten seconds."""
         elapsed = now - self._freed_at
         if elapsed > 1.0:
             self.rate += min(1.0, elapsed / FREED_OVER) * (self._freed / elapsed - self.rate)

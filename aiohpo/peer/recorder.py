@@ -82,9 +82,9 @@ class Recorder:
         return out
 
     # ------------------------------------------------------------------------------ what this worker does
-    def begin(self, wall: float, host: str, pid: int, rank: int | None) -> None:
-        """Record that this worker process started."""
-        self._record(lambda t: Started(t, wall, host, pid, self._shared_journal, rank, self.view.max_steps))
+    def begin(self, wall: float, host: str, pid: int, rank: int | None, slots: int = 1) -> None:
+        """Record that this worker process started. ``rank``: its place among the workers of its launch."""
+        self._record(lambda t: Started(t, wall, host, pid, self._shared_journal, rank, self.view.max_steps, slots))
 
     def set_goal(self, trials: int, *, at_least: bool = False) -> None:
         """Set the study's global budget, unless that is what it is already; ``at_least``: only if it is smaller."""
@@ -146,7 +146,6 @@ class Recorder:
 
     def end(
         self,
-        now: float,
         segment: Segment,
         how: Ending,
         *,
@@ -159,7 +158,6 @@ class Recorder:
     ) -> None:
         """Record how a segment of this worker ended."""
         self.segments.pop(segment.trial, None)
-        self.claims.worker_freed(now)
         status = self.view.status(segment.row)
         if status not in FINAL and status is not Status.CANCELLED:
             advance(Status.RUNNING if status in (Status.PAUSED, Status.QUEUED) else status, how)
@@ -171,7 +169,7 @@ class Recorder:
         self.ended_here += 1
         self._ended.append(segment.row)
 
-    def yield_up(self, now: float, segment: Segment, *, step: int, seconds: float) -> None:
+    def yield_up(self, segment: Segment, *, step: int, seconds: float) -> None:
         """Give up an aborted segment without a result.
 
         If it is somebody else's by now there is nothing to say. If it is still this worker's, it is released for
@@ -185,7 +183,7 @@ class Recorder:
             return
         needless = segment.repeats or row in view.beyond_line()
         how: Ending = "cancelled" if needless and view.latest(row) is None else "released"
-        self.end(now, segment, how, step=step, seconds=seconds)
+        self.end(segment, how, step=step, seconds=seconds)
 
     def record_call_off(self, reason: str, workers: Sequence[str], failures: int = 0) -> None:
         """Record that the search is over for these workers; after so many ``failures``, if that is why."""
@@ -243,8 +241,8 @@ class Recorder:
                 return row
         return None
 
-    def assignment(self, segment: Segment, max_steps: int | None) -> Assignment:
-        """What the evaluator needs to run ``segment``."""
+    def assignment(self, segment: Segment, max_steps: int | None, slot: int = 0) -> Assignment:
+        """What the evaluator needs to run ``segment`` in a slot."""
         view, row = self.view, segment.row
         checkpoint = view.resume_point(row, segment.to_step or max_steps)
         return Assignment(
@@ -257,6 +255,7 @@ class Recorder:
             max_steps=max_steps,
             checkpoint=checkpoint[1] if checkpoint else None,
             reported=view.last_reported(row),
+            slot=slot,
         )
 
     # ------------------------------------------------------------------------------------------ internals

@@ -129,12 +129,15 @@ class PeerState(Recorder):
         Only then, and only after trials shorter than news takes to travel: everywhere else nobody waits. Without
         it, workers with instant objectives each propose all that remains, and most of it is surplus.
         """
-        present = len(self.present)
-        if self.goal is None or present == 1 or self.goal - self.view.n_counted > 2 * present:
+        if self.goal is None or len(present := self.present) == 1:
             return 0.0
-        pause = max(0.0, self._proposed_at + 2 * self.claims.delay - now)
-        self._proposed_at = now + pause
-        return pause
+        if self.goal - self.view.n_counted > 2 * sum(map(self.view.slots_of, present)):
+            return 0.0
+        return max(0.0, self._proposed_at + 2 * self.claims.delay - now)
+
+    def note_proposal(self, now: float) -> None:
+        """Take note that this worker proposes a trial now."""
+        self._proposed_at = now
 
     # -------------------------------------------------------------------------------- what others tell us
     def join(self, addresses: Iterable[str], now: float) -> None:

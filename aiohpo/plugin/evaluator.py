@@ -22,6 +22,7 @@ class Assignment:
     checkpoint  digest of the blob to restore from; None: nothing was saved
     reported    the objective metric as last reported in earlier segments, or by the trial whose checkpoint this one
                 began with; None: never
+    slot        the number of the worker's slot that it runs in, from 0
     """
 
     trial: str
@@ -33,6 +34,7 @@ class Assignment:
     max_steps: int | None = None
     checkpoint: str | None = None
     reported: float | None = None
+    slot: int = 0
 
 
 class Channel(Protocol):

@@ -37,6 +37,24 @@ class Identity:
     size: int | None = None
     slots: int = 1
 
+    @classmethod
+    def of_worker(cls, worker: str, rank: int | None = None, size: int | None = None, slots: int = 1) -> Identity:
+        """Return the identity of the worker that has place ``rank``, from 0, among ``size`` workers launched together,
+        if it has one. Each of them has so many ``slots``."""
+        if rank is None or size is None:
+            return cls(worker, slots=slots)
+        return cls(worker, rank * slots, size * slots, slots)
+
+    @property
+    def worker_rank(self) -> int | None:
+        """The worker's place among those launched together."""
+        return None if self.rank is None else self.rank // self.slots
+
+    @property
+    def has_company(self) -> bool:
+        """Whether other workers were launched together with this one."""
+        return self.size is not None and self.size > self.slots
+
     def of_slot(self, slot: int) -> Identity:
         """Return the identity that the worker's slot number ``slot``, from 0, would have as a worker of its own."""
         worker = self.worker if slot == 0 else f"{self.worker}/{slot}"

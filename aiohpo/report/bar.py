@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import nullcontext
 from functools import cache
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
     from ..result import Result
     from ..study import Study
-    from ..view.view import View
     from .snapshot import Snapshot
 
 _REFRESH = 0.2
@@ -51,11 +49,11 @@ async def _watch(study: Study, search: Search, show: bool, grace: float) -> Resu
     console = Console(file=sys.stderr)
     screen = show and console.is_interactive and sys.stderr is not None and sys.stderr.isatty()
     with Bar(console, redirect=False) if screen else nullcontext() as bar:
-        printed = _Printed(study, sys.stdout, bar)
+        printed = _Printed(sys.stdout, bar)
         with captured(printed.others):
             task = asyncio.create_task(search(printed.take))
             try:
-                await _look(study, task, printed, bar, console if show else None, grace)
+                await _look(study, task, bar, console if show else None, grace)
             finally:
                 if not task.done():  # cancelled by a second Ctrl-C
                     task.cancel()
@@ -70,7 +68,6 @@ async def _watch(study: Study, search: Search, show: bool, grace: float) -> Resu
 async def _look(
     study: Study,
     task: asyncio.Task[Result],
-    printed: _Printed,
     bar: Bar | None,
     console: Console | None,
     grace: float,
@@ -79,8 +76,6 @@ async def _look(
     said, tally, stopping = 0, None, False
     while not task.done():
         await asyncio.wait([task], timeout=_REFRESH)
-        workers = study._peers
-        printed.look()
         if console is not None:
             for text in study.notices[said:]:
                 say(console, text)
@@ -88,21 +83,18 @@ async def _look(
             if study._stopping and not stopping:
                 stopping = True
                 say(console, stopping_in_words(grace))
-        if workers and bar is not None:
-            tally = tally or Tally(OwnWorker(workers[0], study._definition.as_dict(), study.directory))
+        if bar is not None and (peer := study._peer_here) is not None:
+            tally = tally or Tally(OwnWorker(peer, study._definition.as_dict(), study.directory))
             bar.update(tally.look(time.time()))
 
 
 class _Printed:
     """Shows what trials print: above the bar, or on stdout if there is no bar or stdout goes elsewhere."""
 
-    def __init__(self, study: Study, stdout: TextIO | None, bar: Bar | None) -> None:
-        self._study = study
+    def __init__(self, stdout: TextIO | None, bar: Bar | None) -> None:
         self._stdout = stdout
         self._above = bar if bar is not None and stdout is not None and stdout.isatty() else None
-        self._view: View | None = None
-        self._waiting = deque[list[tuple[str, int, str]]]([[], []])
-        self._soon: asyncio.Handle | None = None
+        self._waiting: list[str] = []
         self._others = None if bar is None else LineAssembler(bar.print)
 
     @property
@@ -111,44 +103,27 @@ class _Printed:
         return None if self._others is None else self._others.write
 
     def take(self, trial: str, number: int, text: str) -> None:
-        """Show lines of a trial. With several workers that waits for two looks: the number that one of them gives to a
-        trial is final only when it has heard of the others' earlier ones."""
-        workers = self._study._peers
-        self._view = workers[0].view if workers else self._view
-        self._waiting[-1].append((trial, number, text))
-        if len(workers) < 2 and self._above is None:
-            self._show_all()
-        elif len(workers) < 2 and self._soon is None:
+        """Show lines of a trial."""
+        lines = tagged(text, number)
+        if self._above is None:
+            write_plainly(lines, self._stdout)
+            return
+        if not self._waiting:
             # Above a bar each print takes 2 ms: what comes in one turn of the loop is shown together.
-            self._soon = asyncio.get_running_loop().call_soon(self._show_all)
-
-    def look(self) -> None:
-        """Show what has waited long enough."""
-        self._show(self._waiting.popleft())
-        self._waiting.append([])
+            asyncio.get_running_loop().call_soon(self._show_waiting)
+        self._waiting.append(lines)
 
     def close(self) -> None:
         """Show what is left."""
-        self._show_all()
+        self._show_waiting()
         if self._others is not None:
             self._others.close()
 
-    def _show_all(self) -> None:
-        self._soon = None
-        for lines in self._waiting:
-            self._show(lines)
-            lines.clear()
-
-    def _show(self, waiting: list[tuple[str, int, str]]) -> None:
-        lines = ""
-        for trial, number, text in waiting:
-            origin, _, n = trial.rpartition("-")
-            row = None if self._view is None else self._view.row((origin, int(n)))
-            lines += tagged(text, number if row is None or self._view is None else self._view.number(row))
+    def _show_waiting(self) -> None:
+        lines = "".join(self._waiting)
+        self._waiting.clear()
         if lines and self._above is not None:
             self._above.print(lines)
-        elif lines:
-            write_plainly(lines, self._stdout)
 
 
 class Bar:

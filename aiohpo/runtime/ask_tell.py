@@ -172,7 +172,6 @@ class AskTell:
         if segment.trial not in self.state.segments:
             raise UsageError(f"trial {asked.id} was told already (or was not asked from this study)")
         self.state.end(
-            0.0,
             segment,
             "finished" if error is None else "failed",
             step=self.view.step(segment.row),

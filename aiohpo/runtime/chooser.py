@@ -1,21 +1,25 @@
-"""What a free worker does next: go on with a lost trial, resume what the scheduler says, or begin something new."""
+"""What free slots do next: go on with a lost trial, resume what the scheduler says, or begin something new."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..errors import AiohpoError, UsageError
+from ..errors import AiohpoError, Unavailable, UsageError
 from ..events.schema import Parent, parse_trial
 from ..peer.eligibility import Eligibility
 from ..peer.ending import has_work
 from ..peer.recorder import Segment
-from ..plugin import Inherit, NewTrial, Resume
+from ..plugin import Config, Inherit, NewTrial, Resume
 from ..plugin.scheduler import extend_scheduler
 from .assembly.services import Services
 from .exchange import Exchange
 from .fitting import Fitting
+
+ASK_WITHIN = 0.01  # seconds for which a searcher may hold up the loop, as far as asking for less at a time helps
+MOST_AT_ONCE = 256
 
 
 class Chooser:
@@ -29,33 +33,80 @@ class Chooser:
         self._claims = Eligibility(services.view, exchange.state.claims, services.blobs.__contains__)
         self._spare = np.random.default_rng(0)
         self._first_max_steps = services.view.first_max_steps
+        self._suggested: Iterator[Config] = iter(())  # by the searcher, for slots that have nothing yet
+        self._most_at_once = 1
 
     def is_work_left(self) -> bool:
         """Whether there is anything left to do, for this worker or any other, while nothing runs."""
         self._extend_scheduler()
         return has_work(self._services.view, self._services.scheduler, self._claims, self._spare)
 
-    async def next(self, mean_seconds: float) -> Segment | None:
-        """Choose and record what to run; None if there is nothing (now). ``mean_seconds``: a trial's mean time."""
+    async def choose(self, slots: Sequence[int], mean_seconds: float) -> list[tuple[int, Segment]]:
+        """Choose what to run in slots that are free, and record it.
+
+        Args:
+            slots: their numbers.
+            mean_seconds: how long a trial takes on average.
+
+        Returns:
+            Slots and what to run in them, of as many slots as there is something for. Where the searcher takes long,
+            the rest has to ask again: the loop is held up meanwhile.
+
+        Raises:
+            Unavailable: a checkpoint that is needed cannot be stored here.
+        """
+        chosen: list[tuple[int, Segment]] = []
+        self._suggested = iter(())
+        self._extend_scheduler()
+        slots = slots[: self._most_at_once]
+        try:
+            for at, slot in enumerate(slots):
+                choice = self._go_on()
+                if isinstance(choice, Segment):
+                    chosen.append((slot, choice))
+                    continue
+                if choice is None or not self._claims.may_start(suggested=choice.config is None):
+                    break
+                if not await self._may_propose_now(at_once=bool(chosen)):
+                    break
+                segment = await self._begin(choice, slots[at:], mean_seconds / self._services.identity.slots)
+                if segment is not None:
+                    chosen.append((slot, segment))
+                elif choice.parent is None:
+                    break
+        except Unavailable:
+            if not chosen:
+                raise
+        finally:
+            if self._exchange.failure is None:
+                self._exchange.carry_out()
+        return chosen
+
+    def _go_on(self) -> Segment | NewTrial | None:
+        """Take up a trial that waits, if there is one for this worker; else say what to begin."""
         state, now = self._exchange.state, self._now()
         row = state.takeover(now)
         if row is not None:
             return self._claim(row, self._services.view.to_step(row))
-        self._extend_scheduler()
         with self._claims.at(now) as claims:
             choice = self._services.scheduler.next(self._services.view, claims, self._rng)
-        if isinstance(choice, Resume):
-            found = self._services.view.row(parse_trial(choice.trial))
-            if found is None:
-                raise AiohpoError(f"the scheduler resumed the unknown trial {choice.trial!r}")
-            return self._claim(found, choice.to_step, restart=choice.restart)
-        if not isinstance(choice, NewTrial) or not self._claims.may_start(suggested=choice.config is None):
-            return None
-        if (pause := state.pause_before_proposing(now)) > 0:
+        if not isinstance(choice, Resume):
+            return choice if isinstance(choice, NewTrial) else None
+        found = self._services.view.row(parse_trial(choice.trial))
+        if found is None:
+            raise AiohpoError(f"the scheduler resumed the unknown trial {choice.trial!r}")
+        return self._claim(found, choice.to_step, restart=choice.restart)
+
+    async def _may_propose_now(self, *, at_once: bool) -> bool:
+        """Whether the budget has room for one more trial, after the pause that is due near its end; ``at_once``: no if
+        there is one."""
+        state = self._exchange.state
+        if (pause := state.pause_before_proposing(self._now())) > 0:
+            if at_once:
+                return False
             await asyncio.sleep(pause)
-            if not state.may_propose():
-                return None
-        return await self._begin(choice, mean_seconds)
+        state.note_proposal(self._now())
+        return state.may_propose()
 
     def _extend_scheduler(self) -> None:
         """Tell the scheduler if peers said that the study was begun with fewer steps than was known."""
@@ -67,7 +118,8 @@ class Chooser:
             except ValueError as error:
                 raise UsageError(f"scheduler {self._services.scheduler!r}: {error}") from None
 
-    async def _begin(self, new: NewTrial, mean_seconds: float) -> Segment | None:
+    async def _begin(self, new: NewTrial, slots: Sequence[int], mean_seconds: float) -> Segment | None:
+        """Propose a trial for the first of the free ``slots``; None if there is none, or its parent cannot be had."""
         services, state = self._services, self._exchange.state
         space, config, parent = services.view.space, new.config, None
         if new.parent is not None:
@@ -78,24 +130,41 @@ class Chooser:
             row = state.queued(self._now())
             if row is not None:
                 return self._claim(row, new.to_step, bracket=new.bracket)
-            if self._claims.exhausted:
+            config = await self._suggest(slots, mean_seconds)
+            if config is None:
                 return None
-            if self._model is not None:
-                await self._model.fresh(mean_seconds)
-            if not state.may_propose():  # others were faster while the model was being fitted
-                return None
-            configs = services.searcher.ask(services.view, self._rng, (0,))
-            if not configs:
-                self._claims.exhaust()
-                return None
-            values = space.pack(configs[0])
+            values = space.pack(config)
         elif state.may_propose():
             values = space.pack(space.validate(config))
         else:
             return None
-        segment = state.propose(services.wall(), values, new.to_step, new.bracket, parent)
-        self._exchange.carry_out()
-        return segment
+        return state.propose(services.wall(), values, new.to_step, new.bracket, parent)
+
+    async def _suggest(self, slots: Sequence[int], mean_seconds: float) -> Config | None:
+        """The searcher's configuration for the first of ``slots``; the others are asked for in the same breath."""
+        config = next(self._suggested, None)
+        if config is not None or self._claims.exhausted:
+            return config
+        services, view = self._services, self._services.view
+        if self._model is not None:
+            await self._model.fresh(mean_seconds)
+        if not self._exchange.state.may_propose():  # others were faster while the model was being fitted
+            return None
+        room = len(slots) if view.goal is None or view.goal[1] is None else view.goal[1] - view.n_counted
+        began = self._now()
+        configs = services.searcher.ask(view, self._rng, tuple(slots[:room]))
+        self._pace(len(configs), self._now() - began)
+        if not configs:
+            self._claims.exhaust()
+        self._suggested = iter(configs)
+        return next(self._suggested, None)
+
+    def _pace(self, configs: int, seconds: float) -> None:
+        """See how many configurations the searcher can be asked for without holding up the loop."""
+        if seconds > ASK_WITHIN:
+            self._most_at_once = max(configs // 2, 1)
+        elif seconds < ASK_WITHIN / 4:
+            self._most_at_once = min(max(self._most_at_once, 2 * configs), MOST_AT_ONCE)
 
     async def _obtain(self, wanted: Inherit) -> Parent | None:
         """Make sure that a checkpoint is here before anything is built on it."""
@@ -111,11 +180,7 @@ class Chooser:
         return Parent(view.id(row), step, digest, size, worker)
 
     def _claim(self, row: int, to_step: int | None, *, restart: bool = False, bracket: int = 0) -> Segment:
-        segment = self._exchange.state.record_claim(
-            self._services.wall(), row, to_step, restart=restart, bracket=bracket
-        )
-        self._exchange.carry_out()
-        return segment
+        return self._exchange.state.record_claim(self._services.wall(), row, to_step, restart=restart, bracket=bracket)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()

@@ -28,6 +28,7 @@ from ..mesh.frames import Chunk, Definition
 from ..mesh.timing import ACQUAINTED_WITHIN, HEAR_OUT_WITHIN, LEAVE_WITHIN, LOOK_LATER, LOOK_SOON, SYNC_EVERY
 from ..peer.patience import in_words
 from ..peer.state import PeerState
+from ..plugin import Identity
 from ..storage.journal import JournalGone
 from .assembly.services import Services
 from .driver import Driver
@@ -76,7 +77,7 @@ class Exchange(Driver):
         self._unwritten = self._unsynced = ""  # why
         self._fetching: dict[str, asyncio.Future[bool]] = {}
 
-    async def start(self, rank: int | None) -> None:
+    async def start(self, identity: Identity) -> None:
         """Open the transport and introduce this worker."""
         services = self.services
         await self.open()
@@ -95,7 +96,7 @@ class Exchange(Driver):
                 gone=services.gone,
             )
         )
-        self.state.begin(services.wall(), platform.node(), os.getpid(), rank)
+        self.state.begin(services.wall(), platform.node(), os.getpid(), identity.worker_rank, identity.slots)
         for address in services.join:
             try:
                 services.transport.connect(address)

@@ -2,9 +2,10 @@
 
 Around the pure :class:`~aiohpo.peer.state.PeerState` stand an :class:`~aiohpo.runtime.exchange.Exchange` that does
 its I/O, a :class:`~aiohpo.runtime.chooser.Chooser` and, for searchers that learn, a
-:class:`~aiohpo.runtime.fitting.Fitting`. A worker is one TaskGroup: a :class:`~aiohpo.runtime.slot.Slot` takes the
-next trial and runs the user's code, *refit* trains the model in a thread meanwhile, *sync* makes the journal durable; a
-timer and arriving frames drive the exchange. No task ever waits for a peer.
+:class:`~aiohpo.runtime.fitting.Fitting`. A worker is one TaskGroup: a :class:`~aiohpo.runtime.dispatcher.Dispatcher`
+deals trials to its slots, in each of which a :class:`~aiohpo.runtime.slot.Slot` runs the user's code, *refit* trains
+the model in a thread meanwhile, *sync* makes the journal durable; a timer and arriving frames drive the exchange. No
+task ever waits for a peer.
 
 Whether the search is over is decided by :mod:`aiohpo.peer.ending`; the worker keeps the answer in ``end``.
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -31,19 +33,23 @@ from ..peer.ending import (
     time_up,
 )
 from ..peer.patience import Patience
+from ..peer.recorder import Segment
 from ..peer.retention import GRACE, Retention
 from ..peer.state import PeerState
-from ..plugin import FittingSearcher
+from ..plugin import FittingSearcher, GracefulEvaluator
 from ..plugin.registry import bind
 from ..plugin.scheduler import extend_scheduler
 from ..view.trials import TrialRecord
 from .assembly.services import Services
 from .chooser import Chooser
+from .dispatcher import Dispatcher
 from .exchange import Exchange
 from .fitting import Fitting
 from .live_ensemble import EnsembleState, Ensembling
-from .slot import Slot
 from .threads import in_thread
+
+if TYPE_CHECKING:
+    from ..ensembles.ensemble import Ensemble
 
 _CLOSE_WITHIN = 5.0
 _TIDY_EVERY = 5.0
@@ -59,14 +65,14 @@ class Peer:
         self.exchange = Exchange(self.id, services, self._on_ended, self._on_abort, self._on_call_off, self._cancel)
         self.stopped = False  # stop() ended it, rather than the search being over
         self.end: SearchEnd | None = None  # why the search is over, as far as this worker knows
-        self.slot: Slot | None = None  # set by start()
         self.patience = Patience()
         self.ensembling: Ensembling | None = None
         self._model: Fitting | None = None
+        self._dispatcher: Dispatcher | None = None  # set by start()
         self._finished: asyncio.Queue[TrialRecord | None] | None = None
         self._told: set[str] = set()  # ids of trials in that queue, ever
         self._ending = False
-        self._has_worked = False  # the slot is done: what remains is to leave
+        self._has_worked = False  # its slots are done: what remains is to leave
         self._expects_peers = services.expects_peers
 
     @property
@@ -76,7 +82,13 @@ class Peer:
     @property
     def busy_seconds(self) -> float:
         """How long this worker has evaluated trials."""
-        return 0.0 if self.slot is None else self.slot.busy_seconds
+        return 0.0 if self._dispatcher is None else self._dispatcher.busy_seconds
+
+    @property
+    def ensemble(self) -> Ensemble | None:
+        """The ensemble that it keeps, if it has made one."""
+        state = None if self.ensembling is None else self.ensembling.state
+        return None if state is None else state.ensemble
 
     # --------------------------------------------------------------------------------------------- life
     async def start(self) -> None:
@@ -91,7 +103,6 @@ class Peer:
     async def _start(self) -> None:
         services = self.services
         self._loop = asyncio.get_running_loop()
-        self._change = asyncio.Event()
         identity = services.identity
         # Which draws a worker makes depends on its place in the launch and on what is already known, so that
         # a run with a seed repeats, and a resumed one does not repeat itself.
@@ -115,14 +126,14 @@ class Peer:
             )
         self._retention = Retention(self.view, services.scheduler, services.keep, self._checkpoints_of_members)
         self._started = self._loop.time()
-        await self.exchange.start(identity.rank)
+        await self.exchange.start(identity)
         self._chooser = Chooser(services, self.exchange, rng, self._model)
-        self.slot = Slot(self, self._chooser)
+        self._dispatcher = Dispatcher(self, self._chooser, identity.slots)
         await services.evaluator.start(services.program, services.blobs)
 
     async def run(self) -> None:
         """Work until the search is over or :meth:`stop` is called. Raises what broke the worker itself."""
-        assert self.slot is not None, "start() was not awaited"
+        assert self._dispatcher is not None, "start() was not awaited"
         self._check_failure()
         deadline: asyncio.TimerHandle | None = None
         if self.services.limits.seconds is not None:
@@ -135,7 +146,7 @@ class Peer:
                     helpers.append(group.create_task(self._model.keep_updated()))
                 if self.ensembling is not None:
                     helpers.append(group.create_task(self.ensembling.keep_updated(self._tell_ensemble)))
-                await asyncio.wait([group.create_task(self.slot.run())])
+                await asyncio.wait([group.create_task(self._dispatcher.run(group))])
                 self._has_worked = True
                 for task in helpers:
                     task.cancel()
@@ -159,8 +170,8 @@ class Peer:
         self.exchange.join(addresses)
 
     def stop(self, grace: float = 0.0) -> None:
-        """End this worker in good order: its running trial is released for others (or a later run), unless it ends by
-        itself within ``grace`` seconds.
+        """End this worker in good order: its running trials are released for others (or a later run), unless they end
+        by themselves within ``grace`` seconds.
 
         Called again it may shorten that. Nothing happens once the search is over.
         """
@@ -251,16 +262,22 @@ class Peer:
     def _wind_down(self, grace: float) -> None:
         """End the evaluation once the objective has had the time to save its work."""
         self._ending = True
-        if self.slot is not None:
-            self.slot.wind_down(grace)
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+            evaluator = self.services.evaluator
+            listening = evaluator.wind_down() if grace > 0 and isinstance(evaluator, GracefulEvaluator) else ()
+            for slot in self._dispatcher.slots:
+                slot.wind_down(grace, listening)
 
     def _cancel(self) -> None:
         """End the evaluation: the search is over, or this worker cannot go on."""
         self._ending = True
-        if self.slot is not None:
-            self.slot.cancel()
+        if self._dispatcher is not None:
+            self._dispatcher.stop()
+            for slot in self._dispatcher.slots:
+                slot.cancel()
 
-    # --------------------------------------------------------------------------------------- for the slot
+    # -------------------------------------------------------------------------------------- for the slots
     async def get_acquainted(self) -> None:
         """Hear what the others know before anything begins, if others are expected; then settle the budget."""
         acquainted = True
@@ -271,21 +288,11 @@ class Peer:
             self.state.settle_budget(limits.trials, shrink=limits.shrink, acquainted=acquainted)
             self.exchange.carry_out()
 
-    def release(self) -> None:
-        """Give up what is still running, so that others (or a later run) take it over at once."""
-        if self.exchange.failure is None:
-            for segment in list(self.state.segments.values()):
-                self.state.yield_up(self._loop.time(), segment, step=self.view.step(segment.row), seconds=0.0)
+    def release(self, segment: Segment) -> None:
+        """Give up a segment that has not ended, so that others (or a later run) take it over at once."""
+        if self.exchange.failure is None and self.state.segments.get(segment.trial) is segment:
+            self.state.yield_up(segment, step=self.view.step(segment.row), seconds=0.0)
             self.exchange.carry_out()
-
-    async def wait_for_change(self, at_most: float = 0.5) -> None:
-        """Until something arrives, at most half a second: what may be claimed also changes with time."""
-        self._change.clear()
-        try:
-            async with asyncio.timeout(at_most):
-                await self._change.wait()
-        except TimeoutError:
-            pass
 
     async def _until_written(self) -> None:
         """Wait until everything is in the journal. Raises Unavailable if that takes too long."""
@@ -310,11 +317,12 @@ class Peer:
 
     # --------------------------------------------------------------------------------------- being told
     def _on_abort(self, abort: Abort) -> None:
-        if self.slot is not None:
-            self.slot.abort(abort.trial)
+        if self._dispatcher is not None:
+            self._dispatcher.abort(abort.trial)
 
     def _on_ended(self, ended: TrialsEnded) -> None:
-        self._change.set()
+        if self._dispatcher is not None:
+            self._dispatcher.note_change()
         if self._model is not None:
             self._model.note_new_results()
         if self.ensembling is not None:

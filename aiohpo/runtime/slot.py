@@ -1,13 +1,14 @@
 """A place in a worker where one trial runs at a time.
 
-A slot takes what its worker chooses, runs it on the worker's evaluator and records how it ended, until the search is
-over. What is nobody's fault (no process to be had, a full disk) releases the trial and is waited for.
+A slot runs the segments that it is given on the worker's evaluator, one after another, and records how they ended. What
+is nobody's fault (no process to be had, a full disk) releases the trial; the
+:class:`~aiohpo.runtime.dispatcher.Dispatcher` hears of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,72 +17,50 @@ from ..evaluate.checkpoint import find_fault
 from ..evaluate.segment import failed
 from ..events.lifecycle import MOST_IDLE_PAUSES
 from ..events.schema import trial_name
-from ..peer.patience import PATIENCE
 from ..peer.recorder import Segment
-from ..plugin import Assignment, GracefulEvaluator, Outcome
+from ..plugin import Assignment, Outcome
 from .channel import SegmentChannel
-from .chooser import Chooser
 from .threads import in_thread
 
 if TYPE_CHECKING:
     from .peer import Peer
 
-_YIELD_AFTER = 0.001  # seconds of uninterrupted evaluation after which others on the loop get a turn
-
 
 class Slot:
-    """Runs a worker's trials, one after another.
+    """Runs segments, one at a time.
 
-    current       the segment that runs now
+    number        its number in the worker, from 0
+    segment       the segment that it has; None: it is free
     busy_seconds  how long trials have run here
     """
 
-    def __init__(self, worker: Peer, chooser: Chooser) -> None:
+    def __init__(self, worker: Peer, number: int, on_free: Callable[[Slot, str], None]) -> None:
+        self.number = number
+        self.segment: Segment | None = None
+        self.busy_seconds = 0.0
         self._worker = worker
-        self._chooser = chooser
+        self._on_free = on_free
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
+        self._trouble = ""
+        self._is_evaluating = False  # its segment, of which the rest is preparation and record
         self._last_call: asyncio.TimerHandle | None = None
-        self.current: Segment | None = None
-        self.busy_seconds = 0.0
 
     # --------------------------------------------------------------------------------------------- life
-    async def run(self) -> None:
-        """Work until the search is over or :meth:`cancel` is called. Raises what broke the worker itself."""
-        worker, breath = self._worker, self._loop.time()
-        self._task = asyncio.current_task()
-        try:
-            await worker.get_acquainted()
-            while not worker.is_over() or not await worker.is_over_for_all():
-                trouble = worker.exchange.unwritten or await self._work()
-                if trouble:
-                    await self._suffer(trouble)
-                now = self._loop.time()
-                if now - breath > _YIELD_AFTER:
-                    await asyncio.sleep(0)
-                    breath = now
-        except asyncio.CancelledError:
-            if not worker.is_ending:
-                raise
-        except Exception as error:
-            # After these two nothing is wrong with this worker: it leaves in good order.
-            if not isinstance(error, Unavailable | UsageError):
-                worker.exchange.fail(error)
-            raise
-        finally:
-            self._task = None
-            if self._last_call is not None:
-                self._last_call.cancel()
-            worker.release()
+    def begin(self, group: asyncio.TaskGroup, segment: Segment) -> None:
+        """Run a segment in a task of ``group``; then ``on_free`` is called with what kept it from being run, if
+        anything. The task raises what broke the worker itself."""
+        self.segment, self._trouble = segment, ""
+        self._task = group.create_task(self._run(segment))
+        self._task.add_done_callback(lambda task: self._become_free(segment))  # it may be cancelled before it begins
 
-    def wind_down(self, grace: float) -> None:
-        """Let what runs here come to its end within ``grace`` seconds, because the worker ends; then cancel it."""
-        evaluator = self._worker.services.evaluator
-        if self.current is None or grace <= 0 or not isinstance(evaluator, GracefulEvaluator):
+    def wind_down(self, grace: float, listening: Collection[str]) -> None:
+        """Let what runs here come to its end within ``grace`` seconds, because the worker ends; then cancel it. At once
+        if its objective is none of those ``listening``."""
+        if self.segment is None or not self._is_evaluating or trial_name(self.segment.trial) not in listening:
             self.cancel()
-        elif trial_name(self.current.trial) not in evaluator.wind_down():
-            self.cancel()  # its objective does not listen
         else:
+            self._forget_last_call()
             self._last_call = self._loop.call_later(grace, self.cancel)
 
     def cancel(self) -> None:
@@ -89,9 +68,9 @@ class Slot:
         if self._task is not None:
             self._task.cancel()
 
-    def abort(self, trial: tuple[str, int]) -> None:
-        """End the segment of this trial, if it runs here."""
-        if self.current is not None and self.current.trial == trial:
+    def abort(self) -> None:
+        """End the segment that runs here, which is not wanted any more."""
+        if self._is_evaluating:
             self.cancel()
 
     def _was_only_aborted(self, segment: Segment) -> bool:
@@ -102,43 +81,43 @@ class Slot:
         task.uncancel()
         return True
 
-    async def _suffer(self, trouble: str) -> None:
-        """Wait after a trouble that is nobody's fault, longer each time. Raises Unavailable in the end."""
-        worker, patience = self._worker, self._worker.patience
-        end = self._loop.time() + patience.suffer(self._loop.time(), trouble)
-        if patience.has_just_begun:
-            worker.say(f"{trouble}. No trial fails for it: trying again for up to {PATIENCE:.0f} s")
-        while not worker.is_over() and (left := end - self._loop.time()) > 0:
-            await worker.wait_for_change(left)
+    def _forget_last_call(self) -> None:
+        if self._last_call is not None:
+            self._last_call.cancel()
+            self._last_call = None
 
     # --------------------------------------------------------------------------------------- evaluating
-    async def _work(self) -> str:
-        """Run the next segment, or wait a while if there is none; return what kept it from being run, if anything."""
-        worker = self._worker
+    async def _run(self, segment: Segment) -> None:
         try:
-            segment = await self._chooser.next(self.busy_seconds / max(worker.state.ended_here, 1))
-            if segment is None:
-                if not worker.is_over():
-                    await worker.wait_for_change()
-                return ""
-            trouble = await self._run_segment(segment)
+            self._trouble = await self._run_segment(segment)
+        except asyncio.CancelledError:
+            if not self._worker.is_ending:
+                raise
         except Unavailable as error:
-            worker.release()
-            return str(error)
-        if not trouble and worker.patience.relieve():
-            worker.services.notice("what was wrong has passed: going on", level=logging.INFO)
-        return trouble
+            self._trouble = str(error)
+        except Exception as error:
+            # After a UsageError nothing is wrong with this worker: it leaves in good order.
+            if not isinstance(error, UsageError):
+                self._worker.exchange.fail(error)
+            raise
+
+    def _become_free(self, segment: Segment) -> None:
+        self._worker.release(segment)
+        self._forget_last_call()
+        self.segment = self._task = None
+        self._on_free(self, self._trouble)
 
     async def _run_segment(self, segment: Segment) -> str:
         """Run a segment to its end; return what kept it from being run, if it was released for that."""
         worker = self._worker
         timeout = worker.services.limits.trial_timeout
-        assignment = await self._with_checkpoint(worker.state.assignment(segment, worker.view.max_steps), segment)
+        assignment = worker.state.assignment(segment, worker.view.max_steps, self.number)
+        assignment = await self._with_checkpoint(assignment, segment)
         channel = SegmentChannel(worker, segment, assignment.start)
         outcome = self._fail_without_progress(segment)
         began, seconds = self._loop.time(), 0.0
         if outcome is None and not segment.doomed:
-            self.current = segment
+            self._is_evaluating = True
             try:
                 async with channel.timer:
                     channel.start_clock(timeout)
@@ -151,7 +130,7 @@ class Slot:
                 if not self._was_only_aborted(segment):
                     raise
             finally:
-                self.current = None
+                self._is_evaluating = False
                 seconds = channel.seconds(self._loop.time() - began)
                 self.busy_seconds += seconds
         trouble = ""
@@ -192,15 +171,14 @@ class Slot:
         return replace(assignment, start=0, checkpoint=None)
 
     def _end_segment(self, segment: Segment, channel: SegmentChannel, outcome: Outcome | None, seconds: float) -> None:
-        worker, now = self._worker, self._loop.time()
+        worker = self._worker
         if outcome is None:
-            worker.state.yield_up(now, segment, step=channel.step, seconds=seconds)
+            worker.state.yield_up(segment, step=channel.step, seconds=seconds)
             worker.exchange.carry_out()
             return
         metrics = dict(outcome.metrics)
         value = metrics.pop(worker.view.objective.metric, channel.value)
         worker.state.end(
-            now,
             segment,
             outcome.kind,
             step=channel.step,
@@ -217,4 +195,4 @@ class Slot:
                 callback(record)
 
     def __repr__(self) -> str:
-        return f"<Slot of {self._worker.id}: {self.current or 'idle'}>"
+        return f"<Slot {self.number} of {self._worker.id}: {self.segment or 'idle'}>"

@@ -148,6 +148,11 @@ class View(Checkpoints):
         info = self.workers.get(worker)
         return info.started.host if info and info.started else None
 
+    def slots_of(self, worker: str) -> int:
+        """How many trials a worker runs at a time, as far as it has said."""
+        info = self.workers.get(worker)
+        return info.started.slots if info and info.started else 1
+
     def asked_for(self, since: int) -> Iterator[tuple[int, int, tuple[float | int | None, ...]]]:
         """Row, source and packed configuration of what users queued (retries apart) and added, from row ``since``."""
         for row in range(since, self.n_rows):

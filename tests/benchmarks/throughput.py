@@ -40,7 +40,7 @@ study_sync = Study(nothing_sync, SPACE, searcher="random")
 
 def in_process(trials: int, workers: int, directory: Path) -> float:
     began = time.process_time()
-    asyncio.run(Study(nothing, SPACE, searcher="random", directory=directory).arun(trials, workers=workers))
+    asyncio.run(Study(nothing, SPACE, searcher="random", directory=directory).arun(trials, slots=workers))
     return trials / (time.process_time() - began)
 
 

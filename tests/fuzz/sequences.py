@@ -207,9 +207,9 @@ class Player:
                 if not segment.doomed:
                     self.scheduler.on_report(view, ev.trial_name(segment.trial), step)
             elif segment.doomed:
-                state.yield_up(self.now, segment, step=step, seconds=0.5)
+                state.yield_up(segment, step=step, seconds=0.5)
             else:
-                state.end(self.now, segment, "finished", step=step, seconds=0.5, value=self.rng.random())
+                state.end(segment, "finished", step=step, seconds=0.5, value=self.rng.random())
             return
         generator = np.random.default_rng(self.frames)
         with self.claims.at(self.now):

@@ -70,7 +70,7 @@ def check(state: PeerState, own: int) -> None:
             view.apply(origin, seq, event)
     assert list(view.records()) == list(state.view.records())
     segment = state.propose(0.0, (0.5,))
-    state.end(1.0, segment, "finished", step=0, seconds=1.0, value=0.5)
+    state.end(segment, "finished", step=0, seconds=1.0, value=0.5)
     peer = worker("bob")
     for batch in state.log.missing({}, 1 << 30):
         if batch.origin == "ann":
@@ -109,9 +109,9 @@ def test_no_event_breaks_a_worker(bobs, cids, data):
         ]
         tell(state, origin, *aimed)
     state.tick(5.0)
-    state.yield_up(6.0, segment, step=1, seconds=1.0)
+    state.yield_up(segment, step=1, seconds=1.0)
     if segment.trial in state.segments:
-        state.end(7.0, segment, "finished", step=1, seconds=1.0, value=1.0)
+        state.end(segment, "finished", step=1, seconds=1.0, value=1.0)
     state.takeover(8.0)
     state.drain()
     gc.collect(0)
@@ -191,7 +191,7 @@ def test_an_earlier_claim_aborts_the_later():
     assert abort.trial == ("bob", 2)
     assert "cid took it over" in abort.why
     count = state.log.count("zoe")
-    state.yield_up(2.0, segment, step=0, seconds=1.0)
+    state.yield_up(segment, step=0, seconds=1.0)
     assert state.log.count("zoe") == count
     assert state.view.status(row) is Status.RUNNING
     assert state.segments == {}
@@ -213,7 +213,7 @@ def test_the_living_object_to_being_declared_lost():
     assert segment.attempt == 1
     assert state.view.owner_of(segment.row) == "ann"
     assert state.view.status(segment.row) is Status.RUNNING
-    state.end(2.0, segment, "finished", step=0, seconds=1.0, value=0.1)
+    state.end(segment, "finished", step=0, seconds=1.0, value=0.1)
     assert state.view.status(segment.row) is Status.FINISHED
 
 
@@ -224,7 +224,7 @@ def test_proposals_behind_the_line_are_withdrawn():
     segment = state.propose(0.0, (0.5,))
     effects = tell(state, "bob", Proposed(1, 0.0, (0.6,)))
     assert [e.trial for e in effects if isinstance(e, Abort)] == [segment.trial]
-    state.yield_up(1.0, segment, step=0, seconds=1.0)
+    state.yield_up(segment, step=0, seconds=1.0)
     assert state.view.status(segment.row) is Status.CANCELLED
     assert not state.may_propose()
     assert not is_quiet(state.view)  # bob's is running
@@ -317,7 +317,7 @@ def test_a_segment_that_a_loser_was_done_with_is_not_run_twice():
     assert not segment.doomed
     effects = tell(state, "cid", Ended(901, ("bob", 1), 1, "paused", 3))
     assert [e.trial for e in effects if isinstance(e, Abort)] == [("bob", 1)]
-    state.yield_up(2.0, segment, step=2, seconds=1.0)
+    state.yield_up(segment, step=2, seconds=1.0)
     assert state.view.status(row) is Status.PAUSED
     assert not state.segments
 
@@ -332,12 +332,12 @@ def test_one_worker_runs_several_segments():
     assert [s.doomed for s in (first, second, third)] == [False, True, False]
     assert [s.attempt for s in (first, second, third)] == [1, 0, 0]
     assert state.view.owner_of(first.row) == "ann"
-    state.yield_up(2.0, second, step=0, seconds=1.0)
+    state.yield_up(second, step=0, seconds=1.0)
     assert list(state.segments) == [first.trial, third.trial]
     assert not is_quiet(state.view)
-    state.end(3.0, third, "finished", step=0, seconds=1.0, value=0.25)
+    state.end(third, "finished", step=0, seconds=1.0, value=0.25)
     assert not is_quiet(state.view)
-    state.end(4.0, first, "finished", step=0, seconds=1.0, value=0.125)
+    state.end(first, "finished", step=0, seconds=1.0, value=0.125)
     assert is_quiet(state.view)
     assert (state.ended_here, state.view.n_ended) == (2, 3)
     assert state.drain()[-1] == TrialsEnded((third.row, first.row)), "once in a round, after everything else"
@@ -353,7 +353,7 @@ def test_all_segments_behind_the_line_are_withdrawn():
     effects = tell(state, "bob", Proposed(2, 0.0, (0.7,)))
     assert [e.trial for e in effects if isinstance(e, Abort)] == [segments[0].trial]
     for segment in segments:
-        state.yield_up(1.0, segment, step=0, seconds=1.0)
+        state.yield_up(segment, step=0, seconds=1.0)
         assert state.view.status(segment.row) is Status.CANCELLED
     assert state.segments == {}
 
@@ -367,7 +367,7 @@ def test_of_two_trials_of_one_configuration_the_first_proposed_stands():
     later = Proposed(90, 0.0, (0.3,))
     effects = tell(state, "bob", *[Proposed(40, 0.0, (x,)) for x in (0.1, 0.2)], later)
     assert [e.trial for e in effects if isinstance(e, Abort)] == [first.trial]
-    state.yield_up(1.0, first, step=0, seconds=1.0)
+    state.yield_up(first, step=0, seconds=1.0)
     assert state.view.status(first.row) is Status.CANCELLED
     assert [s.doomed for s in (second, third)] == [False, False]
     parent = Parent(("ann", 1), 1, "0" * 64, 1, "ann")
@@ -389,7 +389,7 @@ def test_what_was_reported_behind_the_line_is_kept():
     state.report(spoke, 3, 0.5, {})
     tell(state, "bob", Proposed(1, 0.0, (0.6,)))
     for segment in (spoke, mute):
-        state.yield_up(1.0, segment, step=3, seconds=1.0)
+        state.yield_up(segment, step=3, seconds=1.0)
     assert not state.may_propose()
     tell(state, "bob", Ended(40, 1, 0, "finished", 0, 0.25))
     records = {record.id: record for record in state.view.records()}
@@ -414,7 +414,7 @@ def test_a_slot_more_finds_the_next_lost_trial():
         taken.append(state.record_claim(11.0, row))
     assert [s.trial for s in taken] == [("bob", 1), ("bob", 2)]
     for segment in list(state.segments.values()):
-        state.yield_up(12.0, segment, step=0, seconds=1.0)
+        state.yield_up(segment, step=0, seconds=1.0)
     assert [state.view.status(s.row) for s in taken] == [Status.LOST, Status.LOST]
 
 

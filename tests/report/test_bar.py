@@ -114,7 +114,7 @@ def test_without_a_terminal_lines_go_to_stdout(
     same lines are in the directory with the trial's id."""
     study = aiohpo.Study(talk, SPACE, searcher="grid", evaluator="thread", directory=tmp_path / "r")
     before = sys.stdout, sys.stderr
-    result = study.run(workers=workers, progress=progress)
+    result = study.run(slots=workers, progress=progress)
     assert (sys.stdout, sys.stderr) == before
     captured = capsys.readouterr()
     expected = {trial.number: {trial.config["x"]} for trial in result.trials}
@@ -151,7 +151,7 @@ def test_on_a_terminal_lines_stand_above_the_bar(workers: int, monkeypatch: pyte
         talk, SPACE, searcher="grid", evaluator="thread", callbacks=[lambda record: print("a callback", record.value)]
     )
     with redirect_stdout(Terminal()) as terminal, redirect_stderr(terminal):
-        result = study.run(workers=workers)
+        result = study.run(slots=workers)
     lines = [
         re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip("\r").rpartition("\r")[2]
         for line in terminal.getvalue().split("\n")

@@ -44,7 +44,8 @@ def test_a_worker_of_this_process_knows_itself_and_who_was_here(tmp_path: Path) 
 
     async def objective(trial: aiohpo.Trial) -> float:
         await asyncio.sleep(0)
-        (peer,) = study._peers
+        peer = study._peer_here
+        assert peer is not None
         seen.append(Tally(OwnWorker(peer, study._definition.as_dict(), study.directory)).look(0.0))
         return float(trial["x"])
 

@@ -45,7 +45,7 @@ def train(trial):
 def search(path, builder="greedy", trials=12, workers=2, function=train, **options):
     given = {"targets": {"valid": Y}, "searcher": "random", "evaluator": "thread", **options}
     study = Study(function, SPACE, ensemble=builder, directory=path, **given)
-    return study.run(trials=trials, workers=workers, progress=False)
+    return study.run(trials=trials, slots=workers, progress=False)
 
 
 async def at_leisure(path, builder, metric=None) -> EnsembleState:
@@ -68,7 +68,7 @@ async def test_the_ensemble_at_the_end_is_the_one_built_afterwards(tmp_path, bui
         train, SPACE, ensemble=builder, directory=tmp_path / "r", targets={"valid": Y}, searcher="random",
         evaluator="thread",
     )  # fmt: skip
-    online = (await study.arun(trials=12, workers=2)).ensemble
+    online = (await study.arun(trials=12, slots=2)).ensemble
     offline = (await at_leisure(tmp_path / "r", builder)).ensemble
     assert online is not None
     assert [m.trial for m in online.members] == [m.trial for m in offline.members]

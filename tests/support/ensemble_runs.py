@@ -31,5 +31,5 @@ def make_predictions(path: Path, task: str = "classification", *, trials: int = 
         return trial["model"] / 10
 
     study = aiohpo.Study(objective, SPACE, searcher="grid", evaluator="thread", directory=path, seed=0)
-    study.run(trials=trials, workers=1, progress=False)
+    study.run(trials=trials, slots=1, progress=False)
     return path

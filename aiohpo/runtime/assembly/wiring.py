@@ -41,7 +41,8 @@ def find_place(
     if isinstance(carrier, LaunchedTransport):
         join = [*join, *carrier.peers()]
         if identity is None or identity.rank is None:
-            identity = Identity(worker, carrier.rank, carrier.size)
+            slots = identity.slots if identity else 1
+            identity = Identity.of_worker(worker, carrier.rank, carrier.size, slots)
     return carrier, join, identity or Identity(worker)
 
 
@@ -85,7 +86,7 @@ def build_services(
         gone = frozenset(worker for worker, state in loaded.states.items() if state in ("dead", "left"))
         for text in loaded.notices:
             concern(text)
-        file = directory.output(worker if identity.rank is None else str(identity.rank), notice)
+        file = directory.output(worker if identity.rank is None else str(identity.worker_rank), notice)
         output = file.write if output is None else tee(file.write, output)
     else:
         replica.copy_to(log, view)
@@ -95,7 +96,7 @@ def build_services(
         program=replace(definition.program, secret=replica.key.derive("checkpoints")),
         searcher=make_plugin("searchers", definition.searcher),
         scheduler=make_plugin("schedulers", definition.scheduler),
-        evaluator=make_evaluator(definition, identity.size or 1, concern),
+        evaluator=make_evaluator(definition, identity.size or identity.slots, concern),
         transport=transport,
         view=view,
         log=log,
@@ -110,7 +111,7 @@ def build_services(
         is_gone=None if directory is None else Writers(directory.path, view).is_gone,
         recover=None if directory is None else recover_from(directory, notice),
         join=join,
-        expects_peers=bool(join) or (identity.size or 1) > 1,
+        expects_peers=bool(join) or identity.has_company,
         limits=limits,
         max_failures=definition.max_failures,
         timing=timing or Timing(),
@@ -155,8 +156,8 @@ def make_plugin(kind: str, spec: Any) -> Any:
 
 
 def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> Evaluator:
-    """Make the evaluator that was asked for, else the one that suits the objective; ``share`` workers use this
-    machine's cores. Raises ``UsageError`` for a study without an objective."""
+    """Make the evaluator that was asked for, else the one that suits the objective; ``share`` trials at a time use
+    this machine's cores. Raises ``UsageError`` for a study without an objective."""
     if definition.evaluator is not None:
         chosen: Evaluator = make_plugin("evaluators", definition.evaluator)
         return chosen
@@ -169,7 +170,7 @@ def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> 
         return made
     reason = why_not_elsewhere(task)
     if reason is None:
-        # Workers of one launch in this process share its machine; the command line's launcher sees to its own.
+        # What is launched together shares this machine; the command line's launcher sees to its own.
         made = create("evaluators", "process", share=share)
         return made
     concern(f"evaluating in threads of this process: {reason}", level=logging.INFO)

@@ -429,7 +429,7 @@ def test_in_a_study_with_an_enqueued_configuration() -> None:
         train, SPACE, max_steps=20, searcher="random", scheduler="pbt:population=5,interval=4", evaluator="thread"
     )
     study.enqueue({"lr": 0.05})
-    result = study.run(workers=2, progress=False)
+    result = study.run(slots=2, progress=False)
     complete = [trial for trial in result.trials if trial.status == "finished"]
     assert {place(trial.bracket)[0] for trial in complete} == set(range(5))
     assert any(trial.config == {"lr": 0.05} and trial.bracket for trial in result.trials)
