@@ -246,6 +246,34 @@ share_option = click.option(
 )
 
 
+class Slots(click.ParamType[int]):
+    """How many trials a worker runs at a time; "auto": as many as suit this machine."""
+
+    name = "slots"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from ..evaluate.devices import auto_slots
+        from ..events.schema import MAX_SLOTS
+
+        if value == "auto":
+            return auto_slots(os.environ)
+        if isinstance(value, int):
+            return value
+        if not value.isdecimal() or not 1 <= int(value) <= MAX_SLOTS:
+            self.fail(f"{value!r} is no number of slots; write a whole number of at least 1, or auto", param, ctx)
+        return int(value)
+
+
+slots_option = click.option(
+    "--slots",
+    type=Slots(),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="How many trials a worker runs at a time; auto: one for each visible GPU, else for each core.",
+)
+
+
 # ------------------------------------------------------------------------------------------- directories
 def open_directory(path: Path) -> Run:
     """Load a run directory. Raises ``UsageError`` that says where there is one, if nearby."""

@@ -31,6 +31,7 @@ from .common import (
     open_directory,
     search_options,
     share_option,
+    slots_option,
 )
 from .search_end import Watch, why_nothing_to_do
 from .summary import interrupted, summarise
@@ -52,6 +53,7 @@ class RunOptions:
 
     target: str
     workers: int
+    slots: int
     limits: dict[str, Any]
     searcher: str | None
     scheduler: str | None
@@ -68,7 +70,7 @@ class RunOptions:
         words = [sys.executable, "-P", "-m", "aiohpo", "worker", self.target, "--quiet"]
         words += ["--transport", DEFAULT_TRANSPORT]
         words += ["--dir", str(directory), "--join", (directory / "peers").absolute().as_uri()]
-        words += ["--rank", str(rank), "--size", str(self.workers)]
+        words += ["--rank", str(rank), "--size", str(self.workers), "--slots", str(self.slots)]
         if self.key is not None:
             words += ["--key", str(self.key.absolute())]  # its file: command lines are no secret
         words += ["--shrink"] if self.shrink else []
@@ -92,6 +94,7 @@ class RunOptions:
     example="""
 aiohpo run train.py --trials 100 --workers 4
 aiohpo run train.py --trials 200 --algorithm abohb
+aiohpo run service.py --trials 5000 --workers 2 --slots 64
 aiohpo run train.py:study --time 10m --searcher adbo:kappa=1.0 --dir runs/second
 """,
 )
@@ -103,6 +106,7 @@ aiohpo run train.py:study --time 10m --searcher adbo:kappa=1.0 --dir runs/second
     metavar="N",
     help=f"Worker processes; one per core if not given, at most {_MOST_DEFAULT_WORKERS}.",
 )
+@slots_option
 @click.option(
     "--dir",
     "directory",
@@ -130,6 +134,7 @@ def run(
     ensemble: str | None,
     seed: int | None,
     workers: int | None,
+    slots: int,
     directory: Path | None,
     share: str | None,
     key: Path | None,
@@ -178,6 +183,7 @@ def run(
     options = RunOptions(
         target,
         workers or min(available_cores(), _MOST_DEFAULT_WORKERS),
+        slots,
         limits,
         searcher,
         scheduler,
@@ -227,7 +233,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
     launcher = LocalLauncher(
         [options.command(directory, rank) for rank in ranks],
         [directory / "output" / f"worker-{rank}.log" for rank in ranks],
-        {**os.environ, **threads_for(options.workers, os.environ)},
+        {**os.environ, **threads_for(options.workers * options.slots, os.environ)},
     )
     source = FollowedDirectory(directory)
     tally = Tally(source)

@@ -24,6 +24,7 @@ from .common import (
     key_option,
     search_options,
     share_option,
+    slots_option,
 )
 from .terminal import say
 
@@ -62,6 +63,7 @@ aiohpo worker train.py --bind tcp://0.0.0.0:5555 --key study.key --join tcp://no
 @click.option("--dir", "directory", type=PATH, metavar="D", help="Run directory (journal).")
 @share_option
 @search_options
+@slots_option
 @click.option("--rank", type=click.IntRange(min=0), metavar="I", help="Place among --size workers launched together.")
 @click.option("--size", type=click.IntRange(min=1), metavar="N", help="How many workers were launched together.")
 @click.option("--quiet", "-q", is_flag=True, help="Say only what goes wrong.")
@@ -87,6 +89,7 @@ def worker(
     scheduler: str | None,
     ensemble: str | None,
     seed: int | None,
+    slots: int,
     rank: int | None,
     size: int | None,
     quiet: bool,
@@ -140,6 +143,7 @@ def worker(
     key_file = key or (place / FILE if place is not None else study.key)
     peer = Worker(
         study,
+        slots=slots,
         transport=transport,
         bind=bind,
         advertise=advertise,

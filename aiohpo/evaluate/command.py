@@ -15,11 +15,12 @@ What else is in such a line and is no number is ignored. The exit code says whet
 involved: a parameter's value is one argument whatever characters it has. With a placeholder write ``--rate={lr}``, not
 ``--rate {lr}``: most programs take a value that begins with "-", such as -5e-05, for an option of its own.
 
-The environment has ``AIOHPO_TRIAL`` and ``AIOHPO_NUMBER``, for programs that do steps ``AIOHPO_START_STEP``,
-``AIOHPO_TO_STEP`` and ``AIOHPO_MAX_STEPS`` (absent where there is none), and ``AIOHPO_CHECKPOINT_DIR``: what that
-directory holds when the trial is paused is there again when it is resumed, here or on another worker. A program
-whose trial is paused or stopped gets SIGTERM, and SIGKILL if it takes longer than ``grace`` seconds. So does one whose
-worker is about to end; what it leaves in the directory then is kept if it exits by itself, rather than by the signal.
+The environment has ``AIOHPO_TRIAL``, ``AIOHPO_NUMBER`` and ``AIOHPO_SLOT`` (:mod:`aiohpo.evaluate.devices`), for
+programs that do steps ``AIOHPO_START_STEP``, ``AIOHPO_TO_STEP`` and ``AIOHPO_MAX_STEPS`` (absent where there is none),
+and ``AIOHPO_CHECKPOINT_DIR``: what that directory holds when the trial is paused is there again when it is resumed,
+here or on another worker. A program whose trial is paused or stopped gets SIGTERM, and SIGKILL if it takes longer than
+``grace`` seconds. So does one whose worker is about to end; what it leaves in the directory then is kept if it exits by
+itself, rather than by the signal.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,7 @@ from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Channel, Config, Options, Outcome
 from ..storage.scratch import Scratch
 from .checkpoint import encode
+from .devices import slot_environment, visible_devices
 from .link import LoopLink
 from .process.output import Output, Sink, bounded
 from .process.process_group import GONE_WITHIN, ProcessGroup, describe_exit
@@ -98,7 +101,8 @@ class CommandEvaluator:
     async def start(self, program: Program, blobs: BlobStore) -> None:
         _check_program(self._command[0], self._directory)
         # Checkpoints are directories here, whatever the study's own objectives do with theirs.
-        self._program = Program(None, program.metric, program.max_steps, secret=program.secret)
+        self._program = replace(program, function=None, dump=None, load=None, source=None)
+        self._devices = visible_devices(os.environ)
         self._blobs = blobs
         self._files = Sources([os.path.join(self._directory or "", word) for word in self._command])
 
@@ -180,7 +184,9 @@ class CommandEvaluator:
                 if self._json:
                     text.write(json.dumps(trial.config).encode())
                     text.seek(0)
-                await run.start(words, text, self._directory, {**os.environ, **_environment(assignment, directory)})
+                slot = slot_environment(trial._program.first_slot + assignment.slot, self._devices)
+                environment = {**os.environ, **slot, **_environment(assignment, directory)}
+                await run.start(words, text, self._directory, environment)
         except (OSError, RuntimeError) as error:  # RuntimeError: the system has no thread to give
             raise _CannotRun(error) from error
         return directory

@@ -83,6 +83,7 @@ class Program:
     source     where another process finds it; None: derived from the function's own module
     secret     what checkpoints are sealed with (:mod:`aiohpo.evaluate.checkpoint`), derived from the study's key;
                empty: nothing can be saved or restored
+    first_slot  the number of the worker's first slot among all slots that were launched together
     """
 
     function: Callable[[Any], Any] | None
@@ -92,6 +93,7 @@ class Program:
     load: Callable[[bytes], Any] | None = None
     source: StudyFile | None = None
     secret: bytes = field(default=b"", repr=False)
+    first_slot: int = 0
 
     def __post_init__(self) -> None:
         if self.function is not None and not callable(self.function):

@@ -429,6 +429,7 @@ async def test_the_environment_says_which_segment_it_is(run: Run) -> None:
     assert json.loads(channel.text[1:]) == {
         "AIOHPO_TRIAL": "w.1",
         "AIOHPO_NUMBER": "1",
+        "AIOHPO_SLOT": "0",
         "AIOHPO_START_STEP": "3",
         "AIOHPO_TO_STEP": "9",
         "AIOHPO_MAX_STEPS": "27",

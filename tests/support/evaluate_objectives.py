@@ -89,7 +89,7 @@ def stop_at(step: int, decision: Decision = Decision.STOP) -> Callable[[int], De
 
 def assignment(number: int = 1, /, **options: Any) -> Assignment:
     """An assignment whose configuration is what is not one of its own fields."""
-    fields = {"attempt", "start", "to_step", "max_steps", "checkpoint", "reported"}
+    fields = {"attempt", "start", "to_step", "max_steps", "checkpoint", "reported", "slot"}
     config = {name: value for name, value in options.items() if name not in fields}
     return Assignment(
         f"w.{number}", number, config, **{name: value for name, value in options.items() if name in fields}
@@ -388,6 +388,12 @@ BEHAVIOURS: dict[str, Callable[[Trial], Any]] = {
     "crash soon": _crash_soon,
     "flag": lambda trial: True,
 }
+
+
+def environment(trial: Trial) -> Any:
+    """The number of the slot, and where its device stands among those that the test made visible."""
+    device = ("4", "GPU-8f", "2").index(os.environ["CUDA_VISIBLE_DEVICES"])
+    return {"loss": 0.0, "slot": float(os.environ["AIOHPO_SLOT"]), "device": float(device)}
 
 
 def behave(trial: Trial) -> Any:

@@ -24,6 +24,7 @@ from ...plugin import Assignment, BlobStore, Channel, Options, Outcome
 from ...storage.blob_store import DirectoryBlobs
 from ...storage.scratch import sweep
 from ..cores import threads_for
+from ..devices import slot_environment, visible_devices
 from ..program import Program
 from ..reimport import describe, file_of
 from ..segment import released
@@ -41,17 +42,12 @@ _TIMES_SLOWER = 10.0
 
 
 class _Lane:
-    """Where one segment runs at a time, in a process that stays from segment to segment."""
+    """What runs a slot's segments: a process that stays from segment to segment."""
 
     def __init__(self, hello: dict[str, Any], environment: dict[str, str]) -> None:
         self._hello = hello
         self._environment = environment
         self.child: ChildProcess | None = None
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no aborted segment is still to end here."""
-        return self.child is None or self.child.is_idle
 
     async def ready(self) -> ChildProcess:
         """Return a child that waits for a segment, starting one if need be."""
@@ -95,7 +91,7 @@ async def _remove_leftovers() -> None:
 
 
 class ProcessEvaluator:
-    """Runs objectives, ordinary or ``async def``, in persistent processes: as many as segments run at a time.
+    """Runs objectives, ordinary or ``async def``, in persistent processes: one for each slot.
 
     ``share`` evaluators run on this machine at a time: numerical libraries in the process are told to use that
     part of the cores, unless the environment says already how many.
@@ -105,8 +101,9 @@ class ProcessEvaluator:
         share = Options("process").whole("share", share, least=1)
         self._threads = threads_for(share, os.environ) if share > 1 else {}
         self._hello: dict[str, Any] | None = None
-        self._lanes: list[_Lane] = []
-        self._free: list[_Lane] = []  # those of them where nothing runs
+        self._lanes: dict[int, _Lane] = {}  # by slot
+        self._first_slot = 0
+        self._devices: list[str] = []
         self._sources = Sources(())
         self._told: set[str] = set()
         self._ending = False
@@ -114,7 +111,7 @@ class ProcessEvaluator:
         self._start_within = _START_WITHIN
 
     def __repr__(self) -> str:
-        groups = [str(lane.child.group) for lane in self._lanes if lane.child is not None]
+        groups = [str(lane.child.group) for lane in self._lanes.values() if lane.child is not None]
         return f"<ProcessEvaluator: {', '.join(groups) or 'no process'}>"
 
     async def start(self, program: Program, blobs: BlobStore) -> None:
@@ -134,8 +131,9 @@ class ProcessEvaluator:
             "secret": program.secret,  # by this private socket: others can read arguments and environments
             "argv": list(sys.argv),
         }
+        self._first_slot, self._devices = program.first_slot, visible_devices(os.environ)
         began = time.monotonic()
-        lane = self._take_lane()
+        lane = self._lane_of(0)
         try:
             await lane.ready()
         except OSError as error:
@@ -150,29 +148,19 @@ class ProcessEvaluator:
         except BaseException:
             await self.aclose()
             raise
-        self._free.append(lane)
         self._start_within = max(_START_WITHIN, _TIMES_SLOWER * (time.monotonic() - began))
 
-    def _take_lane(self) -> _Lane:
-        """Return the lane that was used last of those that are free, so that no more processes start than needed; if
-        possible one whose last objective has ended."""
-        if self._free:
-            lane = max(self._free, key=lambda lane: (lane.is_idle, self._free.index(lane)))
-            self._free.remove(lane)
-            return lane
-        assert self._hello is not None, "start() was not awaited"
-        self._lanes.append(_Lane(self._hello, self._threads))
-        return self._lanes[-1]
+    def _lane_of(self, slot: int) -> _Lane:
+        lane = self._lanes.get(slot)
+        if lane is None:
+            assert self._hello is not None, "start() was not awaited"
+            environment = self._threads | slot_environment(self._first_slot + slot, self._devices)
+            lane = self._lanes[slot] = _Lane(self._hello, environment)
+        return lane
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:
         self._look_at_sources(channel)
-        lane = self._take_lane()
-        try:
-            return await self._run(lane, assignment, channel)
-        finally:
-            self._free.append(lane)
-
-    async def _run(self, lane: _Lane, assignment: Assignment, channel: Channel) -> Outcome:
+        lane = self._lane_of(assignment.slot)
         try:
             with channel.untimed():
                 async with asyncio.timeout(self._start_within):
@@ -210,8 +198,8 @@ class ProcessEvaluator:
 
     def wind_down(self) -> list[str]:
         self._ending = True
-        told = [lane.child.wind_down() for lane in self._lanes if lane.child is not None]
+        told = [lane.child.wind_down() for lane in self._lanes.values() if lane.child is not None]
         return [trial for trial in told if trial is not None]
 
     async def aclose(self) -> None:
-        await asyncio.gather(*(lane.end() for lane in self._lanes))
+        await asyncio.gather(*(lane.end() for lane in self._lanes.values()))

@@ -93,7 +93,7 @@ def build_services(
     return Services(
         identity=identity,
         # Only here: a study that is merely put together, or imported again in a child process, needs no key.
-        program=replace(definition.program, secret=replica.key.derive("checkpoints")),
+        program=replace(definition.program, secret=replica.key.derive("checkpoints"), first_slot=identity.rank or 0),
         searcher=make_plugin("searchers", definition.searcher),
         scheduler=make_plugin("schedulers", definition.scheduler),
         evaluator=make_evaluator(definition, identity.size or identity.slots, concern),

@@ -32,6 +32,7 @@ from tests.support.evaluate_objectives import (
     behave,
     behave_async,
     double,
+    environment,
     gone,
     restoring,
     showing,
@@ -170,21 +171,30 @@ async def test_what_it_prints_is_its_trials_log(start: Start) -> None:
         assert channel.text == text
 
 
-async def test_segments_run_side_by_side_in_processes_of_their_own(start: Start) -> None:
-    """Cancelling one leaves the other alone, and processes that wait are used again before new ones start."""
+async def test_each_slot_has_a_process_of_its_own(start: Start) -> None:
+    """Cancelling what runs in one leaves the other alone, and its process is used again."""
     evaluator = await start(behave)
     first, second = Recorder(), Recorder()
     cancelled = asyncio.ensure_future(evaluator.run(assignment(do="busy"), first))
     await within(first.heard.wait())
-    kept = (await within(evaluator.run(assignment(2, do="pid"), second))).metrics["pid"]
+    kept = (await within(evaluator.run(assignment(2, slot=1, do="pid"), second))).metrics["pid"]
     cancelled.cancel()
     await asyncio.wait({cancelled}, timeout=600)
     assert cancelled.cancelled()
-    again = [evaluator.run(assignment(x, do="pid"), Recorder()) for x in (3, 4)]
-    pids = {outcome.metrics["pid"] for outcome in await within(asyncio.gather(*again))}
-    assert kept in pids
-    assert len(pids) == 2
+    again = [evaluator.run(assignment(slot, slot=slot, do="pid"), Recorder()) for slot in (0, 1)]
+    pids = [outcome.metrics["pid"] for outcome in await within(asyncio.gather(*again))]
+    assert pids[1] == kept != pids[0]
     assert len(evaluator._lanes) == 2
+
+
+async def test_a_slot_and_its_gpu_are_in_the_environment(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slots are counted over the whole launch, and the visible devices dealt out by that number."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,GPU-8f,2")
+    evaluator = await start(environment, first_slot=3)
+    runs = [evaluator.run(assignment(slot, slot=slot), Recorder()) for slot in (0, 1, 4)]
+    found = [outcome.metrics for outcome in await within(asyncio.gather(*runs))]
+    assert [int(metrics["slot"]) for metrics in found] == [3, 4, 7]
+    assert [int(metrics["device"]) for metrics in found] == [0, 1, 1]
 
 
 # ------------------------------------------------------------------------------------------------- starting
@@ -551,23 +561,6 @@ async def test_an_objective_that_listens_keeps_its_process(
     heard = len(channel.reports), len(channel.saves)
     assert (await within(evaluator.run(assignment(do="pid"), Recorder()))).metrics == {"loss": 0.0, "pid": pid}
     assert (len(channel.reports), len(channel.saves)) == heard
-
-
-async def test_an_aborted_objective_does_not_hold_up_another_process(
-    start: Start, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Where there is a process that waits, the next segment does not wait for one that does not."""
-    monkeypatch.setattr(child_process, "_LISTEN", 600.0)
-    monkeypatch.setattr(child_process, "_LISTEN_AT_MOST", 600.0)
-    evaluator, first, second = await start(behave), Recorder(), Recorder()
-    runs = [asyncio.ensure_future(evaluator.run(assignment(do=d), c)) for d, c in (("busy", first), ("busy", second))]
-    await within(asyncio.gather(first.heard.wait(), second.heard.wait()))
-    evaluator._lanes[1].child.kill()  # type: ignore[union-attr]
-    await within(runs[1])
-    runs[0].cancel()
-    await asyncio.wait(runs)
-    assert (await within(evaluator.run(assignment(do="fine"), Recorder()))).kind == "finished"
-    assert not evaluator._lanes[0].is_idle
 
 
 async def test_a_killed_supervisor_costs_no_trial(start: Start) -> None:

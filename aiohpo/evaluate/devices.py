@@ -1,0 +1,55 @@
+"""What the environment tells an objective of the slot that it runs in: its number, and the GPU that is its own.
+
+A slot's number is its place among all slots that were launched together; where several GPUs are visible they are dealt
+out round robin by these numbers. Processes see that in their environment from their start, before any library looks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from .cores import available_cores
+
+SLOT = "AIOHPO_SLOT"
+VISIBLE = "CUDA_VISIBLE_DEVICES"
+_NVIDIA_DEVICE = re.compile(r"nvidia\d+")
+
+
+def installed_devices() -> list[str]:
+    """Return the numbers of the NVIDIA GPUs of this machine, as far as its driver shows them."""
+    try:
+        names = [path.name for path in Path("/dev").iterdir()]
+    except OSError:
+        return []
+    return sorted((name[6:] for name in names if _NVIDIA_DEVICE.fullmatch(name)), key=int)
+
+
+def visible_devices(
+    environment: Mapping[str, str], installed: Callable[[], list[str]] = installed_devices
+) -> list[str]:
+    """Return the GPUs that programs may use, as ``CUDA_VISIBLE_DEVICES`` names them: those that it lists, if it is set,
+    else all that are ``installed``."""
+    given = environment.get(VISIBLE)
+    if given is None:
+        return installed()
+    names = []
+    for name in map(str.strip, given.split(",")):
+        if not name or name == "-1" or name == "NoDevFiles":
+            break  # as CUDA does: what follows an invalid name is not visible
+        names.append(name)
+    return names
+
+
+def slot_environment(slot: int, devices: list[str]) -> dict[str, str]:
+    """Return the variables that tell a process which slot it runs in, and which of the visible ``devices`` it uses."""
+    added = {SLOT: str(slot)}
+    if len(devices) > 1:
+        added[VISIBLE] = devices[slot % len(devices)]
+    return added
+
+
+def auto_slots(environment: Mapping[str, str]) -> int:
+    """Return how many trials this machine can evaluate at a time: one for each visible GPU, else for each core."""
+    return len(visible_devices(environment)) or available_cores()
