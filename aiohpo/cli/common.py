@@ -252,7 +252,7 @@ class Slots(click.ParamType[int]):
     name = "slots"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from ..evaluate.devices import auto_slots
+        from ..evaluate.resources import auto_slots
         from ..events.schema import MAX_SLOTS
 
         if value == "auto":

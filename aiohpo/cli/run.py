@@ -145,7 +145,7 @@ def run(
     FILE defines an aiohpo.Study named "study" (or OBJECT). Ctrl-C stops in good order; the same command goes on
     where it stopped, also after a crash. --trials counts all trials of the run directory.
     """
-    from ..evaluate.cores import available_cores
+    from ..evaluate.resources import available_cores
     from ..peer.limits import check_that_it_ends, make_limits
     from ..plugin.algorithms import searcher_and_scheduler
     from ..plugin.registry import create
@@ -217,7 +217,7 @@ def run(
 
 
 def _search(study: Study, options: RunOptions, before: int, json_: bool, again: str) -> int:
-    from ..evaluate.cores import threads_for
+    from ..evaluate.resources import threads_for
     from ..launch.processes import LocalLauncher
     from ..peer.ending import EndReason, falls_short
     from ..report.plain import display

@@ -15,7 +15,7 @@ What else is in such a line and is no number is ignored. The exit code says whet
 involved: a parameter's value is one argument whatever characters it has. With a placeholder write ``--rate={lr}``, not
 ``--rate {lr}``: most programs take a value that begins with "-", such as -5e-05, for an option of its own.
 
-The environment has ``AIOHPO_TRIAL``, ``AIOHPO_NUMBER`` and ``AIOHPO_SLOT`` (:mod:`aiohpo.evaluate.devices`), for
+The environment has ``AIOHPO_TRIAL``, ``AIOHPO_NUMBER`` and ``AIOHPO_SLOT`` (:mod:`aiohpo.evaluate.resources`), for
 programs that do steps ``AIOHPO_START_STEP``, ``AIOHPO_TO_STEP`` and ``AIOHPO_MAX_STEPS`` (absent where there is none),
 and ``AIOHPO_CHECKPOINT_DIR``: what that directory holds when the trial is paused is there again when it is resumed,
 here or on another worker. A program whose trial is paused or stopped gets SIGTERM, and SIGKILL if it takes longer than
@@ -43,11 +43,11 @@ from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Channel, Config, Options, Outcome
 from ..storage.scratch import Scratch
 from .checkpoint import encode
-from .devices import slot_environment, visible_devices
 from .link import LoopLink
 from .process.output import Output, Sink, bounded
 from .process.process_group import GONE_WITHIN, ProcessGroup, describe_exit
 from .program import Program
+from .resources import slot_environment, visible_devices
 from .segment import conclude, failed, released
 from .sources import Sources
 from .trial import Trial, TrialEnded
@@ -258,15 +258,8 @@ class _Run:
         out, their_out = os.pipe()
         err, their_err = os.pipe()
         try:
-            self.group = ProcessGroup(
-                words,
-                self._on_exit,
-                stdin=stdin,
-                stdout=their_out,
-                stderr=their_err,
-                cwd=directory,
-                env=environment,
-            )
+            pipes = {"stdin": stdin, "stdout": their_out, "stderr": their_err}
+            self.group = ProcessGroup(words, self._on_exit, cwd=directory, env=environment, **pipes)
         except BaseException:
             os.close(out)
             os.close(err)

@@ -94,11 +94,11 @@ class SingleAsker:
         if segment.to_step is None or step < segment.to_step:
             return True
         self.recorder.record_checkpoint(segment, step, "0" * 64, 1)
-        self.recorder.end(0.0, segment, "paused", step=step, seconds=0.0, value=loss)
+        self.recorder.end(segment, "paused", step=step, seconds=0.0, value=loss)
         return False
 
     def complete(self, job: peers.Job, loss: float) -> None:
-        self.recorder.end(0.0, job.handle, "finished", step=job.done, seconds=0.0, value=loss)
+        self.recorder.end(job.handle, "finished", step=job.done, seconds=0.0, value=loss)
 
     def fail(self, job: peers.Job) -> None:
         raise AssertionError("nothing fails here")

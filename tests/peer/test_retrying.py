@@ -68,6 +68,6 @@ def test_a_retry_that_failed_can_be_retried(failing: Run) -> None:
     for _ in range(2):
         row = view.row(recorder.queue_retry(0.0, choose_failed(view, [], "r")[-1]))
         assert row is not None
-        recorder.end(0.0, recorder.record_claim(0.0, row), "failed", step=0, seconds=1.0, error="again")
+        recorder.end(recorder.record_claim(0.0, row), "failed", step=0, seconds=1.0, error="again")
     assert [view.number(row) for row in choose_failed(view, [], "r")] == [0, 4]
     assert view.n_counted == 3

@@ -65,9 +65,9 @@ def make_run(
     for i, outcome in enumerate(outcomes):
         segment = recorder.propose(BEGAN + i, SPACE.pack(config(i)))
         if isinstance(outcome, str):
-            recorder.end(0.0, segment, "failed", step=0, seconds=0.5, error=outcome)
+            recorder.end(segment, "failed", step=0, seconds=0.5, error=outcome)
         elif outcome is not None:
-            recorder.end(0.0, segment, "finished", step=0, seconds=0.5, value=outcome, extra={"size": 1.5})
+            recorder.end(segment, "finished", step=0, seconds=0.5, value=outcome, extra={"size": 1.5})
     if left:
         recorder.record_leaving(BEGAN + len(outcomes), "done")
     journal = directory.journal(worker)
@@ -90,11 +90,11 @@ def make_named_run(
     for i, (config, value) in enumerate(zip(configs, values, strict=True)):
         segment = recorder.propose(BEGAN + i, space.pack(config))
         if isinstance(value, str):
-            recorder.end(0.0, segment, "failed", step=0, seconds=0.5, error=value)
+            recorder.end(segment, "failed", step=0, seconds=0.5, error=value)
             continue
         for step, reported in enumerate((value / 2, value), 1):
             recorder.report(segment, step, reported, {})
-        recorder.end(0.0, segment, "finished", step=2, seconds=0.5, value=value)
+        recorder.end(segment, "finished", step=2, seconds=0.5, value=value)
     recorder.record_leaving(BEGAN + len(values), "done")
     journal = directory.journal(worker)
     journal.append([effect.batch for effect in recorder.drain() if isinstance(effect, Persist)])
@@ -128,7 +128,7 @@ def make_climb(path: Path, tops: Sequence[int], *, first: Sequence[int] | None =
             for step in range(done + 1, to_step + 1):
                 recorder.report(segment, step, i + step / 100, {})
             value = None if goal else i + to_step / 100
-            recorder.end(0.0, segment, "paused" if goal else "finished", step=to_step, seconds=0.5, value=value)
+            recorder.end(segment, "paused" if goal else "finished", step=to_step, seconds=0.5, value=value)
             done = to_step
     for recorder in ledgers:
         recorder.record_leaving(BEGAN + len(tops) + 3, "done")

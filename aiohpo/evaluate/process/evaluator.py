@@ -23,10 +23,9 @@ from ...peer.patience import in_words
 from ...plugin import Assignment, BlobStore, Channel, Options, Outcome
 from ...storage.blob_store import DirectoryBlobs
 from ...storage.scratch import sweep
-from ..cores import threads_for
-from ..devices import slot_environment, visible_devices
 from ..program import Program
 from ..reimport import describe, file_of
+from ..resources import slot_environment, threads_for, visible_devices
 from ..segment import released
 from ..sources import Sources, files_in_use
 from .child_process import CannotImport, ChildProcess

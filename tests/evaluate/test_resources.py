@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo.evaluate.cores import available_cores
-from aiohpo.evaluate.devices import auto_slots, installed_devices, slot_environment, visible_devices
+from aiohpo.evaluate.resources import auto_slots, available_cores, installed_devices, slot_environment, visible_devices
 
 
 @pytest.mark.parametrize(

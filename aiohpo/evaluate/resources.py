@@ -1,4 +1,7 @@
-"""What the environment tells an objective of the slot that it runs in: its number, and the GPU that is its own.
+"""What a slot gets of its machine: a part of the cores, and the GPU that is its own.
+
+Numerical libraries start a thread for every core in every process; four workers on four cores would then run
+sixteen and get less done than four.
 
 A slot's number is its place among all slots that were launched together; where several GPUs are visible they are dealt
 out round robin by these numbers. Processes see that in their environment from their start, before any library looks.
@@ -6,15 +9,29 @@ out round robin by these numbers. Processes see that in their environment from t
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from .cores import available_cores
-
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 SLOT = "AIOHPO_SLOT"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 _NVIDIA_DEVICE = re.compile(r"nvidia\d+")
+
+
+def threads_for(slots: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables that share the cores among so many ``slots``, but for those that the user has set."""
+    each = str(max(1, available_cores() // slots))
+    return {name: each for name in THREADS if name not in environment}
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on this system
+        return os.cpu_count() or 1
 
 
 def installed_devices() -> list[str]:
