@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     Frames = list[tuple[str, bytes]]
 
 
-async def check_transport(factory: Callable[[], Transport], *, patience: float = 10.0, quiet: float = 0.2) -> None:
+async def check_transport(
+    factory: Callable[[], Transport], *, patience: float = 10.0, quiet: float = 0.2, flood: int = 20_000
+) -> None:
     """Check a transport; raise AssertionError that names what is violated.
 
     Args:
         factory: called without arguments, gives a fresh endpoint, not started, which reaches the others.
         patience: seconds within which something must happen on a healthy link.
         quiet: seconds to wait for what must not happen.
+        flood: frames of a KiB to publish, to send to a peer that does not read and to send to one that is gone:
+            more than a link holds, where that can be filled from one loop.
 
     Works on a real loop and on :class:`aiohpo.testing.SimLoop`. It is checked that
 
@@ -40,7 +44,7 @@ async def check_transport(factory: Callable[[], Transport], *, patience: float =
     - ``aclose`` lets what was sent leave, is idempotent, and then nothing is heard, sent or raised;
     - ``connect`` to an address where nobody is changes nothing for others.
     """
-    checks = _TransportCheck(factory, patience, quiet)
+    checks = _TransportCheck(factory, patience, quiet, flood)
     for check in (
         checks.addresses,
         checks.description,
@@ -115,8 +119,8 @@ class _Endpoint:
 
 
 class _TransportCheck:
-    def __init__(self, factory: Callable[[], Transport], patience: float, quiet: float) -> None:
-        self.factory, self.patience, self.quiet = factory, patience, quiet
+    def __init__(self, factory: Callable[[], Transport], patience: float, quiet: float, frames: int) -> None:
+        self.factory, self.patience, self.quiet, self.frames = factory, patience, quiet, frames
         self.peers: list[_Endpoint] = []
         self._numbers = itertools.count()
 
@@ -272,7 +276,7 @@ class _TransportCheck:
         await gone.transport.aclose()
         chunk = bytes(1024)
         # Nobody can read while this loop does not yield.
-        for _ in range(20_000):
+        for _ in range(self.frames):
             a.publish(chunk)
             a.send(b, chunk)
             a.send(gone, chunk)

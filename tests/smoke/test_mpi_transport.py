@@ -149,7 +149,8 @@ def ranks(n: int, tmp_path: Path, *flags: str) -> Iterator[list[Rank]]:
 async def test_conforms_between_processes(tmp_path: Path, flags: tuple[str, ...]) -> None:
     """It keeps the promises of a transport between ranks, over shared memory and over TCP."""
     with ranks(3, tmp_path, *flags) as free:
-        await check_transport(lambda: Remote(free), patience=600.0, quiet=0.1)
+        # A rank sends while it waits for the next order: a longer flood, order by order, fills no link either.
+        await check_transport(lambda: Remote(free), patience=600.0, quiet=0.1, flood=1000)
 
 
 @pytest.mark.parametrize("flags", [SHARED_MEMORY, TCP], ids=["shared memory", "tcp"])
