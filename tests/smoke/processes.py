@@ -10,7 +10,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ def objective(trial):
 
 study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1)), searcher="random", seed=3)
 """
+# ``aiohpo run`` where matplotlib is not installed: importing it and drawing take as long as all else in a short run.
+PLOTLESS = "import sys; sys.modules['matplotlib'] = None; from aiohpo.cli.main import main; main()"
 _started: list[subprocess.Popen[str]] = []
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "120"}
 
@@ -92,10 +95,16 @@ class Gate:
         until(lambda: self.waiting() == workers)
 
 
-def start(directory: Path, *args: str, prefix: Sequence[str] = (), **options: Any) -> subprocess.Popen[str]:
-    """Start ``aiohpo ARGS`` in ``directory``, by the command ``prefix`` if there is one; the test's end ends it."""
+def start(
+    directory: Path, *args: str, prefix: Sequence[str] = (), plots: bool = False, **options: Any
+) -> subprocess.Popen[str]:
+    """Start ``aiohpo ARGS`` in ``directory``, by the command ``prefix`` if there is one; the test's end ends it.
+
+    A run draws no picture in the end unless ``plots``.
+    """
+    program = ("-c", PLOTLESS) if args[0] == "run" and not plots else ("-m", "aiohpo")
     process = subprocess.Popen(
-        [*prefix, sys.executable, "-m", "aiohpo", *args],
+        [*prefix, sys.executable, *program, *args],
         cwd=directory,
         env=ENVIRONMENT,
         stdout=subprocess.PIPE,
@@ -130,16 +139,18 @@ def finish(process: subprocess.Popen[str], within: float = 600.0) -> tuple[int, 
     return process.returncode, out, err
 
 
-def call(directory: Path, *args: str, within: float = 600.0) -> tuple[int, str, str]:
+def call(directory: Path, *args: str, within: float = 600.0, plots: bool = False) -> tuple[int, str, str]:
     """Run ``aiohpo ARGS`` to its end."""
-    return finish(start(directory, *args), within)
+    return finish(start(directory, *args, plots=plots), within)
 
 
 def shown(directory: Path, run: str) -> dict[str, Any]:
-    """What ``aiohpo show --json`` says about a run."""
-    code, out, err = call(directory, "show", run, "--json")
-    assert code == 0, err
-    return dict(json.loads(out))
+    """What ``aiohpo show --json`` says about a run, without starting a process."""
+    from aiohpo.cli.main import invoke
+
+    with redirect_stdout(StringIO()) as out:
+        assert invoke(["show", str(directory / run), "--json"]) == 0
+    return dict(json.loads(out.getvalue()))
 
 
 def statuses(show: dict[str, Any]) -> Counter[str]:

@@ -28,7 +28,7 @@ study = aiohpo.Study(lambda trial: objective(trial), aiohpo.Space(x=aiohpo.Float
 def test_a_run_ends_with_a_summary_a_plot_and_the_default_directory(tmp_path: Path) -> None:
     """Without --dir it says where it writes; the summary names the plot and commands that work."""
     (tmp_path / "train.py").write_text(STUDY.format(seconds=0.02))
-    code, out, err = call(tmp_path, "run", "train.py", "--trials", "20", "--workers", "2")
+    code, out, err = call(tmp_path, "run", "train.py", "--trials", "20", "--workers", "2", plots=True)
     assert code == 0, err
     assert "no directory was given: using runs/train" in err
     assert out.startswith("20 trials in ")
