@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ import numpy as np
 from aiohpo.ensembles.ensemble import Ensemble, load_ensemble
 from aiohpo.ensembles.metrics import Metric, get_metric
 from aiohpo.plugin import EnsembleBuilder, LiveEnsembleBuilder
+
+from .randomness import global_random_state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -132,14 +133,13 @@ class _EnsembleCheck:
     def _fit(self, predictions: Any, y: Any, what: str) -> Ensemble:
         """Fit, and check everything that holds for any ensemble."""
         where = f"fit() of {self.problem} with {what}"
-        before = random.getstate(), repr(np.random.get_state())
+        before = global_random_state()
         copies = np.array(predictions), np.array(y)
         try:
             ensemble = self.factory().fit(predictions, y, self.metric)
         except Exception as error:
             raise AssertionError(f"{where} raised {error!r}") from error
-        after = random.getstate(), repr(np.random.get_state())
-        assert before == after, f"{where} used the global random state"
+        assert before == global_random_state(), f"{where} used the global random state"
         same = np.array_equal(copies[0], predictions) and np.array_equal(copies[1], y)
         assert same, f"{where} changed its arguments"
         assert isinstance(ensemble, Ensemble), f"{where} returned {type(ensemble).__name__}, not an Ensemble"

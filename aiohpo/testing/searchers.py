@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 import time
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy as np
 from aiohpo.plugin import FittingSearcher, Identity, Searcher
 from aiohpo.space.space import Categorical, Constant, Float, Int, Ordinal, Space
 
+from .randomness import global_random_state
 from .staticview import StaticView
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class _SearcherCheck:
     def _ask(self, searcher: Searcher, view: StaticView, slots: Sequence[int] = (0,), seed: int = 0) -> list[Config]:
         """Ask, and check everything that holds for any single answer."""
         where = f"ask() for the slots {slots} on the {self.name} space with {view!r}"
-        before = random.getstate(), repr(np.random.get_state())
+        before = global_random_state()
         contents = view.observations()
         copies = [array.copy() for array in (contents.X, contents.y, contents.failed, contents.pending)]
         try:
@@ -173,8 +173,7 @@ class _SearcherCheck:
             assert not view.seen(units).any(), f"{where} returned a configuration that was seen: {configs}"
             rows = len(np.unique(np.nan_to_num(units, nan=-1.0), axis=0))
             assert rows == len(configs), f"{where} returned only {rows} distinct configurations: {configs}"
-        after = random.getstate(), repr(np.random.get_state())
-        assert before == after, f"{where} used the global random state instead of rng"
+        assert before == global_random_state(), f"{where} used the global random state instead of rng"
         same = all(
             np.array_equal(a, b, equal_nan=True)
             for a, b in zip(copies, (contents.X, contents.y, contents.failed, contents.pending), strict=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import random
 import zlib
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
@@ -23,6 +22,8 @@ from aiohpo.plugin import (
     StudyView,
     TrialState,
 )
+
+from .randomness import global_random_state
 
 Answer = NewTrial | Resume | Idle
 
@@ -61,9 +62,9 @@ class Witness:
         claims = _Choosy(claims, self._setup[2].worker)
         with self._noting():
             where = f"next() with {view!r}"
-            before, state = _global_state(), copy.deepcopy(rng)
+            before, state = global_random_state(), copy.deepcopy(rng)
             self.last = answer = self.scheduler.next(view, claims, rng)
-            assert before == _global_state(), f"{where} used global random state"
+            assert before == global_random_state(), f"{where} used global random state"
             self._check(answer, view, claims, f"{where} gave {answer!r}")
             if self._again():
                 again = self._fresh().next(view, claims, state)
@@ -150,7 +151,3 @@ def _trial(view: StudyView, id: str, what: str) -> TrialState:
         return view.trial(id)
     except KeyError:
         raise AssertionError(f"{what}, and there is no such trial") from None
-
-
-def _global_state() -> tuple[Any, ...]:
-    return random.getstate(), repr(np.random.get_state())
