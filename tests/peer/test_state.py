@@ -79,7 +79,7 @@ def check(state: PeerState, own: int) -> None:
 
 
 @given(st.lists(frames.map(lambda f: encode_frame(TAG, f)).flatmap(lambda b: st.just(b) | mutations(b)), max_size=8))
-@settings(max_examples=250)
+@settings(max_examples=150)
 def test_no_frame_breaks_a_worker(datas):
     """Arbitrary and damaged frames from anybody never raise, and the worker works on, understood by others."""
     state = worker()
@@ -92,7 +92,7 @@ def test_no_frame_breaks_a_worker(datas):
 
 
 @given(st.lists(events, max_size=12), st.lists(events, max_size=12), st.data())
-@settings(max_examples=250)
+@settings(max_examples=150)
 def test_no_event_breaks_a_worker(bobs, cids, data):
     """Any valid events of peers, about its own trials too, never raise, and what it runs can still be ended."""
     state = worker()

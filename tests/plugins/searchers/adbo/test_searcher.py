@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -40,16 +41,10 @@ def test_conforms_before_it_has_a_model() -> None:
     check_searcher(lambda: ADBOSearcher(initial=1000))
 
 
-@pytest.mark.parametrize("acquisition", ACQUISITIONS)
-def test_conforms_with_every_acquisition(acquisition: str) -> None:
-    """With a model, whatever the acquisition, ADBO keeps every promise of a searcher."""
-    check_searcher(lambda: ADBOSearcher(initial=5, acquisition=acquisition))
-
-
-@pytest.mark.parametrize("pending", PENDING)
-def test_conforms_with_every_treatment_of_running_evaluations(pending: str) -> None:
-    """Whatever running evaluations count as, ADBO keeps every promise of a searcher."""
-    check_searcher(lambda: ADBOSearcher(initial=5, pending=pending))
+@pytest.mark.parametrize(("acquisition", "pending"), list(zip(ACQUISITIONS, cycle(PENDING), strict=False)))
+def test_conforms_with_a_model(acquisition: str, pending: str) -> None:
+    """Whatever the acquisition, and whatever running evaluations count as, ADBO keeps every promise of a searcher."""
+    check_searcher(lambda: ADBOSearcher(initial=5, acquisition=acquisition, pending=pending))
 
 
 def test_starts_with_a_sobol_sequence() -> None:
