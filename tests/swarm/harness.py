@@ -54,6 +54,7 @@ Beside = Callable[["Swarm"], Coroutine[None, None, None]]
 
 SCHEDULED = 1_000_000  # scenarios from this seed on always have a scheduler that pauses or stops trials
 TROUBLED = 2_000_001  # from this one on, evaluators are unavailable now and then as well
+SLOTTED = 3_000_000  # from this one on, workers have one, four or sixteen slots instead
 
 
 class RandomSearcher:
@@ -105,6 +106,7 @@ class Scenario:
     fails: float
     steps: int | None
     scheduler: str
+    slots: list[int]  # of each worker
     retries: list[tuple[float, int]]  # when somebody retries all failed trials that it knows of
     unavailable: dict[int, list[tuple[float, float]]]
 
@@ -113,8 +115,12 @@ class Scenario:
         rng = random.Random(f"scenario {seed}")
         workers = rng.choice([2, 3, 4, 4, 5, 6, 8, 8, 12, 20]) if seed % 300 else 64
         mean = rng.choice([0.05, 0.5, 2.0])
-        trials = rng.randint(2 * workers, 6 * workers)
-        span = trials * mean / workers
+        slots = [1] * workers
+        if seed >= SLOTTED:
+            workers = min(workers, 6)
+            slots = [rng.choice([1, 4, 16]) for _ in range(workers)]
+        trials = rng.randint(2 * sum(slots), 6 * sum(slots))
+        span = trials * mean / sum(slots)
         crashes = []
         if rng.random() < 0.6:
             victims = rng.sample(range(workers), rng.randint(1, max(1, workers // 2)))
@@ -139,6 +145,7 @@ class Scenario:
             fails=rng.choice([0.0, 0.1]),
             steps=(steps := 9 if seed >= SCHEDULED else rng.choice([None, None, 4, 9, 9])),
             scheduler=rng.choice(SCHEDULERS) if steps == 9 else "fifo",
+            slots=slots,
             retries=[(rng.uniform(0.2, 1.0) * span, rng.randrange(workers)) for _ in range(rng.choice([0, 3, 6]))],
             unavailable=_troubles(seed, workers, span),
         )
@@ -146,7 +153,7 @@ class Scenario:
 
 def _troubles(seed: int, workers: int, span: float) -> dict[int, list[tuple[float, float]]]:
     """When which workers can run nothing, by no fault of the objective; only in the scenarios that are about that."""
-    if seed < TROUBLED:
+    if not TROUBLED <= seed < SLOTTED:
         return {}
     rng = random.Random(f"troubles {seed}")
     victims = rng.sample(range(workers), rng.randint(1, workers))
@@ -175,21 +182,21 @@ class Swarm:
     evaluations: int = 0
     retried: int = 0
     troubled: list[SometimesUnavailable] = field(default_factory=list)
-    version: Version = lambda slot: nullcontext()
+    version: Version = lambda place: nullcontext()
 
-    async def start(self, slot: int, join: list[str], journal_id: str | None = None) -> None:
-        """Start a worker in ``slot``, from what is in its directory."""
+    async def start(self, place: int, join: list[str], journal_id: str | None = None) -> None:
+        """Start a worker in ``place``, from what is in its directory."""
         s = self.scenario
         self.starts += 1
-        worker = hashlib.blake2b(f"{s.seed}/{slot}/{self.starts}".encode(), digest_size=6).hexdigest()
-        with self.version(slot):
+        worker = hashlib.blake2b(f"{s.seed}/{place}/{self.starts}".encode(), digest_size=6).hexdigest()
+        with self.version(place):
             services = self.study._services(
                 limits=Limits(trials=s.trials),
                 transport=self.network.endpoint(worker),
                 join=join,
-                identity=Identity(worker, slot, s.workers),
+                identity=Identity(worker, sum(s.slots[:place]), sum(s.slots), s.slots[place]),
             )
-        where = journal_id or ("shared" if s.shared_directory else f"own-{slot}")
+        where = journal_id or ("shared" if s.shared_directory else f"own-{place}")
         inhabitants = self.directory.setdefault(where, set())
         for other in sorted(inhabitants):
             load(self.journals[other].batches, services.log, services.view)
@@ -198,8 +205,8 @@ class Swarm:
         inhabitants.add(worker)
         journal = self.journals[worker] = MemoryJournal()
         evaluator = services.evaluator
-        if slot in s.unavailable:
-            evaluator = SometimesUnavailable(evaluator, s.unavailable[slot])
+        if place in s.unavailable:
+            evaluator = SometimesUnavailable(evaluator, s.unavailable[place])
             self.troubled.append(evaluator)
         peer = Peer(
             replace(
@@ -214,25 +221,25 @@ class Swarm:
             )
         )
         await peer.start()
-        self.alive[slot] = peer
-        self.tasks[slot] = asyncio.create_task(peer.run(), name=f"worker {slot}")
+        self.alive[place] = peer
+        self.tasks[place] = asyncio.create_task(peer.run(), name=f"worker {place}")
 
-    async def crash(self, slot: int) -> None:
+    async def crash(self, place: int) -> None:
         """``kill -9``: nothing more leaves this worker, not even to its journal."""
-        peer = self.alive.pop(slot, None)
+        peer = self.alive.pop(place, None)
         if peer is None:
             return
         self.network.crash(peer.services.transport.address)
         peer.exchange.fail(Crash())
-        task = self.tasks.pop(slot)
+        task = self.tasks.pop(place)
         await asyncio.wait([task])
         task.exception()  # it was meant to fail
         self.crashed.append(peer)
 
-    def retry(self, slot: int) -> None:
-        """Try again what has failed as far as the worker in ``slot`` knows, if it is still at work."""
-        peer = self.alive.get(slot)
-        if peer is None or peer._ending or peer.slot is None or peer.slot._task is None:
+    def retry(self, place: int) -> None:
+        """Try again what has failed as far as the worker in ``place`` knows, if it is still at work."""
+        peer = self.alive.get(place)
+        if peer is None or peer._ending or peer._has_worked:
             return
         view = peer.view
         known = {view.retry_of(row) for row in range(view.n_rows)}
@@ -262,7 +269,7 @@ def play(
 ) -> tuple[Swarm, str]:
     """Play a scenario and check the invariants; return the swarm and a fingerprint of all that happened.
 
-    ``version(slot)`` is entered while a worker is put together, so that not all need be of one version of aiohpo;
+    ``version(place)`` is entered while a worker is put together, so that not all need be of one version of aiohpo;
     ``beside`` runs beside the search. With ``saves_first`` the objective saves a step, goes on for a while and only
     then reports the step, so that workers crash in between.
     """
@@ -323,8 +330,8 @@ async def _play(
     if version is not None:
         swarm.version = version
     out.append(swarm)
-    for slot in range(s.workers):
-        await swarm.start(slot, swarm.addresses()[:1])
+    for place in range(s.workers):
+        await swarm.start(place, swarm.addresses()[:1])
     begun = loop.time()
     meeting = asyncio.create_task(_meet(swarm))
     script = asyncio.create_task(_faults(swarm, begun))
@@ -357,20 +364,20 @@ async def _meet(swarm: Swarm) -> None:
 
 async def _faults(swarm: Swarm, begun: float) -> None:
     s, loop = swarm.scenario, asyncio.get_running_loop()
-    events: list[tuple[float, str, int]] = [(t, "crash", slot) for t, slot in s.crashes]
+    events: list[tuple[float, str, int]] = [(t, "crash", place) for t, place in s.crashes]
     if s.restart_after is not None:
-        events += [(t + s.restart_after, "restart", slot) for t, slot in s.crashes]
+        events += [(t + s.restart_after, "restart", place) for t, place in s.crashes]
     if s.partition is not None:
         events += [(s.partition[0], "partition", 0), (s.partition[1], "heal", 0)]
-    events += [(t, "retry", slot) for t, slot in s.retries]
-    for when, what, slot in sorted(events):
+    events += [(t, "retry", place) for t, place in s.retries]
+    for when, what, place in sorted(events):
         await asyncio.sleep(max(0.0, begun + when - loop.time()))
         if what == "crash" and len(swarm.alive) > 1:
-            await swarm.crash(slot)
+            await swarm.crash(place)
         elif what == "retry":
-            swarm.retry(slot)
-        elif what == "restart" and slot not in swarm.alive:
-            await swarm.start(slot, swarm.addresses()[:2])
+            swarm.retry(place)
+        elif what == "restart" and place not in swarm.alive:
+            await swarm.start(place, swarm.addresses()[:2])
         elif what == "partition":
             addresses = swarm.addresses()
             half = len(addresses) // 2

@@ -11,7 +11,7 @@ import pytest
 
 from aiohpo.events.log import Log, Read
 from aiohpo.events.schema import Fresh
-from tests.swarm.harness import SCHEDULED, TROUBLED, Scenario, play
+from tests.swarm.harness import SCHEDULED, SLOTTED, TROUBLED, Scenario, play
 
 LONG = 500  # scenarios from which on a run is a long one
 LARGE = 20  # workers from which on a swarm takes as long as ten or more others
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.swarm
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "seeds" in metafunc.fixturenames:
+    if metafunc.function is test_the_invariants_hold_whatever_happens:
         number = metafunc.config.getoption("--swarm-seeds")
         played = filter(is_in_short_runs, count()), filter(is_in_short_runs, count(SCHEDULED))
         drawn, scheduled = (count(), count(SCHEDULED)) if number >= LONG else played
@@ -67,6 +67,17 @@ def test_what_is_nobodys_fault_costs_no_trial() -> None:
             error.add_note(f"reproduce with: harness.play({seed})  # {Scenario.draw(seed)}")
             raise
     assert refused > 20
+
+
+@pytest.mark.parametrize("seeds", [range(SLOTTED + at, SLOTTED + at + 4) for at in range(0, 24, 4)], ids=str)
+def test_workers_of_one_four_and_sixteen_slots_search_together(seeds: range) -> None:
+    """The same invariants, whatever happens to workers that run many trials at a time."""
+    for seed in seeds:
+        try:
+            play(seed)
+        except Exception as error:
+            error.add_note(f"reproduce with: harness.play({seed})  # {Scenario.draw(seed)}")
+            raise
 
 
 @pytest.mark.parametrize("seed", [3, 7, 11])

@@ -52,11 +52,11 @@ class LaterView(View):
         return None
 
 
-def version(slot: int) -> AbstractContextManager[object]:
+def version(place: int) -> AbstractContextManager[object]:
     """Every other worker is of the later version."""
     return (
         patch.multiple("aiohpo.runtime.assembly.definition", Log=LaterLog, View=LaterView)
-        if slot % 2
+        if place % 2
         else nullcontext()
     )
 
