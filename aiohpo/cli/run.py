@@ -53,7 +53,6 @@ class RunOptions:
 
     target: str
     workers: int
-    slots: int
     limits: dict[str, Any]
     searcher: str | None
     scheduler: str | None
@@ -64,13 +63,15 @@ class RunOptions:
     share: str | None = None
     shrink: bool = False
     grace: float = 10.0
+    slots: int = 1
 
     def command(self, directory: Path, rank: int) -> list[str]:
         """The command of one worker."""
         words = [sys.executable, "-P", "-m", "aiohpo", "worker", self.target, "--quiet"]
         words += ["--transport", DEFAULT_TRANSPORT]
         words += ["--dir", str(directory), "--join", (directory / "peers").absolute().as_uri()]
-        words += ["--rank", str(rank), "--size", str(self.workers), "--slots", str(self.slots)]
+        words += ["--rank", str(rank), "--size", str(self.workers)]
+        words += ["--slots", str(self.slots)] if self.slots > 1 else []
         if self.key is not None:
             words += ["--key", str(self.key.absolute())]  # its file: command lines are no secret
         words += ["--shrink"] if self.shrink else []
@@ -183,7 +184,6 @@ def run(
     options = RunOptions(
         target,
         workers or min(available_cores(), _MOST_DEFAULT_WORKERS),
-        slots,
         limits,
         searcher,
         scheduler,
@@ -194,6 +194,7 @@ def run(
         study.share,
         shrink,
         grace,
+        slots,
     )
     run = open_directory(study.directory)
     before = take_snapshot(run)

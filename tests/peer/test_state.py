@@ -436,10 +436,12 @@ def test_slots_near_the_budgets_end_propose_one_after_another():
     state = worker()
     state.receive(0.0, "addr-bob", encode_frame(TAG, Hello(FORMAT, STUDY, "bob", 0, "addr-bob", "addr-ann", False)))
     state.set_goal(3)
-    pauses = [state.pause_before_proposing(100.0) for _ in range(3)]
-    assert pauses[0] == 0.0
-    assert pauses[1] == pytest.approx(pauses[2] / 2)
-    assert pauses[1] > 0.0
+    assert state.pause_before_proposing(100.0) == 0.0
+    state.note_proposal(100.0)
+    pause = state.pause_before_proposing(100.0)
+    assert pause > 0.0
+    assert state.pause_before_proposing(100.0 + pause / 2) == pytest.approx(pause / 2)
+    assert state.pause_before_proposing(100.0 + pause) == 0.0
 
 
 def test_what_is_written_in_ones_name_is_kept_and_said() -> None:
