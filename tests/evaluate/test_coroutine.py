@@ -221,12 +221,14 @@ async def test_concurrent_evaluators_do_not_mix() -> None:
 
 async def test_what_it_prints_is_logged_while_output_is_captured() -> None:
     """Trials at a time do not mix, their threads' lines are theirs, and cleaning up may print as well."""
-    both = asyncio.Barrier(2)
+    both, sleeps = asyncio.Barrier(2), asyncio.Event()
 
     async def objective(trial: Trial) -> float:
         print("x is", trial["x"])
         await both.wait()
         await asyncio.to_thread(print, "from a thread")
+        if trial["x"]:
+            sleeps.set()
         try:
             await asyncio.sleep(3600 if trial["x"] else 0)
         finally:
@@ -240,10 +242,7 @@ async def test_what_it_prints_is_logged_while_output_is_captured() -> None:
             asyncio.ensure_future(evaluator.run(assignment(x=x), channel))
             for x, (evaluator, channel) in enumerate(zip(evaluators, channels, strict=True))
         ]
-        await asyncio.wait_for(runs[0], 10)
-        while "thread" not in channels[1].text:
-            channels[1].heard.clear()
-            await asyncio.wait_for(channels[1].heard.wait(), 10)
+        await asyncio.wait_for(asyncio.gather(runs[0], sleeps.wait()), 600)
         runs[1].cancel()
         with pytest.raises(asyncio.CancelledError):
             await runs[1]
