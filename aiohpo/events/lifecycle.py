@@ -48,6 +48,7 @@ MOST_LOSSES = 4  # a trial that took more workers with it than this is given up
 MOST_IDLE_PAUSES = 10  # a trial that paused so many times in a row without a new step would never end
 
 FINAL = frozenset({Status.FINISHED, Status.STOPPED, Status.FAILED})
+COMPLETING = frozenset(how for how, status in ENDED_STATUS.items() if status in FINAL)
 CLAIMABLE = frozenset({Status.QUEUED, Status.PAUSED, Status.LOST})
 
 # What a worker may record, by the trial's status as it knows it. Late results are always accepted: a worker

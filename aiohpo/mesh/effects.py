@@ -132,6 +132,7 @@ class Milestone(enum.Enum):
     CAUGHT_UP = "everything that some peer knew has arrived"
     FLUSHED = "every peer is known to have everything that this worker has"
     HEARD_OUT = "every peer has said what it has, and all of it is here"
+    CLAIM_HEARD = "every peer is known to have heard of a claim, and all that it had said by then is here"
 
 
 @dataclass(frozen=True, slots=True)

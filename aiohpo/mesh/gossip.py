@@ -180,6 +180,18 @@ class Gossip:
             if self._heard.get(peer, since - 1.0) < since or self.log.lacks_any_of(self._theirs[peer])
         ]
 
+    def unaware(self, number: int) -> list[str]:
+        """Peers that are not known to have this worker's own events up to ``number``, or that had something then that
+        this log lacks."""
+        self._forget_strangers()
+        return [
+            peer
+            for peer in self.peers
+            if (theirs := self._theirs.get(peer)) is None
+            or theirs.get(self._mine, 0) < number
+            or self.log.lacks_any_of(theirs)
+        ]
+
     def compare(self, peers: list[str]) -> list[Effect]:
         """Tell these peers what there is here, and make them say what they have."""
         return [Send(peer, self._vector(eager=True, reply=True)) for peer in peers]

@@ -70,6 +70,7 @@ FETCH_AT_LEAST = 30.0  # for a blob to arrive, however small it is
 # Claims and leases
 FREED_OVER = 10.0  # what the rate of workers becoming free is averaged over
 TURN = 0.5  # between two workers' turns to declare a loss
+CLAIM_HEARD_WITHIN = 2.0  # peers that do not say by then whether they claimed a trial too are not waited for
 
 # A peer's beginning and end
 ANSWERED_WITHIN = 5.0  # after which people hear that nobody has answered at an address that they named
@@ -77,6 +78,7 @@ ACQUAINTED_WITHIN = 1.0  # a worker whose peers do not answer begins without the
 HEAR_OUT_WITHIN = 2.0  # what the peers know may be on its way for so long when the search seems to be over
 LEAVE_WITHIN = 2.0  # and so long a leaving worker waits for peers to take what it has
 SYNC_EVERY = 1.0  # between two times that the journal is made durable
+LOOK_AT_ONCE = 0.001  # the first pause before looking again for an answer that a slot waits for
 LOOK_SOON = 0.01  # the first pause between two looks at something that a peer has to answer
 LOOK_LATER = 0.2  # pauses double up to this one
 

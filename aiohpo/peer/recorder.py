@@ -54,6 +54,7 @@ class Segment:
     row: int
     attempt: int
     to_step: int | None = None  # pause there; None: run to the end
+    claimed_by: int = 0  # the number of the event that claimed it; 0: nobody else can have claimed this attempt
     doomed: bool = False  # an Abort was issued
     repeats: bool = False  # because another worker was first to try the same configuration
 
@@ -129,8 +130,8 @@ class Recorder:
         trial, attempt = self.view.id(row), self.view.attempt(row) + 1
         self.claims.forget(trial, attempt)
         to = to_step or self.view.max_steps
-        self._record(lambda t: Claimed(t, wall, self._ref(trial), attempt, to, restart, bracket))
-        return self._begin_segment(trial, attempt, to_step)
+        seq = self._record(lambda t: Claimed(t, wall, self._ref(trial), attempt, to, restart, bracket))
+        return self._begin_segment(trial, attempt, to_step, claimed_by=seq)
 
     def report(self, segment: Segment, step: int, value: float | None, extra: Mapping[str, float]) -> None:
         """Record what a running trial reported."""
@@ -212,7 +213,23 @@ class Recorder:
         """Claim the next attempt of a segment that others gave up for lost while it runs here."""
         segment.attempt += 1
         to = segment.to_step or self.view.max_steps
-        self._record(lambda t: Claimed(t, 0.0, self._ref(segment.trial), segment.attempt, to))
+        segment.claimed_by = self._record(lambda t: Claimed(t, 0.0, self._ref(segment.trial), segment.attempt, to))
+
+    def why_superseded(self, segment: Segment) -> str:
+        """Why nothing that this worker still has to say of a segment is of use, in words; empty if it is.
+
+        Somebody else completed the trial, or paused it where this segment would have, or holds it by a claim that
+        comes before this worker's. An ending would then be the second one of the same trial.
+        """
+        view, row = self.view, segment.row
+        status, owner, attempt = view.status(row), view.owner_of(row), view.attempt(row)
+        if status in FINAL:
+            return "its result arrived from another worker"
+        if owner != self.me and attempt >= segment.attempt:
+            return f"{owner} took it over"
+        if status is Status.PAUSED and attempt == segment.attempt:
+            return "another worker was done with it first"
+        return ""
 
     # --------------------------------------------------------------------------------- what there is to do
     @property
@@ -275,10 +292,10 @@ class Recorder:
         """How an event of this worker names a trial."""
         return trial[1] if trial[0] == self.me else trial
 
-    def _begin_segment(self, trial: TrialId, attempt: int, to_step: int | None) -> Segment:
+    def _begin_segment(self, trial: TrialId, attempt: int, to_step: int | None, claimed_by: int = 0) -> Segment:
         row = self.view.row(trial)
         assert row is not None, "a worker's own proposal is valid"
-        segment = self.segments[trial] = Segment(trial, row, attempt, to_step)
+        segment = self.segments[trial] = Segment(trial, row, attempt, to_step, claimed_by)
         return segment
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from ..events.lifecycle import FINAL, Status
+from ..events.lifecycle import Status
 from ..events.log import Log
 from ..events.schema import MAX_ATTEMPT, Batch, Ended, Fresh, Proposed, Unknown
 from ..mesh.effects import Abort, CallOff, Milestone, Notice, Persist, Reached
@@ -118,6 +118,18 @@ class PeerState(Recorder):
         are none, all is heard."""
         gossip = self.node.gossip
         self._out += gossip.compare(ahead) if (ahead := gossip.peers_ahead(since)) else [Reached(Milestone.HEARD_OUT)]
+
+    def ask_who_else_claimed(self, segment: Segment, now: float) -> None:
+        """Ask the peers that are not known to have heard of this worker's claim whether they claimed the segment too;
+        once there are none, that is reached.
+
+        A peer that has heard of the claim makes none of its own, and what it said before it heard is here.
+        """
+        gossip = self.node.gossip
+        if unaware := gossip.unaware(segment.claimed_by):
+            self._out += [*gossip.publish_queued(now), *gossip.compare(unaware)]
+        else:
+            self._out.append(Reached(Milestone.CLAIM_HEARD))
 
     def goodbye(self) -> None:
         """Tell the peers that this worker is gone."""
@@ -269,17 +281,11 @@ class PeerState(Recorder):
         if segment.doomed:
             return
         view, row = self.view, segment.row
-        status = view.status(row)
-        owner, attempt = view.owner_of(row), view.attempt(row)
-        if status in FINAL:
-            self._doom(segment, "its result arrived from another worker")
-        elif owner != self.me and attempt >= segment.attempt:
-            self._doom(segment, f"{owner} took it over")
-        elif status is Status.PAUSED and attempt == segment.attempt:
-            self._doom(segment, "another worker was done with it first")
-        elif status is Status.LOST and attempt == segment.attempt:
+        if why := self.why_superseded(segment):
+            self._doom(segment, why)
+        elif view.status(row) is Status.LOST and view.attempt(row) == segment.attempt:
             # Somebody thought us dead. We are not: claim the next attempt and go on.
-            if attempt == MAX_ATTEMPT:
+            if segment.attempt == MAX_ATTEMPT:
                 self._doom(segment, "it was given up for lost too often")
             else:
                 self.hold_on(segment)

@@ -9,6 +9,7 @@ import asyncio
 import os
 import platform
 from collections.abc import Callable
+from functools import partial
 
 from ..errors import AiohpoError, Unavailable, UsageError
 from ..events.schema import Batch
@@ -25,8 +26,18 @@ from ..mesh.effects import (
     WorkerSuspected,
 )
 from ..mesh.frames import Chunk, Definition
-from ..mesh.timing import ACQUAINTED_WITHIN, HEAR_OUT_WITHIN, LEAVE_WITHIN, LOOK_LATER, LOOK_SOON, SYNC_EVERY
+from ..mesh.timing import (
+    ACQUAINTED_WITHIN,
+    CLAIM_HEARD_WITHIN,
+    HEAR_OUT_WITHIN,
+    LEAVE_WITHIN,
+    LOOK_AT_ONCE,
+    LOOK_LATER,
+    LOOK_SOON,
+    SYNC_EVERY,
+)
 from ..peer.patience import in_words
+from ..peer.recorder import Segment
 from ..peer.state import PeerState
 from ..plugin import Identity
 from ..storage.journal import JournalGone
@@ -137,37 +148,58 @@ class Exchange(Driver):
                         self._say(str(error))
 
     async def _flush(self) -> None:
-        pause, end = LOOK_SOON, self._loop.time() + LEAVE_WITHIN
-        while self.failure is None:
-            self.reached.discard(Milestone.FLUSHED)
-            self.state.ask_whether_flushed()
-            if self._loop.time() >= end:
-                return
-            self.carry_out()
-            if Milestone.FLUSHED in self.reached:
-                return
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LOOK_LATER)
+        await self._ask_until(Milestone.FLUSHED, self.state.ask_whether_flushed, LEAVE_WITHIN)
 
     async def get_acquainted(self, stop: Callable[[], bool]) -> bool:
         """Hear what the others know before the first proposal; else workers that start together would all begin with
-        the same thing. A worker whose peers do not answer goes on alone; returns whether one did."""
+        the same thing. A worker whose peers do not answer goes on alone; returns whether one did.
+
+        A worker is put together some time before it can be met, and those that write to the same directory may have
+        left meanwhile. Whatever they did is in their journals, so if no peer answers those are read again.
+        """
         end = self._loop.time() + ACQUAINTED_WITHIN
         # A look every 10 ms for at most a second, once: cheaper to read than an event through three layers.
         while Milestone.CAUGHT_UP not in self.reached and not stop() and self._loop.time() < end:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SOON)
-        return Milestone.CAUGHT_UP in self.reached
+        if Milestone.CAUGHT_UP in self.reached:
+            return True
+        if self.services.read_again is not None and not stop():
+            for batch in await in_thread(self.services.read_again):
+                self.state.recover(self._loop.time(), batch)
+            self.carry_out()
+        return False
 
     async def hear_out(self, stop: Callable[[], bool]) -> None:
         """Wait until all that the peers know has arrived. Those that do not answer are not waited for very long."""
-        began, pause = self._loop.time(), LOOK_SOON
-        while not stop():
-            self.reached.discard(Milestone.HEARD_OUT)
-            self.state.ask_whether_heard(began)
-            if self._loop.time() >= began + HEAR_OUT_WITHIN:
+        ask = partial(self.state.ask_whether_heard, self._loop.time())
+        await self._ask_until(Milestone.HEARD_OUT, ask, HEAR_OUT_WITHIN, stop)
+
+    async def hear_rivals(self, segment: Segment, stop: Callable[[], bool]) -> None:
+        """Wait until every peer that may have claimed a segment as well has said so: before it is recorded how that
+        ended. Those that do not answer are not waited for very long."""
+
+        def ask() -> None:
+            self.state.ask_who_else_claimed(segment, self._loop.time())
+
+        await self._ask_until(Milestone.CLAIM_HEARD, ask, CLAIM_HEARD_WITHIN, stop, LOOK_AT_ONCE)
+
+    async def _ask_until(
+        self,
+        milestone: Milestone,
+        ask: Callable[[], None],
+        within: float,
+        stop: Callable[[], bool] = lambda: False,
+        pause: float = LOOK_SOON,
+    ) -> None:
+        """Ask the peers again and again until the milestone is reached, ``stop()``, or so many seconds have passed."""
+        end = self._loop.time() + within
+        while self.failure is None and not stop():
+            self.reached.discard(milestone)
+            ask()
+            if self._loop.time() >= end:
                 return  # the question leaves with the next effects
             self.carry_out()
-            if Milestone.HEARD_OUT in self.reached:
+            if milestone in self.reached:
                 return
             await asyncio.sleep(pause)
             pause = min(2 * pause, LOOK_LATER)

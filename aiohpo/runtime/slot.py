@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ..errors import Unavailable, UsageError
 from ..evaluate.checkpoint import find_fault
 from ..evaluate.segment import failed
-from ..events.lifecycle import MOST_IDLE_PAUSES
+from ..events.lifecycle import COMPLETING, MOST_IDLE_PAUSES
 from ..events.schema import trial_name
 from ..peer.recorder import Segment
 from ..plugin import Assignment, Outcome
@@ -138,6 +138,13 @@ class Slot:
             if not worker.is_ending:  # else the objective has ended because it was told to
                 trouble = outcome.error or "the evaluator could not run the trial"
             outcome = None
+        if outcome is not None and outcome.kind in COMPLETING and segment.claimed_by:
+            try:
+                await worker.exchange.hear_rivals(segment, lambda: worker.is_ending or segment.doomed)
+            except asyncio.CancelledError:
+                if worker.exchange.failure is None:  # the worker ends, and the result is there all the same
+                    self._end_segment(segment, channel, outcome, seconds)
+                raise
         self._end_segment(segment, channel, outcome, seconds)
         return trouble
 
@@ -172,7 +179,7 @@ class Slot:
 
     def _end_segment(self, segment: Segment, channel: SegmentChannel, outcome: Outcome | None, seconds: float) -> None:
         worker = self._worker
-        if outcome is None:
+        if outcome is None or worker.state.why_superseded(segment):
             worker.state.yield_up(segment, step=channel.step, seconds=seconds)
             worker.exchange.carry_out()
             return
@@ -189,7 +196,7 @@ class Slot:
             detail=outcome.detail,
         )
         worker.exchange.carry_out()
-        if worker.services.callbacks and outcome.kind in ("finished", "stopped", "failed"):
+        if worker.services.callbacks and outcome.kind in COMPLETING:
             record = worker.view.record(segment.row)
             for callback in worker.services.callbacks:
                 callback(record)

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
@@ -17,7 +18,7 @@ from ...mesh.timing import Timing
 from ...peer.limits import Limits
 from ...plugin import Evaluator, Identity, LaunchedTransport, Transport
 from ...plugin.registry import create
-from ...storage.journal import Damage, Journal, read_journal
+from ...storage.journal import Damage, Journal, journals_in, read_journal
 from ...storage.liveness import Writers
 from ...storage.printed import Sink, tee
 from ...storage.run_directory import RunDirectory
@@ -110,6 +111,7 @@ def build_services(
         gone=gone,
         is_gone=None if directory is None else Writers(directory.path, view).is_gone,
         recover=None if directory is None else recover_from(directory, notice),
+        read_again=None if directory is None else partial(read_all, directory),
         join=join,
         expects_peers=bool(join) or identity.has_company,
         limits=limits,
@@ -148,6 +150,11 @@ def recover_from(directory: RunDirectory, notice: Notify) -> Callable[[str], lis
         return found
 
     return recover
+
+
+def read_all(directory: RunDirectory) -> list[Batch]:
+    """Read every journal. What is damaged was told when they were loaded, or will be when they are next."""
+    return [batch for file in journals_in(directory.path) for batch in read_journal(file, [])]
 
 
 def make_plugin(kind: str, spec: Any) -> Any:
