@@ -15,6 +15,7 @@ import pytest
 import aiohpo
 from aiohpo import Categorical, Float, Int, Space, Study
 from aiohpo.errors import Unavailable, UsageError
+from aiohpo.events.schema import Goal
 from aiohpo.peer.limits import Limits
 from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import behave
@@ -599,6 +600,22 @@ async def test_another_studys_directory_is_refused(tmp_path):
     other = Space(x=Float(-1.0, 2.0), k=Int(1, 4), c=Categorical(["a", "b"]))
     with pytest.raises(UsageError, match=r"another study.*parameter 'x'.*Use another directory"):
         await study(space=other, directory=tmp_path / "run", max_steps=9).arun(trials=1)
+
+
+def test_what_others_wrote_meanwhile_can_be_read_again(tmp_path):
+    """A worker that is put together can read what was written to its directory since; what is damaged is passed over."""
+    services = study(directory=tmp_path / "run")._services(limits=Limits())
+    other = study(directory=tmp_path / "run")._services(limits=Limits())
+    assert services.read_again is not None
+    assert services.read_again() == []
+    assert other.journal is not None
+    assert services.journal is not None
+    batch = other.log.append_own("other", 1, Goal(1, 3))
+    other.journal.append([batch])
+    (tmp_path / "run" / "journal" / "dead.log").write_text("no journal at all, and long enough to tell")
+    assert services.read_again() == [batch]
+    other.journal.close()
+    services.journal.close()
 
 
 async def test_an_unusable_directory_is_one_clear_error(tmp_path):

@@ -268,6 +268,20 @@ def test_peers_are_ahead_until_they_have_said_what_they_have():
     assert g.peers_ahead(1.0) == ["dan"]
 
 
+def test_peers_are_unaware_until_they_have_what_this_worker_said_and_all_of_theirs_is_here():
+    """A peer that has an own event of this worker's, and had nothing that is not here, has nothing to object."""
+    g = gossip("ann", "bob", "cid")
+    write(g, 2)
+    assert g.unaware(2) == ["bob", "cid"]
+    g.on_vector("bob", Vector({"ann": 1}, False, False), 1.0)
+    g.on_vector("cid", Vector({"ann": 2, "cid": 1}, False, False), 1.0)
+    assert g.unaware(1) == ["cid"]
+    g.on_vector("bob", Vector({"ann": 2}, False, False), 2.0)
+    assert g.unaware(2) == ["cid"]
+    g.on_events("cid", Events((goals("cid", 1, 1),)), 3.0)
+    assert g.unaware(2) == []
+
+
 def test_a_lonely_worker_does_not_hoard_its_floods():
     """With nobody linked, what is queued is dropped: whoever comes later asks for it."""
     g = gossip("ann")

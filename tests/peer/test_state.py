@@ -24,7 +24,7 @@ from aiohpo.events.schema import (
     Reported,
     Saved,
 )
-from aiohpo.mesh.effects import Abort, Notice, Persist, Publish, Send, TrialsEnded
+from aiohpo.mesh.effects import Abort, Milestone, Notice, Persist, Publish, Reached, Send, TrialsEnded
 from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
 from aiohpo.peer.ending import is_quiet
 from aiohpo.peer.state import PeerState
@@ -203,6 +203,43 @@ def test_a_result_from_elsewhere_aborts():
     segment = state.propose(0.0, (0.5,))
     effects = tell(state, "bob", Ended(9, segment.trial, 0, "finished", 0, 0.5))
     assert "its result arrived" in next(e for e in effects if isinstance(e, Abort)).why
+
+
+def test_a_claim_is_heard_once_no_peer_can_have_another():
+    """The peers are asked until each has the claim; what is queued leaves before the question."""
+    state = worker()
+    state.receive(0.5, "addr-bob", encode_frame(TAG, Hello(FORMAT, STUDY, "bob", 0, "addr-bob", "addr-ann", False)))
+    tell(state, "bob", Goal(1, 9), Proposed(2, 0.0, (0.5,), 1))
+    row = state.queued(1.0)
+    assert row is not None
+    segment = state.record_claim(1.0, row)
+    state.drain()
+    state.ask_who_else_claimed(segment, 1.0)
+    published, asked = state.drain()
+    assert isinstance(published, Publish)
+    assert isinstance(asked, Send)
+    assert isinstance(asked.frame, Vector)
+    has = {"bob": 2, "ann": segment.claimed_by}
+    state.receive(2.0, "addr-bob", encode_frame(TAG, Vector(has, False, False)))
+    state.drain()
+    state.ask_who_else_claimed(segment, 2.0)
+    assert state.drain() == [Reached(Milestone.CLAIM_HEARD)]
+
+
+def test_what_a_worker_still_has_to_say_is_superseded_by_those_who_came_first():
+    """A segment counts until somebody else's smaller claim, or the trial's result, is heard."""
+    state = worker("zoe")
+    tell(state, "bob", Goal(1, 9), Proposed(2, 0.0, (0.5,), 1))
+    row = state.queued(1.0)
+    assert row is not None
+    segment = state.record_claim(1.0, row)
+    assert state.why_superseded(segment) == ""
+    tell(state, "cid", Claimed(9, 0.0, ("bob", 2), 0))
+    assert state.why_superseded(segment) == "", "a later claim of the same attempt"
+    tell(state, "dan", Claimed(3, 0.0, ("bob", 2), 0))
+    assert state.why_superseded(segment) == "dan took it over"
+    tell(state, "dan", Ended(10, ("bob", 2), 0, "finished", 0, 0.5))
+    assert state.why_superseded(segment) == "its result arrived from another worker"
 
 
 def test_the_living_object_to_being_declared_lost():

@@ -16,7 +16,7 @@ from aiohpo import Float, Space, Study, Unavailable
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.events.codec import encode_event
-from aiohpo.events.schema import QUEUED, Batch, Ended, Lost, Parent, Proposed, Started
+from aiohpo.events.schema import QUEUED, Batch, Claimed, Ended, Lost, Parent, Proposed, Started
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity
@@ -27,6 +27,7 @@ from tests.support.draws import Draws
 from tests.support.evaluate_objectives import Alarm
 from tests.support.peers import make_peer
 from tests.support.unavailable import FillingJournal, SometimesUnavailable
+from tests.swarm.harness import MemoryJournal, completions
 
 SPACE = Space(x=Float(0.0, 1.0))
 
@@ -515,6 +516,112 @@ def test_a_worker_declared_lost_in_error_goes_on():
         assert record.attempt == 1
 
     play(main, n=1, limits=Limits(trials=1))
+
+
+def completed(peer: Peer) -> int:
+    return sum(len(ends) for ends in completions(peer.services.log).values())
+
+
+def test_a_trial_that_several_take_over_is_completed_once():
+    """Idle workers that take a dead one's trial over at the same time, with little left to do, record one result."""
+    claims = 0
+
+    async def main(network, peers):
+        owner, *others = peers
+        running = [asyncio.create_task(owner.run())]
+        await asyncio.sleep(3.0)  # it has the only trial
+        running += [asyncio.create_task(peer.run()) for peer in others]
+        await asyncio.sleep(3.0)
+        network.crash(owner.services.transport.address)
+        owner.exchange.fail(ConnectionError("killed"))
+        await asyncio.wait(running)
+        assert [type(task.exception()) for task in running] == [ConnectionError, *[type(None)] * 3]
+        await asyncio.sleep(5.0)
+        assert [completed(peer) for peer in others] == [1, 1, 1]
+        log = others[0].services.log
+        return sum(isinstance(seen.event, Claimed) for origin in log.origins for seen in log.events(origin))
+
+    async def whole(seed):
+        seconds = iter([9.0, *[0.01] * 9])
+
+        async def objective(trial):
+            await asyncio.sleep(next(seconds))
+            return 1.0
+
+        network = SimNetwork(seed=seed, delay=(0.001, 0.3))
+        peers = swarm(network, 4, objective, Limits(trials=1))
+        for peer in peers:
+            await peer.start()
+        try:
+            return await main(network, peers)
+        finally:
+            for peer in peers:
+                await peer.aclose()
+
+    for seed in range(8):
+        claims += run(lambda seed=seed: whole(seed), seed=seed, timeout=1000.0)
+    assert claims > 12, "they raced"
+
+
+def test_a_result_is_kept_if_the_worker_ends_while_it_hears_its_rivals_out():
+    """A worker that is stopped while it waits for the answer of a peer that is cut off records what it has."""
+
+    async def objective(trial):
+        await asyncio.sleep(1.0)
+        return 0.5
+
+    async def whole():
+        network = SimNetwork(seed=0)
+        one, other = swarm(network, 2, objective, Limits(trials=1))
+        await one.start()
+        await other.start()
+        await asyncio.sleep(1.0)
+        one.state.set_goal(1)
+        one.state.enqueue(0.0, (0.5,))
+        one.exchange.carry_out()
+        running = asyncio.create_task(one.run())
+        await asyncio.sleep(0.5)
+        network.partition([one.services.transport.address], [other.services.transport.address])
+        while one.slot.current is not None:
+            await asyncio.sleep(0.01)
+        assert completed(one) == 0, "the other one has not answered"
+        one.stop()
+        await running
+        assert completed(one) == 1
+        await one.aclose()
+        await other.aclose()
+
+    run(whole, timeout=1000.0)
+
+
+def test_what_peers_did_who_left_before_they_were_met_is_read_from_their_journals():
+    """A worker that is ready only when the others are done evaluates nothing that they did."""
+    evaluated: list[float] = []
+    journals: dict[int, MemoryJournal] = {0: MemoryJournal(), 1: MemoryJournal()}
+
+    async def objective(trial):
+        evaluated.append(trial["x"])
+        return 0.5
+
+    def given(rank):
+        every = lambda: [batch for journal in journals.values() for batch in journal.batches]  # noqa: E731
+        return {"journal": journals[rank], "journal_id": "shared", "read_again": every}
+
+    async def whole():
+        network = SimNetwork(seed=0)
+        late, first = reversed(swarm(network, 2, objective, Limits(trials=5), given))
+        network.partition([late.services.transport.address], [first.services.transport.address])
+        await late.start()
+        await first.start()
+        await first.run()
+        await first.aclose()
+        network.heal()
+        await late.run()
+        assert len(evaluated) == 5
+        assert counts(late) == {"finished": 5}
+        await late.aclose()
+
+    run(whole, timeout=1000.0)
 
 
 def test_finished_trials_arrive_once():
