@@ -603,7 +603,7 @@ async def test_another_studys_directory_is_refused(tmp_path):
 
 
 def test_what_others_wrote_meanwhile_can_be_read_again(tmp_path):
-    """A worker that is put together can read what was written to its directory since; what is damaged is passed over."""
+    """A worker that is put together can read what was written to its directory since; damage is passed over."""
     services = study(directory=tmp_path / "run")._services(limits=Limits())
     other = study(directory=tmp_path / "run")._services(limits=Limits())
     assert services.read_again is not None

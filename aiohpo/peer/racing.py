@@ -12,7 +12,11 @@ waits. Simulated at 4,096 workers this wastes 0.65 % of the time; in small swarm
 may claim the best trial at once.
 
 Among the claims of one attempt the smallest (lamport, worker) wins; losers abort when they hear
-(:meth:`aiohpo.peer.state.PeerState.receive`).
+(:meth:`aiohpo.peer.state.PeerState.receive`). What is left of a trial may take less time than that news. So before a
+worker records that a claimed trial is complete, it asks its peers until each is known to have heard of its claim and
+all that they had said by then is here (:meth:`aiohpo.peer.state.PeerState.ask_who_else_claimed`). It does not wait long
+for a peer that is silent, and asks only those that it is linked to: so workers that are cut off from each other, or far
+apart in the overlay of a large swarm, may still complete a trial twice. Then the earlier result counts.
 """
 
 from __future__ import annotations

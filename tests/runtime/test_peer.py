@@ -582,7 +582,7 @@ def test_a_result_is_kept_if_the_worker_ends_while_it_hears_its_rivals_out():
         running = asyncio.create_task(one.run())
         await asyncio.sleep(0.5)
         network.partition([one.services.transport.address], [other.services.transport.address])
-        while one.slot.current is not None:
+        while one._dispatcher.slots[0]._is_evaluating:
             await asyncio.sleep(0.01)
         assert completed(one) == 0, "the other one has not answered"
         one.stop()
