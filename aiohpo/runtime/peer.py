@@ -4,9 +4,9 @@ Around the pure :class:`~aiohpo.peer.state.PeerState` stand an :class:`~aiohpo.r
 its I/O, a :class:`~aiohpo.runtime.chooser.Chooser` and, for searchers that learn, a
 :class:`~aiohpo.runtime.fitting.Fitting`. A worker is one TaskGroup: a :class:`~aiohpo.runtime.dispatcher.Dispatcher`
 deals trials to its slots, in each of which a :class:`~aiohpo.runtime.slot.Slot` runs the user's code, *refit* trains
-the model in a thread meanwhile, *sync* makes the journal durable; a timer and arriving frames drive the exchange. Where a
-task waits for peers (for what they know at the beginning and the end, for a checkpoint, for who else claimed a trial),
-the wait is bounded.
+the model in a thread meanwhile, *sync* makes the journal durable; a timer and arriving frames drive the exchange.
+Where a task waits for peers (for what they know at the beginning and the end, for a checkpoint, for who else claimed a
+trial), the wait is bounded.
 
 Whether the search is over is decided by :mod:`aiohpo.peer.ending`; the worker keeps the answer in ``end``.
 
