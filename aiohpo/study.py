@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,27 +9,28 @@ from typing import TYPE_CHECKING, Any
 from .arguments import RUN_ARGUMENTS, STUDY_ARGUMENTS, STUDY_ATTRIBUTES, explained, explained_class
 from .errors import UsageError
 from .evaluate.checkpoint import encode_array
-from .evaluate.program import ImportedInChild, Program, StudyFile, in_child, started_by_multiprocessing
+from .evaluate.program import Program, StudyFile, in_child, refuse_in_child
 from .events.schema import MAX_SLOTS, TARGETS
 from .keys import StudyKey
 from .peer.limits import GRACE, Limits, check_that_it_ends, make_limits
 from .plugin import Config, Identity, Options
 from .plugin.objective import Objective
-from .result import Result
-from .runtime.ask_tell import AskedTrial, AskTell, drive_by_hand, outcome
-from .runtime.assembly.definition import Callback, StudyDefinition
-from .runtime.assembly.past import PastTrial, Wishes, check_comparable, check_past, results_of
-from .runtime.assembly.replica import Replica
-from .runtime.assembly.services import Services, new_worker_id
-from .runtime.assembly.wiring import build_services, find_place, is_first, make_plugin
+from .plugin.registry import make_plugin
 from .runtime.notices import Logged
-from .runtime.peer import Peer
 from .space.space import Space
-from .storage.printed import Sink
-from .view.trials import TrialRecord
 
+# The parts of a search are imported where they are needed: the processes that evaluate import Study, but never search.
 if TYPE_CHECKING:
     from .mesh.timing import Timing
+    from .result import Result
+    from .runtime.ask_tell import AskedTrial, AskTell
+    from .runtime.assembly.definition import Callback, StudyDefinition
+    from .runtime.assembly.past import PastTrial, Wishes
+    from .runtime.assembly.replica import Replica
+    from .runtime.assembly.services import Services
+    from .runtime.peer import Peer
+    from .storage.printed import Sink
+    from .view.trials import TrialRecord
 
 
 @explained_class(STUDY_ARGUMENTS, STUDY_ATTRIBUTES)
@@ -127,7 +127,7 @@ class Study:
         self._peer_here: Peer | None = None
         self._stopping = False
         self._hand_searcher: Any = None
-        self._wishes = Wishes()
+        self._wishes: Wishes | None = None
         self._wishes_in_file: tuple[tuple[Config, float | None, bool], ...] = ()
         self._task()  # what is wrong with it should be said here, not when it runs
 
@@ -160,13 +160,7 @@ class Study:
         What trials print, warn or log appears above the progress bar, or on stdout where there is none, as
         ``[17] text`` with the trial's number; with a directory it is in ``output/`` too.
         """
-        self._not_in_child()
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
-            pass
-        else:
-            raise UsageError("Study.run() inside a running event loop: use 'await study.arun(...)' there")
+        refuse_in_child()
         from .report.bar import run_with_progress
 
         limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
@@ -200,7 +194,11 @@ class Study:
         return await self._search(limits, slots, None)
 
     async def _search(self, limits: Limits, slots: int, output: Sink | None) -> Result:
-        self._not_in_child()
+        refuse_in_child()
+        from .result import Result
+        from .runtime.assembly.services import new_worker_id
+        from .runtime.peer import Peer
+
         if self._peer_here is not None:
             raise UsageError("this study is running already; wait for it or stop() it")
         slots = Options().whole("slots", slots, least=1, most=MAX_SLOTS)
@@ -238,6 +236,8 @@ class Study:
     @property
     def result(self) -> Result:
         """What is known now, from the run directory and from what runs, or ran, in this process."""
+        from .result import Result
+
         if self._peer_here is not None:
             self._replica.absorb(self._peer_here.services.log)
         self._replica.refresh()
@@ -257,6 +257,8 @@ class Study:
         self, asked: AskedTrial, value: float | Mapping[str, float] | None = None, *, error: str | None = None
     ) -> TrialRecord:
         """Record the outcome of an asked trial: the metric's value, a dict of metrics, or an ``error``."""
+        from .runtime.ask_tell import outcome
+
         metrics = outcome(asked, value, error, self.metric)
         self._by_hand.tell(asked, metrics.pop(self.metric, None), metrics, error)
         return self._by_hand.record(asked)
@@ -294,6 +296,9 @@ class Study:
         error, and so is a run with another metric, mode or ``max_steps``, before anything is added. What an earlier run
         of the same script has added already is not added again. Returns how many there are.
         """
+        from .result import Result
+        from .runtime.assembly.past import check_comparable, check_past, results_of
+
         name = "that result" if isinstance(past, Result) else str(past)
         if isinstance(past, str | Path):
             from .storage.run import open_run
@@ -314,13 +319,19 @@ class Study:
 
     @property
     def _by_hand(self) -> AskTell:
+        from .runtime.ask_tell import drive_by_hand
+        from .runtime.assembly.past import Wishes
+
         if self._manual is None:
+            self._wishes = self._wishes or Wishes()
             self._manual = drive_by_hand(self._replica, self.seed, self._wishes, self._notice)
         return self._manual
 
     # --------------------------------------------------------------------------------------- for workers
     @property
     def _definition(self) -> StudyDefinition:
+        from .runtime.assembly.definition import StudyDefinition
+
         return StudyDefinition(
             program=self._task(),
             space=self.space,
@@ -342,6 +353,8 @@ class Study:
 
     @property
     def _replica(self) -> Replica:
+        from .runtime.assembly.replica import Replica
+
         if self._replica_here is None:
             self._replica_here = Replica(self._definition, self.key, self._notice)
         return self._replica_here
@@ -361,6 +374,8 @@ class Study:
         notice: Callable[[str], None] | None = None,
     ) -> Services:
         """Put together what one worker needs; ``notice`` hears its notices instead of the study."""
+        from .runtime.assembly.wiring import build_services, find_place, is_first
+
         carrier, join, place = find_place(transport, join, identity)
         if is_first(join, place):
             self._fulfil()
@@ -376,15 +391,6 @@ class Study:
             notice=self._notice if notice is None else Logged(notice),
             concern=self._notice,
         )
-
-    def _not_in_child(self) -> None:
-        if in_child():
-            raise ImportedInChild
-        if started_by_multiprocessing():
-            raise UsageError(
-                "a process that multiprocessing started imports this file and would begin a search of its own: "
-                'put study.run() under if __name__ == "__main__":'
-            )
 
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""

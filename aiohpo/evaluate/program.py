@@ -41,6 +41,17 @@ def started_by_multiprocessing() -> bool:
     return module is not None and bool(getattr(module.current_process(), "_inheriting", False))
 
 
+def refuse_in_child() -> None:
+    """Raise what ends the import of a user's file where it would begin a search, in a process that only imports it."""
+    if in_child():
+        raise ImportedInChild
+    if started_by_multiprocessing():
+        raise UsageError(
+            "a process that multiprocessing started imports this file and would begin a search of its own: "
+            'put study.run() under if __name__ == "__main__":'
+        )
+
+
 @contextmanager
 def reimporting() -> Iterator[None]:
     """Make :func:`in_child` true within the block."""

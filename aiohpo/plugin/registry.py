@@ -7,6 +7,7 @@ else's plugins.
 
 from __future__ import annotations
 
+import copy
 import difflib
 import inspect
 import json
@@ -101,6 +102,11 @@ def create(kind: str, spec: Any, **fixed: Any) -> Any:
         raise
     except ValueError as error:  # how a plugin says that an option is out of range
         raise UsageError(f"{kind[:-1]} {spec!r}: {error}") from error
+
+
+def make_plugin(kind: str, spec: Any) -> Any:
+    """Make a worker's own searcher, scheduler, … of a name or of the user's instance, which workers do not share."""
+    return create(kind, spec) if isinstance(spec, str) else copy.deepcopy(create(kind, spec))
 
 
 def bind(plugin: Any, *study: Any) -> None:

@@ -10,6 +10,7 @@ from contextlib import nullcontext
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from ..errors import UsageError
 from ..evaluate.capture import captured
 from ..evaluate.process.output import LineAssembler
 from ..runtime.signals import run_stoppable
@@ -38,7 +39,17 @@ def run_with_progress(study: Study, search: Search, *, show: bool, grace: float)
     """Run ``search`` to its end, showing how it goes; the first Ctrl-C stops it in good order, see
     :mod:`aiohpo.runtime.signals`.
 
-    ``search`` is given what takes the lines that trials print."""
+    ``search`` is given what takes the lines that trials print.
+
+    Raises:
+        UsageError: an event loop runs in this thread already.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    else:
+        raise UsageError("Study.run() inside a running event loop: use 'await study.arun(...)' there")
     return run_stoppable(_watch(study, search, show, grace), lambda: study.stop(grace))
 
 

@@ -8,7 +8,6 @@ gone (:mod:`aiohpo.evaluate.process.supervisor`).
 
 from __future__ import annotations
 
-import asyncio
 import contextvars
 import faulthandler
 import json
@@ -20,7 +19,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ...plugin import Assignment, Decision, Outcome
@@ -30,6 +29,9 @@ from ..segment import failure_of, run_segment
 from ..trial import Trial, TrialEnded
 from .surroundings import Surroundings
 from .wire import ABORT, BEGIN, DECIDE, END, ENDING, LISTEN, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
+
+if TYPE_CHECKING:
+    import asyncio
 
 # Batch systems send them to every process of a job, and mean the worker: it tells the objective in its own way.
 _FOR_THE_WORKER = [
@@ -170,7 +172,11 @@ def _serve(wire: BlockingWire, program: Program, blobs: str) -> None:
     from ...storage.blob_store import DirectoryBlobs
 
     store = DirectoryBlobs(Path(blobs))
-    runner = asyncio.Runner() if program.is_async else None
+    runner = None
+    if program.is_async:
+        import asyncio
+
+        runner = asyncio.Runner()
     process = os.getpid()
     link = PipeLink(wire)
     surroundings = Surroundings()

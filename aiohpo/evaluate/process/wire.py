@@ -19,7 +19,6 @@ number]``: the worker is about to end, and the objective should save its work an
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -74,6 +73,8 @@ class LoopWire:
     """The worker's end, on the running loop. ``on_message(message)`` and ``on_lost()`` are called there."""
 
     def __init__(self, sock: socket.socket, on_message: Callable[[Any], None], on_lost: Callable[[], None]) -> None:
+        import asyncio  # for the worker's side alone: in the child it would be half of all that is imported
+
         sock.setblocking(False)
         self._socket = sock
         self._loop = asyncio.get_running_loop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from ...launch.addresses import make_transport
 from ...mesh.timing import Timing
 from ...peer.limits import Limits
 from ...plugin import Evaluator, Identity, LaunchedTransport, Transport
-from ...plugin.registry import create
+from ...plugin.registry import create, make_plugin
 from ...storage.journal import Damage, Journal, journals_in, read_journal
 from ...storage.liveness import Writers
 from ...storage.printed import Sink, tee
@@ -155,11 +154,6 @@ def recover_from(directory: RunDirectory, notice: Notify) -> Callable[[str], lis
 def read_all(directory: RunDirectory) -> list[Batch]:
     """Read every journal. What is damaged was told when they were loaded, or will be when they are next."""
     return [batch for file in journals_in(directory.path) for batch in read_journal(file, [])]
-
-
-def make_plugin(kind: str, spec: Any) -> Any:
-    """Make a worker's own searcher, scheduler, … of a name or of the user's instance, which workers do not share."""
-    return create(kind, spec) if isinstance(spec, str) else copy.deepcopy(create(kind, spec))
 
 
 def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> Evaluator:

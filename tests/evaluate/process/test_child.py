@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -121,3 +123,15 @@ def test_a_forked_process_may_not_speak(ends: tuple[PipeLink, BlockingWire], mon
     monkeypatch.setattr(os, "getpid", lambda: -1)
     with pytest.raises(UsageError, match="forked"):
         link.report(1, {})
+
+
+def test_the_process_that_evaluates_imports_nothing_that_searches() -> None:
+    """A process that evaluates holds neither an event loop nor what a search consists of: there is one per slot."""
+    program = (
+        "import sys, aiohpo, aiohpo.evaluate.process.child\n"
+        "aiohpo.Study(print, aiohpo.Space(x=aiohpo.Float(0, 1)))\n"
+        "searching = ('asyncio', 'aiohpo.runtime.peer', 'aiohpo.mesh', 'aiohpo.view', 'click')\n"
+        "print([name for name in searching if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
