@@ -72,6 +72,9 @@ FREED_OVER = 10.0  # what the rate of workers becoming free is averaged over
 TURN = 0.5  # between two workers' turns to declare a loss
 CLAIM_HEARD_WITHIN = 2.0  # peers that do not say by then whether they claimed a trial too are not waited for
 
+# Failures
+CAUTIOUS_FOR = 5.0  # the longest that a worker waits before a trial because all that ended have failed
+
 # A peer's beginning and end
 ANSWERED_WITHIN = 5.0  # after which people hear that nobody has answered at an address that they named
 ACQUAINTED_WITHIN = 1.0  # a worker whose peers do not answer begins without them

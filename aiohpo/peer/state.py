@@ -26,6 +26,7 @@ from ..mesh.membership import State
 from ..mesh.node import Node
 from ..mesh.timing import ANSWERED_WITHIN, Timing
 from ..view.view import View
+from .caution import Caution
 from .leases import Leases
 from .limits import check_budget
 from .recorder import Recorder, Segment
@@ -56,6 +57,7 @@ class PeerState(Recorder):
         self._lease_every = timing.suspicion.ping / 2
         self._lease_due = now
         self._proposed_at = now - 60.0
+        self._caution = Caution(me)
         self._sought: frozenset[str] = frozenset()
         self._answers_due = math.inf
         self._told_unanswered: list[str] = []
@@ -150,6 +152,11 @@ class PeerState(Recorder):
     def note_proposal(self, now: float) -> None:
         """Take note that this worker proposes a trial now."""
         self._proposed_at = now
+
+    def pause_after_failures(self, now: float, max_failures: int) -> float:
+        """How long to wait before it is asked again whether to begin a trial, as one failure more might be one too
+        many; 0: it may begin."""
+        return self._caution.pause(now, self.view, self.present, max_failures, self.claims.delay)
 
     # -------------------------------------------------------------------------------- what others tell us
     def join(self, addresses: Iterable[str], now: float) -> None:

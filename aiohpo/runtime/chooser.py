@@ -98,9 +98,15 @@ class Chooser:
         return self._claim(found, choice.to_step, restart=choice.restart)
 
     async def _may_propose_now(self, *, at_once: bool) -> bool:
-        """Whether the budget has room for one more trial, after the pause that is due near its end; ``at_once``: no if
-        there is one."""
+        """Whether the budget has room for one more trial, after the pauses that are due near its end and while all
+        trials fail; ``at_once``: no if there is one."""
         state = self._exchange.state
+        while (pause := state.pause_after_failures(self._now(), self._services.max_failures)) > 0:
+            if at_once:
+                return False
+            await asyncio.sleep(pause)
+            if not state.may_propose():
+                return False
         if (pause := state.pause_before_proposing(self._now())) > 0:
             if at_once:
                 return False

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from aiohpo import Float, Space, Study, Trial, UsageError
+from aiohpo.events.lifecycle import Status
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch
 from aiohpo.peer.ending import EndReason
@@ -162,6 +163,21 @@ def test_what_failed_in_an_earlier_run_does_not_end_a_newcomers(seed: int) -> No
             await second.start(Limits(trials=40))
         await second.end()
         assert {peer.end and peer.end.reason for peer in second.peers} == {EndReason.BUDGET_MET}
+
+    play(main(), seed)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_a_search_is_given_up_after_exactly_so_many_failures(seed: int) -> None:
+    """However fast they come: workers that know of each other wait for news when everything fails."""
+
+    async def main() -> None:
+        swarm = Swarm(seed, mean=0.001, fails=True)
+        for _ in range(4):
+            await swarm.start(Limits(trials=200))
+        await swarm.end()
+        assert {peer.end and peer.end.reason for peer in swarm.peers} == {EndReason.GIVEN_UP}
+        assert [peer.view.census()[Status.FAILED] for peer in swarm.peers] == [6] * 4
 
     play(main(), seed)
 
