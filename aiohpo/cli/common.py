@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import UsageError
+from .terminal import say
 
 if TYPE_CHECKING:
     from ..storage.run import Run
@@ -275,12 +276,16 @@ slots_option = click.option(
 
 
 # ------------------------------------------------------------------------------------------- directories
-def open_directory(path: Path) -> Run:
-    """Load a run directory. Raises ``UsageError`` that says where there is one, if nearby."""
+def open_directory(path: Path, *, tell: bool = True) -> Run:
+    """Load a run directory, and ``tell`` on stderr what of it could not be read. Raises ``UsageError`` that says where
+    there is one, if nearby."""
     from ..storage.run import open_run
 
     check_directory(path)
-    return open_run(path)
+    run = open_run(path)
+    for notice in run.loaded.notices if tell else ():
+        say(notice, err=True)
+    return run
 
 
 def check_directory(path: Path) -> None:

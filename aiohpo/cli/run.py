@@ -196,7 +196,7 @@ def run(
         grace,
         slots,
     )
-    run = open_directory(study.directory)
+    run = open_directory(study.directory, tell=False)
     before = take_snapshot(run)
     for notice in before.notices:
         say(notice, err=True)

@@ -53,7 +53,7 @@ def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, js
     """Show the study, the workers and the trials in DIR."""
     from ..report.tally import run_as_dict, take_snapshot
 
-    run = open_directory(directory)
+    run = open_directory(directory, tell=lineage)
     if lineage:
         from .lineage import show_lineage
 

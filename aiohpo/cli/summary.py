@@ -22,7 +22,7 @@ def interrupted(directory: Path, again: str) -> int:
     from ..report import ending
     from ..report.tally import take_snapshot
 
-    for line in ending.interrupted(take_snapshot(open_directory(directory)), again):
+    for line in ending.interrupted(take_snapshot(open_directory(directory, tell=False)), again):
         say(line, err=True)
     return INTERRUPTED
 
@@ -47,7 +47,7 @@ def summarise(
     from ..report import ending
     from ..report.tally import take_snapshot
 
-    run = open_directory(directory)
+    run = open_directory(directory, tell=False)
     now = take_snapshot(run)
     plot = _draw(run)
     code = DONE if now.best is not None and given_up is None else UNSUCCESSFUL

@@ -26,14 +26,17 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from .codec import decode_batch, encode_checked
-from .lifecycle import Stamp
 from .origin_log import BLOCK_EVENTS, OriginLog
 from .schema import MAX_NUMBER, Batch, Event, Fresh, Malformed, Seen, Unknown
 
 FAR_AHEAD = 1 << 28
 _ABSURDLY_AHEAD = 1 << 40
 MOST_FORKS = 4096
-_MOST_KINDS = 20  # of unknown events that are told apart
+_MOST_TOLD = 20  # kinds of unknown events, and workers whose stamps were refused, that are told apart
+
+
+class FarAhead(Malformed):
+    """An event that is left out because its stamp is absurdly far ahead of the replica's clock."""
 
 
 class Read(NamedTuple):
@@ -62,7 +65,7 @@ class Log:
         self.forks: dict[str, int] = {}  # by origin, how many events have a number that another one has
         self.clock = 0  # the largest lamport time seen
         self.unknown_kinds: set[int] = set()  # of events that a later version of aiohpo recorded
-        self.far_ahead: Stamp | None = None  # the first that was refused
+        self.far_ahead: dict[str, int] = {}  # by origin, the first stamp that was refused
 
     def count(self, origin: str) -> int:
         """How many events of ``origin`` this replica has."""
@@ -142,10 +145,10 @@ class Log:
             if event.lamport > lamport:
                 lamport = event.lamport
         if lamport > self.clock + FAR_AHEAD:
-            if self.far_ahead is None:
-                self.far_ahead = lamport, batch.origin
+            if len(self.far_ahead) < _MOST_TOLD:
+                self.far_ahead.setdefault(batch.origin, lamport)
             if lamport > self.clock + _ABSURDLY_AHEAD:
-                raise Malformed(f"the stamp {lamport}, where {self.clock} is the largest known")
+                raise FarAhead(f"the stamp {lamport}, where {self.clock} is the largest known")
             near = next(n for n, event in enumerate(events) if event.lamport > self.clock + FAR_AHEAD)
             if not near:
                 return None
@@ -226,9 +229,11 @@ class Log:
 
         Raises :class:`Malformed` without changing anything if any event of it is not one.
         """
-        read = self.read(batch) if batch.last <= MAX_NUMBER else None
+        if batch.last > MAX_NUMBER:
+            raise Malformed(f"an event with the number {batch.last}")
+        read = self.read(batch)
         if read is None:
-            raise Malformed(f"events {batch.first} to {batch.last} with stamps far above {self.clock}")
+            raise FarAhead(f"events {batch.first} to {batch.last} with stamps far above {self.clock}")
         waiting = self._parked.setdefault(batch.origin, {})
         waiting.update(enumerate(read.batch.raws, read.batch.first))
         self._note(read.events, read.lamport)
@@ -296,7 +301,7 @@ class Log:
 
     def _note(self, events: list[Event | Unknown], lamport: int) -> None:
         for event in events:
-            if type(event) is Unknown and len(self.unknown_kinds) < _MOST_KINDS:
+            if type(event) is Unknown and len(self.unknown_kinds) < _MOST_TOLD:
                 self.unknown_kinds.add(event.kind)
         if lamport > self.clock:
             self.clock = lamport
@@ -312,16 +317,13 @@ class Log:
             "recorded them"
         )
 
-    @property
-    def refused(self) -> str:
-        """Whose stamps were refused and why, in words; empty if none were."""
-        if self.far_ahead is None:
-            return ""
-        lamport, origin = self.far_ahead
-        return (
+    def refused(self, known: int = 0) -> list[str]:
+        """Say of each worker whose stamps were refused, but for the ``known`` first ones, what is left out and why."""
+        return [
             f"events of worker {origin} are left out: their stamp {lamport} is absurdly far ahead of all others "
             f"({self.clock})"
-        )
+            for origin, lamport in list(self.far_ahead.items())[known:]
+        ]
 
     def __repr__(self) -> str:
         return f"<Log {self.size} events of {len(self._origins)} workers, clock {self.clock}>"

@@ -68,7 +68,7 @@ class Node:
         self.counters = Counters()
         self._told_skipped = bool(log.unknown_kinds)  # by what loaded the log
         self._told_forks: set[str] = set()
-        self._told_refused = log.far_ahead is not None
+        self._told_refused = bool(log.far_ahead)
 
     @property
     def delay(self) -> float | None:
@@ -212,9 +212,9 @@ class Node:
                         "name, or a journal was changed; they count like the others"
                     )
                 )
-        if self.log.far_ahead is not None and not self._told_refused:
+        if self.log.far_ahead and not self._told_refused:
             self._told_refused = True
-            effects.append(Notice(self.log.refused))
+            effects.append(Notice(self.log.refused()[0]))
         if not self._told_skipped and self.log.unknown_kinds:
             self._told_skipped = True
             origin = next(f.origin for f in new if any(isinstance(event, Unknown) for event in f.events))

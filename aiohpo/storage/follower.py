@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..events.log import Log
+from ..events.log import FarAhead, Log
 from ..events.schema import Malformed, Seen
 from ..files import open_regular, read_at
 from ..view.view import View
@@ -113,10 +113,14 @@ class Follower:
         while position >= 0:
             batch, end = read_record(data, position)
             if batch is not None:
+                known = len(self.log.far_ahead)
                 try:
                     new += merge_batch(batch, self.log, self.view)
+                except FarAhead:
+                    pass  # which the log notes
                 except Malformed:
                     self._unknown.add(file)
+                self._damage += [Damage(file, None, why=why) for why in self.log.refused(known)]
                 if position > done:
                     self._damage.append(Damage(file, at + done))
                 done = position = end

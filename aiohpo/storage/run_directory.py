@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..events.log import Log
+from ..events.log import FarAhead, Log
 from ..events.schema import Batch, Malformed, Seen
 from ..files import (
     is_shared,
@@ -297,14 +297,17 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
     signs = signs_in(path)  # before the files are read: what a writer appends until it ends must not look torn
     for file in journals_in(path):
         found: list[Damage] = []
-        malformed = False
+        malformed, known = False, len(log.far_ahead)
         for batch in read_journal(file, found):
             try:
                 merge_batch(batch, log, view)
+            except FarAhead:
+                pass  # which the log notes
             except Malformed:
                 malformed = True
         if malformed:
             found.append(Damage(file, None))
+        found += [Damage(file, None, why=why) for why in log.refused(known)]
         for place in found:
             (torn if place.torn else damage).append(place)
     # Only now is it known on which machines the writers run. The last record of one that lives, or may live on another
@@ -321,7 +324,7 @@ def merge_batch(batch: Batch, log: Log, view: View) -> list[Seen]:
     """Bring a batch that was read from a journal into ``log`` and ``view``; return its new events.
 
     Those of unknown kinds are kept in the log and left out here. Raises :class:`Malformed` if there are bytes in it
-    that are no events, after taking all the others.
+    that are no events, or :class:`FarAhead` if some are left out for their stamp, after taking all the others.
     """
     try:
         forks = log.read_forks(batch)
@@ -347,7 +350,7 @@ def _take_each(batch: Batch, log: Log, view: View) -> list[Seen]:
         try:
             new += merge_batch(Batch(batch.origin, seq, (raw,)), log, view)
         except Malformed as error:
-            bad = error
+            bad = error if bad is None or isinstance(bad, FarAhead) else bad
     if bad is not None:
         raise bad
     return new

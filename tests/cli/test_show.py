@@ -128,6 +128,21 @@ def test_show_reports_damage(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "finished" in out
 
 
+@pytest.mark.parametrize("command", [["best"], ["best", "--json"], ["export", "--to", "csv"], ["show", "--lineage"]])
+def test_whatever_reads_a_run_says_what_it_could_not_read(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On stderr, once, as what goes to stdout may be for programs."""
+    monkeypatch.chdir(tmp_path)
+    directory = make_run(tmp_path / "r", [3.0, 1.0, 2.0])
+    (directory / "journal" / "ann.log").write_bytes(bytes(100))
+    name, *options = command
+    assert invoke([name, str(directory), *options]) == 0
+    out, err = capsys.readouterr()
+    assert err.count(f"damaged: {directory / 'journal' / 'ann.log'}: ") == 1
+    assert "damaged: " not in out
+
+
 def test_without_a_complete_trial_the_best_of_the_farthest_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.events.codec import encode_event
-from aiohpo.events.log import Log
-from aiohpo.events.schema import Batch, Goal
+from aiohpo.events.log import FAR_AHEAD, Log
+from aiohpo.events.schema import MAX_LAMPORT, Batch, Goal
 from aiohpo.keys import StudyKey, keep_key, kept_key
 from aiohpo.plugin.objective import Objective
 from aiohpo.storage.follower import Follower
@@ -259,6 +259,22 @@ def test_malformed_events_are_damage(tmp_path):
     _, view, loaded = load(tmp_path)
     assert view.n_ended == 1
     assert loaded.notices == [f"damaged: {tmp_path / 'journal' / 'ann.log'}: malformed events were skipped"]
+
+
+@pytest.mark.parametrize("stamp", [FAR_AHEAD + 9, MAX_LAMPORT])
+def test_events_with_absurd_stamps_are_damage(tmp_path, stamp):
+    """What is left out because of its stamp is named, with the file that has it, by whoever loads or follows it."""
+    write(tmp_path, "ann", [batch_of("ann", events_of(1)), Batch("ann", 4, (encode_event(Goal(stamp, 5)),))])
+    write(tmp_path, "bob", [Batch("bob", 1, (encode_event(Goal(stamp, 5)),))])
+    _, view, loaded = load(tmp_path)
+    assert view.n_ended == 1
+    said = "events of worker {} are left out: their stamp {} is absurdly far ahead of all others (3)"
+    expected = [f"{tmp_path / 'journal' / f'{name}.log'}: {said.format(name, stamp)}" for name in ("ann", "bob")]
+    assert loaded.notices == [f"damaged: {line}" for line in expected]
+    (tmp_path / "study.json").write_text(json.dumps({**definition(), "format": 1, "directory": "d"}))
+    follower = Follower(tmp_path)
+    follower.poll()
+    assert list(map(str, follower.damage())) == expected
 
 
 def modes(path) -> dict[str, int]:
