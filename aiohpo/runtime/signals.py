@@ -22,10 +22,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from ..evaluate.process.job_signals import JOB_SIGNALS, URGENT, WARNINGS
+
 T = TypeVar("T")
 
-URGENT = (signal.SIGINT, signal.SIGTERM)
-WARNINGS = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
 # Seconds for the coroutine to close what it has opened, and for tasks that it left behind to heed their cancellation.
 _CLOSE_WITHIN = 15.0
 _CANCEL_WITHIN = 1.0
@@ -70,8 +70,12 @@ def handling_signals(stop: Callable[[], None], at_once: Callable[[], None]) -> I
 
 def _taken() -> list[signal.Signals]:
     """The signals that are neither ignored nor handled by the user's own code."""
-    hang_up = [] if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN else [signal.SIGHUP]
-    return [*URGENT, *hang_up, *(n for n in WARNINGS if signal.getsignal(n) is signal.SIG_DFL)]
+
+    def is_free(number: signal.Signals) -> bool:
+        handler = signal.getsignal(number)
+        return handler is signal.SIG_DFL if number in WARNINGS else handler is not signal.SIG_IGN
+
+    return [number for number in JOB_SIGNALS if number in URGENT or is_free(number)]
 
 
 def _forget_closed_terminal() -> None:

@@ -12,17 +12,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from aiohpo.runtime.signals import URGENT, WARNINGS, handling_signals, run_stoppable
-
-TAKEN = (*URGENT, signal.SIGHUP, *WARNINGS)
+from aiohpo.evaluate.process.job_signals import JOB_SIGNALS, URGENT, WARNINGS
+from aiohpo.runtime.signals import handling_signals, run_stoppable
 
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[list]:
     """Whatever a test does, the handlers are those that were there before."""
-    before = [signal.getsignal(number) for number in TAKEN]
+    before = [signal.getsignal(number) for number in JOB_SIGNALS]
     yield before
-    for number, handler in zip(TAKEN, before, strict=True):
+    for number, handler in zip(JOB_SIGNALS, before, strict=True):
         signal.signal(number, handler)
 
 
@@ -30,7 +29,7 @@ def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize("number", TAKEN)
+@pytest.mark.parametrize("number", JOB_SIGNALS)
 def test_the_first_signal_stops_and_the_second_ends_at_once(number: int, handlers: list):
     """Any of them may be the first; afterwards the earlier handlers are back."""
     told: list[str] = []
@@ -40,7 +39,7 @@ def test_the_first_signal_stops_and_the_second_ends_at_once(number: int, handler
         send(signal.SIGTERM)
         assert told == ["stop", "end"]
         assert arrived == [number, signal.SIGTERM]
-    assert [signal.getsignal(number) for number in TAKEN] == handlers
+    assert [signal.getsignal(number) for number in JOB_SIGNALS] == handlers
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, *WARNINGS])
@@ -81,7 +80,7 @@ def test_in_another_thread_nothing_is_done(handlers: list):
 
     def other() -> None:
         with handling_signals(lambda: None, lambda: None) as arrived:
-            seen.extend([list(arrived), [signal.getsignal(number) for number in TAKEN]])
+            seen.extend([list(arrived), [signal.getsignal(number) for number in JOB_SIGNALS]])
 
     thread = threading.Thread(target=other)
     thread.start()
@@ -101,7 +100,7 @@ def test_a_waiting_loop_is_woken_up(handlers: list):
         return "stopped"
 
     assert run_stoppable(main(), lambda: stopped[0].set()) == "stopped"
-    assert [signal.getsignal(number) for number in TAKEN] == handlers
+    assert [signal.getsignal(number) for number in JOB_SIGNALS] == handlers
 
 
 def test_a_second_signal_cancels_what_does_not_stop():

@@ -27,18 +27,12 @@ from ..program import Program
 from ..reimport import rebuild
 from ..segment import failure_of, run_segment
 from ..trial import Trial, TrialEnded
+from .job_signals import JOB_SIGNALS
 from .surroundings import Surroundings
 from .wire import ABORT, BEGIN, DECIDE, END, ENDING, LISTEN, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
 
 if TYPE_CHECKING:
     import asyncio
-
-# Batch systems send them to every process of a job, and mean the worker: it tells the objective in its own way.
-_FOR_THE_WORKER = [
-    getattr(signal, f"SIG{name}")
-    for name in ("INT", "TERM", "HUP", "USR1", "USR2", "XCPU")
-    if hasattr(signal, f"SIG{name}")
-]
 
 
 class PipeLink:
@@ -133,7 +127,7 @@ def _do_nothing(number: int, frame: object) -> None:
 
 
 def _leave_signals_to_the_worker() -> None:
-    usual = {number: signal.signal(number, _do_nothing) for number in _FOR_THE_WORKER}
+    usual = {number: signal.signal(number, _do_nothing) for number in JOB_SIGNALS}
 
     def undo() -> None:  # or a pool of processes that the objective forks could not be ended by them
         for number, handler in usual.items():

@@ -20,6 +20,7 @@ from typing import Any
 
 from ...keys import without_key
 from . import supervisor
+from .job_signals import JOB_SIGNALS, KEYS
 
 _SUPERVISOR = os.path.abspath(supervisor.__file__)
 _CHUNK = 1 << 12
@@ -50,7 +51,8 @@ class ProcessGroup:
         self._heard = b""
         self._control, theirs = socket.socketpair()
         self._control.setblocking(False)
-        words = [sys.executable, "-I", "-S", _SUPERVISOR, str(theirs.fileno()), ",".join(map(str, pass_fds)), *command]
+        lists = [",".join(map(str, numbers)) for numbers in (pass_fds, map(int, (*JOB_SIGNALS, *KEYS)))]
+        words = [sys.executable, "-I", "-S", _SUPERVISOR, str(theirs.fileno()), *lists, *command]
         environment = without_key(options.pop("env", os.environ))
         environment[supervisor.MARK] = secrets.token_hex(8)
         try:

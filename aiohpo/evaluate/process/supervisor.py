@@ -1,15 +1,16 @@
 """The small process between a worker and a program, which ends everything that the program has started.
 
-``python -I -S supervisor.py CONTROL CLOSE PROGRAM ARGUMENT …`` runs the program and waits. It ends the program and all
-its descendants when it is told to, when the worker is gone (however that ended), and when the program itself has ended.
+``python -I -S supervisor.py CONTROL CLOSE SIGNALS PROGRAM ARGUMENT …`` runs the program and waits. It ends the program
+and all its descendants when it is told to, when the worker is gone (however that ended), and when the program itself
+has ended.
 
 Killing the program's process group would not do: torchrun, Ray and many launchers start sessions of their own. On Linux
 this process is a *subreaper* (prctl(2)): a descendant whose parent ends becomes its child and not init's. So whatever
 the program leaves behind, in whatever session and with whatever environment, is found among its descendants. Elsewhere,
 and where that is refused, descendants are recognised by :data:`MARK` in the environment that they inherited.
 
-CONTROL is the number of a socket to the worker, CLOSE those of descriptors that only the program needs, with commas.
-What is said there, each a line::
+CONTROL is the number of a socket to the worker, CLOSE those of descriptors that only the program needs, SIGNALS those
+of signals that are not to end or stop this process; with commas. What is said on the socket, each a line::
 
     <- terminate          signal SIGTERM to the program's process group
     <- end                end everything (as when the worker's end is closed)
@@ -30,9 +31,6 @@ import time
 MARK = "_AIOHPO_PROGRAM"  # its value differs from program to program
 _LOOK = 1.0  # seconds between looks whether the worker is there, should others hold its end of the socket
 _END_WITHIN = 60.0  # seconds after which what cannot be killed, being stuck in the kernel, is left
-_SIGNALS = {
-    getattr(signal, f"SIG{name}") for name in ("INT", "TERM", "HUP", "QUIT", "USR1", "USR2", "XCPU", "TSTP")
-}  # that would end or stop this process
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 
@@ -51,7 +49,7 @@ def _prctl(option: int, argument: int) -> bool:
 class Supervisor:
     """Starts ``command``, and ends it and its descendants."""
 
-    def __init__(self, control: int, close: list[int], command: list[str]) -> None:
+    def __init__(self, control: int, close: list[int], signals: list[int], command: list[str]) -> None:
         self._control = control
         self._worker = os.getppid()
         self._mark = f"{MARK}={os.environ[MARK]}" if MARK in os.environ else ""
@@ -79,7 +77,7 @@ class Supervisor:
         os.set_blocking(writing, False)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         self._woken = reading
-        for number in _SIGNALS:
+        for number in signals:
             signal.signal(number, _do_nothing)
         # The program's own end of its pipes is to be the only one; and nothing is to hold its directory.
         nothing = os.open(os.devnull, os.O_RDWR)
@@ -266,7 +264,8 @@ def main(arguments: list[str]) -> None:
     """Run as the command line says."""
     control = int(arguments[0])
     os.set_inheritable(control, False)
-    Supervisor(control, [int(fd) for fd in arguments[1].split(",") if fd], arguments[2:]).serve()
+    close, signals = ([int(number) for number in words.split(",") if number] for words in arguments[1:3])
+    Supervisor(control, close, signals, arguments[3:]).serve()
 
 
 if __name__ == "__main__":

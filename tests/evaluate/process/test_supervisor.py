@@ -43,7 +43,7 @@ def test_without_a_subreaper_descendants_are_known_by_their_environment() -> Non
     program = ["sh", "-c", "setsid sleep 600 >/dev/null 2>&1 & echo $!; sleep 600"]
     with ours, theirs:
         with subprocess.Popen(
-            [sys.executable, "-c", code, str(theirs.fileno()), "", *program],
+            [sys.executable, "-c", code, str(theirs.fileno()), "", "", *program],
             pass_fds=(theirs.fileno(),),
             stdout=subprocess.PIPE,
             text=True,
@@ -64,7 +64,7 @@ def test_the_scratch_directory_of_a_killed_worker_is_removed(tmp_path: Path) -> 
     worker = (
         "import os, socket, subprocess, sys; from aiohpo.storage.scratch import Scratch; Scratch(); "
         "ours, theirs = socket.socketpair(); number = theirs.fileno(); "
-        "words = [sys.executable, '-I', '-S', sys.argv[1], str(number), '', 'sleep', '600']; "
+        "words = [sys.executable, '-I', '-S', sys.argv[1], str(number), '', '', 'sleep', '600']; "
         "subprocess.Popen(words, pass_fds=(number,)); "
         "theirs.close(); ours.recv(100); os.kill(os.getpid(), 9)"
     )
