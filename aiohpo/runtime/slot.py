@@ -25,6 +25,8 @@ from .threads import in_thread
 if TYPE_CHECKING:
     from .peer import Peer
 
+_MOST_SOUGHT = 3  # checkpoints of a trial that peers are asked for: older ones are likely to be deleted
+
 
 class Slot:
     """Runs segments, one at a time.
@@ -161,21 +163,38 @@ class Slot:
         )
 
     async def _with_checkpoint(self, assignment: Assignment, segment: Segment) -> Assignment:
-        """Make sure that the checkpoint to resume from is here and authentic; without it the trial starts over."""
-        if (digest := assignment.checkpoint) is None:
+        """Make sure that the checkpoint to resume from is here and authentic. Else the trial goes on from an older one,
+        or starts over."""
+        if assignment.checkpoint is None:
             return assignment
         worker = self._worker
-        saved = worker.view.checkpoint(segment.row, assignment.start)
-        fault: str | None = "is lost: nobody has it"
-        _, _, size, saved_by = saved or (0, digest, None, None)
-        if await worker.exchange.fetch(digest, saved_by, size):
-            services = worker.services
+        points = worker.view.resume_points(segment.row, segment.to_step or worker.view.max_steps)
+        faults: list[str] = []
+        for step, digest, size, saved_by in points:
+            if len(faults) >= _MOST_SOUGHT and digest not in worker.services.blobs:
+                continue
+            fault = await self._find_fault(digest, saved_by, size)
+            if fault is None:
+                break
+            faults.append(f"its checkpoint of step {step} {fault}")
+        else:
+            step, digest = 0, ""
+        if faults:
+            begins = f"goes on from step {step}" if step else "starts over"
+            worker.say(f"trial {assignment.number} ({assignment.trial}) {begins}: {faults[0]}")
+        return replace(assignment, start=step, checkpoint=digest or None)
+
+    async def _find_fault(self, digest: str, saved_by: str, size: int) -> str | None:
+        """Say why a checkpoint cannot be resumed from; None if it can. What is damaged here is sought elsewhere."""
+        services = self._worker.services
+        fault: str | None = None
+        for _ in range(2):
+            if not await self._worker.exchange.fetch(digest, saved_by, size):
+                return fault or "is lost: nobody has it"
             fault = await in_thread(find_fault, services.blobs, digest, services.program.secret)
-        if fault is None:
-            return assignment
-        trial = f"trial {assignment.number} ({assignment.trial})"
-        worker.say(f"{trial} starts over: its checkpoint of step {assignment.start} {fault}")
-        return replace(assignment, start=0, checkpoint=None)
+            if fault is None or digest in services.blobs:
+                break  # else it was damaged, and is deleted: perhaps somebody has a good one
+        return fault
 
     def _end_segment(self, segment: Segment, channel: SegmentChannel, outcome: Outcome | None, seconds: float) -> None:
         worker = self._worker

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from .reducer import Reducer
+
+SavedCheckpoint = tuple[int, str, int, str]  # step, digest, size, worker that saved it
 
 
 class Checkpoints(Reducer):
     """What was recorded of checkpoints, as questions about a trial."""
 
-    def checkpoint(self, row: int, step: int | None = None) -> tuple[int, str, int, str] | None:
-        """(step, digest, size, worker that saved it) of the newest checkpoint, or of that of ``step``."""
+    def checkpoint(self, row: int, step: int | None = None) -> SavedCheckpoint | None:
+        """The newest checkpoint, or that of ``step``."""
         for at, (_, digest, size, worker) in self._checkpoints(row):
             if step is None or at == step:
                 return at, digest, size, worker
         return None
 
-    def resume_point(self, row: int, end: int | None) -> tuple[int, str, int, str] | None:
-        """The checkpoint from which a segment that is to run up to step ``end`` begins; see :meth:`checkpoint`.
+    def resume_point(self, row: int, end: int | None) -> SavedCheckpoint | None:
+        """The checkpoint from which a segment that is to run up to step ``end`` begins: the first of those that
+        :meth:`resume_points` yields."""
+        return next(self.resume_points(row, end), None)
+
+    def resume_points(self, row: int, end: int | None) -> Iterator[SavedCheckpoint]:
+        """Yield the checkpoints from which a segment that is to run up to step ``end`` may begin, newest first.
 
         A worker may die between a step's checkpoint and its report, in either order. So a checkpoint counts once its
         step is known to be complete: the metric was reported for it, something was heard of a later step, or its
@@ -25,7 +34,7 @@ class Checkpoints(Reducer):
         """
         details, usable = self._details.get(row), self._checkpoints(row)
         if details is None or not usable:
-            return None
+            return
         latest = max(self._step[row], usable[0][0])
         ends = {} if details.facts is None else details.facts.ends
         for step, (attempt, digest, size, worker) in usable:
@@ -33,8 +42,7 @@ class Checkpoints(Reducer):
             paused = end_of_it is not None and end_of_it[1].how == "paused"
             complete = step < latest or step in details.curve or paused
             if (complete or attempt < 0) and (end is None or step < end):  # attempt -1: inherited
-                return step, digest, size, worker
-        return None
+                yield step, digest, size, worker
 
     def _checkpoints(self, row: int) -> list[tuple[int, tuple[int, str, int, str]]]:
         """Those of which use can be made, newest first."""

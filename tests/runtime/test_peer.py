@@ -16,11 +16,12 @@ from aiohpo import Float, Space, Study, Unavailable
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.events.codec import encode_event
-from aiohpo.events.schema import QUEUED, Batch, Claimed, Ended, Lost, Parent, Proposed, Started
+from aiohpo.events.schema import QUEUED, Batch, Claimed, Ended, Lost, Parent, Proposed, Started, parse_trial
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity
 from aiohpo.runtime.peer import Peer
+from aiohpo.storage.blob_store import DirectoryBlobs
 from aiohpo.storage.journal import JournalGone
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from tests.support.draws import Draws
@@ -747,6 +748,52 @@ def test_damaged_checkpoints_cost_no_trial():
     assert not alarm.rang()
     assert len(said) == len(starts) - 9
     assert all("starts over: its checkpoint of step" in text and "is damaged" in text for text in said)
+
+
+def test_a_trial_goes_on_from_the_newest_checkpoint_that_can_be_read():
+    """Where the newest one is damaged, an older one costs fewer steps than starting over."""
+    starts, said, peers = [], [], []
+
+    async def spoilt(trial):
+        starts.append(trial.start)
+        await resuming(trial)
+        view = peers[0].view
+        if (newest := view.checkpoint(view.row(parse_trial(trial.id))))[0] == 2:
+            (file,) = trial._blobs.root.glob(f"*/{newest[1]}")
+            file.write_bytes(b"spoilt")
+
+    async def main(peer):
+        await peer.run()
+        assert set(counts(peer)) == {"finished", "paused"}
+
+    options = {"limits": Limits(trials=9), "given": lambda rank: {"notice": said.append}, "before": peers.append}
+    play(main, n=1, function=spoilt, max_steps=4, scheduler="asha:eta=2", **options)
+    assert set(starts) == {0, 1}
+    assert said
+    assert all("goes on from step 1: its checkpoint of step 2 is damaged" in text for text in said)
+
+
+def test_a_damaged_checkpoint_is_had_from_a_peer_that_has_a_good_one(tmp_path):
+    """Where the blob stores of workers are apart; if they have a damaged one, too, that is what is said."""
+    stores = [DirectoryBlobs(tmp_path / name) for name in "ab"]
+
+    async def main(first, second):
+        secret = first.services.program.secret
+        good = encode({"step": 1}, secret)
+        stores[0].put(good)
+        digest = stores[1].put(good)
+        serving = asyncio.create_task(second.run())
+        await asyncio.sleep(3.0)
+        stores[0].path(digest).write_bytes(b"spoilt")
+        assert await first.slot._find_fault(digest, second.id, len(good)) is None
+        assert stores[0].get(digest) == good
+        for store in stores:
+            store.path(digest).write_bytes(b"spoilt")
+        assert await first.slot._find_fault(digest, second.id, len(good)) == "is damaged"
+        second.stop()
+        await serving
+
+    play(main, n=2, function=resuming, max_steps=3, given=lambda rank: {"blobs": stores[rank]})
 
 
 def test_workers_of_a_study_resume_from_each_others_checkpoints():

@@ -497,16 +497,23 @@ def test_the_value_that_a_pause_is_compared_by_is_the_last_report():
     assert [view.last_reported(row) for row in range(3)] == [0.1, 0.7, 0.5]
 
 
-def resumes_at(events: list[Event], end: int | None = 9) -> int | None:
-    """The step from which ann's trial would go on, after these events of hers or of (origin, event)."""
+def points(events: list[Event], end: int | None = 9) -> list[int]:
+    """The steps from which ann's trial could go on, after these events of hers or of (origin, event)."""
     view = view_of([("ann", 1, Proposed(1, 0.0, (0.5, 1, 0, None)))])
     counts = {"ann": 1}
     for event in events:
         origin, event = event if isinstance(event, tuple) else ("ann", event)
         counts[origin] = counts.get(origin, 0) + 1
         view.apply(origin, counts[origin], event)
-    found = view.resume_point(0, end)
-    return None if found is None else found[0]
+    found = [point[0] for point in view.resume_points(0, end)]
+    first = view.resume_point(0, end)
+    assert ([] if first is None else [first[0]]) == found[:1]
+    return found
+
+
+def resumes_at(events: list[Event], end: int | None = 9) -> int | None:
+    """The first of them."""
+    return next(iter(points(events, end)), None)
 
 
 def saved(step: int, attempt: int = 0) -> Saved:
@@ -553,6 +560,15 @@ def test_a_takeover_that_dies_between_checkpoint_and_report_changes_nothing():
     second = [("bob", Claimed(10, 0.0, ("ann", 1), 1)), ("bob", saved(2, 1))]
     assert resumes_at([*first, *second]) == 1
     assert resumes_at([*first, reported(2), *second]) == 2
+
+
+def test_older_checkpoints_are_there_should_the_newest_be_damaged():
+    """Newest first, those of steps that are complete; nothing that was saved before a restart."""
+    events = [event for step in (1, 2, 3) for event in (saved(step), reported(step))]
+    assert points([*events, saved(4)]) == [3, 2, 1]
+    assert points(events, 3) == [2, 1]
+    restarted = Claimed(20, 0.0, ("ann", 1), 1, None, restart=True)
+    assert points([*events, Ended(9, 1, 0, "paused", 3), restarted, saved(1, 1), reported(1, attempt=1)]) == [1]
 
 
 def test_a_child_begins_with_its_parents_checkpoint():
