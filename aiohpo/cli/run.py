@@ -10,7 +10,7 @@ import os
 import sys
 import tempfile
 import time as _time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -198,7 +198,8 @@ def run(
     )
     run = open_directory(study.directory, tell=False)
     before = take_snapshot(run)
-    for notice in before.notices:
+    notices = list(dict.fromkeys([*study.notices, *before.notices]))
+    for notice in notices:
         say(notice, err=True)
     goal = before.total
     done = None
@@ -214,10 +215,10 @@ def run(
     check_that_it_ends(given, goal, study.space, *plugins)
     if before.done:
         say(f"{study.directory} has {before.done} trials already: going on from there", err=True)
-    return _search(study, options, before.done, json_, ctx.obj.again())
+    return _search(study, options, before.done, json_, ctx.obj.again(), notices)
 
 
-def _search(study: Study, options: RunOptions, before: int, json_: bool, again: str) -> int:
+def _search(study: Study, options: RunOptions, before: int, json_: bool, again: str, notices: Collection[str]) -> int:
     from ..evaluate.resources import threads_for
     from ..launch.processes import LocalLauncher
     from ..peer.ending import EndReason, falls_short
@@ -244,7 +245,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
     with handling_signals(launcher.interrupt, launcher.kill) as stopping:
         launcher.start()
         with display(partial(say, err=True)) as shown:
-            told, heard = _Notices(shown.say), _time.time()
+            told, heard = _Notices(shown.say, notices), _time.time()
             while launcher.alive:
                 _time.sleep(_LOOK)
                 ended = launcher.poll()
@@ -305,11 +306,12 @@ def _vanished(directory: Path) -> bool:
 
 
 class _Notices:
-    """Lines that several workers may have to say, each said once. ``reasons`` counts what workers said."""
+    """Lines that several workers may have to say, each said once, and not those that were ``said`` before.
+    ``reasons`` counts what workers said."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], said: Collection[str]) -> None:
         self._say = say
-        self._said: set[str] = set()
+        self._said = set(said)
         self.reasons = 0
 
     def once(self, text: str) -> None:

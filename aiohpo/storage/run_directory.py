@@ -181,6 +181,10 @@ class RunDirectory:
             )
         found = {**found, "max_steps": wanted}
         replace_file(self.path / "study.json", f"{json.dumps(found, indent=2)}\n".encode())
+        self.concerns.append(
+            f"max_steps is {wanted} from now on; it was {before}. Complete trials go on if they are promoted: the best "
+            "ones (Study(keep=…) says how many) from their last checkpoint, others from the start"
+        )
         return found
 
     def turn(self) -> AbstractContextManager[None]:

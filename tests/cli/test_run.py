@@ -164,16 +164,34 @@ def test_what_cannot_run_is_said_before_anything_starts(
 def test_what_several_workers_say_is_said_once() -> None:
     """Their own words are passed on without repetition; what users' code printed is not."""
     said: list[str] = []
-    notices = _Notices(said.append)
+    notices = _Notices(said.append, [])
     notices.of_workers([(0, "aiohpo: the disk is full"), (1, "aiohpo: the disk is full"), (1, "epoch 3")])
     assert said == ["the disk is full"]
     assert notices.reasons == 2
 
 
+def test_what_was_said_before_the_workers_began_is_not_said_again() -> None:
+    """They open the same directory, and find the same things wrong with it."""
+    said: list[str] = []
+    notices = _Notices(said.append, ["every user may write to run"])
+    notices.of_workers([(0, "aiohpo: every user may write to run"), (0, "aiohpo: the disk is full")])
+    assert said == ["the disk is full"]
+
+
+def test_a_directory_that_was_begun_with_fewer_steps_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before the workers begin, as it is the launcher that takes the new number."""
+    make_climb(Path("run"), [9, 9, 9])
+    Path("climb.py").write_text(
+        CLIMB.format(tests=str(Path(__file__).parents[2])).replace("max_steps=9", "max_steps=27")
+    )
+    assert invoke(["run", "climb.py", "--dir", "run", "--trials", "1"]) == 2  # a budget that is too small
+    assert "max_steps is 27 from now on; it was 9" in capsys.readouterr().err
+
+
 def test_a_full_directory_is_said_for_workers_that_cannot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a full disk the workers' own words have no place; a directory that is gone is said otherwise."""
     said: list[str] = []
-    notices = _Notices(said.append)
+    notices = _Notices(said.append, [])
     (tmp_path / "study.json").touch()
     notices.of_directory(tmp_path)
     assert said == []
@@ -195,7 +213,7 @@ def test_a_full_directory_is_said_for_workers_that_cannot(tmp_path: Path, monkey
 def test_a_workers_end_is_said_as_far_as_it_matters() -> None:
     """A killed worker is named, with how many go on; one that said itself what was wrong is not, at the end."""
     said: list[str] = []
-    notices = _Notices(said.append)
+    notices = _Notices(said.append, [])
     notices.of_end(WorkerExit(2, "pid 42", -9), 3)
     notices.of_end(WorkerExit(1, "pid 41", 2), 1)
     notices.of_end(WorkerExit(0, "pid 40", 2), 0)

@@ -99,6 +99,10 @@ def test_a_raised_number_of_steps_is_noted_once_no_worker_goes_by_the_old_one(tm
     new = RunDirectory(tmp_path, definition(max_steps=27), extend=asked.append)
     assert asked == [9, 9]
     assert new.study == old.study | {"max_steps": 27} == read_study(tmp_path)
+    (concern,) = new.concerns
+    assert concern.startswith("max_steps is 27 from now on; it was 9. ")
+    assert "keep" in concern
+    assert RunDirectory(tmp_path, definition(max_steps=27)).concerns == []
     with pytest.raises(UsageError, match="fewer steps than before"):
         RunDirectory(tmp_path, definition(max_steps=9), extend=asked.append)
 
