@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import UsageError
 from ..events.codec import decode_batch
 from ..events.schema import Fresh
 from ..storage.follower import Follower
 from ..storage.liveness import Writers
-from ..storage.run_directory import read_ensemble
+from ..storage.run_directory import read_ensemble, read_study
 
 if TYPE_CHECKING:
     from ..events.log import Log
@@ -38,7 +40,10 @@ class ProgressSource(Protocol):
         ...
 
     @property
-    def view(self) -> View: ...
+    def view(self) -> View:
+        """What is known. :meth:`poll` may put another one in its place, and then returns all events."""
+        ...
+
     def poll(self) -> Sequence[Seen]:
         """Return the events that became known since the last call, oldest first per worker."""
         ...
@@ -65,10 +70,37 @@ class ProgressSource(Protocol):
 
 
 class FollowedDirectory(ProgressSource):
-    """A run directory whose journals are read on while workers write to them."""
+    """A run directory whose journals are read on while workers write to them.
+
+    Once somebody goes on with the study with more steps, everything means something else (which trials are complete,
+    above all): then it is read anew, and there is a new :attr:`view`.
+    """
 
     def __init__(self, path: Path) -> None:
+        self._version = self._look(path)
         self._follower = Follower(path)
+
+    @staticmethod
+    def _look(path: Path) -> tuple[int, int] | None:
+        """What differs once ``study.json`` was written again; None if it is not there."""
+        try:
+            found = os.stat(path / "study.json")
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    def _renew(self) -> None:
+        path = self._follower.path
+        version = self._look(path)
+        if version in (None, self._version):
+            return
+        try:
+            study = read_study(path)
+        except UsageError:
+            return  # the next look may fare better
+        self._version = version
+        if study.get("max_steps") != self.study.get("max_steps"):
+            self._follower = Follower(path)
 
     @property
     def name(self) -> str:
@@ -83,6 +115,7 @@ class FollowedDirectory(ProgressSource):
         return self._follower.view
 
     def poll(self) -> Sequence[Seen]:
+        self._renew()
         return self._follower.poll()
 
     def states(self) -> Mapping[str, str]:

@@ -58,7 +58,10 @@ class Tally:
 
     def __init__(self, source: ProgressSource) -> None:
         self._source = source
-        self._view = source.view
+        self._begin()
+
+    def _begin(self) -> None:
+        self._view = self._source.view
         self._activity = Segments()
         self._rungs = Promotions(self._view.max_steps)
         self._paused: set[TrialId] = set()
@@ -76,6 +79,8 @@ class Tally:
     def poll(self) -> int:
         """Take what became known, and return how many events that were. Cheap where a snapshot is not."""
         events = self._source.poll()
+        if self._view is not self._source.view:
+            self._begin()  # the study was changed: all of it is added up again
         self._rungs.account_for(events)
         for origin, seq, event in events:
             span = self._activity.account_for(origin, seq, event)

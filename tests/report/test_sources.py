@@ -10,6 +10,7 @@ import aiohpo
 from aiohpo.report.sources import FollowedDirectory, LoadedDirectory, News, OwnWorker
 from aiohpo.report.tally import Tally
 from aiohpo.storage.run import open_run
+from aiohpo.storage.run_directory import RunDirectory
 from tests.support.run_directories import make_climb, make_run
 
 
@@ -36,6 +37,21 @@ def test_a_directory_tells_of_its_ensemble(tmp_path: Path) -> None:
         for source in sources:
             assert source.ensemble() == found
             json.dumps(Tally(source).look(0.0).as_dict(), allow_nan=False)
+
+
+def test_a_study_that_goes_on_with_more_steps_is_read_anew(tmp_path: Path) -> None:
+    """What had been complete is not any more, for somebody who has been looking all the time, too."""
+    directory = make_climb(tmp_path / "r", [1, 3, 9])
+    source = FollowedDirectory(directory)
+    tally = Tally(source)
+    before = tally.look(0.0)
+    assert before.counts == {"paused": 2, "finished": 1}
+    RunDirectory(directory, {**source.study, "max_steps": 27})
+    now = tally.look(1.0)
+    assert (now.counts, now.total, now.rungs) == ({"paused": 3}, before.total, before.rungs | {27: 0})
+    assert now.study["max_steps"] == 27
+    (directory / "study.json").unlink()
+    assert tally.look(2.0).counts == {"paused": 3}
 
 
 def test_a_worker_of_this_process_knows_itself_and_who_was_here(tmp_path: Path) -> None:
