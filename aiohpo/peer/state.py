@@ -345,8 +345,9 @@ class PeerState(Recorder):
         membership = self.node.mesh.membership
 
         def believed(worker: str) -> State | None:
-            info = view.workers.get(worker)
-            return State.LEFT if info is not None and info.left is not None else membership.state(worker)
+            # Whoever answers has not left, whatever its log says: others may have written there.
+            info, state = view.workers.get(worker), membership.state(worker)
+            return State.LEFT if info is not None and info.left and state is not State.ALIVE else state
 
         for trial, attempt in self.leases.expired(now, segments, believed, membership.present):
             self.declare_lost(trial, attempt)

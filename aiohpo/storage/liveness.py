@@ -102,7 +102,7 @@ def is_running(sign: Sign | None, started: Started | None) -> bool | None:
 def writer_state(worker: str, sign: Sign | None, view: View) -> WriterState:
     """Say what is known of a worker of whose journal this was seen."""
     info = view.workers.get(worker)
-    if info is not None and info.left is not None:
+    if info is not None and info.left is not None and not (sign and sign.held):  # else others wrote that in its name
         return "left"
     running = is_running(sign, None if info is None else info.started)
     return "unknown" if running is None else "alive" if running else "dead"

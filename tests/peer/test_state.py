@@ -18,6 +18,7 @@ from aiohpo.events.schema import (
     Claimed,
     Ended,
     Goal,
+    Left,
     Lost,
     Parent,
     Proposed,
@@ -25,7 +26,8 @@ from aiohpo.events.schema import (
     Saved,
 )
 from aiohpo.mesh.effects import Abort, Milestone, Notice, Persist, Publish, Reached, Send, TrialsEnded
-from aiohpo.mesh.frames import FORMAT, Events, Hello, Ping, Vector, encode_frame
+from aiohpo.mesh.frames import FORMAT, Events, Hello, MemberNews, Ping, Vector, encode_frame
+from aiohpo.mesh.membership import State
 from aiohpo.peer.ending import is_quiet
 from aiohpo.peer.state import PeerState
 from aiohpo.plugin.objective import Objective
@@ -280,6 +282,22 @@ def test_the_dead_workers_trial_is_declared_lost_and_taken_over():
     assert state.view.status(row) is Status.LOST
     assert state.record_claim(11.0, row).attempt == 1
     assert not is_quiet(state.view)
+
+
+def test_a_worker_that_answers_has_not_left():
+    """What is written in its name by somebody else takes no trial from it; once it is silent, it counts."""
+    state = worker()
+    membership = state.node.mesh.membership
+    membership.merge_news([MemberNews("bob", "addr-bob", State.ALIVE, 0, "bob")], 1.0)
+    tell(state, "bob", *events_of(1)[:2], Left(3, 0.0, "done"))
+    [row] = state.view.running
+    for now in (2.0, 3.0):
+        state.tick(now)
+        assert state.view.status(row) is Status.RUNNING
+    membership.merge_news([MemberNews("bob", "addr-bob", State.SUSPECT, 0, "cid")], 3.0)
+    for now in (4.0, 5.0):
+        state.tick(now)
+    assert state.view.status(row) is Status.LOST
 
 
 def test_a_trial_that_takes_worker_after_worker_with_it_is_given_up():
