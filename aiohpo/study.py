@@ -10,7 +10,7 @@ from .arguments import RUN_ARGUMENTS, STUDY_ARGUMENTS, STUDY_ATTRIBUTES, explain
 from .errors import UsageError
 from .evaluate.checkpoint import encode_array
 from .evaluate.program import Program, StudyFile, in_child, refuse_in_child
-from .events.schema import MAX_SLOTS, TARGETS
+from .events.schema import MAX_SLOTS, MAX_STEPS, TARGETS
 from .keys import StudyKey
 from .peer.limits import GRACE, Limits, check_that_it_ends, make_limits
 from .plugin import Config, Identity, Options
@@ -104,7 +104,7 @@ class Study:
         self._judged_by = Objective(metric, mode)  # type: ignore[arg-type]  # says what is wrong with it
         self.metric = metric
         self.mode = self._judged_by.direction
-        self.max_steps = Options().whole_or_none("max_steps", max_steps, least=1)
+        self.max_steps = Options().whole_or_none("max_steps", max_steps, least=1, most=MAX_STEPS)
         self.searcher = searcher
         self.scheduler = scheduler
         self.evaluator = evaluator

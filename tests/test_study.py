@@ -544,6 +544,7 @@ def test_enqueueing_nonsense_is_an_error():
         ({"seed": 0.5}, "seed must be"),
         ({"max_steps": 0}, "max_steps must be"),
         ({"max_steps": "9"}, "max_steps must be"),
+        ({"max_steps": 10**20}, "max_steps must be a whole number from 1 to 9007199254740992"),
         ({"function": 3}, "objective must be a function"),
         ({"callbacks": print}, "callbacks"),
         ({"callbacks": [3]}, "callbacks"),
@@ -558,7 +559,8 @@ def test_bad_arguments_of_a_study(options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"trials": 0}, "trials must be a whole number of at least 1, not 0"),
+        ({"trials": 0}, "trials must be a whole number from 1 to 2147483647, not 0"),
+        ({"trials": 10**20}, "trials must be a whole number from 1 to 2147483647, not 1"),
         ({"trials": 1.5}, "trials must be"),
         ({"trials": True}, "trials must be"),
         ({"slots": 0}, "slots must be"),
@@ -678,7 +680,7 @@ def test_numbers_of_numpy_are_taken():
     assert (type(s.seed), s.seed, type(s.max_steps), s.max_steps) == (int, 3, int, 9)
     found = s.run(trials=np.int64(2), time=np.float64(60), target=np.float32(-9), progress=False)
     assert found.counts == {"finished": 2}
-    with pytest.raises(UsageError, match="max_steps must be a whole number of at least 1, not True"):
+    with pytest.raises(UsageError, match="max_steps must be a whole number from 1 to 9007199254740992, not True"):
         Study(objective, SPACE, max_steps=True)
 
 

@@ -155,6 +155,7 @@ def run(
 
     typed = {"algorithm": algorithm, "searcher": searcher, "scheduler": scheduler, "ensemble": ensemble}
     searcher, scheduler = searcher_and_scheduler(algorithm, searcher, scheduler)
+    given = make_limits(trials, time, target_value, trial_timeout, grace=grace)
     study = load_study(target)
     configure(
         study,
@@ -210,7 +211,6 @@ def run(
         return summarise(study.directory, target, json_, before=before.done, chosen=chosen)
     if trials is None and goal is not None:
         click.echo(f"no --trials was given: the budget is still the {goal} of an earlier run", err=True)
-    given = make_limits(trials, time, target_value, trial_timeout)
     plugins = create("searchers", study.searcher), create("schedulers", study.scheduler)
     check_that_it_ends(given, goal, study.space, *plugins)
     if before.done:

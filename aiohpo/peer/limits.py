@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..events.schema import MAX_NUMBER
 from ..plugin import Finite, Options
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def make_limits(
     """Check the limits of a run. Raises ``UsageError`` that names the wrong one."""
     given = Options()
     return Limits(
-        given.whole_or_none("trials", trials, least=1),
+        given.whole_or_none("trials", trials, least=1, most=MAX_NUMBER),
         None if time is None else given.number("time", time, above=0, unit="seconds"),
         None if target is None else given.number("target", target),
         None if trial_timeout is None else given.number("trial_timeout", trial_timeout, above=0, unit="seconds"),

@@ -56,7 +56,7 @@ def found(now: Snapshot, before: int, seconds: float, plot: Path | None) -> Iter
     ago; ``plot`` is the file of the picture, if there is one."""
     new = now.done - before
     took = describe_seconds(seconds)
-    when = "" if not new else f" ({new} of them now, in {took})" if before else f" in {took}"
+    when = "" if new <= 0 else f" ({new} of them now, in {took})" if before else f" in {took}"
     yield f"{now.done} trials{when}: {trials_in_words(now.counts, now.retried, now.added)}"
     yield from filter(None, [rungs_in_words(now.rungs, now.promoted, now.moved)])
     if now.best is not None:
