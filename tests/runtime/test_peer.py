@@ -785,11 +785,11 @@ def test_a_damaged_checkpoint_is_had_from_a_peer_that_has_a_good_one(tmp_path):
         serving = asyncio.create_task(second.run())
         await asyncio.sleep(3.0)
         stores[0].path(digest).write_bytes(b"spoilt")
-        assert await first.slot._find_fault(digest, second.id, len(good)) is None
+        assert await first._dispatcher.slots[0]._find_fault(digest, second.id, len(good)) is None
         assert stores[0].get(digest) == good
         for store in stores:
             store.path(digest).write_bytes(b"spoilt")
-        assert await first.slot._find_fault(digest, second.id, len(good)) == "is damaged"
+        assert await first._dispatcher.slots[0]._find_fault(digest, second.id, len(good)) == "is damaged"
         second.stop()
         await serving
 

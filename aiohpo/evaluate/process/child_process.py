@@ -32,12 +32,13 @@ _LISTEN_AT_MOST = 30.0
 
 
 class CannotImport(Exception):
-    """The child could not import the objective."""
+    """The child could not import the objective; ``killed``: it was ended by a signal, which may be nobody's fault."""
 
-    def __init__(self, error: str, detail: str | None) -> None:
+    def __init__(self, error: str, detail: str | None, killed: bool = False) -> None:
         super().__init__(error)
         self.error = error
         self.detail = detail
+        self.killed = killed
 
 
 class ChildProcess:
@@ -200,7 +201,8 @@ class ChildProcess:
         how = self._how or describe_exit(returncode)
         refused = self.group.started.exception()
         if not self.ready.done():
-            error = CannotImport(f"the objective's process {how} while importing it", self._output.tail)
+            text = f"the objective's process {how} while importing it"
+            error = CannotImport(text, self._output.tail, killed=returncode < 0)
             self.ready.set_exception(error if refused is None else refused)
         if self._done is not None and not self._done.done():
             began = self._begun is not None and self._begun.done()

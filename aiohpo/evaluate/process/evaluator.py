@@ -38,6 +38,8 @@ _LOOK = 1.0
 # How long a new process may take to import the objective: this many seconds, or times what the first one took.
 _START_WITHIN = 60.0
 _TIMES_SLOWER = 10.0
+# How many processes are started for the first import, where they are killed during it.
+_MOST_STARTS = 3
 
 
 class _Lane:
@@ -132,9 +134,8 @@ class ProcessEvaluator:
         }
         self._first_slot, self._devices = program.first_slot, visible_devices(os.environ)
         began = time.monotonic()
-        lane = self._lane_of(0)
         try:
-            await lane.ready()
+            await self._start_first()
         except OSError as error:
             await self.aclose()
             raise Unavailable(f"cannot start a process for the objective: {in_words(error)}") from None
@@ -148,6 +149,16 @@ class ProcessEvaluator:
             await self.aclose()
             raise
         self._start_within = max(_START_WITHIN, _TIMES_SLOWER * (time.monotonic() - began))
+
+    async def _start_first(self) -> None:
+        """Start a process, to see whether it can import the objective. One that was killed proves nothing."""
+        for attempt in range(1, _MOST_STARTS + 1):
+            try:
+                await self._lane_of(0).ready()
+                return
+            except CannotImport as error:
+                if not error.killed or attempt == _MOST_STARTS:
+                    raise
 
     def _lane_of(self, slot: int) -> _Lane:
         lane = self._lanes.get(slot)

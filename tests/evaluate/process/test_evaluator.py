@@ -208,6 +208,35 @@ async def test_what_cannot_be_imported_is_refused(start: Start) -> None:
         await ProcessEvaluator().start(Program(double), {})
 
 
+async def test_a_process_that_is_killed_during_its_import_is_replaced(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is nobody's fault, unless it happens again and again."""
+    file = tmp_path / "aiohpo_dies_early.py"
+    file.write_text("def objective(trial): return 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    module = __import__("aiohpo_dies_early")
+    monkeypatch.setitem(sys.modules, "aiohpo_dies_early", module)
+    deaths = tmp_path / "deaths"
+    for most, dies in ((2, False), (99, True)):
+        deaths.write_text("")
+        file.write_text(
+            "import os, pathlib\n"
+            f"deaths = pathlib.Path({str(deaths)!r})\n"
+            f"if len(deaths.read_text()) < {most}:\n"
+            "    deaths.write_text(deaths.read_text() + 'x')\n"
+            "    os.kill(os.getpid(), 9)\n"
+            "def objective(trial): return 1\n"
+        )
+        if dies:
+            with pytest.raises(UsageError, match="SIGKILL while importing"):
+                await start(module.objective)
+            assert deaths.read_text() == "xxx"
+        else:
+            evaluator = await start(module.objective)
+            assert (await within(evaluator.run(assignment(), Recorder()))).kind == "finished"
+
+
 async def test_an_import_that_fails_in_the_child_is_a_usage_error(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
