@@ -59,6 +59,7 @@ class Chooser:
         self._suggested = iter(())
         self._extend_scheduler()
         slots = slots[: self._most_at_once]
+        interval = mean_seconds / self._services.identity.slots
         try:
             for at, slot in enumerate(slots):
                 choice = self._go_on()
@@ -69,7 +70,7 @@ class Chooser:
                     break
                 if not await self._may_propose_now(at_once=bool(chosen)):
                     break
-                segment = await self._begin(choice, slots[at:], mean_seconds / self._services.identity.slots)
+                segment = await self._begin(choice, slots[at:], interval)
                 if segment is not None:
                     chosen.append((slot, segment))
                 elif choice.parent is None:
@@ -124,7 +125,7 @@ class Chooser:
             except ValueError as error:
                 raise UsageError(f"scheduler {self._services.scheduler!r}: {error}") from None
 
-    async def _begin(self, new: NewTrial, slots: Sequence[int], mean_seconds: float) -> Segment | None:
+    async def _begin(self, new: NewTrial, slots: Sequence[int], interval: float) -> Segment | None:
         """Propose a trial for the first of the free ``slots``; None if there is none, or its parent cannot be had."""
         services, state = self._services, self._exchange.state
         space, config, parent = services.view.space, new.config, None
@@ -136,7 +137,7 @@ class Chooser:
             row = state.queued(self._now())
             if row is not None:
                 return self._claim(row, new.to_step, bracket=new.bracket)
-            config = await self._suggest(slots, mean_seconds)
+            config = await self._suggest(slots, interval)
             if config is None:
                 return None
             values = space.pack(config)
@@ -146,14 +147,14 @@ class Chooser:
             return None
         return state.propose(services.wall(), values, new.to_step, new.bracket, parent)
 
-    async def _suggest(self, slots: Sequence[int], mean_seconds: float) -> Config | None:
+    async def _suggest(self, slots: Sequence[int], interval: float) -> Config | None:
         """The searcher's configuration for the first of ``slots``; the others are asked for in the same breath."""
         config = next(self._suggested, None)
         if config is not None or self._claims.exhausted:
             return config
         services, view = self._services, self._services.view
         if self._model is not None:
-            await self._model.fresh(mean_seconds)
+            await self._model.fresh(interval)
         if not self._exchange.state.may_propose():  # others were faster while the model was being fitted
             return None
         room = len(slots) if view.goal is None or view.goal[1] is None else view.goal[1] - view.n_counted

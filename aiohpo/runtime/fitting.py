@@ -1,9 +1,9 @@
 """A searcher's model: refitted off the loop while evaluations run, swapped in at once.
 
-At most one fit is in flight, and after one that took t seconds the next waits :data:`REST` times t, unless the
-worker is free and asks: many workers in one process would otherwise refit for each other's every result. A
-suggestion waits for a fit only where that hardly costs anything, see :meth:`Fitting.fresh`; otherwise the
-newest model there is answers.
+At most one fit is in flight, and after one that took t seconds the next waits :data:`REST` times t, unless a slot is
+free and asks: where results arrive all the time, fits would otherwise take the interpreter from everything else. A
+suggestion waits for a fit only where that hardly costs anything, see :meth:`Fitting.fresh`; otherwise the newest model
+there is answers.
 
 A fit that raises is no reason to end a worker: the last model stays, and the next results are another chance.
 """
@@ -81,13 +81,14 @@ class Fitting:
         except TimeoutError:
             pass
 
-    async def fresh(self, mean_seconds: float) -> None:
-        """Wait for a model that knows the newest results, at most a fifth of the mean time of a trial.
+    async def fresh(self, interval: float) -> None:
+        """Wait for a model that knows the newest results, at most a fifth of the mean ``interval`` between two results
+        of this worker, in seconds.
 
-        With evaluations of seconds and fits of milliseconds every suggestion then knows everything that is
-        known, and a search with one worker repeats exactly; with evaluations of microseconds nobody waits.
+        With evaluations of seconds and fits of milliseconds every suggestion then knows everything that is known, and a
+        search with one slot repeats exactly; where results come faster than fits nothing waits.
         """
-        patience = min(_SHARE * mean_seconds, _MOST_PATIENCE)
+        patience = min(_SHARE * interval, _MOST_PATIENCE)
         if self._fitted >= self._view.n_results or patience < _LEAST_PATIENCE:
             return
         self._asked.set()
