@@ -19,6 +19,10 @@ from ..mesh.effects import Connect, Disconnect, Effect, Milestone, Notice, Persi
 from ..mesh.frames import Frame, encode_frame
 from ..plugin import TellingTransport, Transport
 
+COLLECT_FOR = (
+    0.001  # seconds in which what is to leave next is joined by what follows at once, as a trial by its result
+)
+
 
 class Drivable(Protocol):
     """A pure state: :class:`aiohpo.peer.state.PeerState` or :class:`aiohpo.peer.spectator.SpectatorState`."""
@@ -111,7 +115,7 @@ class Driver:
         if due < self._timer_due:
             self.stop()
             self._timer_due = due
-            self._timer = self._loop.call_at(due, self._on_timer)
+            self._timer = self._loop.call_at(max(due, self._loop.time() + COLLECT_FOR), self._on_timer)
 
     def _on_frame(self, peer: str, data: bytes) -> None:
         if self._strangers is not None:

@@ -173,6 +173,10 @@ class Exchange(Driver):
         """Wait until all that the peers know has arrived. Those that do not answer are not waited for very long."""
         ask = partial(self.state.ask_whether_heard, self._loop.time())
         await self._ask_until(Milestone.HEARD_OUT, ask, HEAR_OUT_WITHIN, stop)
+        if Milestone.HEARD_OUT not in self.reached and not stop():
+            for worker in self.state.present:
+                self._look_after(WorkerSuspected(worker))  # one that was killed may have left something in its journal
+            self.carry_out()
 
     async def hear_rivals(self, segment: Segment, stop: Callable[[], bool]) -> None:
         """Wait until every peer that may have claimed a segment as well has said so: before it is recorded how that

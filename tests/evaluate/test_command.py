@@ -436,7 +436,7 @@ async def test_the_environment_says_which_segment_it_is(run: Run) -> None:
     }
     channel = Recorder()
     await run(program, channel)
-    assert set(json.loads(channel.text[1:])) == {"AIOHPO_TRIAL", "AIOHPO_NUMBER", "AIOHPO_START_STEP"}
+    assert set(json.loads(channel.text[1:])) == {"AIOHPO_TRIAL", "AIOHPO_NUMBER", "AIOHPO_SLOT", "AIOHPO_START_STEP"}
 
 
 STEPPING = """

@@ -17,6 +17,7 @@ from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.events.codec import encode_event
 from aiohpo.events.schema import QUEUED, Batch, Claimed, Ended, Lost, Parent, Proposed, Started, parse_trial
+from aiohpo.mesh.timing import Suspicion, Timing
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity
@@ -621,6 +622,51 @@ def test_what_peers_did_who_left_before_they_were_met_is_read_from_their_journal
         assert len(evaluated) == 5
         assert counts(late) == {"finished": 5}
         await late.aclose()
+
+    run(whole, timeout=1000.0)
+
+
+def test_what_a_killed_worker_had_only_written_down_is_found_before_the_others_leave():
+    """Its last proposal had not been heard by anybody: the survivor reads it, and settles what becomes of it."""
+    journals: dict[int, MemoryJournal] = {}
+    peers: list[Peer] = []
+    network = SimNetwork(seed=0)
+
+    class Killing(MemoryJournal):
+        def append(self, batches):
+            batches = list(batches)
+            super().append(batches)
+            if peers and peers[0].state.ended_here and peers[0].state.segments:  # its second trial begins
+                loop, victim = asyncio.get_running_loop(), peers.pop()
+                loop.call_soon(network.crash, victim.services.transport.address)
+                loop.call_soon(victim.exchange.fail, ConnectionError("killed"))
+
+    async def short(trial):
+        await asyncio.sleep(0.01)
+        return trial["x"]
+
+    def given(rank):
+        journal = journals[rank] = Killing() if rank else MemoryJournal()
+        names = {f"{n + 1:012x}": n for n in range(2)}
+        return {
+            "journal": journal,
+            "journal_id": "shared",
+            "timing": Timing(suspicion=Suspicion(suspect=60.0)),  # nobody suspects it meanwhile
+            "is_gone": lambda worker: worker == f"{2:012x}" and not peers,
+            "recover": lambda worker: list(journals[names[worker]].batches),
+        }
+
+    async def whole():
+        survivor, victim = swarm(network, 2, short, Limits(trials=6), given)
+        await survivor.start()
+        await victim.start()
+        peers.append(victim)
+        _, error = await asyncio.gather(survivor.run(), victim.run(), return_exceptions=True)
+        assert isinstance(error, ConnectionError)
+        assert sum(len(batch.raws) for batch in journals[1].batches) == survivor.services.log.count(victim.id)
+        assert not survivor.view.running
+        assert counts(survivor) == {"finished": 6}
+        await survivor.aclose()
 
     run(whole, timeout=1000.0)
 

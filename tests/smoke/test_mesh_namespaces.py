@@ -68,6 +68,7 @@ def test_halves_go_on_and_agree_after_healing(tmp_path: Path, sites: Sites) -> N
     by_pid = {worker["pid"]: worker["id"] for worker in shown(tmp_path, "d0")["workers"]}
     names = [by_pid[peer.pid] for peer in peers]
 
+    until(lambda: all(vector == counts()[0] for vector in counts()))  # nothing is on its way
     sites.cut()
     at_cut, began = counts(), [len(results(run)) for run in runs()]
     until(lambda: all(lost(run) >= 3 for run in runs()))  # of the other half, which is given up for dead

@@ -229,7 +229,7 @@ async def test_a_process_that_is_killed_during_its_import_is_replaced(
             "def objective(trial): return 1\n"
         )
         if dies:
-            with pytest.raises(UsageError, match="SIGKILL .*while importing"):
+            with pytest.raises(UsageError, match=r"SIGKILL .*while importing"):
                 await start(module.objective)
             assert deaths.read_text() == "xxx"
         else:
