@@ -605,17 +605,19 @@ async def test_another_studys_directory_is_refused(tmp_path):
 
 
 def test_what_others_wrote_meanwhile_can_be_read_again(tmp_path):
-    """A worker that is put together can read what was written to its directory since; damage is passed over."""
+    """A worker that is put together can read what was written to its directory since, but by workers that it has met;
+    damage is passed over."""
     services = study(directory=tmp_path / "run")._services(limits=Limits())
     other = study(directory=tmp_path / "run")._services(limits=Limits())
     assert services.read_again is not None
-    assert services.read_again() == []
+    assert services.read_again(frozenset()) == []
     assert other.journal is not None
     assert services.journal is not None
     batch = other.log.append_own("other", 1, Goal(1, 3))
     other.journal.append([batch])
     (tmp_path / "run" / "journal" / "dead.log").write_text("no journal at all, and long enough to tell")
-    assert services.read_again() == [batch]
+    assert services.read_again(frozenset()) == [batch]
+    assert services.read_again(frozenset([other.identity.worker])) == []
     other.journal.close()
     services.journal.close()
 

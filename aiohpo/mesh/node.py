@@ -31,7 +31,7 @@ from .frames import (
 from .gossip import Gossip
 from .health import Counters, Health
 from .links import Mesh
-from .timing import Timing
+from .timing import COLLECT_FOR, Timing
 from .transfers import Transfers
 
 _MOST_NOTICES = 50
@@ -73,7 +73,7 @@ class Node:
     @property
     def delay(self) -> float | None:
         """Seconds that news takes to travel; None before it was measured."""
-        return self.mesh.round_trip / 2 + self.gossip.pace.interval if self.mesh.round_trip else None
+        return self.mesh.round_trip / 2 + self.gossip.pace.interval + COLLECT_FOR if self.mesh.round_trip else None
 
     def receive(self, now: float, peer: str, data: bytes) -> tuple[list[Fresh], list[Effect]]:
         """Handle one frame from the peer at address ``peer``. Never raises for what it contains."""

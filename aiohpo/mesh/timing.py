@@ -59,6 +59,9 @@ class Timing:
     suspicion: Suspicion = field(default_factory=Suspicion)
 
 
+# The flood
+COLLECT_FOR = 0.001  # what is to leave is joined by what follows at once, as a result by a new trial
+
 # Links
 GREET_AGAIN = 1.0  # between two greetings of one address
 LONGEST_ROUND_TRIP = 10.0  # a longer one is a clock that jumped, or nonsense

@@ -17,11 +17,8 @@ from typing import Any, Protocol
 from ..events.schema import Batch
 from ..mesh.effects import Connect, Disconnect, Effect, Milestone, Notice, Persist, Publish, Reached, Send
 from ..mesh.frames import Frame, encode_frame
+from ..mesh.timing import COLLECT_FOR
 from ..plugin import TellingTransport, Transport
-
-COLLECT_FOR = (
-    0.001  # seconds in which what is to leave next is joined by what follows at once, as a trial by its result
-)
 
 
 class Drivable(Protocol):

@@ -154,20 +154,18 @@ class Exchange(Driver):
         """Hear what the others know before the first proposal; else workers that start together would all begin with
         the same thing. A worker whose peers do not answer goes on alone; returns whether one did.
 
-        A worker is put together some time before it can be met, and those that write to the same directory may have
-        left meanwhile. Whatever they did is in their journals, so if no peer answers those are read again.
+        A worker is put together some time before it can be met, and others that write to the same directory may have
+        left meanwhile. What they did is in their journals, so those are read again.
         """
         end = self._loop.time() + ACQUAINTED_WITHIN
         # A look every 10 ms for at most a second, once: cheaper to read than an event through three layers.
         while Milestone.CAUGHT_UP not in self.reached and not stop() and self._loop.time() < end:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_SOON)
-        if Milestone.CAUGHT_UP in self.reached:
-            return True
         if self.services.read_again is not None and not stop():
-            for batch in await in_thread(self.services.read_again):
+            for batch in await in_thread(self.services.read_again, frozenset(self.state.present)):
                 self.state.recover(self._loop.time(), batch)
             self.carry_out()
-        return False
+        return Milestone.CAUGHT_UP in self.reached
 
     async def hear_out(self, stop: Callable[[], bool]) -> None:
         """Wait until all that the peers know has arrived. Those that do not answer are not waited for very long."""

@@ -11,7 +11,7 @@ from aiohpo.mesh.effects import Describe, Notice, Reached, Send
 from aiohpo.mesh.frames import FORMAT, Digest, Events, Hello, Inquire, Ping, Pong, encode_frame
 from aiohpo.mesh.health import Health
 from aiohpo.mesh.node import Node
-from aiohpo.mesh.timing import Timing
+from aiohpo.mesh.timing import COLLECT_FOR, Timing
 from tests.support.histories import batch_of, events_of, with_remarks
 
 STUDY = "abcdef0123456789"
@@ -68,7 +68,7 @@ def test_health_adds_up_what_arrived():
     assert health.bytes_in > sum(map(len, frames))
     assert health.round_trip is not None
     assert 0.09 < health.round_trip < 0.11
-    assert node.delay == health.round_trip / 2 + Timing().pace.interval
+    assert node.delay == health.round_trip / 2 + Timing().pace.interval + COLLECT_FOR
 
 
 def test_each_milestone_is_reached_once():

@@ -606,7 +606,7 @@ def test_what_peers_did_who_left_before_they_were_met_is_read_from_their_journal
         return 0.5
 
     def given(rank):
-        every = lambda: [batch for journal in journals.values() for batch in journal.batches]  # noqa: E731
+        every = lambda present: [batch for journal in journals.values() for batch in journal.batches]  # noqa: E731
         return {"journal": journals[rank], "journal_id": "shared", "read_again": every}
 
     async def whole():

@@ -216,7 +216,9 @@ class Swarm:
                 journal_id=where,
                 blobs=self.blobs.setdefault(where, MemoryBlobs()),
                 recover=lambda dead: list(self.journals[dead].batches) if dead in inhabitants else [],
-                read_again=lambda: [batch for worker in sorted(inhabitants) for batch in self.journals[worker].batches],
+                read_again=lambda present: [
+                    batch for worker in sorted(inhabitants - present) for batch in self.journals[worker].batches
+                ],
                 wall=asyncio.get_running_loop().time,
                 evaluator=evaluator,
             )

@@ -167,19 +167,23 @@ def test_what_failed_in_an_earlier_run_does_not_end_a_newcomers(seed: int) -> No
     play(main(), seed)
 
 
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_search_is_given_up_after_exactly_so_many_failures(seed: int) -> None:
-    """However fast they come: workers that know of each other wait for news when everything fails."""
+def test_a_search_is_given_up_after_so_many_failures() -> None:
+    """However fast they come: workers that know of each other wait for news when everything fails. Where news is lost
+    on its way there may be one more for each of the others, as a rule there is none."""
 
-    async def main() -> None:
-        swarm = Swarm(seed, mean=0.001, fails=True)
+    async def main(swarm: Swarm) -> None:
         for _ in range(4):
             await swarm.start(Limits(trials=200))
         await swarm.end()
         assert {peer.end and peer.end.reason for peer in swarm.peers} == {EndReason.GIVEN_UP}
-        assert [peer.view.census()[Status.FAILED] for peer in swarm.peers] == [6] * 4
+        [failures] = {peer.view.census()[Status.FAILED] for peer in swarm.peers}
+        assert 6 <= failures < 6 + 4
+        found.append(failures)
 
-    play(main(), seed)
+    found: list[int] = []
+    for seed in range(20):
+        play(main(Swarm(seed, mean=0.001, fails=True)), seed)
+    assert found.count(6) >= 16
 
 
 @pytest.mark.parametrize("seed", SEEDS)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
@@ -80,8 +82,9 @@ def build_services(
     sweep()
     blobs.remove_unfinished()
     log, view = definition.empty()
-    gone = frozenset[str]()
+    gone, sizes = frozenset[str](), dict[Path, int]()
     if directory is not None:
+        sizes = sizes_of(journals_in(directory.path))
         loaded = directory.load(log, view)
         gone = frozenset(worker for worker, state in loaded.states.items() if state in ("dead", "left"))
         for text in loaded.notices:
@@ -110,7 +113,7 @@ def build_services(
         gone=gone,
         is_gone=None if directory is None else Writers(directory.path, view).is_gone,
         recover=None if directory is None else recover_from(directory, notice),
-        read_again=None if directory is None else partial(read_all, directory),
+        read_again=None if directory is None else partial(read_grown, directory, sizes),
         join=join,
         expects_peers=bool(join) or identity.has_company,
         limits=limits,
@@ -151,9 +154,20 @@ def recover_from(directory: RunDirectory, notice: Notify) -> Callable[[str], lis
     return recover
 
 
-def read_all(directory: RunDirectory) -> list[Batch]:
-    """Read every journal. What is damaged was told when they were loaded, or will be when they are next."""
-    return [batch for file in journals_in(directory.path) for batch in read_journal(file, [])]
+def sizes_of(files: Iterable[Path]) -> dict[Path, int]:
+    """How many bytes each file has; one that cannot be looked at is left out."""
+    sizes = {}
+    for file in files:
+        with suppress(OSError):
+            sizes[file] = file.stat().st_size
+    return sizes
+
+
+def read_grown(directory: RunDirectory, sizes: Mapping[Path, int], present: frozenset[str]) -> list[Batch]:
+    """Read the journals that had other ``sizes``, but those of workers that are ``present``. What is damaged was told
+    when they were loaded, or will be when they are next."""
+    now = sizes_of(file for file in journals_in(directory.path) if file.stem not in present)
+    return [batch for file, size in now.items() if size != sizes.get(file) for batch in read_journal(file, [])]
 
 
 def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> Evaluator:
