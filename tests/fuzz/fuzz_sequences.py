@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.fuzz.sequences import play
 
 _PORTION = 500
+_TELL_EVERY = 20_000
 
 
 def play_portion(first: int, count: int, frames: int) -> int:
@@ -46,6 +47,8 @@ def main() -> None:
             try:
                 for portion in portions:
                     done += portion.result()
+                    if done % _TELL_EVERY == 0:
+                        print(f"{done} of {given.sequences} sequences, {time.monotonic() - began:.0f} s", flush=True)
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
