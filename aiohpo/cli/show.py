@@ -103,8 +103,9 @@ def _headline(run: Run, now: Snapshot) -> str:
 
 
 def _workers(now: Snapshot) -> Table:
-    """Who worked on how many trials for how long; several may have worked on one."""
-    table = _table("worker", "rank", "host", "pid", "status", "trials", "busy")
+    """Who worked on how many trials for how long, its slots together; several may have worked on one."""
+    slotted = any(worker.slots > 1 for worker in now.workers)
+    table = _table("worker", "rank", "host", "pid", "status", *(["slots"] if slotted else []), "trials", "busy")
     for worker in now.workers:
         table.add_row(
             worker.id,
@@ -112,6 +113,7 @@ def _workers(now: Snapshot) -> Table:
             printable(worker.host or ""),
             str(worker.pid or ""),
             worker.status,
+            *([str(worker.slots)] if slotted else []),
             str(worker.trials),
             describe_seconds(worker.busy_seconds) if worker.busy_seconds else "",
         )

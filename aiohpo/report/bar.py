@@ -20,7 +20,7 @@ from .ending import last_lines
 from .plain import climb_in_words
 from .sources import OwnWorker
 from .tally import Tally
-from .words import best_in_words, describe_rate, stopping_in_words
+from .words import best_in_words, busy_in_words, describe_rate, slots_in_words, stopping_in_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -174,7 +174,6 @@ class Bar:
 
     def update(self, now: Snapshot, workers: str = "") -> None:
         """Show a snapshot. ``workers`` is markup that says who works, if more is to be said than how busy they are."""
-        busy = "" if now.utilisation is None else f"{now.utilisation:.0%} busy"
         self._progress.below = climb_in_words(now)
         self._progress.update(
             self._task,
@@ -185,7 +184,7 @@ class Bar:
                 None if now.best is None or now.best.value is None else f"best {now.best.value:.5g}",
             ),
             rate=describe_rate(now.rate),
-            busy=", ".join(filter(None, (busy, workers))),
+            busy=", ".join(filter(None, (busy_in_words(now), workers, slots_in_words(now)))),
         )
 
     def say(self, text: str) -> None:

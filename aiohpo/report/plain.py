@@ -8,7 +8,16 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
-from .words import best_in_words, describe_rate, describe_seconds, ensemble_in_words, in_words, rungs_in_words
+from .words import (
+    best_in_words,
+    busy_in_words,
+    describe_rate,
+    describe_seconds,
+    ensemble_in_words,
+    in_words,
+    rungs_in_words,
+    slots_in_words,
+)
 
 if TYPE_CHECKING:
     from .snapshot import Snapshot
@@ -22,8 +31,9 @@ def as_line(now: Snapshot, workers: str = "") -> str:
     of = "" if now.total is None else f"/{now.total}"
     parts = [f"{now.done}{of} trials", climb_in_words(now), best_in_words(now.metric, now.best, now.max_steps)]
     parts.append(describe_rate(now.rate))
-    parts.append("" if now.utilisation is None else f"{now.utilisation:.0%} busy")
+    parts.append(busy_in_words(now))
     parts.append(workers or f"workers: {in_words(now.states()) if now.workers else 'none yet'}")
+    parts.append(slots_in_words(now))
     parts.append(in_words({name: n for name, n in now.counts.items() if name not in ("finished", "running")}))
     if now.health is not None and now.health.round_trip is not None:
         parts.append(f"round trip {describe_seconds(now.health.round_trip)}")

@@ -13,8 +13,9 @@ from rich.text import Text
 from ..mesh.health import Health
 from ..text import printable
 from ..view.summary import value_in_words
-from .snapshot import HERE, Snapshot, WorkerNow
+from .snapshot import HERE, Snapshot, TrialNow, WorkerNow
 from .words import (
+    busy_in_words,
     configuration,
     describe_bytes,
     describe_rate,
@@ -22,6 +23,7 @@ from .words import (
     ensemble_in_words,
     in_words,
     rungs_in_words,
+    slots_in_words,
     trials_in_words,
 )
 
@@ -29,7 +31,9 @@ _STYLES = {"alive": "green", "suspect": "yellow", "dead": "red", "left": "dim", 
 _BAR = 24
 _FIRST_SHOWN = ("suspect", "alive", "unknown", "dead", "left")
 _ROOMY = 110  # columns from which on names are written out
+_NARROW = 72  # columns below which a table with slots shows what must be seen
 _WIDEST = 60  # characters of what the study says of itself
+_MOST_TRIALS = 10  # of a worker, where the height is no limit
 _BARS = "▁▂▃▄▅▆▇█"
 _NOTICES = 3  # lines that are shown above, and the latest below
 _QUIET = 5.0  # seconds without a word from anybody that are worth a word
@@ -45,7 +49,8 @@ def draw(now: Snapshot, width: int, height: int | None, notices: Sequence[str] =
     below += [Text(printable(text), style="yellow", no_wrap=True, overflow="ellipsis") for text in said]
     room -= len(said)
     shown, hidden = _fitting(now.workers, room)
-    middle: list[RenderableType] = [_table(now, shown, width)] if shown else [Text("\nno worker yet\n")]
+    further = _lines_for_trials(shown, None if height is None else room - len(shown))
+    middle: list[RenderableType] = [_table(shown, further, width)] if shown else [Text("\nno worker yet\n")]
     if hidden:
         states: dict[str, int] = {}
         for worker in hidden:
@@ -67,7 +72,8 @@ def _head(now: Snapshot, width: int) -> list[RenderableType]:
     aim = "maximise" if now.study.get("mode") == "max" else "minimise"
     clock = time.strftime("%H:%M:%S", time.localtime(now.time))
     searcher, scheduler = _told(now, "searcher"), _told(now, "scheduler")
-    busy = "" if now.utilisation is None else f", {now.utilisation:.0%} busy"
+    slots = slots_in_words(now)
+    busy = "".join(f", {text}" for text in (slots, busy_in_words(now)) if text)
     states = now.states()
     who = [(f"{states[name]} {name}", _STYLES[name]) for name in _STYLES if name in states]
     lines: list[RenderableType] = [
@@ -127,34 +133,72 @@ def _fitting(workers: Sequence[WorkerNow], room: int) -> tuple[list[WorkerNow], 
     return shown, [worker for i, worker in enumerate(workers) if i not in chosen]
 
 
-def _table(now: Snapshot, workers: Sequence[WorkerNow], width: int) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True, header_style="dim")
+def _lines_for_trials(workers: Sequence[WorkerNow], room: int | None) -> list[int]:
+    """How many lines each worker gets below its own, which has the first of its trials: a fair part of the ``room``."""
+    wanted = [max(len(worker.running) - 1, 0) for worker in workers]
+    if room is None:
+        return [min(want, _MOST_TRIALS) for want in wanted]
+    lines, waiting = [0] * len(wanted), len(wanted)
+    for at in sorted(range(len(wanted)), key=wanted.__getitem__):
+        lines[at] = min(wanted[at], room // waiting)
+        if lines[at] == 1 < wanted[at]:  # room for "and 14 more", which the number of slots says already
+            lines[at] = 0
+        room, waiting = room - lines[at], waiting - 1
+    return lines
+
+
+def _table(workers: Sequence[WorkerNow], further: Sequence[int], width: int) -> Table:
+    """A row for each worker with the trial that it has evaluated longest, and so many ``further`` rows below."""
     roomy = width >= _ROOMY
     ranked = any(worker.rank is not None for worker in workers)
-    for name in ("worker", *(["rank"] if ranked else []), "host", "pid", "state", "done", "busy", "trial", "for"):
-        right = name in ("rank", "pid", "done", "busy", "trial", "for")
-        limit = 24 if roomy else 10
+    slotted = any(worker.slots > 1 for worker in workers)
+    omitted = set() if ranked else {"rank"}
+    if not slotted:
+        omitted.add("slots")
+    elif not roomy:  # what its trials are matters more
+        omitted |= {"rank", "pid"} if width >= _NARROW else {"rank", "pid", "host", "done"}
+    every = ("worker", "rank", "host", "pid", "state", "slots", "done", "busy", "trial", "for")
+    names = [name for name in every if name not in omitted]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), expand=True, header_style="dim")
+    for name in names:
         table.add_column(
-            name, justify="right" if right else "left", no_wrap=True, max_width=limit if name == "host" else None
+            name,
+            justify="left" if name in ("worker", "host", "state") else "right",
+            no_wrap=True,
+            max_width=(24 if roomy else 10) if name == "host" else None,
         )
     table.add_column("configuration", no_wrap=True, overflow="ellipsis", ratio=1)
-    for worker in workers:
-        running = worker.running
-        style = _STYLES[worker.status]
-        table.add_row(
-            worker.id if roomy else worker.id[:6],
-            *(["" if worker.rank is None else str(worker.rank)] if ranked else []),
-            Text(printable(worker.host or "")),
-            str(worker.pid or ""),
-            Text(worker.status, style),
-            str(worker.trials),
-            "" if worker.utilisation is None else f"{worker.utilisation:.0%}",
-            "" if running is None else str(running.number),
-            "" if worker.seconds is None else describe_seconds(worker.seconds),
-            Text("" if running is None else configuration(running.config)),
-            style=None if worker.status in HERE else "dim",
-        )
+    for worker, lines in zip(workers, further, strict=True):
+        cells: dict[str, str | Text] = {
+            "worker": worker.id if roomy else worker.id[:6],
+            "rank": "" if worker.rank is None else str(worker.rank),
+            "host": Text(printable(worker.host or "")),
+            "pid": str(worker.pid or ""),
+            "state": Text(worker.status, _STYLES[worker.status]),
+            "slots": f"{len(worker.running)}/{worker.slots}" if worker.status in HERE else "",
+            "done": str(worker.trials),
+            "busy": "" if worker.utilisation is None else f"{worker.utilisation:.0%}",
+        }
+        first, others = worker.running[:1], worker.running[1:]
+        cells |= _trial(first[0]) if first else {}
+        style = None if worker.status in HERE else "dim"
+        table.add_row(*(cells.get(name, "") for name in (*names, "configuration")), style=style)
+        shown = others if lines >= len(others) else others[: max(lines - 1, 0)]
+        below = [_trial(trial) for trial in shown]
+        if lines > len(shown):
+            left = len(others) - len(shown)
+            below.append({"trial": f"+{left}"} if width < _NARROW else {"configuration": Text(f"… and {left} more")})
+        for cells in below:
+            table.add_row(*(cells.get(name, "") for name in (*names, "configuration")))
     return table
+
+
+def _trial(trial: TrialNow) -> dict[str, str | Text]:
+    return {
+        "trial": str(trial.number),
+        "for": describe_seconds(trial.seconds),
+        "configuration": Text(configuration(trial.config)),
+    }
 
 
 def _listed(parts: Sequence[tuple[str, str]]) -> list[str | tuple[str, str]]:

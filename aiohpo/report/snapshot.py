@@ -7,14 +7,40 @@ tally, and to the display (:mod:`~aiohpo.report.bar`, :mod:`~aiohpo.report.scree
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..mesh.health import Health
+from ..plugin import Config
 from ..view.trials import TrialRecord
 
 HERE = ("alive", "suspect", "unknown")  # what a worker is that may be at work
+
+
+@dataclass(frozen=True, slots=True)
+class TrialNow:
+    """A trial that a slot evaluates.
+
+    id, number  its name, and its place among all trials
+    step        the last step that was done
+    seconds     for how long it has been evaluated, by the clocks of its worker and the reader
+    """
+
+    id: str
+    number: int
+    step: int
+    seconds: float
+    _config: Callable[[], Config] = field(repr=False, compare=False)
+
+    @property
+    def config(self) -> Config:
+        """{parameter: value}. Made when it is read: of a thousand trials a screen shows forty."""
+        return self._config()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The JSON form."""
+        return {name: getattr(self, name) for name in ("id", "number", "config", "step", "seconds")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +52,11 @@ class WorkerNow:
     host, pid     the machine and the process that it says it is
     rank          its place among those that were launched together, None if it was launched alone
     started       when it began, in seconds since the epoch by its own clock
+    slots         how many trials it evaluates at a time
     trials        different trials of which it ended a segment
-    busy_seconds  spent on segments that ended
-    utilisation   the part of the last minute that it spent on trials, None if it is away
-    running       the trial that it evaluates now, for ``seconds`` so far
+    busy_seconds  spent on segments that ended, in all slots together
+    utilisation   the part of the last minute that its slots spent on trials, None if it is away
+    running       the trials that its slots evaluate now, the one that began first at the head
     unanswered    addresses that it was told to join and at which nobody has answered
     """
 
@@ -39,19 +66,18 @@ class WorkerNow:
     pid: int | None
     rank: int | None
     started: float | None
+    slots: int
     trials: int
     busy_seconds: float
     utilisation: float | None
-    running: TrialRecord | None
-    seconds: float | None
+    running: tuple[TrialNow, ...]
     unanswered: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form."""
         plain = {name: getattr(self, name) for name in self.__slots__}
+        plain["running"] = [trial.as_dict() for trial in self.running]
         plain["unanswered"] = list(self.unanswered)
-        if self.running is not None:
-            plain["running"] = {name: getattr(self.running, name) for name in ("id", "number", "config", "step")}
         return plain
 
 
@@ -69,7 +95,7 @@ class Snapshot:
     retried      failed trials that are tried again, so that they left the budget
     added        past trials that were added by hand, which are not of the budget
     rate         trials that become done in a second: over the last minute or the last 20 trials, pauses left out
-    utilisation  the part of the last minute that the workers who are here spent on trials
+    utilisation  the part of the last minute that the slots of the workers who are here spent on trials
     elapsed      seconds since the first start, pauses left out; of a search without workers, until the last result
     best         the best complete trial; while there is none, the best of those that got farthest
     curve        the improvements, as (seconds since the first start without pauses, value)
@@ -135,6 +161,11 @@ class Snapshot:
     def deserted(self) -> bool:
         """Whether there were workers and none is left."""
         return bool(self.workers) and not any(worker.status in HERE for worker in self.workers)
+
+    @property
+    def slots(self) -> int:
+        """How many trials the workers who are here evaluate at a time."""
+        return sum(worker.slots for worker in self.workers if worker.status in HERE)
 
     def states(self) -> dict[str, int]:
         """How many workers are in each state."""

@@ -11,18 +11,19 @@ from __future__ import annotations
 import math
 import time
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..events.lifecycle import Status
-from ..events.schema import Claimed, Ended, Left, Proposed, Started, TrialId
+from ..events.schema import Claimed, Ended, Left, Proposed, Started, TrialId, trial_name
 from ..view.promotions import Promotions
 from ..view.segments import Segments, Span
 from ..view.summary import Summary
 from .active_time import ActiveTime
-from .snapshot import HERE, Snapshot, WorkerNow
+from .snapshot import HERE, Snapshot, TrialNow, WorkerNow
 from .sources import LoadedDirectory, ProgressSource
 
 if TYPE_CHECKING:
@@ -122,8 +123,9 @@ class Tally:
         workers = self._workers(now, states)
         active = ActiveTime(self._lives(now, workers))
         busy = [worker for worker in workers if worker.utilisation is not None]
-        present = sum(_present(worker.started, now) for worker in busy)
-        worked = sum((worker.utilisation or 0.0) * _present(worker.started, now) for worker in busy)
+        presence = [worker.slots * _present(worker.started, now) for worker in busy]
+        worked = sum((worker.utilisation or 0.0) * present for worker, present in zip(busy, presence, strict=True))
+        present = sum(presence)
         improved = self._improvements()
         here = any(worker.status in HERE for worker in workers)
         return Snapshot(
@@ -158,7 +160,7 @@ class Tally:
             work = self._work.get(worker.id)
             if work is None or work.first > work.last:
                 continue
-            going_on = worker.status in ("alive", "suspect") or (worker.status in HERE and worker.running is not None)
+            going_on = worker.status in ("alive", "suspect") or (worker.status in HERE and bool(worker.running))
             lives.append((work.first, max(now, work.first) if going_on else work.last))
         return lives
 
@@ -172,7 +174,7 @@ class Tally:
 
     def _workers(self, now: float, states: Mapping[str, str]) -> tuple[WorkerNow, ...]:
         view = self._view
-        running = self._running(states)
+        running = self._running(now, states)
         found = []
         for name in sorted({*states, *view.workers}):
             info = view.workers.get(name)
@@ -180,11 +182,11 @@ class Tally:
             if started is None and name not in states:
                 continue  # of a damaged journal, or of a peer that records what it likes
             status = states.get(name, "unknown")
-            span = running.get(name)
-            row = view.row(span.trial) if span else None
             began = started.time if started else None
             work = self._work.get(name)
-            at_work = status in ("alive", "suspect") or row is not None
+            slots = view.slots_of(name)
+            evaluated = running.get(name, [])[-slots:]
+            at_work = status in ("alive", "suspect") or bool(evaluated)
             found.append(
                 WorkerNow(
                     id=name,
@@ -193,44 +195,48 @@ class Tally:
                     pid=started.pid if started else None,
                     rank=started.rank if started else None,
                     started=began if began is not None and math.isfinite(began) else None,
+                    slots=slots,
                     trials=work.trials if work else 0,
                     busy_seconds=work.seconds if work else 0.0,
-                    utilisation=self._utilisation(work, span, began, now) if at_work else None,
-                    running=None if row is None else view.record(row),
-                    seconds=None if span is None or row is None else max(now - span.began, 0.0),
+                    utilisation=self._utilisation(work, evaluated, slots, began, now) if at_work else None,
+                    running=tuple(evaluated),
                     unanswered=() if info is None or info.unanswered is None else info.unanswered.addresses,
                 )
             )
         return tuple(sorted(found, key=_place))
 
-    def _running(self, states: Mapping[str, str]) -> dict[str, Span]:
-        """What each worker that is here evaluates: the newest of its open segments that are still its own."""
+    def _running(self, now: float, states: Mapping[str, str]) -> dict[str, list[TrialNow]]:
+        """What each worker that is here evaluates, its own open segments: the one that began first stands first."""
         view = self._view
-        newest: dict[str, Span] = {}
+        found: list[tuple[Span, int]] = []
         for span in self._activity.running():
             row = view.row(span.trial)
             if row is None or view.status(row) is not Status.RUNNING or view.owner_of(row) != span.worker:
                 continue
-            if states.get(span.worker) in HERE and (
-                span.worker not in newest or span.began > newest[span.worker].began
-            ):
-                newest[span.worker] = span
-        return newest
+            if states.get(span.worker) in HERE:
+                found.append((span, row))
+        found.sort(key=lambda each: each[0].began)
+        running: dict[str, list[TrialNow]] = {}
+        for (span, row), number in zip(found, view.numbers([row for _, row in found]), strict=True):
+            seconds = max(now - span.began, 0.0)
+            trial = TrialNow(trial_name(span.trial), number, view.step(row), seconds, partial(view.config, row))
+            running.setdefault(span.worker, []).append(trial)
+        return running
 
-    def _utilisation(self, work: _Work | None, span: Span | None, started: float | None, now: float) -> float | None:
-        """The part of the last minute (or of the time since it started) that a worker spent on trials."""
+    def _utilisation(
+        self, work: _Work | None, running: Sequence[TrialNow], slots: int, started: float | None, now: float
+    ) -> float | None:
+        """The part of the last minute (or of the time since it started) that a worker's slots spent on trials."""
         begin = now - _present(started, now)
         if started is None or now - begin < 0.1:
             return None
-        spent = 0.0
+        spent = sum(min(trial.seconds, now - begin) for trial in running)
         if work is not None:
             segments = np.array(work.recent).reshape(-1, 2)
             segments = segments[segments[:, 1] > now - WINDOW]
             work.recent = array("d", segments.ravel().tolist())
-            spent = float(np.maximum(np.minimum(segments[:, 1], now) - np.maximum(segments[:, 0], begin), 0.0).sum())
-        if span is not None:
-            spent += max(now - max(span.began, begin), 0.0)
-        return min(spent / (now - begin), 1.0)
+            spent += float(np.maximum(np.minimum(segments[:, 1], now) - np.maximum(segments[:, 0], begin), 0.0).sum())
+        return min(spent / (slots * (now - begin)), 1.0)
 
     def _improvements(self) -> FloatArray:
         """(n, 2): when the best value became better, and how good."""

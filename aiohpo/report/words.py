@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..text import printable
 from ..view.summary import value_in_words
+from .snapshot import HERE
 
 if TYPE_CHECKING:
     from ..view.trials import TrialRecord
+    from .snapshot import Snapshot
 
 # Characters; --json has all.
 _WIDEST_NAME, _WIDEST_VALUE, _WIDEST = 40, 60, 60
@@ -79,6 +81,17 @@ def best_in_words(
         return "no result yet"
     trial = f" (trial {best.number})" if numbered else ""
     return f"best {printable(metric, _WIDEST)} {value_in_words(best, max_steps, digits)}{trial}"
+
+
+def busy_in_words(now: Snapshot) -> str:
+    """``97% busy``; empty where nobody is there to be busy."""
+    return "" if now.utilisation is None else f"{now.utilisation:.0%} busy"
+
+
+def slots_in_words(now: Snapshot) -> str:
+    """``64 slots``, where the workers who are here have more than one each."""
+    here = sum(worker.status in HERE for worker in now.workers)
+    return f"{now.slots} slots" if now.slots > here else ""
 
 
 def rungs_in_words(rungs: Mapping[int, int], promoted: int, moved: int) -> str:

@@ -7,6 +7,7 @@ the unit-encoded matrix is computed when somebody asks for it. About 130 bytes a
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,6 +80,17 @@ class Columns:
         before = int((lamport < mine[0]).sum())
         ties = np.flatnonzero(lamport == mine[0])
         return before + sum((self._names[self._origin[i]], self._seq[i]) < (mine[1], self._seq[row]) for i in ties)
+
+    def numbers(self, rows: Sequence[int]) -> list[int]:
+        """The :meth:`number` of each of several trials, at the cost of one scan."""
+        if not rows:
+            return []
+        lamport = np.array(self._lamport)
+        late = np.flatnonzero(lamport >= lamport[rows].min())  # what runs is new: all before need no order
+        place = np.zeros(len(lamport), dtype=np.int64)
+        place[self._sorted(late)] = np.arange(len(lamport) - len(late), len(lamport))
+        found: list[int] = place[rows].tolist()
+        return found
 
     def _sorted(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         lamport, origin, seq = (np.array(column)[rows] for column in (self._lamport, self._origin, self._seq))

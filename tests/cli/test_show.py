@@ -63,6 +63,20 @@ def test_show_as_json_has_the_documented_form(
     assert shown["trials"][0]["config"] == config(0)
 
 
+def test_slots_are_shown_where_a_worker_has_several(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A column of the table, and a key of the JSON; what a worker runs is a list."""
+    directory = str(make_run(tmp_path / "one", [2.0]))
+    assert invoke(["show", directory]) == 0
+    assert " slots " not in capsys.readouterr().out
+    directory = str(make_run(tmp_path / "many", [2.0, 1.0], slots=16))
+    assert invoke(["show", directory]) == 0
+    (row,) = [line.split() for line in capsys.readouterr().out.splitlines() if " left " in line]
+    assert row[-5:] == ["left", "16", "2", "1", "s"]
+    assert invoke(["show", directory, "--json"]) == 0
+    (worker,) = json.loads(capsys.readouterr().out)["workers"]
+    assert (worker["slots"], worker["running"]) == (16, [])
+
+
 def test_show_counts_what_is_beyond_the_budget_as_surplus(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Results behind the budget's line are kept, marked, and not counted as ended."""
     assert invoke(["show", str(make_run(tmp_path / "r", [2.0, 1.0, 0.5], goal=2))]) == 0

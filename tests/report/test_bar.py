@@ -19,7 +19,7 @@ from aiohpo.evaluate.trial import Trial
 from aiohpo.report.bar import Bar
 from aiohpo.report.tally import take_snapshot
 from aiohpo.storage.run import open_run
-from tests.report.test_screen import busy
+from tests.report.test_screen import busy, slotted
 from tests.support.run_directories import make_climb
 
 
@@ -56,6 +56,19 @@ def test_the_count_and_the_best_are_last_to_go(width: int, shown: list[str], hid
     assert all(text in line for text in shown), line
     assert not any(text in line for text in hidden), line
     assert len(line.rstrip()) <= width
+
+
+def test_the_bar_counts_slots_where_there_are_more_than_workers() -> None:
+    """Beside the workers, or by themselves for a search in this process."""
+    for now, workers, said in (
+        (slotted(2, 32, 32), "2 workers", "28% busy, 2 workers, 64 slots"),
+        (slotted(1, 64, 64), "", "54% busy, 64 slots"),
+        (slotted(2, 1, 1), "2 workers", "2% busy, 2 workers "),
+    ):
+        out = io.StringIO()
+        with Bar(Console(file=out, force_terminal=True, width=160)) as bar:
+            bar.update(now, workers)
+        assert said in re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", out.getvalue())
 
 
 def test_what_strangers_wrote_is_text_in_the_bar_and_above_it() -> None:

@@ -12,7 +12,7 @@ from aiohpo.report import plain as display
 from aiohpo.report.plain import BarDisplay, LogDisplay, as_line
 from aiohpo.report.sources import FollowedDirectory
 from aiohpo.report.tally import Tally
-from tests.report.test_screen import busy
+from tests.report.test_screen import busy, slotted
 from tests.report.test_tally import NOW, Told
 from tests.support.run_directories import BEGAN, make_climb, make_run
 
@@ -27,7 +27,8 @@ def test_all_of_it_in_one_line() -> None:
     assert line.startswith("4 trials, best loss 4.25 (trial 3), 2.4/min, ")
     assert "workers: 4 alive, 1 suspect, 1 dead, 1 left, round trip 2 ms" in line
     assert as_line(Tally(Told()).look(NOW)).startswith("0 trials, no result yet, 0/s, workers: none yet")
-    assert "2 of 3 workers" in as_line(busy(), "2 of 3 workers")
+    assert "2 of 3 workers, round trip" in as_line(busy(), "2 of 3 workers")
+    assert "2 of 2 workers, 64 slots, round trip" in as_line(slotted(2, 32, 1), "2 of 2 workers")
     state = {"metric": "log_loss", "size": 3, "score": 0.5, "single": 0.75}
     assert "ensemble of 3: log_loss 0.5" in as_line(dataclasses.replace(busy(), ensemble=state))
 

@@ -61,6 +61,56 @@ def test_it_shows_who_does_what() -> None:
     assert "mesh: 3 links, round trip 2 ms, 1 repairs, 2 duplicates, 10 frames (1 KB)" in text
 
 
+def slotted(workers: int, slots: int, running: int) -> Snapshot:
+    """A search whose workers have so many slots, of which so many are busy."""
+    told = Told()
+    for w in range(workers):
+        told.start(f"{w:012x}", NOW - 100, w, slots)
+        for i in range(running):
+            told.add(f"{w:012x}", Proposed, NOW - running + i, (i / running,))
+    return Tally(told).look(NOW)
+
+
+@pytest.mark.parametrize(("width", "height"), [(200, 50), (80, 24), (60, 20), (40, 12)])
+@pytest.mark.parametrize(("workers", "slots"), [(1, 1000), (3, 4), (64, 16)])
+def test_however_many_slots_fit_the_terminal(workers: int, slots: int, width: int, height: int) -> None:
+    """Each line is one of the terminal's, and each worker that is shown says how many of its slots are busy."""
+    lines = drawn(slotted(workers, slots, slots - 1), width, height)
+    assert max(map(cell_len, lines)) <= width
+    assert len(lines) < height
+    assert any(f"{slots - 1}/{slots}" in line for line in lines) or width < 60
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_worker_shows_the_trials_that_run_longest_and_counts_the_others(width: int) -> None:
+    """One in its own line, as many below as there is room for."""
+    lines = drawn(slotted(1, 1000, 990), width, 24)
+    at = next(i for i, line in enumerate(lines) if "990/1000" in line)
+    assert "16 min 30 s  x=0 " in lines[at]
+    assert "16 min 29 s  x=0.00101" in lines[at + 1]
+    (rest,) = [i for i, line in enumerate(lines) if "… and " in line]
+    assert f"… and {990 - (rest - at)} more" in lines[rest]
+    assert rest - at > 8
+
+
+def test_workers_share_the_lines_below_them() -> None:
+    """Of two with many trials each gets half of the lines; without a limit of height each shows some."""
+    lines = drawn(slotted(2, 16, 12), 80, 19)
+    assert sum("… and 8 more" in line for line in lines) == 2
+    lines = drawn(slotted(2, 16, 11), 80, None)
+    assert sum("x=" in line for line in lines) == 22
+    lines = drawn(slotted(2, 16, 16), 80, None)
+    assert sum("… and 6 more" in line for line in lines) == 2
+
+
+def test_slots_are_told_where_workers_have_more_than_one() -> None:
+    """In the head; a search of workers with one slot each says nothing of them."""
+    assert "workers: 2 alive, 32 slots, " in "\n".join(drawn(slotted(2, 16, 3), 80, 24))
+    text = "\n".join(drawn(slotted(2, 1, 1), 80, 24))
+    assert "workers: 2 alive, 2% busy" in text
+    assert "slots" not in text
+
+
 def test_names_are_written_out_where_there_is_room() -> None:
     """A wide terminal shows whole worker ids, as the commands take them."""
     assert any("0" * 12 in line for line in drawn(busy(), 200, 50))

@@ -144,7 +144,7 @@ def test_the_counts_are_those_of_the_trials(directory: Path, capsys: pytest.Capt
     assert study["counts"] == {**statuses, "queued": 1}
     assert study["running"] == statuses["running"]
     running = {trial["id"]: trial["worker"] for trial in show["trials"] if trial["status"] == "running"}
-    assert {w["running"]["id"]: w["id"] for w in show["workers"] if w["running"]} == running
+    assert {t["id"]: w["id"] for w in show["workers"] for t in w["running"]} == running
     assert study["best"] in show["trials"]
     assert study["added"] == 1
 

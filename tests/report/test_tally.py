@@ -59,8 +59,8 @@ class Told(ProgressSource):
         self._new.append(Seen(origin, seq, event))
         return seq
 
-    def start(self, origin: str, at: float, rank: int | None = None) -> None:
-        self.add(origin, Started, at, "node1", 100, "", rank)
+    def start(self, origin: str, at: float, rank: int | None = None, slots: int = 1) -> None:
+        self.add(origin, Started, at, "node1", 100, "", rank, None, slots)
         self.believed[origin] = "alive"
 
     def trial(self, origin: str, at: float, seconds: float, value: float | None, how: str = "finished") -> int:
@@ -104,9 +104,49 @@ def test_each_worker_is_shown_with_what_it_runs(told: Told) -> None:
     told.trial("a", NOW - 90, 10, 3.0)
     told.add("b", Proposed, NOW - 4.0, (0.25,))
     idle, busy = look(told).workers
-    assert (idle.id, idle.host, idle.pid, idle.trials, idle.running, idle.seconds) == ("a", "node1", 100, 1, None, None)
-    assert busy.running is not None
-    assert (busy.running.number, busy.running.config, busy.seconds, busy.trials) == (1, {"x": 0.25}, 4.0, 0)
+    assert (idle.id, idle.host, idle.pid, idle.slots, idle.trials, idle.running) == ("a", "node1", 100, 1, 1, ())
+    (trial,) = busy.running
+    assert (trial.number, trial.config, trial.seconds, busy.trials) == (1, {"x": 0.25}, 4.0, 0)
+
+
+def test_a_worker_is_shown_with_what_all_its_slots_run(told: Told) -> None:
+    """Whatever began first stands first; numbers are those of the study's trials, also where workers are concurrent."""
+    told.start("a", NOW - 100, 0, 3)
+    told.start("b", NOW - 100, 1, 4)
+    for i in range(3):
+        told.add("b", Proposed, NOW - 50 + i, (i / 4,))
+        told.add("a", Proposed, NOW - 50 - i, (i / 8,))
+    now = look(told)
+    first, second = now.workers
+    assert (first.slots, second.slots, now.slots) == (3, 4, 7)
+    assert [(trial.seconds, trial.config["x"]) for trial in first.running] == [(52.0, 0.25), (51.0, 0.125), (50.0, 0.0)]
+    numbers = {trial.id: trial.number for worker in now.workers for trial in worker.running}
+    assert numbers == {record.id: record.number for record in told.view.records()}
+
+
+def test_a_worker_runs_no_more_than_it_has_slots(told: Told) -> None:
+    """Of segments whose end it did not record, the newest are what it runs."""
+    told.start("a", NOW - 100, 0, 2)
+    for i in range(5):
+        told.add("a", Proposed, NOW - 50 + i, (i / 5,))
+    (worker,) = look(told).workers
+    assert [trial.seconds for trial in worker.running] == [47.0, 46.0]
+
+
+def test_utilisation_is_that_of_all_slots(told: Told) -> None:
+    """A worker's is the part of its slots' time, that of the search weighs each worker by its slots; none exceeds 1."""
+    told.start("many", NOW - 1000, 0, 4)
+    for i in range(3):  # three slots of four busy for half of the minute, one of them goes on
+        told.trial("many", NOW - WINDOW, 30, float(i))
+    told.add("many", Proposed, NOW - 15, (0.5,))
+    told.start("one", NOW - 1000, 1)
+    told.add("one", Proposed, NOW - 100, (0.5,))
+    now = look(told)
+    assert [w.utilisation for w in now.workers] == [pytest.approx((3 * 30 + 15) / 240), pytest.approx(1.0)]
+    assert now.utilisation == pytest.approx((3 * 30 + 15 + 60) / 300)
+    for _ in range(20):  # which cannot be
+        told.trial("many", NOW - WINDOW, 60, 1.0)
+    assert look(told).workers[0].utilisation == 1.0
 
 
 def test_utilisation_is_that_of_the_last_minute(told: Told) -> None:
@@ -129,7 +169,7 @@ def test_the_dead_are_not_idle(told: Told) -> None:
         told.add(name, Proposed, NOW - 30, (0.5,))
         told.believed[name] = state
     now = look(told)
-    assert [(w.id, w.status, w.running is not None) for w in now.workers] == [
+    assert [(w.id, w.status, bool(w.running)) for w in now.workers] == [
         ("a", "alive", True),
         ("d", "suspect", True),
         ("b", "dead", False),
@@ -166,9 +206,8 @@ def test_a_trial_that_was_taken_over_is_shown_where_it_runs(told: Told) -> None:
     told.add("b", Lost, ("a", seq), 0)
     told.add("b", Claimed, NOW - 5, ("a", seq), 1)
     first, second = look(told).workers
-    assert first.running is None
-    assert second.running is not None
-    assert second.seconds == 5.0
+    assert first.running == ()
+    assert [trial.seconds for trial in second.running] == [5.0]
 
 
 def test_a_worker_that_holds_on_runs_its_trial_since_it_began(told: Told) -> None:
@@ -179,7 +218,7 @@ def test_a_worker_that_holds_on_runs_its_trial_since_it_began(told: Told) -> Non
     told.add("b", Lost, ("a", seq), 0)
     told.add("a", Claimed, 0.0, seq, 1)
     told.add("a", Reported, seq, 1, 1, 0.5)
-    assert [w.seconds for w in look(told).workers] == [50.0, None]
+    assert [[trial.seconds for trial in w.running] for w in look(told).workers] == [[50.0], []]
 
 
 def test_the_rate_is_that_of_the_last_minute_or_of_twenty_trials(told: Told) -> None:
@@ -279,7 +318,9 @@ def test_the_json_form_is_documented(told: Told) -> None:
     best = {name: study["best"][name] for name in ("id", "number", "status", "value", "config", "worker")}
     assert best == {"id": "a-3", "number": 0, "status": "finished", "value": 0.5, "config": {"x": 0.5}, "worker": "a"}
     assert study["curve"] == [[3.0, 0.5]]
-    assert plain["workers"][0]["running"] == {"id": "a-5", "number": 1, "config": {"x": 0.25}, "step": 0}
+    (worker,) = plain["workers"]
+    assert worker["slots"] == 1
+    assert worker["running"] == [{"id": "a-5", "number": 1, "config": {"x": 0.25}, "step": 0, "seconds": 1.0}]
     assert plain["mesh"]["round_trip"] == 0.002
 
 
@@ -323,7 +364,7 @@ def test_an_unknown_worker_counts_while_it_runs_something(told: Told) -> None:
     told.add("a", Proposed, NOW - 30, (0.5,))
     busy = tally.look(NOW)
     assert busy.counts == {"finished": 1, "running": 1}
-    assert (busy.elapsed, busy.workers[0].seconds) == (1000.0, 30.0)
+    assert (busy.elapsed, busy.workers[0].running[0].seconds) == (1000.0, 30.0)
 
 
 def test_a_trial_that_pauses_often_is_one_trial(told: Told) -> None:
@@ -362,6 +403,6 @@ def test_clocks_that_disagree_make_no_nonsense(told: Told) -> None:
     told.trial("b", 0.0, float("nan"), 2.0)
     now = look(told)
     assert now.utilisation is None or 0 <= now.utilisation <= 1
-    assert all(w.seconds is None or w.seconds >= 0 for w in now.workers)
+    assert all(trial.seconds >= 0 for w in now.workers for trial in w.running)
     assert 0 <= now.rate < 10
     assert now.elapsed >= 0

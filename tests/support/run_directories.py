@@ -48,7 +48,13 @@ def config(i: int) -> dict[str, Any]:
 
 
 def make_run(
-    path: Path, outcomes: Sequence[float | str | None], *, mode: str = "min", goal: int | None = None, left: bool = True
+    path: Path,
+    outcomes: Sequence[float | str | None],
+    *,
+    mode: str = "min",
+    goal: int | None = None,
+    left: bool = True,
+    slots: int = 1,
 ) -> Path:
     """Make a run directory in which one worker ran trials of half a second with these outcomes, and is gone.
 
@@ -59,7 +65,7 @@ def make_run(
     directory = RunDirectory(path, study._definition.as_dict())
     worker = new_worker_id()
     recorder = Recorder(worker, View(SPACE, Objective("loss", study.mode)), Log(), directory.id)
-    recorder.begin(BEGAN, "host", os.getpid(), None)
+    recorder.begin(BEGAN, "host", os.getpid(), None, slots)
     if goal is not None:
         recorder.set_goal(goal)
     for i, outcome in enumerate(outcomes):
