@@ -6,7 +6,7 @@ curves    the learning curves of all trials, the best on top
 rungs     how many trials got how far, what they were worth there, and who was promoted
 parallel  every configuration as a line over the parameters, the best tenth on top
 slice     the metric against each parameter
-timeline  what each worker ran when, and which part of them was busy
+timeline  what each worker ran when, with a lane for each slot, and which part of them was busy
 schedule  what the best trial and those it inherited from were trained with, step by step
 ensemble  an ensemble of the trials: its members, its calibration and its uncertainty
 

@@ -19,15 +19,18 @@ if TYPE_CHECKING:
     from ..view.trials import TrialRecord
     from .units import Quantity
 
+_HEIGHT = 4.5  # inches of the upper picture
+
 
 def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
     """Both pictures; the upper one alone where nobody ran anything here, as in a study driven by hand."""
     partial = [r for r in records if r.curve and r.status in ("paused", "stopped") and not is_complete(run, r)]
     above = curves.draw_on if len(partial) > len(records) / 2 else history.draw_on
-    if not timeline.drawable(run):
+    arranged = timeline.arrange(run)
+    if arranged is None:
         above(figure.subplots(), run, records, metric)
         return
-    figure.set_size_inches(9, 7.5)
-    top, bottom = figure.subplots(2, 1, height_ratios=(3, 2))
+    figure.set_size_inches(9, _HEIGHT + arranged.inches)
+    top, bottom = figure.subplots(2, 1, height_ratios=(_HEIGHT, arranged.inches))
     above(top, run, records, metric)
-    timeline.draw_on(bottom, run)
+    timeline.draw_on(bottom, run, arranged)

@@ -1,19 +1,23 @@
 """What each worker ran when, and which part of them was busy.
 
-Where trials pause, the shade of a segment says how far it was to go, and a line leads from each pause to the worker
-that went on; elsewhere the colour says how a trial ended.
+A worker has a lane for each of its slots, see :mod:`~aiohpo.plots.lanes`. Where trials pause, the shade of a segment
+says how far it was to go, and a line leads from each pause to the worker that went on; elsewhere the colour says how a
+trial ended.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..errors import UsageError
 from ..report.active_time import ActiveTime
 from ..view.segments import Span, all_segments
+from .lanes import Placement, lay_out
 from .style import BLUE, GREEN, GREY, ORANGE, RED, shades
 
 if TYPE_CHECKING:
@@ -25,7 +29,12 @@ if TYPE_CHECKING:
     from ..view.trials import TrialRecord
     from .units import Quantity
 
-_MOST_WORKER_NAMES = 24
+_INCHES = 3.0, 8.0  # the least and the most height of the axes
+_INCHES_OF_LANE, _INCHES_OF_LABEL = 0.05, 0.11
+_THIN = 0.04  # inches of a lane below which white edges and gaps would hide its bars
+_BETWEEN = 1.0  # lanes that are left empty between workers with several
+_WIDTH = 7.0  # inches, about
+_SHORT = 0.03  # inches of a typical bar below which white edges would hide it
 _LATEST = 1e11  # seconds since the epoch, and of a segment: some 3,000 years
 _COLOURS: dict[str, Any] = {
     "finished": BLUE,
@@ -38,48 +47,128 @@ _COLOURS: dict[str, Any] = {
 }
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
-    """One picture of its own."""
-    draw_on(figure.subplots(), run)
+@dataclass(frozen=True, slots=True)
+class Arrangement:
+    """Where everything stands.
+
+    lives  {worker: when it lived}, those who came first at the top
+    bars   the segments of all workers, by their beginning
+    lanes  {worker: its number of lanes}
+    tops   {worker: where its first lane is}, from 0 downwards
+    """
+
+    lives: Mapping[str, tuple[float, float]]
+    bars: Sequence[Placement]
+    lanes: Mapping[str, int]
+    tops: Mapping[str, float]
+
+    def height_of(self, bar: Placement) -> float:
+        """Where a bar's lane is."""
+        return self.tops[bar.span.worker] + bar.lane
+
+    def middle_of(self, worker: str) -> float:
+        """The middle of a worker's lanes."""
+        return self.tops[worker] + (self.lanes[worker] - 1) / 2
+
+    @property
+    def bottom(self) -> float:
+        """Where the last lane is."""
+        return max(self.tops[worker] + self.lanes[worker] - 1 for worker in self.tops)
+
+    @property
+    def inches(self) -> float:
+        """The height that axes should have for it."""
+        least, most = _INCHES
+        return min(max(_INCHES_OF_LANE * (self.bottom + 1), least), most)
 
 
-def draw_on(axes: Axes, run: Run) -> None:
-    """Draw on ``axes``. Raises ``UsageError`` if nobody ran anything."""
+def arrange(run: Run) -> Arrangement | None:
+    """Put the segments of a run into the lanes of their workers; None where nobody ran anything."""
     found = drawable(run)
     if not found:
+        return None
+    by_worker: dict[str, list[Span]] = {}
+    for span in found:
+        by_worker.setdefault(span.worker, []).append(span)
+    now = max(span.began + (span.seconds or 0.0) for span in found)
+    lives = {worker: _life(run, worker, mine, now) for worker, mine in by_worker.items()}
+    bars: list[Placement] = []
+    lanes, tops, top = {}, {}, 0.0
+    for worker in sorted(lives, key=lambda worker: (lives[worker], worker)):
+        mine, lanes[worker] = lay_out(by_worker[worker], run.view.slots_of(worker), lives[worker][1])
+        bars += mine
+        tops[worker] = top
+        top += lanes[worker] + (_BETWEEN if lanes[worker] > 1 else 0.0)
+    bars.sort(key=lambda bar: (bar.span.began, bar.span.attempt))
+    return Arrangement({worker: lives[worker] for worker in tops}, bars, lanes, tops)
+
+
+def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
+    """One picture of its own. Raises ``UsageError`` if nobody ran anything."""
+    arranged = arrange(run)
+    if arranged is None:
         raise UsageError(f"{run.path} has no trial that a worker ran")
-    lives = _lives(run, found)
-    bars = _bars(found, lives)
+    figure.set_size_inches(9, max(arranged.inches + 1, 5))
+    draw_on(figure.subplots(), run, arranged)
+
+
+def draw_on(axes: Axes, run: Run, arranged: Arrangement) -> None:
+    """Draw on ``axes``."""
+    from matplotlib.collections import PolyCollection
+
+    lives, bars = arranged.lives, arranged.bars
     clock = ActiveTime(lives.values())
-    rows = {worker: row for row, worker in enumerate(sorted(lives, key=lambda w: (lives[w], w)))}
     name_of, colours = _legend(run)
-    places: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    length = max(clock(max(last for _, last in lives.values())), 1e-6)
+    thin = arranged.inches / (arranged.bottom + 1) < _THIN
+    seconds = np.array([bar.seconds for bar in bars])
+    half = 0.5 if thin else 0.4
+    short = float(np.median(seconds)) / length * _WIDTH < _SHORT
+    places: dict[str, list[Placement]] = {}
     for bar in bars:
         if bar.seconds:
-            places.setdefault((name_of(bar), bar.worker), []).append((clock(bar.began), bar.seconds))
-    for (name, worker), at in places.items():
-        axes.broken_barh(at, (rows[worker] - 0.4, 0.8), facecolor=colours[name], edgecolor="white", lw=0.3)
-    for name in (name for name in colours if any(name == used for used, _ in places)):
-        axes.broken_barh([], (0, 0), facecolor=colours[name], label=name)
-    _moves(axes, bars, clock, rows)
+            places.setdefault(name_of(bar.span), []).append(bar)
+    for name in (name for name in colours if name in places):
+        left = clock(np.array([bar.span.began for bar in places[name]]))
+        right = left + np.array([bar.seconds for bar in places[name]])
+        middle = np.array([arranged.height_of(bar) for bar in places[name]])
+        above, below = middle - half, middle + half
+        corners: Any = np.stack([left, below, left, above, right, above, right, below], axis=1).reshape(-1, 4, 2)
+        edge = 0.0 if thin or short else 0.3
+        axes.add_collection(
+            PolyCollection(corners, facecolor=colours[name], edgecolor="white", lw=edge, label=name), autolim=False
+        )
+    _moves(axes, arranged, clock)
     for mark, word in {"|": "left", "x": "dead"}.items():
         workers = [worker for worker in lives if run.loaded.states.get(worker) == word]
         if workers:
             moments = [clock(lives[w][1]) for w in workers]
-            axes.plot(moments, [rows[w] for w in workers], mark, color="black", ms=8, label=word, ls="none")
+            axes.plot(
+                moments, [arranged.middle_of(w) for w in workers], mark, color="black", ms=8, label=word, ls="none"
+            )
+            for moment, worker in zip(moments, workers, strict=True):
+                if arranged.lanes[worker] > 1:
+                    top = arranged.tops[worker] - 0.4
+                    axes.vlines(moment, top, top + arranged.lanes[worker] - 0.2, color="black", lw=1)
     for moment in clock.cuts:
         axes.axvline(moment, color="black", lw=0.8, ls=":")
-    alive = sum(last - first for first, last in lives.values())
-    busy = sum(bar.seconds or 0.0 for bar in bars)
-    if len(rows) <= _MOST_WORKER_NAMES:
-        axes.set_yticks(list(rows.values()), [_label(run, worker) for worker in rows], fontsize=7)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_xlim(0, max(clock(max(last for _, last in lives.values())), 1e-6) * 1.02)
+    alive = sum((last - first) * arranged.lanes[worker] for worker, (first, last) in lives.items())
+    if arranged.inches >= _INCHES_OF_LABEL * len(lives):
+        axes.set_yticks([arranged.middle_of(w) for w in lives], [_label(run, w) for w in lives], fontsize=7)
+    axes.set_ylim(arranged.bottom + 0.5, -0.5)
+    axes.set_xlim(0, length * 1.02)
     axes.set_xlabel("seconds" + (", pauses cut out" if clock.cuts else ""))
     axes.set_ylabel("worker")
-    part = min(busy / alive, 1.0) if alive > 0 else 1.0
-    axes.set_title(f"{len(rows)} workers, {part:.0%} of their time busy", loc="left")
+    part = min(float(seconds.sum()) / alive, 1.0) if alive > 0 else 1.0
+    axes.set_title(f"{_crew(arranged)}, {part:.0%} of their time busy", loc="left")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+
+
+def _crew(arranged: Arrangement) -> str:
+    """``2 workers with 16 slots``."""
+    workers, slots = len(arranged.lanes), sum(arranged.lanes.values())
+    text = f"{workers} worker{'s' if workers > 1 else ''}"
+    return text if slots == workers else f"{text} with {slots} slots"
 
 
 def drawable(run: Run) -> list[Span]:
@@ -104,50 +193,31 @@ def _legend(run: Run) -> tuple[Callable[[Span], str], dict[str, Any]]:
     return name_of, {**dict(zip(names, shades(len(names)), strict=True)), **bad}
 
 
-def _moves(axes: Axes, bars: Sequence[Span], clock: ActiveTime, rows: dict[str, int]) -> None:
+def _moves(axes: Axes, arranged: Arrangement, clock: ActiveTime) -> None:
     """Lines from pauses to where another worker went on with the trial."""
-    last: dict[TrialId, Span] = {}
+    last: dict[TrialId, Placement] = {}
     x, y = [], []
-    for bar in sorted(bars, key=lambda bar: (bar.began, bar.attempt)):
-        before = last.get(bar.trial)
-        if before is not None and before.how == "paused" and before.worker != bar.worker:
-            x += [clock(before.began + (before.seconds or 0.0)), clock(bar.began), math.nan]
-            y += [rows[before.worker], rows[bar.worker], math.nan]
-        last[bar.trial] = bar
+    for bar in arranged.bars:
+        before = last.get(bar.span.trial)
+        if before is not None and before.span.how == "paused" and before.span.worker != bar.span.worker:
+            x += [clock(before.span.began + before.seconds), clock(bar.span.began), math.nan]
+            y += [arranged.height_of(before), arranged.height_of(bar), math.nan]
+        last[bar.span.trial] = bar
     if x:
         n = len(x) // 3
         faint = max(0.1, min(0.9, 30 / n))
         axes.plot(x, y, color="black", lw=0.7, alpha=faint, label=f"went on\nelsewhere ({n})")
 
 
-def _lives(run: Run, found: Sequence[Span]) -> dict[str, tuple[float, float]]:
+def _life(run: Run, worker: str, mine: Sequence[Span], now: float) -> tuple[float, float]:
     """From a worker's first segment to when it left, or to the last thing known of it if it is dead."""
-    now = max(span.began + (span.seconds or 0.0) for span in found)
-    by_worker: dict[str, list[Span]] = {}
-    for span in found:
-        by_worker.setdefault(span.worker, []).append(span)
-    lives = {}
-    for worker, mine in by_worker.items():
-        last = max(span.began + (span.seconds or 0.0) for span in mine)
-        left = run.view.workers[worker].left
-        if left is not None:
-            last = max(last, left.time) if left.time < _LATEST else last
-        elif run.loaded.states.get(worker) != "dead":
-            last = max(last, now)
-        lives[worker] = min(span.began for span in mine), last
-    return lives
-
-
-def _bars(found: Sequence[Span], lives: dict[str, tuple[float, float]]) -> list[Span]:
-    """Give segments that never ended a length: to what their worker began next, or to the end of its life."""
-    bars = []
-    for span in found:
-        if span.seconds is None:
-            later = [other.began for other in found if other.worker == span.worker and other.began > span.began]
-            until = min(later, default=lives[span.worker][1])
-            span = replace(span, seconds=until - span.began)
-        bars.append(span)
-    return bars
+    last = max(span.began + (span.seconds or 0.0) for span in mine)
+    left = run.view.workers[worker].left
+    if left is not None:
+        last = max(last, left.time) if left.time < _LATEST else last
+    elif run.loaded.states.get(worker) != "dead":
+        last = max(last, now)
+    return min(span.began for span in mine), last
 
 
 def _label(run: Run, worker: str) -> str:
