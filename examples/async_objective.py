@@ -1,11 +1,11 @@
-"""Tune something that runs elsewhere, with an ``async def`` objective: 16 workers in one event loop.
+"""Tune something that runs elsewhere, with an ``async def`` objective: 64 trials at a time in one event loop.
 
     python examples/async_objective.py --trials 200
 
 The elsewhere is a training service on the other end of a socket, which here is a coroutine on the loopback
 interface: it takes a configuration as a line of JSON, trains a logistic regression on real data, pretends that an
-epoch takes a while, and answers with a line per epoch. What a worker does in the meantime is await, so a single
-process keeps dozens of trainings going and this program needs hardly any processor time itself.
+epoch takes a while, and answers with a line per epoch. All that a slot does in the meantime is await, so a single
+worker keeps hundreds of trainings going and this program needs hardly any processor time itself.
 """
 
 import argparse
@@ -82,18 +82,18 @@ def remote_training(host, port):
     return train
 
 
-async def main(trials, workers):
+async def main(trials, slots):
     """Start the service, search, and say how the time went."""
     service = await asyncio.start_server(serve_training, "127.0.0.1", 0)
     async with service:
         objective = remote_training(*service.sockets[0].getsockname())
         study = Study(objective, space, metric="loss", max_steps=EPOCHS, seed=0)
         began = time.perf_counter()
-        result = await study.arun(trials=trials, slots=workers)
+        result = await study.arun(trials=trials, slots=slots)
         took = time.perf_counter() - began
 
     waited = sum(trial.seconds or 0.0 for trial in result.trials)
-    print(f"{len(result.trials)} trainings of {waited:.1f} s altogether took {took:.1f} s with {workers} workers")
+    print(f"{len(result.trials)} trainings of {waited:.1f} s altogether took {took:.1f} s in {slots} slots")
     print(f"best loss {result.best.value:.4f}, epoch by epoch: ", end="")
     print(" ".join(f"{loss:.3f}" for _, loss in sorted(result.best.curve.items())))
     for name, value in result.best.config.items():
@@ -103,6 +103,6 @@ async def main(trials, workers):
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune a remote training service.")
     parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--workers", type=int, default=16)
+    parser.add_argument("--slots", type=int, default=64, help="trainings at a time")
     options = parser.parse_args()
-    asyncio.run(main(options.trials, options.workers))
+    asyncio.run(main(options.trials, options.slots))

@@ -67,11 +67,11 @@ study = Study(evaluate, space, metric="log_loss", seed=0)
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Choose a model for breast cancer diagnosis.")
     parser.add_argument("--trials", type=int, default=40)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=2, help="trials at a time")
     options = parser.parse_args()
 
     warm = [study.enqueue(config) for config in defaults]
-    result = study.run(trials=options.trials, slots=options.workers)
+    result = study.run(trials=options.trials, slots=options.slots)
 
     done = [trial for trial in result.trials if trial.value is not None]
     print("model      tried  best log loss  default  accuracy")

@@ -2,7 +2,7 @@
 
     aiohpo run examples/digits_mlp.py --workers 4 --trials 60
 
-or, with two workers of this process:
+or, two trials at a time:
 
     python examples/digits_mlp.py --trials 30
 
@@ -76,9 +76,9 @@ study = Study(train, space, metric="accuracy", mode="max", max_steps=27, seed=0)
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune an MLP on handwritten digits.")
     parser.add_argument("--trials", type=int, default=30)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=2, help="trials at a time")
     options = parser.parse_args()
-    result = study.run(trials=options.trials, slots=options.workers)
+    result = study.run(trials=options.trials, slots=options.slots)
     best = result.best
     print(f"best accuracy {best.value:.4f} (log loss {best.metrics['log_loss']:.3f}) in trial {best.number} with")
     for name, value in best.config.items():

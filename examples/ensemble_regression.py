@@ -96,6 +96,6 @@ study = Study(
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune regressors and make an ensemble of them.")
     parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=2, help="trials at a time")
     options = parser.parse_args()
-    study.run(trials=options.trials, slots=options.workers)
+    study.run(trials=options.trials, slots=options.slots)

@@ -4,7 +4,7 @@ given up after a few epochs, the best ones are trained for 81.
     aiohpo run examples/mlp_electricity.py --algorithm abohb --workers 4 --trials 60
     aiohpo run examples/mlp_electricity.py --algorithm adbo --workers 4 --trials 16    # each for 81 epochs
 
-or, with two workers of this process:
+or, two trials at a time:
 
     python examples/mlp_electricity.py --trials 60
 
@@ -147,9 +147,9 @@ study = Study(train, space, metric="accuracy", mode="max", max_steps=81, schedul
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune an MLP on the electricity data.")
     parser.add_argument("--trials", type=int, default=60)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=2, help="trials at a time")
     options = parser.parse_args()
-    result = study.run(trials=options.trials, slots=options.workers)
+    result = study.run(trials=options.trials, slots=options.slots)
     best = result.best
     epochs = sum(trial.step for trial in result.trials)
     print(f"{epochs} epochs; best accuracy {best.value:.4f} after {best.step} of them in trial {best.number} with")

@@ -90,14 +90,14 @@ study = Study(train, space, metric="excess", max_steps=100, searcher="random", s
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Compare a population with constant learning rates.")
     parser.add_argument("--population", type=int, default=8)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=2, help="trials at a time")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     common = {"metric": "excess", "max_steps": 100, "searcher": "random", "seed": options.seed}
 
     schedule = Study(train, space, scheduler=f"pbt:population={options.population}", **common)
-    found = schedule.run(slots=options.workers).best
+    found = schedule.run(slots=options.slots).best
     constant = Study(train, space, scheduler="fifo", **common)
-    best = constant.run(trials=options.population, slots=options.workers).best
+    best = constant.run(trials=options.population, slots=options.slots).best
     print(f"population of {options.population}: {found.value:.5f} above the minimum")
     print(f"best of {options.population} constant rates ({best.config['learning_rate']:.3g}): {best.value:.5f}")

@@ -3,7 +3,7 @@
     pip install torch
     aiohpo run examples/pytorch_mlp.py --algorithm bohb --workers 4 --trials 60
 
-or, with two workers of this process:
+or, two trials at a time:
 
     python examples/pytorch_mlp.py --trials 30
 
@@ -25,7 +25,7 @@ try:
 except ImportError:
     raise SystemExit("this example needs PyTorch: pip install torch") from None
 
-torch.set_num_threads(1)  # the workers share the cores; each has its own
+torch.set_num_threads(1)  # evaluations share the cores; each has its own
 
 images, digits = load_digits(return_X_y=True)
 X, X_valid, y, y_valid = (
@@ -102,9 +102,9 @@ study = Study(train, space, metric="accuracy", mode="max", max_steps=27, schedul
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune a PyTorch network on handwritten digits.")
     parser.add_argument("--trials", type=int, default=30)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=2, help="trials at a time")
     options = parser.parse_args()
-    best = study.run(trials=options.trials, slots=options.workers).best
+    best = study.run(trials=options.trials, slots=options.slots).best
     print(f"best accuracy {best.value:.4f} after {best.step} epochs in trial {best.number} with")
     for name, value in best.config.items():
         print(f"  {name:<14} {value:.3g}" if isinstance(value, float) else f"  {name:<14} {value}")

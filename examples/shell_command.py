@@ -28,10 +28,10 @@ study = Study(None, space, metric="rmse", evaluator=f"command:sh {shlex.quote(st
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Tune a forecast that a shell script makes.")
     parser.add_argument("--trials", type=int, default=150)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--slots", type=int, default=2, help="trials at a time")
     options = parser.parse_args()
 
-    result = study.run(trials=options.trials, slots=options.workers)
+    result = study.run(trials=options.trials, slots=options.slots)
 
     for season in space["season"].choices:
         errors = [t.value for t in result.trials if t.config["season"] == season and t.value is not None]

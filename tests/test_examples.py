@@ -139,7 +139,7 @@ def test_breast_cancer(tmp_path):
 
 def test_async_objective(tmp_path):
     """Many trainings elsewhere overlap in one event loop: together they take less time than one by one."""
-    out = example(tmp_path, "async_objective", "--trials", 48, "--workers", 16)
+    out = example(tmp_path, "async_objective", "--trials", 48, "--slots", 16)
     trainings, one_by_one, took = numbers(rf"(\d+) trainings of {NUMBER} s altogether took {NUMBER} s", out)
     assert trainings >= 48
     assert took < one_by_one / 2

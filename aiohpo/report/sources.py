@@ -1,4 +1,4 @@
-"""Where a search is looked at: a run directory, loaded or followed; its mesh; the workers of this process."""
+"""Where a search is looked at: a run directory, loaded or followed; its mesh; a worker of this process."""
 
 from __future__ import annotations
 
