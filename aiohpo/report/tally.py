@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..events.lifecycle import Status
 from ..events.schema import Claimed, Ended, Left, Proposed, Started, TrialId, trial_name
 from ..view.promotions import Promotions
 from ..view.segments import Segments, Span
@@ -169,7 +168,7 @@ class Tally:
         at, ended_at = float(active(now)), active(ends)
         since = min(at - WINDOW, float(ended_at[-_FEWEST])) if len(ends) > _FEWEST else -math.inf
         ends = ends[ended_at >= since]
-        self._ends = array("d", ends.tolist())
+        self._ends = array("d", ends.tobytes())
         return len(ends) / max(at - max(since, 0.0), 1.0)
 
     def _workers(self, now: float, states: Mapping[str, str]) -> tuple[WorkerNow, ...]:
@@ -211,9 +210,7 @@ class Tally:
         found: list[tuple[Span, int]] = []
         for span in self._activity.running():
             row = view.row(span.trial)
-            if row is None or view.status(row) is not Status.RUNNING or view.owner_of(row) != span.worker:
-                continue
-            if states.get(span.worker) in HERE:
+            if row in view.running and view.owner_of(row) == span.worker and states.get(span.worker) in HERE:
                 found.append((span, row))
         found.sort(key=lambda each: each[0].began)
         running: dict[str, list[TrialNow]] = {}
@@ -234,7 +231,7 @@ class Tally:
         if work is not None:
             segments = np.array(work.recent).reshape(-1, 2)
             segments = segments[segments[:, 1] > now - WINDOW]
-            work.recent = array("d", segments.ravel().tolist())
+            work.recent = array("d", segments.tobytes())
             spent += float(np.maximum(np.minimum(segments[:, 1], now) - np.maximum(segments[:, 0], begin), 0.0).sum())
         return min(spent / (slots * (now - begin)), 1.0)
 

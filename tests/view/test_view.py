@@ -213,6 +213,15 @@ def test_columns_are_in_canonical_order_and_losses_are_minimised():
     assert [r.value for r in view.records()] == [0.1, 0.5, 0.7, 0.9]
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_numbers_of_several_trials_are_those_of_each(seed):
+    """Whichever are asked for, in the order in which they are asked for, also where lamport times are equal."""
+    rng = random.Random(seed)
+    view = view_of(interleave(rng, draw_history(rng, 30)))
+    for rows in ([], [view.n_rows - 1], list(range(view.n_rows)), rng.sample(range(view.n_rows), view.n_rows // 2)):
+        assert view.numbers(rows) == [view.number(row) for row in rows]
+
+
 def test_configurations_come_back_exactly():
     """Native rows keep what was packed: whole numbers stay whole, inactive parameters absent."""
     config = {"x": 0.1 + 0.2, "k": 5, "c": "a"}
