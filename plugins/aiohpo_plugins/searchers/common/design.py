@@ -20,16 +20,16 @@ import numpy as np
 from scipy.stats import qmc
 
 from aiohpo.plugin.hashing import text_hash
-
-from .fresh import rows_without, unseen_rows
+from aiohpo.space.row_hashes import row_hashes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohpo.plugin import FloatArray, Identity, StudyView
+    from aiohpo.plugin import FloatArray, Identity, IntArray, StudyView
     from aiohpo.space.space import Space
 
 _SKIPS = 8
+_NEAR = 512  # jumping costs as much as drawing this many points
 
 
 def stable_hash(*parts: object) -> int:
@@ -51,32 +51,49 @@ class SharedSobol:
 
     def next_rows(self, view: StudyView, slots: Sequence[int]) -> FloatArray:
         """Return a new row of each slot's share; fewer if many in a row were seen."""
-        rows = np.empty((0, self._space.dim))
-        for slot, n in Counter(slots).items():
-            new = self._of_slot(slot, view, n)
-            rows = np.concatenate([rows, rows_without(new, rows)])
-        return rows
-
-    def _of_slot(self, slot: int, view: StudyView, n: int) -> FloatArray:
-        """Return up to ``n`` new rows of the share of ``slot``."""
-        at = view.n_trials // self._stride
-        rows = np.empty((0, self._space.dim))
+        lacking, taken = Counter(slots), set[int]()
+        chosen: dict[int, list[FloatArray]] = {slot: [] for slot in lacking}
+        ahead = {slot: n + 2 for slot, n in lacking.items()}  # points looked at together, two more than are wanted
+        at = dict.fromkeys(lacking, view.n_trials // self._stride)
         for _ in range(_SKIPS):
-            rows = np.concatenate([rows, self._points(self._first + slot, at, n + 2)])
-            at += n + 2
-            new = unseen_rows(view, rows)
-            if len(new) >= n:
-                return new[:n]
-        return new
+            owners = [slot for slot, n in lacking.items() if n for _ in range(ahead[slot])]
+            if not owners:
+                break
+            places = [
+                self._first + slot + (at[slot] + i) * self._stride
+                for slot, n in lacking.items()
+                if n
+                for i in range(ahead[slot])
+            ]
+            rows = self._points(np.array(places, np.int64))
+            for slot in set(owners):
+                at[slot] += ahead[slot]
+            new = np.flatnonzero(~view.seen(rows)).tolist()
+            for i, row_hash in zip(new, row_hashes(rows[new]).tolist(), strict=True):
+                slot = owners[i]
+                if lacking[slot] and row_hash not in taken:
+                    taken.add(row_hash)
+                    chosen[slot].append(rows[i])
+                    lacking[slot] -= 1
+        found = [row for rows in chosen.values() for row in rows]
+        return np.array(found) if found else np.empty((0, self._space.dim))
 
-    def _points(self, offset: int, at: int, n: int) -> FloatArray:
-        """Return points ``at`` … ``at + n - 1`` of the share that begins at ``offset``, snapped."""
+    def _points(self, places: IntArray) -> FloatArray:
+        """Return the points at ``places`` (n,) of the sequence, snapped. Points in between are drawn along with them
+        where that is cheaper than to jump over them."""
+        order = np.argsort(places, kind="stable")
+        ascending = places[order]
+        points = np.empty((len(places), max(self._space.dim, 1)))
         self._sobol.reset()
-        if first := offset + at * self._stride:
-            self._sobol.fast_forward(first)
-        points = []
-        for i in range(n):
-            if i and self._stride > 1:
-                self._sobol.fast_forward(self._stride - 1)
-            points.append(self._sobol.random(1))
-        return self._space.snap(np.concatenate(points)[:, : self._space.dim])
+        origin = self._sobol.random(1)  # by itself: scipy warns of a first draw that is no power of two
+        position = 1
+        for stretch in np.split(np.arange(len(places)), np.flatnonzero(np.diff(ascending) > _NEAR) + 1):
+            first, last = int(ascending[stretch[0]]), int(ascending[stretch[-1]])
+            if first > position:
+                self._sobol.fast_forward(first - position)
+            drawn = self._sobol.random(last + 1 - max(first, position))
+            if first == 0:
+                drawn = np.concatenate([origin, drawn])
+            points[order[stretch]] = drawn[ascending[stretch] - first]
+            position = last + 1
+        return self._space.snap(points[:, : self._space.dim])

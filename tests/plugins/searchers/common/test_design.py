@@ -70,3 +70,11 @@ def test_slots_of_a_worker_share_a_sequence_as_workers_do(rank: int | None) -> N
     else:
         alone = SharedSobol(PLANE, 5, Identity("w0")).next_rows(view, [0] * 16)
         assert set(map(bytes, many)) == set(map(bytes, alone))
+
+
+def test_a_point_that_snaps_to_another_slots_is_skipped() -> None:
+    """Slots that ask together on a small space get distinct points of their shares."""
+    space = Space(n=Int(1, 8))
+    sobol = SharedSobol(space, 0, Identity("w", 0, 6, slots=6))
+    rows = sobol.next_rows(StaticView(space), [0, 1, 2, 3, 4, 5])
+    assert len({c["n"] for c in space.decode(rows)}) == 6
