@@ -93,6 +93,7 @@ class Observations:
     curves      what was reported on the way, partial trials included
     max_steps   steps of a complete trial; None in a study without steps
     version     changes whenever any of the above does
+    moment      what was proposed after this was made is what :meth:`StudyView.proposed` returns for it
     """
 
     X: FloatArray
@@ -103,6 +104,7 @@ class Observations:
     curves: Curves
     max_steps: int | None
     version: int
+    moment: int
 
 
 TrialStatus = Literal["queued", "running", "paused", "lost", "finished", "stopped", "failed", "cancelled"]
@@ -163,6 +165,21 @@ class StudyView(Protocol):
 
     def observations(self) -> Observations:
         """The current observations; cached, so calling it twice costs nothing."""
+        ...
+
+    def pending(self, most: int | None = None) -> FloatArray:
+        """The ``pending`` of the current observations, without the cost of making those; with ``most``, only the latest
+        of them."""
+        ...
+
+    def proposed(self, since: int) -> tuple[FloatArray, NDArray[np.bool_], int]:
+        """All configurations proposed after moment ``since`` (k, d); which of them somebody is evaluating now (k,); and
+        the present moment.
+
+        They come in no particular order and may hold older ones and repetitions. Start with the ``moment`` of the
+        observations that a model was fitted to, or 0, and keep the moment for the next call: so a searcher keeps track
+        of what has been taken at a cost that does not grow with the study.
+        """
         ...
 
     def seen(self, X: FloatArray) -> NDArray[np.bool_]:

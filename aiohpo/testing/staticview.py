@@ -107,10 +107,12 @@ class StaticView:
         curves = _curves(np.concatenate([observed, unfinished]), losses, reports, max_steps)
         for array in (observed, losses, broken, running, to):
             array.flags.writeable = False
-        self._observations = Observations(observed, losses, broken, running, to, curves, max_steps, next(_versions))
+        self._observations = Observations(observed, losses, broken, running, to, curves, max_steps, next(_versions), 0)
         self._n_partial = len(unfinished)
+        self._proposed = np.concatenate([observed, unfinished, broken, running])
+        self._proposed.flags.writeable = False
         self._seen = KnownRows()
-        self._seen.add(np.concatenate([observed, unfinished, broken, running]))
+        self._seen.add(self._proposed)
 
     def __repr__(self) -> str:
         o = self._observations
@@ -129,6 +131,16 @@ class StaticView:
     def observations(self) -> Observations:
         """Return the content; the same object every time."""
         return self._observations
+
+    def pending(self, most: int | None = None) -> FloatArray:
+        """Return the pending rows, or the last ``most`` of them."""
+        pending = self._observations.pending
+        return pending if most is None else pending[max(len(pending) - most, 0) :]
+
+    def proposed(self, since: int) -> tuple[FloatArray, NDArray[np.bool_], int]:
+        """Return all rows, of which the last are pending: nothing here has a time."""
+        rows = self._proposed
+        return rows, np.arange(len(rows)) >= len(rows) - len(self._observations.pending), 0
 
     def seen(self, X: FloatArray) -> NDArray[np.bool_]:
         """Say for each row of ``X`` (k, d) whether it is observed, failed or pending."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,10 +93,15 @@ class Columns:
         return found
 
     def _sorted(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        lamport, origin, seq = (np.array(column)[rows] for column in (self._lamport, self._origin, self._seq))
+        lamport, origin, seq = (_values(column)[rows] for column in (self._lamport, self._origin, self._seq))
         return rows[canonical(lamport, origin, seq, self._names)]
 
     def _encode(self, rows: NDArray[np.int64]) -> FloatArray:
         d = self.space.dim
-        native = np.array(self._rows).reshape(-1, d)[rows] if d else np.empty((len(rows), 0))
+        native = _values(self._rows).reshape(-1, d)[rows] if d else np.empty((len(rows), 0))
         return self.space.encode_native(native)
+
+
+def _values(column: array[Any]) -> NDArray[Any]:
+    """The values of a column without a copy of it. Not to be kept: a column cannot grow while it is read so."""
+    return np.frombuffer(column, dtype=column.typecode)

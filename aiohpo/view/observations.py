@@ -99,12 +99,26 @@ class ObservationColumns(Columns):
             self._newly_done = []
             if self._curves is None:
                 self._curves = self._reported()
-            running = self._sorted(np.fromiter(self.running, np.int64, len(self.running)))
+            running = self._running()
             to = np.array([self._to_step[row] or self.max_steps or 0 for row in running], dtype=np.int64)
-            self._cache = Observations(
-                *self._done[1:], self._encode(running), to, self._curves, self.max_steps, self.version
-            )
+            pending, known = self._encode(running), self.n_rows
+            self._cache = Observations(*self._done[1:], pending, to, self._curves, self.max_steps, self.version, known)
         return self._cache
+
+    def pending(self, most: int | None = None) -> FloatArray:
+        """The configurations that somebody is evaluating now; with ``most``, only the latest."""
+        running = self._running()
+        return self._encode(running if most is None else running[max(len(running) - most, 0) :])
+
+    def proposed(self, since: int) -> tuple[FloatArray, NDArray[np.bool_], int]:
+        """The configurations proposed after moment ``since``, which of them are being evaluated, and the present
+        moment: the number of rows."""
+        rows = range(since, self.n_rows)
+        running = np.fromiter((row in self.running for row in rows), np.bool_, len(rows))
+        return self._encode(np.array(rows, np.int64)), running, self.n_rows
+
+    def _running(self) -> NDArray[np.int64]:
+        return self._sorted(np.fromiter(self.running, np.int64, len(self.running)))
 
     def _all_done(self) -> _Done:
         status = np.array(self._status, dtype=np.int8)
@@ -120,12 +134,11 @@ class ObservationColumns(Columns):
 
     def _done_with(self, before: _Done) -> _Done:
         rows, X, y, failed = before
-        for row in sorted(self._newly_done, key=self.stamp):
-            at = bisect_left(rows, self.stamp(row), key=self.stamp)
-            rows = np.insert(rows, at, row)
-            X = np.insert(X, at, self._encode(np.array([row])), axis=0)
-            y = np.insert(y, at, self.objective.loss(self._value[row]))
-        return rows, X, y, failed
+        new = sorted(self._newly_done, key=self.stamp)
+        at = [bisect_left(rows, self.stamp(row), key=self.stamp) for row in new]
+        losses = [self.objective.loss(self._value[row]) for row in new]
+        X = np.insert(X, at, self._encode(np.array(new)), axis=0)
+        return np.insert(rows, at, new), X, np.insert(y, at, losses), failed
 
     def _reported(self) -> ReportedCurves:
         """A copy of the columns that knows how to become curves."""

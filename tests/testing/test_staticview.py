@@ -69,3 +69,15 @@ def test_wrong_shapes(X: object, y: object, message: str) -> None:
     """Content that does not fit the space or itself is refused with the reason."""
     with pytest.raises(ValueError, match=message):
         StaticView(SPACE, X, y)
+
+
+def test_pending_rows_can_be_read_by_themselves() -> None:
+    """The latest of them too; what was proposed is everything, at any moment."""
+    rows = SPACE.sample(np.random.default_rng(0), 5)
+    view = StaticView(SPACE, rows[:2], [1.0, 2.0], pending=rows[2:])
+    assert view.pending() is view.observations().pending
+    assert np.array_equal(view.pending(2), view.pending()[1:], equal_nan=True)
+    assert len(view.pending(9)) == 3
+    rows, running, _ = view.proposed(view.observations().moment)
+    assert len(rows) == 5
+    assert running.tolist() == [False, False, True, True, True]

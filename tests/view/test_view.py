@@ -736,3 +736,33 @@ def test_configurations_that_are_not_finite_are_no_trials(bad):
         values: list[float | int | None] = [0.5, 1, 1, 0.5]
         values[at] = bad
         assert view_of([("ann", 1, Proposed(1, 0.0, tuple(values)))]).n_rows == 0
+
+
+def test_what_is_pending_and_what_was_proposed_is_read_without_the_observations():
+    """Pending rows are those of the observations, the latest last; what was proposed since a moment comes once."""
+    view = view_of([*finished(0.5, 0.9), ("bob", 1, Proposed(7, 7.0, (0.3, 1, 0, None)))])
+    moment = view.observations().moment
+    view.apply("bob", 2, Proposed(6, 6.0, (0.6, 1, 0, None)))
+    pending = view.observations().pending
+    assert pending[:, 0].tolist() == pytest.approx([0.6, 0.3])
+    assert np.array_equal(view.pending(), pending, equal_nan=True)
+    assert np.array_equal(view.pending(1), pending[1:], equal_nan=True)
+    assert len(view.pending(0)) == 0
+    rows, running, moment = view.proposed(moment)
+    assert rows[:, 0].tolist() == pytest.approx([0.6])
+    assert running.tolist() == [True]
+    assert len(view.proposed(moment)[0]) == 0
+    assert view.proposed(0)[1].tolist() == [False, False, True, True]
+
+
+def test_results_that_come_together_take_their_places():
+    """Observations made once after many results are those made after each."""
+    history = [*finished(0.5, 0.9, 0.1, origin="bob"), *finished(0.2, 0.7, 0.4, origin="ann")]
+    often, once = view_of(history[:2]), view_of(history[:2])
+    once.observations()
+    for event in history[2:]:
+        often.apply(*event)
+        once.apply(*event)
+        often.observations()
+    assert once.observations().y.tolist() == often.observations().y.tolist()
+    assert np.array_equal(once.observations().X, often.observations().X, equal_nan=True)

@@ -60,10 +60,11 @@ REFERENCE = 400  # rows that distances are measured to, so that a fit costs the 
 
 @dataclass(frozen=True, slots=True)
 class ADBOModel:
-    """A pool of candidates and ``best``, the target of the best observation."""
+    """A pool of candidates and ``best``, the target of the best observation; ``moment`` is when it was observed."""
 
     pool: ADBOPool
     best: float
+    moment: int
 
 
 Score = Callable[[ADBOPool, float], "FloatArray"]
@@ -117,7 +118,8 @@ class ADBOLearner:
 
         best = float(z.min())
         if self.space.size <= ENUMERATE:
-            return ADBOModel(predict(np.concatenate(list(every_configuration(self.space))), taken), best)
+            everything = np.concatenate(list(every_configuration(self.space)))
+            return ADBOModel(predict(everything, taken), best, o.moment)
         elites = o.X[np.argsort(z, kind="stable")[: self.elites]]
         units = [self.candidates.uniform(rng, UNIFORM), self.candidates.around(rng, elites, LOCAL)]
         pool = predict(np.concatenate(units), taken)
@@ -127,7 +129,7 @@ class ADBOLearner:
         if len(parents):
             more = self.candidates.around(rng, pool.units[parents], REFINED)
             pool += predict(more, np.concatenate([taken, pool.units]))
-        return ADBOModel(pool, best)
+        return ADBOModel(pool, best, o.moment)
 
     def _forest(self, X: FloatArray, targets: FloatArray, rng: np.random.Generator) -> Forest:
         return Forest(self.space, X, targets, rng, **self.forest)

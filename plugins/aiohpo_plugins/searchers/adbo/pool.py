@@ -10,7 +10,11 @@ has looked; the second part is what a Gaussian process would add there. It is wh
 lambda = 0 the medians after 200 evaluations are 9.8 on shifted Ackley-5 and 7.6 on shifted Levy-8, with 2 they
 are 1.4 and 0.24, with 4 2.6 and 1.3.
 
-The gap also needs no new fit to know of configurations that were taken since the last: :meth:`ADBOPool.note_taken`.
+The gap also needs no new fit to know of configurations that were taken since the last: :class:`RemainingPool`. Those of
+which the result is known by the time of the next suggestion are no candidates any more but change no gap: that made no
+difference (Ackley-10, 2,048 instant evaluations, 64 suggestions at a time and 8 times from each fit, 4 seeds: best
+11.3 to 14.4 without them, 10.2 to 14.4 with them; medians of the distance to the nearest simultaneous suggestion .008
+and .0075).
 """
 
 from __future__ import annotations
@@ -20,12 +24,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aiohpo.space.row_hashes import row_hashes
+
 from .geometry import Geometry
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from aiohpo.plugin import FloatArray
+    from aiohpo.plugin import FloatArray, StudyView
 
 
 @dataclass(slots=True)
@@ -55,7 +61,41 @@ class ADBOPool:
         """Return a pool of some of the rows, with arrays of its own."""
         return ADBOPool(*(getattr(self, f.name)[which] for f in fields(self)))
 
-    def note_taken(self, embedded: NDArray[np.float32]) -> None:
-        """Note, in place, that rows (k, e), given as embedded, have been taken."""
-        if len(embedded) and len(self):
-            np.minimum(self.gap, Geometry.nearest(self.embedded, embedded), out=self.gap)
+    def gap_beside(self, embedded: NDArray[np.float32]) -> FloatArray:
+        """Return the gap (n,) if rows (k, e), given as embedded, are taken, too."""
+        return np.minimum(self.gap, Geometry.nearest(self.embedded, embedded))
+
+
+class RemainingPool:
+    """A pool as one view of the study knows it: less what was proposed since the fit.
+
+    Only what is new is looked at, so this costs the same with thousands of running evaluations.
+
+    pool    what was left of the pool of the fit when it was first looked at, with the present gaps
+    taken   (n,) which of its rows somebody has proposed since then
+    """
+
+    def __init__(self, pool: ADBOPool, view: StudyView, moment: int, geometry: Geometry | None) -> None:
+        """``moment`` is that of the observations that were fitted; without ``geometry`` what was proposed changes no
+        gap."""
+        self.view = view
+        self.pool = pool = pool.select(~view.seen(pool.units))
+        self.taken: NDArray[np.bool_] = np.zeros(len(pool), np.bool_)
+        self._geometry = geometry
+        self._moment = moment
+        self._row_of = {row_hash: row for row, row_hash in enumerate(row_hashes(pool.units).tolist())}
+
+    def catch_up(self) -> None:
+        """Note what was proposed since this was called last."""
+        rows, running, self._moment = self.view.proposed(self._moment)
+        if not len(rows) or not len(self.pool):
+            return
+        for row_hash in row_hashes(rows).tolist():
+            row = self._row_of.get(row_hash)
+            if row is not None:
+                self.taken[row] = True
+        if self._geometry is not None and running.any():
+            self.pool.gap = self.pool.gap_beside(self._geometry.embed(rows[running]))
+
+    def __len__(self) -> int:
+        return len(self.pool) - int(self.taken.sum())

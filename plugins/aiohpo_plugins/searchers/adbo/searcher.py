@@ -19,6 +19,7 @@ of the uncertainty (:mod:`.pool`) and in the target.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,6 +32,7 @@ from ..common.fresh import random_fresh_rows
 from .acquisition import ACQUISITIONS, KappaDecay, boltzmann_order, draw_kappa, lcb, negative_ei
 from .geometry import Geometry
 from .model import PENDING, ADBOLearner, ADBOModel
+from .pool import RemainingPool
 from .targets import FAILURES
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ class ADBOSearcher:
         }
         self._kappas = [self.kappa]
         self._model: ADBOModel | None = None
+        self._remaining: RemainingPool | None = None
 
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
@@ -123,7 +126,7 @@ class ADBOSearcher:
             self.initial,
             self.forest,
         )
-        self._model = None
+        self._model = self._remaining = None
 
     def fit(self, observations: Observations) -> ADBOModel | None:
         """Return a model, or None while there are too few observations."""
@@ -148,7 +151,7 @@ class ADBOSearcher:
 
     def adopt(self, state: ADBOModel | None) -> None:
         """Use a model that :meth:`fit` returned."""
-        self._model = state
+        self._model, self._remaining = state, None
 
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
@@ -160,18 +163,23 @@ class ADBOSearcher:
 
     def _suggest(self, model: ADBOModel, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> FloatArray:
         """Return rows of the pool, taken by one slot after the other; fewer where the pool is empty."""
-        pool = model.pool.select(~view.seen(model.pool.units))
-        if self.pending != "none":
-            pool.note_taken(self._geometry.embed(view.observations().pending))
+        remaining = self._remaining
+        if remaining is None or remaining.view is not view:
+            geometry = None if self.pending == "none" else self._geometry
+            remaining = self._remaining = RemainingPool(model.pool, view, model.moment, geometry)
+        remaining.catch_up()
+        pool, taken = remaining.pool, remaining.taken
         first = view.n_trials - self.initial + 1
         chosen: list[int] = []
-        for i, slot in enumerate(slots[: len(pool)], first):
+        for i, slot in enumerate(slots[: len(remaining)], first):
+            if chosen:
+                pool = replace(pool, gap=pool.gap_beside(pool.embedded[chosen[-1:]]))
             score = self._score(pool, model.best, i, self._kappas[slot])
             if self.acquisition == "bucb":
                 score = boltzmann_order(score, i, self.gamma, rng)
+            score[taken] = np.inf
             score[chosen] = np.inf
             chosen.append(int(score.argmin()))
-            pool.note_taken(pool.embedded[chosen[-1:]])
         return pool.units[chosen]
 
     def _score(self, pool: ADBOPool, best: float, i: int, kappa: float) -> FloatArray:

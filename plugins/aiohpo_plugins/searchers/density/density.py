@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MANY = 64  # levels of an ordered column from which on its kernel is a density
 _TINY = 1e-300
+_BLOCK = 64  # rows of which a mixture is evaluated at a time, so that what is computed of them stays in the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,9 +197,16 @@ class Density:
 
     def log(self, features: FloatArray) -> FloatArray:
         """Return the log density (n,) of rows, given by their features (n, f)."""
-        exponent = features @ self._coefficients.T + np.log(self._shares)
-        top = exponent.max(axis=1)
-        return np.asarray(top + np.log(np.exp(exponent - top[:, None]).sum(axis=1)))
+        found = np.empty(len(features))
+        log_shares = np.log(self._shares)
+        for at in range(0, len(features), _BLOCK):
+            exponent = features[at : at + _BLOCK] @ self._coefficients.T
+            exponent += log_shares
+            top = exponent.max(axis=1)
+            exponent -= top[:, None]
+            np.exp(exponent, out=exponent)
+            found[at : at + _BLOCK] = top + np.log(exponent.sum(axis=1))
+        return found
 
     def draw(self, rng: np.random.Generator, n: int, factor: float = 1.0) -> FloatArray:
         """Return ``n`` snapped rows; ``factor`` widens the kernels of numbers."""

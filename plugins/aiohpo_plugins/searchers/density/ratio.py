@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
+from aiohpo.space.row_hashes import row_hashes
 
 from ..common.design import SharedSobol
 from ..common.evidence import highest
-from ..common.fresh import random_fresh_rows, rows_without, unseen_rows
+from ..common.fresh import random_fresh_rows
 from .density import Density, Kernels
 
 if TYPE_CHECKING:
@@ -119,28 +120,44 @@ class RatioSearcher(ABC):
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
         n = len(slots)
-        if self._model is None:
-            rows = self._sobol.next_rows(view, slots)
-        else:
-            rows = np.empty((0, self._space.dim))
-            for _ in range(n):
-                rows = np.concatenate([rows, self._suggest(self._model, view, rng, rows)])
+        rows = self._sobol.next_rows(view, slots) if self._model is None else self._suggest(self._model, view, rng, n)
         if len(rows) < n:
             rows = np.concatenate([rows, random_fresh_rows(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)
 
-    def _suggest(self, model: Ratio, view: StudyView, rng: np.random.Generator, besides: FloatArray) -> FloatArray:
-        """Return one new row that is not among ``besides``, or none."""
-        rows = rows_without(unseen_rows(view, self._draw(model, rng)), besides)
-        if not len(rows):
-            return rows
-        features = self._kernels.features(rows)
+    def _suggest(self, model: Ratio, view: StudyView, rng: np.random.Generator, n: int) -> FloatArray:
+        """Return up to ``n`` new rows. They are chosen one after the other, each from candidates of its own and with
+        the earlier ones counted among the running evaluations."""
+        drawn = [self._draw(model, rng) for _ in range(n)]
+        rows = np.concatenate(drawn)
+        of = np.repeat(np.arange(n), [len(some) for some in drawn])
+        new = ~view.seen(rows)
+        rows, of = rows[new], of[new]
+        features, hashes = self._kernels.features(rows), row_hashes(rows)
         bad = model.bad.log(features)
-        running = np.concatenate([view.observations().pending[-MOST_PENDING:], besides])
-        if self.pending and len(running):
-            liars = Density(self._kernels, running, np.broadcast_to(model.typical, running.shape))
-            bad = np.logaddexp(bad + np.log(len(model.bad)), liars.log(features) + np.log(len(liars)))
-        return rows[[int((model.good.log(features) - bad).argmax())]]
+        running = view.pending(MOST_PENDING) if self.pending else rows[:0]
+        if len(running):
+            bad = np.logaddexp(bad + np.log(len(model.bad)), self._mass(model, running, features))
+        elif self.pending:
+            bad += np.log(len(model.bad))
+        good = model.good.log(features)
+        chosen: list[int] = []
+        for i in range(n):
+            mine = np.flatnonzero(of == i)
+            if chosen:
+                mine = mine[~np.isin(hashes[mine], hashes[chosen])]
+            if not len(mine):
+                continue
+            worse = bad[mine]
+            if chosen and self.pending:
+                worse = np.logaddexp(worse, self._mass(model, rows[chosen], features[mine]))
+            chosen.append(int(mine[(good[mine] - worse).argmax()]))
+        return rows[chosen]
+
+    def _mass(self, model: Ratio, running: FloatArray, features: FloatArray) -> FloatArray:
+        """Return the logarithm of the sum of the kernels of running evaluations, at rows given by their features."""
+        liars = Density(self._kernels, running, np.broadcast_to(model.typical, running.shape))
+        return liars.log(features) + np.log(len(liars))
 
     def __repr__(self) -> str:
         m = self._model

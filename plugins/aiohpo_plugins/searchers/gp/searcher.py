@@ -111,7 +111,7 @@ class GPSearcher:
         pool = model.pool
         taking = pool.taking()
         if self.pending != "none":
-            taking.note_taken(pool.embed(rows_without(view.observations().pending, model.pending)[-MOST_TAKEN:]))
+            taking.note_taken(pool.embed(rows_without(view.pending(), model.pending)[-MOST_TAKEN:]))
         free = ~view.seen(pool.units)
         chosen: list[int] = []
         for _ in range(min(n, int(free.sum()))):
