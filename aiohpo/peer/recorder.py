@@ -8,7 +8,6 @@ them, brings them into the view and asks the shell to persist them. It knows no 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from ..events.lifecycle import FINAL, Status, advance
@@ -44,19 +43,7 @@ from ..plugin import Assignment
 from ..view.view import View
 from .ending import is_abandoned
 from .racing import Racing
-
-
-@dataclass(slots=True)
-class Segment:
-    """A segment that this worker runs now."""
-
-    trial: TrialId
-    row: int
-    attempt: int
-    to_step: int | None = None  # pause there; None: run to the end
-    claimed_by: int = 0  # the number of the event that claimed it; 0: nobody else can have claimed this attempt
-    doomed: bool = False  # an Abort was issued
-    repeats: bool = False  # because another worker was first to try the same configuration
+from .running_segments import RunningSegments, Segment
 
 
 class Recorder:
@@ -67,7 +54,7 @@ class Recorder:
         self.view = view
         self.log = log
         self.claims = Racing(me)
-        self.segments: dict[TrialId, Segment] = {}
+        self.segments = RunningSegments()
         self.ended_here = 0
         self._shared_journal = shared_journal
         self._out: list[Effect] = []
@@ -158,7 +145,7 @@ class Recorder:
         detail: str | None = None,
     ) -> None:
         """Record how a segment of this worker ended."""
-        self.segments.pop(segment.trial, None)
+        self.segments.discard(segment)
         status = self.view.status(segment.row)
         if status not in FINAL and status is not Status.CANCELLED:
             advance(Status.RUNNING if status in (Status.PAUSED, Status.QUEUED) else status, how)
@@ -180,7 +167,7 @@ class Recorder:
         view, row = self.view, segment.row
         mine = view.owner_of(row) == self.me and view.attempt(row) == segment.attempt
         if not mine or view.status(row) is not Status.RUNNING:
-            self.segments.pop(segment.trial, None)
+            self.segments.discard(segment)
             return
         needless = segment.repeats or row in view.beyond_line()
         how: Ending = "cancelled" if needless and view.latest(row) is None else "released"
@@ -295,7 +282,8 @@ class Recorder:
     def _begin_segment(self, trial: TrialId, attempt: int, to_step: int | None, claimed_by: int = 0) -> Segment:
         row = self.view.row(trial)
         assert row is not None, "a worker's own proposal is valid"
-        segment = self.segments[trial] = Segment(trial, row, attempt, to_step, claimed_by)
+        segment = Segment(trial, row, attempt, to_step, claimed_by)
+        self.segments.add(segment, self.view.config_bytes(row))
         return segment
 
     def __repr__(self) -> str:

@@ -29,7 +29,8 @@ from ..view.view import View
 from .caution import Caution
 from .leases import Leases
 from .limits import check_budget
-from .recorder import Recorder, Segment
+from .recorder import Recorder
+from .running_segments import Segment
 
 
 class PeerState(Recorder):
@@ -303,7 +304,7 @@ class PeerState(Recorder):
         In a small space workers that choose at the same time may choose the same; the first proposal stands.
         """
         view = self.view
-        for segment in list(self.segments.values()):
+        for segment in self.segments.of_config(view.config_bytes(row)):
             mine = segment.row
             if (
                 segment.trial[0] == self.me
@@ -319,19 +320,17 @@ class PeerState(Recorder):
     def _check_line(self) -> None:
         beyond = self.view.beyond_line()
         if beyond:
-            for segment in list(self.segments.values()):
-                if segment.row in beyond and not segment.doomed:
+            for segment in self.segments.in_rows(beyond):
+                if not segment.doomed:
                     self._doom(segment, "the budget was filled by earlier proposals")
 
     def _doom(self, segment: Segment, why: str) -> None:
-        segment.doomed = True
+        self.segments.doom(segment)
         self._out.append(Abort(segment.trial, segment.attempt, why))
 
     def _others_running(self) -> bool:
-        running = len(self.view.running)
-        if running > len(self.segments):  # as in most swarms: asked after every frame
-            return True
-        return running > sum(not s.doomed or self.view.owner_of(s.row) == self.me for s in self.segments.values())
+        mine = len(self.segments) - sum(self.view.owner_of(s.row) != self.me for s in self.segments.doomed)
+        return len(self.view.running) > mine
 
     def _release_lost(self, now: float) -> None:
         if not self._others_running():

@@ -23,7 +23,8 @@ from ..evaluate.segment import failed
 from ..events.log import Log
 from ..events.schema import EXTERNAL, QUEUED, trial_name
 from ..mesh.effects import Persist
-from ..peer.recorder import Recorder, Segment
+from ..peer.recorder import Recorder
+from ..peer.running_segments import Segment
 from ..plugin import Config, FittingSearcher, Identity, Searcher
 from ..plugin.registry import bind
 from ..storage.journal import Journal

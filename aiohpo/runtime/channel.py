@@ -12,7 +12,7 @@ from ..events.schema import MAX_METRIC_BYTES, trial_name
 from ..plugin import Decision
 
 if TYPE_CHECKING:
-    from ..peer.recorder import Segment
+    from ..peer.running_segments import Segment
     from .peer import Peer
 
 

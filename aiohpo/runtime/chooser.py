@@ -11,7 +11,7 @@ from ..errors import AiohpoError, Unavailable, UsageError
 from ..events.schema import Parent, parse_trial
 from ..peer.eligibility import Eligibility
 from ..peer.ending import has_work
-from ..peer.recorder import Segment
+from ..peer.running_segments import Segment
 from ..plugin import Config, Inherit, NewTrial, Resume
 from ..plugin.scheduler import extend_scheduler
 from .assembly.services import Services

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class Dispatcher:
-    """Deals segments to the slots of a worker."""
+    """Deals segments to the slots of a worker.
+
+    busy_seconds  how long trials have run, in all slots
+    """
 
     def __init__(self, worker: Peer, chooser: Chooser, slots: int) -> None:
         self.slots = [Slot(worker, number, self._on_free) for number in range(slots)]
@@ -30,14 +33,10 @@ class Dispatcher:
         self._chooser = chooser
         self._loop = asyncio.get_running_loop()
         self._free = list(self.slots)
+        self.busy_seconds = 0.0
         self._trouble = ""
         self._change = asyncio.Event()  # news, or a slot that has become free
         self._task: asyncio.Task[None] | None = None
-
-    @property
-    def busy_seconds(self) -> float:
-        """How long trials have run, in all slots."""
-        return sum(slot.busy_seconds for slot in self.slots)
 
     async def run(self, group: asyncio.TaskGroup) -> None:
         """Deal until the search is over or :meth:`stop` is called, and what runs then has ended. Segments run in tasks
@@ -86,6 +85,7 @@ class Dispatcher:
 
     def _on_free(self, slot: Slot, trouble: str) -> None:
         self._free.append(slot)
+        self.busy_seconds += slot.take_busy_seconds()
         if trouble:
             self._trouble = trouble
         elif self._worker.patience.relieve():
@@ -120,9 +120,8 @@ class Dispatcher:
         numbers = [slot.number for slot in self._free]
         chosen = await self._chooser.choose(numbers, self.busy_seconds / max(self._worker.state.ended_here, 1))
         for number, segment in chosen:
-            slot = self.slots[number]
-            self._free.remove(slot)
-            slot.begin(group, segment)
+            self.slots[number].begin(group, segment)
+        self._free = [slot for slot in self._free if slot.segment is None]
         return bool(chosen)
 
     async def _wait_for_change(self, at_most: float = 0.5) -> None:

@@ -34,8 +34,8 @@ from ..peer.ending import (
     time_up,
 )
 from ..peer.patience import Patience
-from ..peer.recorder import Segment
 from ..peer.retention import GRACE, Retention
+from ..peer.running_segments import Segment
 from ..peer.state import PeerState
 from ..plugin import FittingSearcher, GracefulEvaluator
 from ..plugin.registry import bind

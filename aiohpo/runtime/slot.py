@@ -17,7 +17,7 @@ from ..evaluate.checkpoint import find_fault
 from ..evaluate.segment import failed
 from ..events.lifecycle import COMPLETING, MOST_IDLE_PAUSES
 from ..events.schema import trial_name
-from ..peer.recorder import Segment
+from ..peer.running_segments import Segment
 from ..plugin import Assignment, Outcome
 from .channel import SegmentChannel
 from .threads import in_thread
@@ -31,15 +31,14 @@ _MOST_SOUGHT = 3  # checkpoints of a trial that peers are asked for: older ones 
 class Slot:
     """Runs segments, one at a time.
 
-    number        its number in the worker, from 0
-    segment       the segment that it has; None: it is free
-    busy_seconds  how long trials have run here
+    number   its number in the worker, from 0
+    segment  the segment that it has; None: it is free
     """
 
     def __init__(self, worker: Peer, number: int, on_free: Callable[[Slot, str], None]) -> None:
         self.number = number
         self.segment: Segment | None = None
-        self.busy_seconds = 0.0
+        self._busy_seconds = 0.0
         self._worker = worker
         self._on_free = on_free
         self._loop = asyncio.get_running_loop()
@@ -55,6 +54,11 @@ class Slot:
         self.segment, self._trouble = segment, ""
         self._task = group.create_task(self._run(segment))
         self._task.add_done_callback(lambda task: self._become_free(segment))  # it may be cancelled before it begins
+
+    def take_busy_seconds(self) -> float:
+        """Return how long trials have run here since this was called last."""
+        seconds, self._busy_seconds = self._busy_seconds, 0.0
+        return seconds
 
     def wind_down(self, grace: float, listening: Collection[str]) -> None:
         """Let what runs here come to its end within ``grace`` seconds, because the worker ends; then cancel it. At once
@@ -134,7 +138,7 @@ class Slot:
             finally:
                 self._is_evaluating = False
                 seconds = channel.seconds(self._loop.time() - began)
-                self.busy_seconds += seconds
+                self._busy_seconds += seconds
         trouble = ""
         if outcome is not None and outcome.kind == "released":
             if not worker.is_ending:  # else the objective has ended because it was told to

@@ -71,6 +71,11 @@ class Columns:
         pairs = zip(native, self._whole, strict=True)
         return self.space.unpack(tuple(None if v != v else int(v) if whole else v for v, whole in pairs))
 
+    def config_bytes(self, row: int) -> bytes:
+        """The packed configuration as bytes: the same for trials of the same configuration."""
+        d = self.space.dim
+        return self._rows[row * d : row * d + d].tobytes()
+
     def number(self, row: int) -> int:
         """The rank of a trial among all proposals known now, by (lamport, worker)."""
         if row == self._newest:

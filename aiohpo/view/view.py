@@ -162,8 +162,7 @@ class View(Checkpoints):
 
     def is_same_experiment(self, row: int, other: int) -> bool:
         """Whether two trials have the same configuration, chosen by a searcher and trained from scratch."""
-        d = self.space.dim
-        same = self._rows[row * d : row * d + d].tobytes() == self._rows[other * d : other * d + d].tobytes()
+        same = self.config_bytes(row) == self.config_bytes(other)
         return same and not any(r in self._queued or r in self._external or self._has_parent(r) for r in (row, other))
 
     def _has_parent(self, row: int) -> bool:

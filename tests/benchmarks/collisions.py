@@ -34,7 +34,8 @@ from aiohpo.events.log import Log
 from aiohpo.events.schema import parse_trial, trial_name
 from aiohpo.mesh.timing import Pace
 from aiohpo.peer.eligibility import Eligibility
-from aiohpo.peer.recorder import Recorder, Segment
+from aiohpo.peer.recorder import Recorder
+from aiohpo.peer.running_segments import Segment
 from aiohpo.plugin import Config, Identity, Resume
 from aiohpo.plugin.objective import Objective
 from aiohpo.plugin.registry import create
