@@ -37,7 +37,7 @@ from ..mesh.timing import (
     SYNC_EVERY,
 )
 from ..peer.patience import in_words
-from ..peer.recorder import Segment
+from ..peer.running_segments import Segment
 from ..peer.state import PeerState
 from ..plugin import Identity
 from ..storage.journal import JournalGone
