@@ -63,9 +63,9 @@ class Dispatcher:
 
     def _release_unbegun(self) -> None:
         """Release the segments that were chosen when there was no time any more to begin them."""
-        begun = [slot.segment for slot in self.slots if slot.segment is not None]
+        begun = {id(slot.segment) for slot in self.slots}
         for segment in list(self._worker.state.segments.values()):
-            if not any(segment is other for other in begun):
+            if id(segment) not in begun:
                 self._worker.release(segment)
 
     def stop(self) -> None:

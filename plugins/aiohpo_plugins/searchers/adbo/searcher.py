@@ -179,7 +179,8 @@ class ADBOSearcher:
                 score = boltzmann_order(score, i, self.gamma, rng)
             score[taken] = np.inf
             score[chosen] = np.inf
-            chosen.append(int(score.argmin()))
+            choice = int(np.where(remaining.is_crowded(pool.gap), np.inf, score).argmin())
+            chosen.append(choice if np.isfinite(score[choice]) else int(score.argmin()))
         return pool.units[chosen]
 
     def _score(self, pool: ADBOPool, best: float, i: int, kappa: float) -> FloatArray:

@@ -8,6 +8,7 @@ import pytest
 from aiohpo.events.schema import Ended, Proposed
 from aiohpo.plugin.objective import Objective
 from aiohpo.space.space import Float, Space
+from aiohpo.testing import StaticView
 from aiohpo.view.view import View
 from aiohpo_plugins.searchers.adbo.geometry import Geometry
 from aiohpo_plugins.searchers.adbo.pool import ADBOPool, RemainingPool
@@ -48,6 +49,16 @@ def test_what_was_proposed_since_the_fit_is_taken() -> None:
     assert len(remaining) == 1
     assert remaining.pool.gap == pytest.approx([0.1, 0.0, 0.3], abs=1e-3)
     assert fitted.gap.tolist() == [1.0, 1.0, 1.0, 1.0]
+
+
+def test_candidates_beside_what_was_taken_since_the_fit_are_crowded() -> None:
+    """What the fit knew crowds nobody, what came later does where it is nearer."""
+    fitted = pool(0.1, 0.5, 0.52, 0.9)
+    fitted.gap[:] = 0.1, 0.1, 0.1, 0.01
+    remaining = RemainingPool(fitted, StaticView(LINE), 0, GEOMETRY)
+    assert not remaining.is_crowded(remaining.pool.gap).any()
+    gap = remaining.pool.gap_beside(GEOMETRY.embed(np.array([[0.5], [0.92]])))
+    assert remaining.is_crowded(gap).tolist() == [False, True, True, False]
 
 
 def test_pools_add_up() -> None:

@@ -214,3 +214,15 @@ def test_every_free_slot_gets_a_configuration_of_its_own() -> None:
         found[slots] = PLANE.encode(searcher.ask(view, np.random.default_rng(1), slots))
         assert len({bytes(row) for row in found[slots]}) == 3
     assert not np.array_equal(found[0, 2, 3][0], found[3, 0, 2][0])
+
+
+def test_one_fit_answers_many_slots_without_crowding() -> None:
+    """No suggestion is less than half as far from an earlier one of the same ask as from what was known."""
+    space = Space(**{f"x{i}": Float(0, 1) for i in range(5)})
+    view = observed(space, 200)
+    searcher = learned(space, view, Identity("w", 0, 32, slots=32))
+    units = space.encode(searcher.ask(view, np.random.default_rng(0), list(range(32))))
+    between = np.sqrt(((units[:, None] - units[None]) ** 2).mean(axis=2))
+    known = np.sqrt(((units[:, None] - view.observations().X[None]) ** 2).mean(axis=2)).min(axis=1)
+    for i in range(1, len(units)):
+        assert between[i, :i].min() > 0.49 * known[i]
