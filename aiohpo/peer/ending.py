@@ -139,12 +139,14 @@ def end_to_record(
         me: the worker that asks.
         present: names the workers that are there now; asked only where it matters. What failed on others failed in an
             earlier run, and was mended since.
-        max_failures: how many trials may fail before one succeeds; 0: any number.
+        max_failures: how many trials may fail before one succeeds; 0: any number. While more than have failed are
+            still running, they may yet succeed.
     """
     end = final_end(view, workers=(me,), target=target)
     if end is not None:
         return end if end.reason is EndReason.TARGET_REACHED else None
-    if max_failures and not view.succeeded and (failures := view.failures_of(present())) >= max_failures:
+    enough = max_failures and not view.succeeded and view.counts[Status.FAILED] >= len(view.running)
+    if enough and (failures := view.failures_of(present())) >= max_failures:
         return SearchEnd(EndReason.GIVEN_UP, f"{failures} {EndReason.GIVEN_UP.value}", failures)
     return None
 

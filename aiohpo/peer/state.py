@@ -58,6 +58,7 @@ class PeerState(Recorder):
         self._lease_every = timing.suspicion.ping / 2
         self._lease_due = now
         self._proposed_at = now - 60.0
+        self._turn_left = 0  # trials that may be proposed without a further pause
         self._caution = Caution(me)
         self._sought: frozenset[str] = frozenset()
         self._answers_due = math.inf
@@ -144,15 +145,21 @@ class PeerState(Recorder):
         Only then, and only after trials shorter than news takes to travel: everywhere else nobody waits. Without
         it, workers with instant objectives each propose all that remains, and most of it is surplus.
         """
-        if self.goal is None or len(present := self.present) == 1:
+        if self.goal is None or self._turn_left or len(present := self.present) == 1:
             return 0.0
         if self.goal - self.view.n_counted > 2 * sum(map(self.view.slots_of, present)):
             return 0.0
         return max(0.0, self._proposed_at + 2 * self.claims.delay - now)
 
     def note_proposal(self, now: float) -> None:
-        """Take note that this worker proposes a trial now."""
+        """Take note that this worker proposes a trial now. A worker of many slots takes its turn with several: half of
+        its share of what is left."""
+        if self._turn_left:
+            self._turn_left -= 1
+            return
         self._proposed_at = now
+        if self.goal is not None:
+            self._turn_left = max((self.goal - self.view.n_counted) // (2 * len(self.present)) - 1, 0)
 
     def pause_after_failures(self, now: float, max_failures: int) -> float:
         """How long to wait before it is asked again whether to begin a trial, as one failure more might be one too

@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 #     64          3.15   .0024            2.93   .0021    2.10   .0021
 #     4 x 64      9.35   .0058            8.08   .0129    7.85   .0154
 #
-# With 0.9, 32 suggestions in two dimensions are driven against known rows, of which the gap was small already.
 CROWDED = 0.5
 
 
