@@ -170,7 +170,7 @@ def _comes_before(stamp: Stamp, event: Ended, known: tuple[Stamp, Ended]) -> boo
 def _sort_key(event: Ended) -> tuple[object, ...]:
     """Of what the view's columns keep of an ending, as they keep it."""
     value = event.value if event.value is not None and math.isfinite(event.value) else math.inf
-    text = repr((sorted((event.extra or {}).items()), event.error, event.detail))
+    text = repr((sorted((event.extra or {}).items()), event.error or None, event.detail or None))
     return event.how, event.attempt, event.step, value, array("f", [event.seconds])[0], text
 
 

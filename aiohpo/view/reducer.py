@@ -255,7 +255,7 @@ class Reducer(Announcements):
         self._seconds[row] = event.seconds
         if event.extra or event.error or event.detail or row in self._details:
             details = self._detail(row)
-            details.extra, details.error, details.detail = event.extra, event.error, event.detail
+            details.extra, details.error, details.detail = event.extra, event.error or None, event.detail or None
         if row == self.best:
             self._find_best()
         elif event.how == "finished" and value is not None:

@@ -192,6 +192,16 @@ def test_events_that_arrive_again_are_ignored():
     assert view.version == version
 
 
+def test_an_error_without_words_is_none_in_any_order():
+    """What an odd peer says beside a result reads the same whether anything else of the trial was known before or not."""
+    proposed = ("ann", 1, Proposed(1, 1.0, (0.5, 1, 0, None)))
+    ended = ("ann", 2, Ended(2, 1, 0, "finished", 0, 0.5, 1.0, error="", detail=""))
+    claimed = ("bob", 1, Claimed(3, 0.0, ("ann", 1), 1))
+    records = [view_of(history).record(0) for history in ([proposed, ended, claimed], [proposed, claimed, ended])]
+    assert records[0] == records[1]
+    assert (records[0].error, records[0].detail) == (None, None)
+
+
 def finished(*values: float, origin: str = "ann") -> History:
     """A simple history: each value is the result of one trial."""
     history: History = []
