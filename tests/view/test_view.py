@@ -193,7 +193,7 @@ def test_events_that_arrive_again_are_ignored():
 
 
 def test_an_error_without_words_is_none_in_any_order():
-    """What an odd peer says beside a result reads the same whether anything else of the trial was known before or not."""
+    """What an odd peer says beside a result reads the same whatever else of the trial was known before."""
     proposed = ("ann", 1, Proposed(1, 1.0, (0.5, 1, 0, None)))
     ended = ("ann", 2, Ended(2, 1, 0, "finished", 0, 0.5, 1.0, error="", detail=""))
     claimed = ("bob", 1, Claimed(3, 0.0, ("ann", 1), 1))
