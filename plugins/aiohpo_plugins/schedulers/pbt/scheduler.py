@@ -213,8 +213,10 @@ class _Turn:
         """Replace a member that cannot go on: by a copy of a good one of its age, or the next younger; else anew."""
         members, holder = self.members, self.holder
         if self.claims.may_start(suggested=False):
-            for age in range(max(members.age(holder), 1), 0, -1):
-                round_ = members.rounds.get(age, {})
+            oldest = max(members.age(holder), 1)
+            # Only ages that somebody has: a peer may say that it has done any number of steps.
+            for age in sorted((age for age in members.rounds if 0 < age <= oldest), reverse=True):
+                round_ = members.rounds[age]
                 order = [name for name in rules.ranking(round_) if name != holder.id]
                 best = max(rules.quantile_size(round_, self.scheduler.quantile), 1)
                 copy = self._copy(age, order[:best]) or self._copy(age, order[best:])
