@@ -65,6 +65,15 @@ TRANSITIONS: dict[Status, dict[str, Status]] = {
 }
 
 
+def earlier_end(event: Ended, max_steps: int | None) -> int:
+    """The last step of a trial that was complete when the study had fewer than ``max_steps`` steps; 0 for any other.
+
+    It is not complete any more. It paused at that step, and may be gone on with.
+    """
+    steps = event.max_steps
+    return steps if steps and max_steps and steps < max_steps and event.how == "finished" else 0
+
+
 class IllegalTransition(Exception):
     """A worker tried to record something that a trial's status does not allow."""
 

@@ -88,7 +88,7 @@ class Recorder:
         parent: Parent | None = None,
     ) -> Segment:
         """Propose a configuration and start running it."""
-        to = to_step or self.view.max_steps
+        to = self._named_end(to_step)
         seq = self._record(lambda t: Proposed(t, wall, values, OWN, to, bracket, parent))
         return self._begin_segment((self.me, seq), 0, to_step)
 
@@ -116,7 +116,7 @@ class Recorder:
         advance(self.view.status(row), "claim")
         trial, attempt = self.view.id(row), self.view.attempt(row) + 1
         self.claims.forget(trial, attempt)
-        to = to_step or self.view.max_steps
+        to = self._named_end(to_step)
         seq = self._record(lambda t: Claimed(t, wall, self._ref(trial), attempt, to, restart, bracket))
         return self._begin_segment(trial, attempt, to_step, claimed_by=seq)
 
@@ -199,7 +199,7 @@ class Recorder:
     def hold_on(self, segment: Segment) -> None:
         """Claim the next attempt of a segment that others gave up for lost while it runs here."""
         segment.attempt += 1
-        to = segment.to_step or self.view.max_steps
+        to = self._named_end(segment.to_step)
         segment.claimed_by = self._record(lambda t: Claimed(t, 0.0, self._ref(segment.trial), segment.attempt, to))
 
     def why_superseded(self, segment: Segment) -> str:
@@ -274,6 +274,10 @@ class Recorder:
 
     def _recorded(self, batch: Batch) -> None:
         """Called with every event of this worker; :class:`~aiohpo.peer.state.PeerState` floods it."""
+
+    def _named_end(self, to_step: int | None) -> int | None:
+        """Where a segment is to pause, as events say it: the last step is named too, see ``Proposed``."""
+        return to_step or self.view.max_steps
 
     def _ref(self, trial: TrialId) -> TrialRef:
         """How an event of this worker names a trial."""

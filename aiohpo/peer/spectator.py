@@ -73,7 +73,7 @@ class SpectatorState:
         """What the mesh believes of each worker; one that it never met was gone before."""
         workers = self.view.workers
         states = {name: "dead" for name, info in workers.items() if info.started is not None} | self.node.states()
-        return states | {name: "left" for name, info in workers.items() if info.left and states.get(name) != "alive"}
+        return self.view.with_departures(states)
 
     def health(self, now: float, frames_out: int, bytes_out: int) -> Health:
         """What this spectator measures of the mesh; the shell knows how much it sent."""

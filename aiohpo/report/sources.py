@@ -224,7 +224,7 @@ class OwnWorker(ProgressSource):
             states |= self._writers.states()
         states |= self._peer.state.states()
         states[self._peer.id] = "alive"
-        return states | {name: "left" for name, info in workers.items() if info.left and states.get(name) != "alive"}
+        return self.view.with_departures(states)
 
     def ensemble(self) -> Mapping[str, Any] | None:
         kept = self._peer.ensembling and self._peer.ensembling.state

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..events.lifecycle import earlier_end
 from ..events.schema import Claimed, Ended, Left, Proposed, Started, TrialId, trial_name
 from ..view.promotions import Promotions
 from ..view.segments import Segments, Span
@@ -110,7 +111,7 @@ class Tally:
             if event.how == "paused":
                 work.paused.add(span.trial)
                 self._paused.add(span.trial)
-        complete = event.how == "finished" and not self._view.earlier_end(event)
+        complete = event.how == "finished" and not earlier_end(event, self._view.max_steps)
         if complete and event.value is not None and math.isfinite(event.value):
             self._best_at.extend((end, event.value))
 

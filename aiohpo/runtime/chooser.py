@@ -41,12 +41,12 @@ class Chooser:
         self._extend_scheduler()
         return has_work(self._services.view, self._services.scheduler, self._claims, self._spare)
 
-    async def choose(self, slots: Sequence[int], mean_seconds: float) -> list[tuple[int, Segment]]:
+    async def choose(self, slots: Sequence[int], interval: float) -> list[tuple[int, Segment]]:
         """Choose what to run in slots that are free, and record it.
 
         Args:
             slots: their numbers.
-            mean_seconds: how long a trial takes on average.
+            interval: the mean time between two results of this worker, in seconds.
 
         Returns:
             Slots and what to run in them, of as many slots as there is something for. Where the searcher takes long,
@@ -59,7 +59,6 @@ class Chooser:
         self._suggested = iter(())
         self._extend_scheduler()
         slots = slots[: self._most_at_once]
-        interval = mean_seconds / self._services.identity.slots
         try:
             for at, slot in enumerate(slots):
                 choice = self._go_on()
@@ -157,7 +156,8 @@ class Chooser:
             await self._model.fresh(interval)
         if not self._exchange.state.may_propose():  # others were faster while the model was being fitted
             return None
-        room = len(slots) if view.goal is None or view.goal[1] is None else view.goal[1] - view.n_counted
+        goal = self._exchange.state.goal
+        room = len(slots) if goal is None else goal - view.n_counted
         began = self._now()
         configs = services.searcher.ask(view, self._rng, tuple(slots[:room]))
         self._pace(len(configs), self._now() - began)

@@ -83,9 +83,9 @@ class Dispatcher:
         """There is news: look again what there is to do."""
         self._change.set()
 
-    def _on_free(self, slot: Slot, trouble: str) -> None:
+    def _on_free(self, slot: Slot, busy_seconds: float, trouble: str) -> None:
         self._free.append(slot)
-        self.busy_seconds += slot.take_busy_seconds()
+        self.busy_seconds += busy_seconds
         if trouble:
             self._trouble = trouble
         elif self._worker.patience.relieve():
@@ -118,7 +118,8 @@ class Dispatcher:
         """Begin a segment in free slots, as far as there is something to do; return whether there was."""
         self._free.sort(key=lambda slot: slot.number)
         numbers = [slot.number for slot in self._free]
-        chosen = await self._chooser.choose(numbers, self.busy_seconds / max(self._worker.state.ended_here, 1))
+        mean_seconds = self.busy_seconds / max(self._worker.state.ended_here, 1)
+        chosen = await self._chooser.choose(numbers, mean_seconds / len(self.slots))
         for number, segment in chosen:
             self.slots[number].begin(group, segment)
         self._free = [slot for slot in self._free if slot.segment is None]

@@ -35,7 +35,7 @@ class Slot:
     segment  the segment that it has; None: it is free
     """
 
-    def __init__(self, worker: Peer, number: int, on_free: Callable[[Slot, str], None]) -> None:
+    def __init__(self, worker: Peer, number: int, on_free: Callable[[Slot, float, str], None]) -> None:
         self.number = number
         self.segment: Segment | None = None
         self._busy_seconds = 0.0
@@ -49,16 +49,11 @@ class Slot:
 
     # --------------------------------------------------------------------------------------------- life
     def begin(self, group: asyncio.TaskGroup, segment: Segment) -> None:
-        """Run a segment in a task of ``group``; then ``on_free`` is called with what kept it from being run, if
-        anything. The task raises what broke the worker itself."""
-        self.segment, self._trouble = segment, ""
+        """Run a segment in a task of ``group``; then ``on_free`` is called with how long its trial has run and what
+        kept it from being run, if anything. The task raises what broke the worker itself."""
+        self.segment, self._busy_seconds, self._trouble = segment, 0.0, ""
         self._task = group.create_task(self._run(segment))
         self._task.add_done_callback(lambda task: self._become_free(segment))  # it may be cancelled before it begins
-
-    def take_busy_seconds(self) -> float:
-        """Return how long trials have run here since this was called last."""
-        seconds, self._busy_seconds = self._busy_seconds, 0.0
-        return seconds
 
     def wind_down(self, grace: float, listening: Collection[str]) -> None:
         """Let what runs here come to its end within ``grace`` seconds, because the worker ends; then cancel it. At once
@@ -111,7 +106,7 @@ class Slot:
         self._worker.release(segment)
         self._forget_last_call()
         self.segment = self._task = None
-        self._on_free(self, self._trouble)
+        self._on_free(self, self._busy_seconds, self._trouble)
 
     async def _run_segment(self, segment: Segment) -> str:
         """Run a segment to its end; return what kept it from being run, if it was released for that."""
@@ -138,7 +133,7 @@ class Slot:
             finally:
                 self._is_evaluating = False
                 seconds = channel.seconds(self._loop.time() - began)
-                self._busy_seconds += seconds
+                self._busy_seconds = seconds
         trouble = ""
         if outcome is not None and outcome.kind == "released":
             if not worker.is_ending:  # else the objective has ended because it was told to

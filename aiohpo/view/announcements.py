@@ -6,10 +6,11 @@ Everybody must draw the same from these events, in whatever order they arrive.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TypeVar
 
 from ..events.lifecycle import Stamp
-from ..events.schema import Claimed, Ended, Event, Goal, Left, Over, Proposed, Started, Unanswered
+from ..events.schema import Claimed, Event, Goal, Left, Over, Proposed, Started, Unanswered
 from ..plugin.objective import Objective
 from ..space.space import Space
 from .observations import ObservationColumns
@@ -43,18 +44,16 @@ class Announcements(ObservationColumns):
         self.first_max_steps = max_steps
         self._goals: list[tuple[Stamp, Goal]] = []
 
+    def with_departures(self, states: Mapping[str, str]) -> dict[str, str]:
+        """The ``states`` of workers, "left" where one said so. One that is alive has not left, whatever its log says:
+        others may have written there."""
+        left = (name for name, info in self.workers.items() if info.left and states.get(name) != "alive")
+        return {**states, **dict.fromkeys(left, "left")}
+
     def pause_of(self, event: Proposed | Claimed) -> int:
         """Where the segment that begins is to pause; 0: at its end."""
         step = event.to_step
         return step if step and (self.max_steps is None or step < self.max_steps) else 0
-
-    def earlier_end(self, event: Ended) -> int:
-        """The last step of a trial that was complete when the study had fewer steps; 0 for any other.
-
-        It is not complete any more. It paused at that step, and may be gone on with.
-        """
-        steps = event.max_steps
-        return steps if steps and self.max_steps and steps < self.max_steps and event.how == "finished" else 0
 
     def _announce(self, worker: WorkerInfo, event: Started | Left | Over | Unanswered | Goal) -> None:
         """Take what a worker said of itself or of the study."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from ..events.lifecycle import earlier_end
 from ..events.schema import OWN, Claimed, Ended, Proposed, Reported, Seen, TrialId, trial_of
 
 _Stamp = tuple[int, str]
@@ -62,8 +63,8 @@ class Promotions:
                 climb = self._climb(trial_of(origin, event.trial))
                 climb.step = max(climb.step, event.step)
                 how = event.how
-                if how == "finished" and event.max_steps and self._top and event.max_steps < self._top:
-                    how, climb.step = "paused", max(climb.step, event.max_steps)
+                if end := earlier_end(event, self._top):
+                    how, climb.step = "paused", max(climb.step, end)
                 climb.complete |= how == "finished"
                 climb.withdrawn |= how == "cancelled"
                 if how == "paused":

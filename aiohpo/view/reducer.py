@@ -11,7 +11,7 @@ from array import array
 
 from msgspec.structs import replace
 
-from ..events.lifecycle import CLAIMABLE, FINAL, Claim, Facts, Stamp, Status, settle
+from ..events.lifecycle import CLAIMABLE, FINAL, Claim, Facts, Stamp, Status, earlier_end, settle
 from ..events.schema import (
     EXTERNAL,
     OWN,
@@ -138,7 +138,7 @@ class Reducer(Announcements):
         source = EXTERNAL if external else QUEUED if queued else OWN
         details, d = self._detail(row), self.space.dim
         values = array("d", [_NAN if v is None else v for v in event.values])
-        mine = self._lamport[row], source, self._started[row], self._rows[row * d : row * d + d].tobytes()
+        mine = self._lamport[row], source, self._started[row], self.config_bytes(row)
         new = event.lamport, event.source, event.time, values.tobytes()
         if event.source != QUEUED:
             facts.claim(0, Claim((event.lamport, origin), self.pause_of(event)))
@@ -217,7 +217,7 @@ class Reducer(Announcements):
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         self.n_results += 1
-        if end := self.earlier_end(event):
+        if end := earlier_end(event, self.max_steps):
             event = replace(event, how="paused", step=max(event.step, end))
             if event.value is not None and math.isfinite(event.value):
                 self._note(row, self._detail(row).curve, event.step, event.attempt, event.value)
