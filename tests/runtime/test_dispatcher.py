@@ -17,7 +17,7 @@ from aiohpo.plugin import Identity, Outcome
 from aiohpo.runtime.peer import Peer
 from aiohpo.testing import SimNetwork, run
 from tests.support.draws import Draws
-from tests.support.peers import make_peer
+from tests.support.peers import counts, make_peer
 from tests.support.unavailable import FillingJournal, SometimesUnavailable
 
 SPACE = Space(x=Float(0.0, 1.0))
@@ -72,13 +72,6 @@ async def search(*peers: Peer) -> None:
     await asyncio.gather(*(peer.run() for peer in peers))
 
 
-def statuses(peer: Peer) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for record in peer.view.records():
-        found[record.status] = found.get(record.status, 0) + 1
-    return found
-
-
 def test_slots_evaluate_at_the_same_time() -> None:
     """Eight trials of a second take four slots two seconds, and the budget is met exactly."""
 
@@ -86,7 +79,7 @@ def test_slots_evaluate_at_the_same_time() -> None:
         began = asyncio.get_running_loop().time()
         await search(peer)
         assert asyncio.get_running_loop().time() - began < 2.5
-        assert statuses(peer) == {"finished": 8}
+        assert counts(peer) == {"finished": 8}
         assert peer.busy_seconds == pytest.approx(8.0)
         assert peer.view.slots_of(peer.id) == 4
 
@@ -101,7 +94,7 @@ def test_slots_of_several_workers_share_one_budget(slots, function) -> None:
     async def main(*peers: Peer) -> list[dict[str, int]]:
         await search(*peers)
         await asyncio.sleep(5.0)
-        return [statuses(peer) for peer in peers]
+        return [counts(peer) for peer in peers]
 
     found = play(main, slots, function, Limits(trials=50))
     assert all(counts["finished"] == 50 and counts == found[0] for counts in found)
@@ -173,7 +166,7 @@ def test_a_segment_that_is_cancelled_before_it_begins_frees_its_slot() -> None:
         me._chooser._most_at_once = 256
         peer.append(me)
         await search(me)
-        assert statuses(me) == {"lost": 4}
+        assert counts(me) == {"lost": 4}
 
     play(main, given={"journal": Stopping([])})
 
@@ -189,7 +182,7 @@ def test_a_slot_whose_trial_fails_leaves_the_others_alone() -> None:
 
     async def main(peer: Peer) -> None:
         await search(peer)
-        assert statuses(peer) == {"finished": 6, "failed": 2}
+        assert counts(peer) == {"finished": 6, "failed": 2}
 
     play(main, function=objective, limits=Limits(trials=8, trial_timeout=3.0))
 
@@ -211,7 +204,7 @@ def test_trouble_in_a_free_slot_does_not_end_what_runs_in_others() -> None:
     async def main(peer: Peer) -> None:
         with pytest.raises(Unavailable, match="there is no process to be had"):
             await search(peer)
-        assert statuses(peer)["finished"] == 1
+        assert counts(peer)["finished"] == 1
         assert asyncio.get_running_loop().time() < hours + 2 * PATIENCE
 
     play(main, function=objective, given={"evaluator": Refuses(CoroutineEvaluator(), [])})
@@ -267,7 +260,7 @@ def test_a_worker_is_stopped_with_grace_in_all_slots() -> None:
         assert asyncio.get_running_loop().time() - now == pytest.approx(10.0, abs=0.5)
         assert len(ends) == 3
         assert max(ends) - now < 0.5
-        assert statuses(peer) == {"lost": 4}
+        assert counts(peer) == {"lost": 4}
 
     play(main, function=objective, max_steps=5)
 
@@ -285,7 +278,7 @@ def test_a_dead_workers_slots_are_all_taken_over() -> None:
         await asyncio.gather(*tasks[1:])
         await asyncio.sleep(5.0)
         for peer in others:
-            assert statuses(peer) == {"finished": 30}
+            assert counts(peer) == {"finished": 30}
 
     async def two_seconds(trial):
         await asyncio.sleep(2.0)
@@ -315,7 +308,7 @@ def test_proposals_of_a_batch_are_in_the_log_before_anything_runs() -> None:
 
     async def main(peer: Peer) -> None:
         await search(peer)
-        assert statuses(peer) == {"finished": 40}
+        assert counts(peer) == {"finished": 40}
         assert sum(isinstance(s.event, Proposed) for s in peer.services.log.events(peer.id)) == 40
 
     play(main, (8,), function=objective, limits=Limits(trials=40), given={"journal": journal})

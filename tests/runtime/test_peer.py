@@ -27,7 +27,7 @@ from aiohpo.storage.journal import JournalGone
 from aiohpo.testing import MemoryBlobs, SimNetwork, run
 from tests.support.draws import Draws
 from tests.support.evaluate_objectives import Alarm
-from tests.support.peers import make_peer
+from tests.support.peers import counts, make_peer
 from tests.support.unavailable import FillingJournal, SometimesUnavailable
 from tests.swarm.harness import MemoryJournal, completions
 
@@ -110,13 +110,6 @@ def play(main: Callable, seed: int = 0, before: Callable[[Peer], None] = lambda 
                 await peer.aclose()
 
     return run(whole, seed=seed, timeout=1000.0)
-
-
-def counts(peer: Peer) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for record in peer.view.records():
-        found[record.status] = found.get(record.status, 0) + 1
-    return found
 
 
 @pytest.mark.parametrize("n", [1, 2, 5])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -23,3 +24,8 @@ def make_services(study: Study, *, limits: Limits, **given: Any) -> Services:
 def make_peer(study: Study, *, limits: Limits, **given: Any) -> Peer:
     """A worker of ``study``; see :func:`make_services`."""
     return Peer(make_services(study, limits=limits, **given))
+
+
+def counts(peer: Peer) -> dict[str, int]:
+    """How many trials that people see have each status, as far as ``peer`` knows."""
+    return dict(Counter(record.status for record in peer.view.records()))

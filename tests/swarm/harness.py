@@ -282,7 +282,12 @@ def play(
     async def main() -> None:
         await _play(scenario, out, trace, version, beside, saves_first)
 
-    run(main, seed=seed, timeout=3000.0)
+    try:
+        run(main, seed=seed, timeout=3000.0)
+    except Exception as error:
+        given = ", saves_first=True" if saves_first else ""
+        error.add_note(f"reproduce with: harness.play({seed}{given})  # {scenario}")
+        raise
     swarm = out[0]
     logs = sorted(peer.services.log.hash() for peer in swarm.alive.values())
     return swarm, hashlib.sha256(repr((logs, swarm.network.trace)).encode()).hexdigest()

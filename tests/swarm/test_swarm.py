@@ -38,22 +38,14 @@ def is_in_short_runs(seed: int) -> bool:
 def test_the_invariants_hold_whatever_happens(seeds: list[int]) -> None:
     """A healed and quiet swarm agrees, has met its budget, runs nothing and has lost nothing."""
     for seed in seeds:
-        try:
-            play(seed)
-        except Exception as error:
-            error.add_note(f"reproduce with: harness.play({seed})  # {Scenario.draw(seed)}")
-            raise
+        play(seed)
 
 
 def test_a_crash_between_checkpoint_and_report_loses_no_step() -> None:
     """Workers that die after a step was saved and before it is reported leave no gap in any finished trial's curve."""
     resumed = 0
     for seed in range(SCHEDULED, SCHEDULED + 12):
-        try:
-            resumed += play(seed, saves_first=True)[0].resumed
-        except Exception as error:
-            error.add_note(f"reproduce with: harness.play({seed}, saves_first=True)  # {Scenario.draw(seed)}")
-            raise
+        resumed += play(seed, saves_first=True)[0].resumed
     assert resumed > 20
 
 
@@ -61,11 +53,7 @@ def test_what_is_nobodys_fault_costs_no_trial() -> None:
     """Evaluators that are unavailable for a while, at some workers or at all: the budget is met and nothing failed."""
     refused = 0
     for seed in range(TROUBLED, TROUBLED + 8):
-        try:
-            refused += sum(evaluator.refused for evaluator in play(seed)[0].troubled)
-        except Exception as error:
-            error.add_note(f"reproduce with: harness.play({seed})  # {Scenario.draw(seed)}")
-            raise
+        refused += sum(evaluator.refused for evaluator in play(seed)[0].troubled)
     assert refused > 20
 
 
@@ -73,11 +61,7 @@ def test_what_is_nobodys_fault_costs_no_trial() -> None:
 def test_workers_of_one_four_and_sixteen_slots_search_together(seeds: range) -> None:
     """The same invariants, whatever happens to workers that run many trials at a time."""
     for seed in seeds:
-        try:
-            play(seed)
-        except Exception as error:
-            error.add_note(f"reproduce with: harness.play({seed})  # {Scenario.draw(seed)}")
-            raise
+        play(seed)
 
 
 @pytest.mark.parametrize("seed", [3, 7, 11])

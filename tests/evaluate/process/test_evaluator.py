@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import pytest
@@ -78,6 +79,16 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
     for evaluator in evaluators:
         await within(evaluator.aclose())
     assert descriptors() == before
+
+
+def import_from(directory: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, ModuleType]:
+    """Make a module that defines ``objective``, and import it until the test's end."""
+    file = directory / f"{name}.py"
+    file.write_text("def objective(trial): return 1\n")
+    monkeypatch.syspath_prepend(str(directory))
+    module = __import__(name)
+    monkeypatch.setitem(sys.modules, name, module)
+    return file, module
 
 
 async def cancel_when_heard(evaluator: ProcessEvaluator, channel: Recorder, **options: Any) -> None:
@@ -212,11 +223,7 @@ async def test_a_process_that_is_killed_during_its_import_is_replaced(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """That is nobody's fault, unless it happens again and again."""
-    file = tmp_path / "aiohpo_dies_early.py"
-    file.write_text("def objective(trial): return 1\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    module = __import__("aiohpo_dies_early")
-    monkeypatch.setitem(sys.modules, "aiohpo_dies_early", module)
+    file, module = import_from(tmp_path, "aiohpo_dies_early", monkeypatch)
     deaths = tmp_path / "deaths"
     for most, dies in ((2, False), (99, True)):
         deaths.write_text("")
@@ -241,11 +248,7 @@ async def test_an_import_that_fails_in_the_child_is_a_usage_error(
     start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the user's file raised there is shown, with the traceback."""
-    file = tmp_path / "aiohpo_only_here.py"
-    file.write_text("def objective(trial): return 1\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    module = __import__("aiohpo_only_here")
-    monkeypatch.setitem(sys.modules, "aiohpo_only_here", module)
+    file, module = import_from(tmp_path, "aiohpo_only_here", monkeypatch)
     for text, message in (
         ("x = 1\n", "does not define 'objective'"),
         ("1/0\n", r"ZeroDivisionError(.|\n)*line 1"),
