@@ -7,6 +7,7 @@ length that the input does not back, and raises :class:`~aiohpo.events.schema.Ma
 
 from __future__ import annotations
 
+import zlib
 from functools import lru_cache
 from typing import get_args
 
@@ -108,10 +109,10 @@ def unpack_batch(data: bytes) -> Batch:
 
 
 def pack_raws(raws: tuple[bytes, ...] | list[bytes]) -> bytes:
-    """Many events' bytes as one object, for keeping them in memory."""
-    return bytes(memoryview(_encode(raws)))  # a copy of the right size: the encoder over-allocates by up to half
+    """Many events' bytes as one object, for keeping them in memory: about half as many."""
+    return zlib.compress(_encode(raws), 1)
 
 
 def unpack_raws(data: bytes) -> tuple[bytes, ...]:
     """Inverse of :func:`pack_raws`."""
-    return _raws_decoder.decode(data)
+    return _raws_decoder.decode(zlib.decompress(data))

@@ -14,8 +14,9 @@ from __future__ import annotations
 import enum
 import math
 from array import array
-from dataclasses import dataclass, field
 from typing import NamedTuple
+
+import msgspec
 
 from .schema import Ended
 
@@ -45,6 +46,7 @@ ENDED_STATUS = {
 }
 
 MOST_LOSSES = 4  # a trial that took more workers with it than this is given up
+_FRACTION_BITS = 50
 MOST_IDLE_PAUSES = 10  # a trial that paused so many times in a row without a new step would never end
 
 FINAL = frozenset({Status.FINISHED, Status.STOPPED, Status.FAILED})
@@ -96,8 +98,7 @@ class Claim(NamedTuple):
     bracket: int = 0
 
 
-@dataclass(slots=True)
-class Facts:
+class Facts(msgspec.Struct, array_like=True):
     """All that is known about one trial's segments; order-independent by construction.
 
     ``claims[a]`` is the claim of attempt a with the smallest stamp, ``ends[a][w]`` how worker w first ended it,
@@ -106,13 +107,13 @@ class Facts:
     were run are never thrown away.
     """
 
-    claims: dict[int, Claim] = field(default_factory=dict)
-    ends: dict[int, dict[str, tuple[Stamp, Ended]]] = field(default_factory=dict)
-    lost: set[int] = field(default_factory=set)
+    claims: dict[int, Claim] = {}
+    ends: dict[int, dict[str, tuple[Stamp, Ended]]] = {}
+    lost: set[int] = set()
     result: tuple[Stamp, Ended] | None = None
     cancelled: bool = False
     attempt: int = -1  # the latest that anybody claimed; -1 for none
-    _fixed_seconds: int = 0  # of all in ``ends``, in whole numbers: their sum is exact, so the same in any order
+    ended_seconds: bytes = b""  # of all in ``ends``, as a whole number: their sum is exact, so the same in any order
 
     def claim(self, attempt: int, claim: Claim) -> None:
         if attempt not in self.claims or claim < self.claims[attempt]:
@@ -133,7 +134,9 @@ class Facts:
             known = ends.get(stamp[1])
             if known is None or _comes_before(stamp, event, known):
                 ends[stamp[1]] = stamp, event
-                self._fixed_seconds += _fixed_seconds(event) - (0 if known is None else _fixed_seconds(known[1]))
+                more = _fixed_seconds(event) - (0 if known is None else _fixed_seconds(known[1]))
+                total = int.from_bytes(self.ended_seconds) + more
+                self.ended_seconds = total.to_bytes((total.bit_length() + 7) // 8)
 
     @property
     def owner(self) -> str | None:
@@ -151,7 +154,7 @@ class Facts:
     def seconds(self) -> float:
         """What all segments that ended took together, those that were in vain included."""
         last = 0 if self.result is None else _fixed_seconds(self.result[1])
-        return (self._fixed_seconds + last) / (1 << 100)
+        return math.ldexp(int.from_bytes(self.ended_seconds) + last, -_FRACTION_BITS)
 
     @property
     def idle_pauses(self) -> int:
@@ -184,8 +187,8 @@ def _sort_key(event: Ended) -> tuple[object, ...]:
 
 
 def _fixed_seconds(event: Ended) -> int:
-    """Its seconds in units of 2^-100 s: exact down to seconds of 1e-14."""
-    return int(math.ldexp(event.seconds, 100))
+    """Its seconds in units of 2^-50 s."""
+    return int(math.ldexp(event.seconds, _FRACTION_BITS))
 
 
 def settle(facts: Facts) -> Status:

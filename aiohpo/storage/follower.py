@@ -27,7 +27,8 @@ from .journal import (
     unreadable,
 )
 from .liveness import Writers, WriterState, sign_of
-from .run_directory import merge_batch, read_study
+from .loading import merge_batch
+from .run_directory import read_study
 
 
 class Follower:

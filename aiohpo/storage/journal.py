@@ -187,19 +187,54 @@ def _unwritable(path: Path, error: OSError) -> str:
     return f"cannot write to {path.parent}: {in_words(error)}; make room, or make the directory writable"
 
 
-def read_journal(path: Path, damage: list[Damage]) -> Iterator[Batch]:
-    """Yield the batches of one file in order, consecutive ones joined; append what is wrong to ``damage``.
+class JournalReader:
+    """Reads the batches of one file in order, consecutive ones joined; appends what is wrong to ``damage``.
 
     Nothing that a file holds, or that is in its place, is an error: the other journals are read all the same.
+
+    Args:
+        begin: the byte to begin at, where an earlier reading ended.
+
+    ``end`` is where the last intact record ends, once all of it was read.
     """
-    try:
-        descriptor = open_regular(path)
+
+    def __init__(self, path: Path, damage: list[Damage], begin: int = 0) -> None:
+        self._path = path
+        self._damage = damage
+        self.end = begin
+
+    def __iter__(self) -> Iterator[Batch]:
         try:
-            yield from _joined(_records(path, _Content(descriptor), damage))
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        damage.append(unreadable(path, error))
+            descriptor = open_regular(self._path)
+            try:
+                yield from _joined(self._records(_Content(descriptor)))
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            self._damage.append(unreadable(self._path, error))
+
+    def _records(self, content: _Content) -> Iterator[Batch]:
+        at = self.end
+        if not at:
+            data, _ = content.at(0)
+            if is_no_journal(data):
+                self._damage.append(foreign(self._path, data))
+                return
+            at = len(HEADER) if data.startswith(HEADER[: len(data)]) else 0
+        while at < content.size:
+            batch, end = content.record(at)
+            if batch is not None:
+                yield batch
+                at = self.end = end
+                continue
+            start = at
+            at = content.next_record(at + 1)
+            self._damage.append(Damage(self._path, start, torn=at < 0))
+            if at < 0:
+                return
+
+    def __repr__(self) -> str:
+        return f"<JournalReader of {self._path}, {self.end} bytes read>"
 
 
 def _joined(batches: Iterable[Batch]) -> Iterator[Batch]:
@@ -285,25 +320,6 @@ def readable_size(found: os.stat_result) -> int:
     long it says that it is. No worker writes such a file."""
     is_hollow = found.st_size > WINDOW and found.st_blocks * 512 < found.st_size // 64
     return WINDOW if is_hollow else found.st_size
-
-
-def _records(path: Path, content: _Content, damage: list[Damage]) -> Iterator[Batch]:
-    data, _ = content.at(0)
-    if is_no_journal(data):
-        damage.append(foreign(path, data))
-        return
-    at = len(HEADER) if data.startswith(HEADER[: len(data)]) else 0
-    while at < content.size:
-        batch, end = content.record(at)
-        if batch is not None:
-            yield batch
-            at = end
-            continue
-        start = at
-        at = content.next_record(at + 1)
-        damage.append(Damage(path, start, torn=at < 0))
-        if at < 0:
-            return
 
 
 def _next_record(data: bytes, at: int) -> int:

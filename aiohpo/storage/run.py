@@ -12,7 +12,8 @@ from ..view.promotions import Promotions
 from ..view.summary import Summary
 from ..view.trials import TrialRecord
 from ..view.view import View
-from .run_directory import Loaded, load_journals, read_study
+from .loading import Loaded, load_journals
+from .run_directory import read_study
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,13 +18,11 @@ import secrets
 import stat
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from ..events.log import FarAhead, Log
-from ..events.schema import Batch, Malformed, Seen
+from ..events.log import Log
 from ..files import (
     is_shared,
     make_directory,
@@ -38,8 +36,9 @@ from ..keys import FILE as KEY_FILE
 from ..space.space import Space
 from ..view.view import View
 from .blob_store import DirectoryBlobs
-from .journal import Damage, Journal, cut_torn_end, journals_in, read_journal
-from .liveness import Writers, WriterState, signs_in, states_of
+from .journal import Journal
+from .liveness import signs_in
+from .loading import Loaded, load_journals
 from .printed import OutputFile
 from .turns import turn
 
@@ -47,21 +46,6 @@ _FORMAT = 1
 # What study.json and ensemble.json may have at most: bytes, and levels of lists and objects within one another.
 _LARGEST, _DEEPEST = 1 << 26, 64
 PARTS = ("journal", "blobs", "peers", "output")
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """What was found while loading: damaged places, what is known of each worker that ever began, and what of it this
-    version does not understand, in words."""
-
-    damage: tuple[Damage, ...]
-    states: Mapping[str, WriterState]
-    skipped: str = ""
-
-    @property
-    def notices(self) -> list[str]:
-        """What people should hear of it, a line each."""
-        return [*(f"damaged: {damage}" for damage in self.damage), *([self.skipped] if self.skipped else [])]
 
 
 class RunDirectory:
@@ -292,72 +276,6 @@ def _is_deep(found: Any) -> bool:
         if not level:
             return False
     return True
-
-
-def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Loaded:
-    """Read every journal under ``path`` into ``log`` and ``view``."""
-    damage: list[Damage] = []
-    torn: list[Damage] = []
-    signs = signs_in(path)  # before the files are read: what a writer appends until it ends must not look torn
-    for file in journals_in(path):
-        found: list[Damage] = []
-        malformed, known = False, len(log.far_ahead)
-        for batch in read_journal(file, found):
-            try:
-                merge_batch(batch, log, view)
-            except FarAhead:
-                pass  # which the log notes
-            except Malformed:
-                malformed = True
-        if malformed:
-            found.append(Damage(file, None))
-        found += [Damage(file, None, why=why) for why in log.refused(known)]
-        for place in found:
-            (torn if place.torn else damage).append(place)
-    # Only now is it known on which machines the writers run. The last record of one that lives, or may live on another
-    # machine, is perhaps just being written.
-    writers = Writers(path, view)
-    for place in torn:
-        writer = place.path.stem
-        if writers.has_ended(writer, signs.get(writer)) and (not mend or cut_torn_end(place)):
-            damage.append(place)
-    return Loaded(tuple(damage), states_of(signs, view), log.skipped and f"{path}: {log.skipped}")
-
-
-def merge_batch(batch: Batch, log: Log, view: View) -> list[Seen]:
-    """Bring a batch that was read from a journal into ``log`` and ``view``; return its new events.
-
-    Those of unknown kinds are kept in the log and left out here. Raises :class:`Malformed` if there are bytes in it
-    that are no events, or :class:`FarAhead` if some are left out for their stamp, after taking all the others.
-    """
-    try:
-        forks = log.read_forks(batch)
-        fresh = log.hold_back(batch) if batch.first > log.count(batch.origin) + 1 else log.merge(batch)
-    except Malformed:
-        if len(batch.raws) == 1:
-            raise
-        return _take_each(batch, log, view)
-    new = list(fresh or ())
-    for origin, seq, event in new:
-        view.apply(origin, seq, event)
-    for read in forks:
-        for origin, seq, event in log.take_fork(read) or ():
-            view.apply(origin, seq, event, again=True)
-            new.append(Seen(origin, seq, event))
-    return new
-
-
-def _take_each(batch: Batch, log: Log, view: View) -> list[Seen]:
-    new: list[Seen] = []
-    bad: Malformed | None = None
-    for seq, raw in enumerate(batch.raws, batch.first):
-        try:
-            new += merge_batch(Batch(batch.origin, seq, (raw,)), log, view)
-        except Malformed as error:
-            bad = error if bad is None or isinstance(bad, FarAhead) else bad
-    if bad is not None:
-        raise bad
-    return new
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:

@@ -36,7 +36,8 @@ from ..events.schema import (
 from ..plugin.objective import Objective
 from ..space.space import Space
 from .announcements import Announcements
-from .trials import Details, WorkerInfo
+from .details import Details, DetailStore
+from .trials import WorkerInfo
 
 _NAN = float("nan")
 _RUNNING = int(Status.RUNNING)
@@ -58,7 +59,8 @@ class Reducer(Announcements):
         self.n_results = 0  # endings that arrived here; only ever grows
         self._external: set[int] = set()
         self._queued: set[int] = set()
-        self._details: dict[int, Details] = {}
+        self._details = DetailStore()
+        self._predicting: dict[str, dict[int, None]] = {}  # the rows of trials that have predictions, by their names
         self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
         self._touched = array("i")
 
@@ -214,6 +216,7 @@ class Reducer(Announcements):
                 details.predictions[name] = max(new, known)
                 if known != new:
                     details.superseded.add(min(new, known)[1])
+                self._predicting.setdefault(name, {})[row] = None
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         self.n_results += 1
@@ -304,10 +307,7 @@ class Reducer(Announcements):
                 self._challenge(row)
 
     def _detail(self, row: int) -> Details:
-        found = self._details.get(row)
-        if found is None:
-            found = self._details[row] = Details()
-        return found
+        return self._details.edit(row)
 
     def _facts(self, row: int) -> Facts:
         """The trial's facts, built from the columns the first time they are needed."""

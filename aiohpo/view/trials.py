@@ -4,35 +4,14 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..arguments import RECORD_ATTRIBUTES, explained_class
-from ..events.lifecycle import Facts, Stamp
-from ..events.schema import Left, Parent, Started, TrialId, Unanswered
+from ..events.schema import Left, Started, Unanswered
 from ..plugin import Config
 
 HIDDEN = ("cancelled", "queued")  # statuses of trials that are not listed
-
-
-@dataclass(slots=True)
-class Details:
-    """What only some trials have. ``curve`` says where in the view's columns the report of each step is,
-    ``checkpoints`` is {step: (attempt, digest, size, worker)}."""
-
-    facts: Facts | None = None
-    curve: dict[int, int] = field(default_factory=dict)
-    extra: Mapping[str, float] | None = None
-    extra_at: tuple[int, Stamp] | None = None  # the step and stamp of the report that ``extra`` is from
-    checkpoints: dict[int, tuple[int, str, int, str]] = field(default_factory=dict)
-    bracket: int = 0
-    parent: Parent | None = None
-    retry_of: TrialId | None = None
-    predictions: dict[str, tuple[Stamp, str]] = field(default_factory=dict)  # the newest of each name
-    superseded: set[str] = field(default_factory=set)  # the digests of older ones
-    error: str | None = None
-    detail: str | None = None
 
 
 @explained_class(attributes=RECORD_ATTRIBUTES)

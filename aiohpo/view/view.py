@@ -20,7 +20,8 @@ from ..plugin import Config, Inherit, TrialState, TrialStatus
 from ..plugin.objective import Objective
 from ..space.space import Space
 from .checkpoints import Checkpoints
-from .trials import HIDDEN, Details, TrialRecord
+from .details import Details
+from .trials import HIDDEN, TrialRecord
 
 _NAN = float("nan")
 _STATUS_NAMES: tuple[TrialStatus, ...] = (
@@ -259,9 +260,7 @@ class View(Checkpoints):
     def predicted(self, name: str) -> list[int]:
         """The rows of trials that have predictions of this name and neither failed nor were withdrawn."""
         bad = (Status.FAILED, Status.CANCELLED)
-        return [
-            row for row, details in self._details.items() if name in details.predictions and self.status(row) not in bad
-        ]
+        return [row for row in self._predicting.get(name, ()) if self.status(row) not in bad]
 
     def predictions(self, row: int) -> tuple[set[str], set[str]]:
         """The digests of a trial's newest predictions and targets, and of those that newer ones superseded."""

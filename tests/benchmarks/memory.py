@@ -24,7 +24,7 @@ from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Ended, Proposed
 from aiohpo.plugin.objective import Objective
 from aiohpo.storage.journal import Journal
-from aiohpo.storage.run_directory import load_journals
+from aiohpo.storage.loading import load_journals
 from aiohpo.view.view import View
 
 SPACE = Space(**{f"x{i}": Float(0.0, 1.0) for i in range(10)})

@@ -20,9 +20,9 @@ from aiohpo.storage.journal import (
     Damage,
     Journal,
     JournalGone,
+    JournalReader,
     cut_torn_end,
     pack_record,
-    read_journal,
     read_record,
 )
 from tests.support.histories import batch_of, events_of, split
@@ -39,7 +39,7 @@ def read(path, data: bytes | None = None) -> tuple[dict[int, bytes], list[Damage
         path.write_bytes(data)
     damage: list[Damage] = []
     events: dict[int, bytes] = {}
-    for batch in read_journal(path, damage):
+    for batch in JournalReader(path, damage):
         assert batch.origin == "ann"
         events.update(enumerate(batch.raws, batch.first))
     return events, damage
@@ -64,7 +64,7 @@ def test_what_is_appended_comes_back(tmp_path):
     assert repr(again) == f"<Journal ann.log {path.stat().st_size} bytes>"
     again.close()
     damage: list[Damage] = []
-    assert list(read_journal(path, damage)) == [batch_of("ann", events_of(6)), other]
+    assert list(JournalReader(path, damage)) == [batch_of("ann", events_of(6)), other]
     assert damage == []
 
 

@@ -17,7 +17,8 @@ from aiohpo.keys import StudyKey, keep_key, kept_key
 from aiohpo.plugin.objective import Objective
 from aiohpo.storage.follower import Follower
 from aiohpo.storage.journal import HEADER, Journal, pack_record
-from aiohpo.storage.run_directory import RunDirectory, load_journals, read_study
+from aiohpo.storage.loading import load_journals
+from aiohpo.storage.run_directory import RunDirectory, read_study
 from aiohpo.view.view import View
 from tests.support.histories import SPACE, batch_of, events_of, split, with_remarks
 

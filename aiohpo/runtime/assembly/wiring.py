@@ -19,7 +19,7 @@ from ...mesh.timing import Timing
 from ...peer.limits import Limits
 from ...plugin import Evaluator, Identity, LaunchedTransport, Transport
 from ...plugin.registry import create, make_plugin
-from ...storage.journal import Damage, Journal, journals_in, read_journal
+from ...storage.journal import Damage, Journal, JournalReader, journals_in
 from ...storage.liveness import Writers
 from ...storage.printed import Sink, tee
 from ...storage.run_directory import RunDirectory
@@ -146,7 +146,7 @@ def recover_from(directory: RunDirectory, notice: Notify) -> Callable[[str], lis
     def recover(worker: str) -> list[Batch]:
         path = directory.path / "journal" / f"{worker}.log"
         damage: list[Damage] = []
-        found = list(read_journal(path, damage)) if path.exists() else []
+        found = list(JournalReader(path, damage)) if path.exists() else []
         for place in damage:
             notice(f"damaged: {place}")
         return found
@@ -167,7 +167,7 @@ def read_grown(directory: RunDirectory, sizes: Mapping[Path, int], present: froz
     """Read the journals that had other ``sizes``, but those of workers that are ``present``. What is damaged was told
     when they were loaded, or will be when they are next."""
     now = sizes_of(file for file in journals_in(directory.path) if file.stem not in present)
-    return [batch for file, size in now.items() if size != sizes.get(file) for batch in read_journal(file, [])]
+    return [batch for file, size in now.items() if size != sizes.get(file) for batch in JournalReader(file, [])]
 
 
 def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> Evaluator:

@@ -1,0 +1,86 @@
+"""What only some trials have, beside the columns: what was reported, saved, paused, claimed, lost or failed of them.
+
+As objects this takes some 3 kB a trial, and nearly all trials of a long search are over. So only those of which
+something was heard lately are objects; the others are kept as bytes, in about 150, until something is asked of them.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from ..events.lifecycle import Facts, Stamp
+from ..events.schema import Parent, TrialId
+
+MOST_OBJECTS = 2048
+
+
+class Details(msgspec.Struct, array_like=True):
+    """What only some trials have. ``curve`` says where in the view's columns the report of each step is,
+    ``checkpoints`` is {step: (attempt, digest, size, worker)}."""
+
+    facts: Facts | None = None
+    curve: dict[int, int] = {}
+    extra: dict[str, float] | None = None
+    extra_at: tuple[int, Stamp] | None = None  # the step and stamp of the report that ``extra`` is from
+    checkpoints: dict[int, tuple[int, str, int, str]] = {}
+    bracket: int = 0
+    parent: Parent | None = None
+    retry_of: TrialId | None = None
+    predictions: dict[str, tuple[Stamp, str]] = {}  # the newest of each name
+    superseded: set[str] = set()  # the digests of older ones
+    error: str | None = None
+    detail: str | None = None
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Details).decode
+
+
+class DetailStore:
+    """The details of trials, by row.
+
+    What :meth:`get` returns is for reading only. What :meth:`edit` returns may be changed until something is asked of
+    ``MOST_OBJECTS`` / 2 other trials.
+    """
+
+    __slots__ = ("_objects", "_packed", "_unpacked")
+
+    def __init__(self) -> None:
+        self._objects: dict[int, Details] = {}  # the one that was changed last comes last
+        self._packed: list[bytes | None] = []  # by row; None where there are none, or an object
+        self._unpacked: tuple[int, Details] | None = None  # the latest: several things are asked of a trial at a time
+
+    def get(self, row: int) -> Details | None:
+        """Return what there is of a trial, None if there is nothing."""
+        found = self._objects.get(row)
+        if found is None and row < len(self._packed) and (packed := self._packed[row]) is not None:
+            if self._unpacked is None or self._unpacked[0] != row:
+                self._unpacked = row, _decode(packed)
+            return self._unpacked[1]
+        return found
+
+    def __contains__(self, row: int) -> bool:
+        return row in self._objects or (row < len(self._packed) and self._packed[row] is not None)
+
+    def edit(self, row: int) -> Details:
+        """Return what there is of a trial, to be changed."""
+        found = self._objects.pop(row, None)
+        if found is None:
+            found = self.get(row) or Details()
+            self._unpacked = None
+            if row < len(self._packed):
+                self._packed[row] = None
+            if len(self._objects) >= MOST_OBJECTS:
+                self._pack(MOST_OBJECTS // 2)
+        self._objects[row] = found
+        return found
+
+    def _pack(self, n: int) -> None:
+        for row in list(self._objects)[:n]:
+            missing = row + 1 - len(self._packed)
+            if missing > 0:
+                self._packed += [None] * missing
+            self._packed[row] = _encode(self._objects.pop(row))
+
+    def __repr__(self) -> str:
+        return f"<DetailStore: {len(self._objects)} as objects, {sum(p is not None for p in self._packed)} packed>"
