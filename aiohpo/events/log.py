@@ -25,8 +25,10 @@ from collections.abc import Iterator, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
+import msgspec
+
 from .codec import decode_batch, encode_checked
-from .origin_log import BLOCK_EVENTS, OriginLog
+from .origin_log import BLOCK_EVENTS, OriginImage, OriginLog
 from .schema import MAX_NUMBER, Batch, Event, Fresh, Malformed, Seen, Unknown
 
 FAR_AHEAD = 1 << 28
@@ -51,6 +53,17 @@ class Read(NamedTuple):
     forks: bool = False
 
 
+class LogImage(msgspec.Struct, array_like=True):
+    """All of a replica's logs as plain data."""
+
+    origins: dict[str, OriginImage]
+    parked: dict[str, dict[int, bytes]]
+    forks: dict[str, int]
+    clock: int
+    unknown_kinds: list[int]
+    far_ahead: dict[str, int]
+
+
 class Log:
     """A replica's copy of all logs."""
 
@@ -66,6 +79,20 @@ class Log:
         self.clock = 0  # the largest lamport time seen
         self.unknown_kinds: set[int] = set()  # of events that a later version of aiohpo recorded
         self.far_ahead: dict[str, int] = {}  # by origin, the first stamp that was refused
+
+    def image(self) -> LogImage:
+        """Return all of it as plain data."""
+        origins = {origin: log.image() for origin, log in self._origins.items()}
+        parked = {origin: dict(waiting) for origin, waiting in self._parked.items()}
+        unknown = sorted(self.unknown_kinds)
+        return LogImage(origins, parked, dict(self.forks), self.clock, unknown, dict(self.far_ahead))
+
+    def restore(self, image: LogImage) -> None:
+        """Become, from an empty log, what ``image`` was made of."""
+        self._origins = {origin: OriginLog.of_image(log) for origin, log in image.origins.items()}
+        self._changed = set(self._origins)
+        self._parked, self.forks, self.clock = image.parked, image.forks, image.clock
+        self.unknown_kinds, self.far_ahead = set(image.unknown_kinds), image.far_ahead
 
     def count(self, origin: str) -> int:
         """How many events of ``origin`` this replica has."""

@@ -14,12 +14,23 @@ import hashlib
 from bisect import bisect_right, insort
 from collections.abc import Iterator
 
+import msgspec
+
 from .codec import decode_batch, pack_raws, unpack_raws
 from .schema import Batch
 
 CHUNK_EVENTS = 128
 CHUNK_BYTES = 64 << 10
 BLOCK_EVENTS = 1024
+
+
+class OriginImage(msgspec.Struct, array_like=True):
+    """All of one worker's log as plain data."""
+
+    chunks: list[bytes]
+    firsts: list[int]
+    tail: list[bytes]
+    others: dict[int, list[bytes]]
 
 
 class OriginLog:
@@ -40,6 +51,21 @@ class OriginLog:
         self._tail: list[bytes] = []
         self._tail_first = 1
         self._tail_bytes = 0
+
+    def image(self) -> OriginImage:
+        """Return all of it as plain data."""
+        return OriginImage(list(self._chunks), list(self._firsts), list(self._tail), dict(self.others))
+
+    @classmethod
+    def of_image(cls, image: OriginImage) -> OriginLog:
+        """The log of which ``image`` was made."""
+        log = cls()
+        log._chunks, log._firsts, log._tail, log.others = image.chunks, image.firsts, image.tail, image.others
+        if image.chunks:
+            log._tail_first = image.firsts[-1] + len(unpack_raws(image.chunks[-1]))
+        log._tail_bytes = sum(map(len, image.tail))
+        log.count = log._tail_first - 1 + len(image.tail)
+        return log
 
     def append(self, raws: tuple[bytes, ...]) -> None:
         self._tail += raws

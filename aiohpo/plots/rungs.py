@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import UsageError
-from ..events.schema import parse_trial
-from ..view.promotions import Promotions
 from .style import BLUE, GREY, ORANGE, RED, cut, is_complete
 
 if TYPE_CHECKING:
@@ -38,7 +36,7 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
             f"{run.path} has no rungs: its scheduler, {run.study['scheduler']}, pauses no trials at common steps "
             f"(see: aiohpo plot {run.path} --kind curves)"
         )
-    columns = _columns(rungs, steps, [r for r in records if r.curve or r.value is not None or r.status == "failed"])
+    columns = _columns(run, steps, [r for r in records if r.curve or r.value is not None or r.status == "failed"])
     figure.set_size_inches(min(max(9.0, 1.0 + 3.0 * len(columns)), _WIDEST), 6)
     grid: Any = figure.subplots(2, len(columns), squeeze=False, sharex=True, sharey="row", height_ratios=(1, 3))
     leader = run.view.leader()
@@ -69,12 +67,11 @@ def _stops(run: Run, records: Sequence[TrialRecord]) -> list[int]:
     return sorted(found | {run.view.max_steps or max(r.step for r in records)})
 
 
-def _columns(
-    rungs: Promotions, steps: list[int], records: Sequence[TrialRecord]
-) -> dict[int | None, list[TrialRecord]]:
+def _columns(run: Run, steps: list[int], records: Sequence[TrialRecord]) -> dict[int | None, list[TrialRecord]]:
+    rungs = run.rungs()
     columns: dict[int | None, list[TrialRecord]] = {}
     for record in records:
-        columns.setdefault(rungs.first_rung(parse_trial(record.id)), []).append(record)
+        columns.setdefault(rungs.first_rung(run.view.row_of(record.id)), []).append(record)
     return {first: columns[first] for first in (*steps, None) if first in columns}
 
 

@@ -64,7 +64,7 @@ class Tally:
     def _begin(self) -> None:
         self._view = self._source.view
         self._activity = Segments()
-        self._rungs = Promotions(self._view.max_steps)
+        self._rungs = Promotions(self._view)
         self._paused: set[TrialId] = set()
         self._work: dict[str, _Work] = {}
         self._last = -math.inf
@@ -82,7 +82,6 @@ class Tally:
         events = self._source.poll()
         if self._view is not self._source.view:
             self._begin()  # the study was changed: all of it is added up again
-        self._rungs.account_for(events)
         for origin, seq, event in events:
             span = self._activity.account_for(origin, seq, event)
             if isinstance(event, Started | Left | Proposed | Claimed):

@@ -8,6 +8,7 @@ kept, so any number of readers may follow a run, on any machine that sees the di
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..events.log import FarAhead, Log
@@ -37,13 +38,16 @@ class Follower:
     Args:
         path: the run directory.
         known: the log and view to bring up to date; None: new ones.
+        reached: how far each journal is known.
     """
 
-    def __init__(self, path: Path, known: tuple[Log, View] | None = None) -> None:
+    def __init__(
+        self, path: Path, known: tuple[Log, View] | None = None, reached: Mapping[Path, int] | None = None
+    ) -> None:
         self.path = path
         self.study = read_study(path)
         self.log, self.view = known or (Log(), View.of_study(self.study))
-        self._offsets: dict[Path, int] = {}
+        self._offsets: dict[Path, int] = dict(reached or {})
         self._unread: dict[Path, tuple[int, int]] = {}  # where an incomplete record begins, and the file's size
         self._damage: list[Damage] = []
         self._unknown: set[Path] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..events.log import FarAhead, Log
@@ -11,16 +11,20 @@ from ..events.schema import Batch, Malformed, Seen
 from ..view.view import View
 from .journal import Damage, JournalReader, cut_torn_end, journals_in
 from .liveness import Writers, WriterState, signs_in, states_of
+from .replica_cache import keep_replica, restore_replica
+
+WORTH_KEEPING = 1 << 20  # bytes of journals that take a tenth of a second or more to read
 
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What was found while loading: damaged places, what is known of each worker that ever began, and what of it this
-    version does not understand, in words."""
+    """What was found while loading: damaged places, what is known of each worker that ever began, what of it this
+    version does not understand, in words, and how far each journal was read."""
 
     damage: tuple[Damage, ...]
     states: Mapping[str, WriterState]
     skipped: str = ""
+    reached: Mapping[Path, int] = field(default_factory=dict)
 
     @property
     def notices(self) -> list[str]:
@@ -29,25 +33,31 @@ class Loaded:
 
 
 def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Loaded:
-    """Read every journal under ``path`` into ``log`` and ``view``."""
+    """Read every journal under ``path`` into ``log`` and ``view``; what was read before is taken from the cache."""
     damage: list[Damage] = []
     torn: list[Damage] = []
     signs = signs_in(path)  # before the files are read: what a writer appends until it ends must not look torn
+    reached = {} if log.size or view.n_rows else restore_replica(path, log, view)
+    kept = sum(reached.values())
     for file in journals_in(path):
         found: list[Damage] = []
         malformed, known = False, len(log.far_ahead)
-        for batch in JournalReader(file, found):
+        reader = JournalReader(file, found, reached.get(file, 0))
+        for batch in reader:
             try:
                 merge_batch(batch, log, view)
             except FarAhead:
                 pass  # which the log notes
             except Malformed:
                 malformed = True
+        reached[file] = reader.end
         if malformed:
             found.append(Damage(file, None))
         found += [Damage(file, None, why=why) for why in log.refused(known)]
         for place in found:
             (torn if place.torn else damage).append(place)
+    if sum(reached.values()) - kept >= max(WORTH_KEEPING, kept // 8) and not damage:  # which has to be said every time
+        keep_replica(path, log, view, reached)
     # Only now is it known on which machines the writers run. The last record of one that lives, or may live on another
     # machine, is perhaps just being written.
     writers = Writers(path, view)
@@ -55,7 +65,7 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
         writer = place.path.stem
         if writers.has_ended(writer, signs.get(writer)) and (not mend or cut_torn_end(place)):
             damage.append(place)
-    return Loaded(tuple(damage), states_of(signs, view), log.skipped and f"{path}: {log.skipped}")
+    return Loaded(tuple(damage), states_of(signs, view), log.skipped and f"{path}: {log.skipped}", reached)
 
 
 def merge_batch(batch: Batch, log: Log, view: View) -> list[Seen]:

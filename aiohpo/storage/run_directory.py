@@ -7,6 +7,7 @@ blobs/            checkpoints and predictions, content-addressed
 peers/            addresses of running workers, for those who join by directory
 turn.lock         is locked while a process asks for a configuration by hand, so that each knows of the other's
 output/           what trials and workers printed, a file for each worker
+replica-UID.cache what a user's processes read of the journals, for the next time; may be deleted at any time
 ensemble.json     how the ensemble does that is kept while the search runs (derived, like plot.png)
 """
 

@@ -75,6 +75,17 @@ class DetailStore:
         self._objects[row] = found
         return found
 
+    def packed(self) -> list[bytes | None]:
+        """Return all of it as bytes, by row."""
+        rows = [*self._packed, *([None] * (max(self._objects, default=-1) + 1 - len(self._packed)))]
+        for row, details in self._objects.items():
+            rows[row] = _encode(details)
+        return rows
+
+    def load(self, packed: list[bytes | None]) -> None:
+        """Hold what :meth:`packed` returned, and nothing else."""
+        self._objects, self._packed, self._unpacked = {}, packed, None
+
     def _pack(self, n: int) -> None:
         for row in list(self._objects)[:n]:
             missing = row + 1 - len(self._packed)

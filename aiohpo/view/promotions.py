@@ -1,121 +1,99 @@
-"""How far trials got: the rungs of a search whose scheduler pauses, read off its events.
+"""How far trials got: the rungs of a search whose scheduler pauses, read off a view.
 
 A *rung* is a step at which segments were told to pause. A trial is *promoted* when a segment of it is to go beyond
-an earlier one's rung, and *resumed* when any worker goes on with it after a pause. All of it is counted from sets,
-so the order in which the events of different workers arrive does not matter.
+an earlier one's rung, and *resumed* when any worker goes on with it after a pause.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from array import array
 
-from ..events.lifecycle import earlier_end
-from ..events.schema import OWN, Claimed, Ended, Proposed, Reported, Seen, TrialId, trial_of
-
-_Stamp = tuple[int, str]
-_END = 0  # where a segment is to pause that is to run to its end
-
-
-@dataclass(slots=True)
-class _Climb:
-    """One trial. ``claims`` are the smallest stamps by attempt, ``pauses`` (attempt, worker)."""
-
-    step: int = 0
-    to_steps: set[int] = field(default_factory=set)
-    claims: dict[int, _Stamp] = field(default_factory=dict)
-    pauses: set[tuple[int, str]] = field(default_factory=set)
-    complete: bool = False
-    withdrawn: bool = False
-
-    def begin(self, attempt: int, to_step: int | None, stamp: _Stamp) -> None:
-        self.to_steps.add(to_step or _END)
-        self.claims[attempt] = min(stamp, self.claims.get(attempt, stamp))
-
-    def moves(self) -> list[bool]:
-        """For each segment that goes on after a pause: whether another worker runs it than the one before."""
-        owner = {attempt: stamp[1] for attempt, stamp in self.claims.items()}
-        after = [attempt for attempt in owner if (attempt - 1, owner.get(attempt - 1, "")) in self.pauses]
-        return [owner[attempt] != owner[attempt - 1] for attempt in after]
+from ..events.lifecycle import Facts, Status
+from .view import View
 
 
 class Promotions:
-    """Takes events and tells how many trials reached which rung. ``max_steps`` are those of a complete trial."""
+    """Tells how many trials reached which rung. What changed since it was asked last is all that it looks at."""
 
-    def __init__(self, max_steps: int | None = None) -> None:
-        self._top = max_steps
-        self._trials: dict[TrialId, _Climb] = {}
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._moment = 0
         self._levels: set[int] = set()
+        # By row, and all of them added up: promotions, segments that went on after a pause, those on another worker.
+        self._of_row = array("i")
+        self._total = [0, 0, 0]
 
-    def account_for(self, events: Iterable[Seen]) -> None:
-        """Account for new events."""
-        for origin, seq, event in events:
-            if isinstance(event, Proposed):
-                if event.source == OWN:
-                    self._begin((origin, seq), 0, event.to_step, (event.lamport, origin))
-            elif isinstance(event, Claimed):
-                trial = trial_of(origin, event.trial)
-                self._begin(trial, event.attempt, event.to_step, (event.lamport, origin))
-            elif isinstance(event, Reported):
-                climb = self._climb(trial_of(origin, event.trial))
-                climb.step = max(climb.step, event.step)
-            elif isinstance(event, Ended) and (event.step or self._top):
-                climb = self._climb(trial_of(origin, event.trial))
-                climb.step = max(climb.step, event.step)
-                how = event.how
-                if end := earlier_end(event, self._top):
-                    how, climb.step = "paused", max(climb.step, end)
-                climb.complete |= how == "finished"
-                climb.withdrawn |= how == "cancelled"
-                if how == "paused":
-                    climb.pauses.add((event.attempt, origin))
-
-    def _climb(self, trial: TrialId) -> _Climb:
-        found = self._trials.get(trial)
-        if found is None:
-            found = self._trials[trial] = _Climb()
-        return found
-
-    def _begin(self, trial: TrialId, attempt: int, to_step: int | None, stamp: _Stamp) -> None:
-        if to_step is None and self._top is None and attempt == 0:
-            return  # a million trials without steps are to cost nothing here
-        if to_step is not None and (self._top is None or to_step < self._top):
-            self._levels.add(to_step)
-        elif to_step is not None:
-            to_step = None
-        self._climb(trial).begin(attempt, to_step, stamp)
+    def _update(self) -> None:
+        view = self._view
+        rows, self._moment = view.touched(self._moment)
+        missing = view.n_rows - len(self._of_row) // 3
+        self._of_row.frombytes(bytes(3 * missing * self._of_row.itemsize))
+        for row in rows:
+            facts = view.facts(row)
+            if facts is None:
+                if (step := view.to_step(row)) and view.status(row) is not Status.QUEUED:
+                    self._levels.add(step)
+                continue
+            to_steps = {claim.to_step for claim in facts.claims.values()}
+            self._levels |= to_steps
+            for i, n in enumerate((max(len(to_steps) - 1, 0), *_moves(facts)), 3 * row):
+                self._total[i % 3] += n - self._of_row[i]
+                self._of_row[i] = n
+        self._levels.discard(0)  # to the end
 
     @property
     def steps(self) -> list[int]:
         """The rungs, lowest first, and the last step of a complete trial; empty where nothing was to pause."""
-        return sorted(self._levels | ({self._top} if self._top else set())) if self._levels else []
+        self._update()
+        top = self._view.max_steps
+        return sorted(self._levels | ({top} if top else set())) if self._levels else []
 
     def reached(self) -> dict[int, int]:
         """How many trials got to each of :attr:`steps`."""
-        counts = dict.fromkeys(self.steps, 0)
-        for climb in self._trials.values():
-            if not climb.withdrawn:
-                for step in counts:
-                    counts[step] += climb.step >= step or climb.complete
-        return counts
+        return self._view.count_reached(self.steps)
 
-    def first_rung(self, trial: TrialId) -> int | None:
+    def first_rung(self, row: int) -> int | None:
         """The rung at which a trial was first to pause; None if it was to run to its end at once."""
-        climb = self._trials.get(trial)
-        return min((step for step in climb.to_steps if step != _END), default=None) if climb else None
+        facts = self._view.facts(row)
+        if facts is None:
+            return self._view.to_step(row)
+        return min((claim.to_step for claim in facts.claims.values() if claim.to_step), default=None)
 
-    def was_paused(self, trial: TrialId) -> bool:
-        """Whether a segment of it ever paused."""
-        climb = self._trials.get(trial)
-        return climb is not None and bool(climb.pauses)
+    def was_paused(self, row: int) -> bool:
+        """Whether a segment of a trial ever paused."""
+        facts = self._view.facts(row)
+        return facts is not None and bool(_pauses(facts))
 
     @property
     def promoted(self) -> int:
         """Promotions so far; a trial may be promoted several times."""
-        return sum(max(len(climb.to_steps) - 1, 0) for climb in self._trials.values()) if self._levels else 0
+        return self._total[0] if self.steps else 0
 
     @property
     def moved_segments(self) -> tuple[int, int]:
         """How many segments went on with a paused trial, and how many of those on another worker."""
-        moves = [move for climb in self._trials.values() if climb.pauses for move in climb.moves()]
-        return len(moves), sum(moves)
+        self._update()
+        return self._total[1], self._total[2]
+
+    def __repr__(self) -> str:
+        return f"<Promotions: {self.promoted} to {self.steps}>"
+
+
+def _pauses(facts: Facts) -> set[tuple[int, str]]:
+    """Which worker paused the trial in which attempt."""
+    return {
+        (attempt, worker)
+        for attempt, ends in facts.ends.items()
+        for worker, (_, end) in ends.items()
+        if end.how == "paused"
+    }
+
+
+def _moves(facts: Facts) -> tuple[int, int]:
+    """How many of a trial's segments went on after a pause, and how many of those on another worker."""
+    if len(facts.claims) < 2:
+        return 0, 0
+    pauses = _pauses(facts)
+    owner = {attempt: claim.stamp[1] for attempt, claim in facts.claims.items()}
+    after = [attempt for attempt in owner if (attempt - 1, owner.get(attempt - 1, "")) in pauses]
+    return len(after), sum(owner[attempt] != owner[attempt - 1] for attempt in after)

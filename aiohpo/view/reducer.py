@@ -42,6 +42,8 @@ from .trials import WorkerInfo
 _NAN = float("nan")
 _RUNNING = int(Status.RUNNING)
 _FINISHED = int(Status.FINISHED)
+_FINAL = frozenset(map(int, FINAL))
+_ANNOUNCEMENTS = (Started, Left, Over, Unanswered, Goal)
 
 
 class Reducer(Announcements):
@@ -93,11 +95,10 @@ class Reducer(Announcements):
             for stamp, early in self._early.pop((origin, seq), ()):
                 self._about(row, stamp, early)
             return row
-        if isinstance(event, Started | Left | Over | Unanswered | Goal):
+        if isinstance(event, _ANNOUNCEMENTS):
             self._announce(worker, event)
-        else:
-            return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)
-        return None
+            return None
+        return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)
 
     def _propose(self, index: int, seq: int, event: Proposed) -> int:
         row = len(self._lamport)
@@ -192,9 +193,9 @@ class Reducer(Announcements):
         self._cache = self._curves = None
         if type(event) is Ended:
             self._end(row, stamp, event)
-        elif isinstance(event, Reported):
+        elif type(event) is Reported:
             self._report(row, stamp, event)
-        elif isinstance(event, Claimed):
+        elif type(event) is Claimed:
             facts = self._facts(row)
             facts.claim(event.attempt, Claim(stamp, self.pause_of(event), event.restart, event.bracket))
             self._to_step[row] = facts.to_step
@@ -270,7 +271,7 @@ class Reducer(Announcements):
             self._note(row, details.curve, event.step, event.attempt, event.value)
         self._step[row] = max(event.step, self._step[row])
         at = event.step, stamp
-        if Status(self._status[row]) not in FINAL and (
+        if self._status[row] not in _FINAL and (
             details.extra_at is None
             or at > details.extra_at
             or (at == details.extra_at and repr(event.extra) > repr(details.extra))  # of a fork

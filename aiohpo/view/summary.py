@@ -52,7 +52,7 @@ class Summary:
         view, beyond = self._view, self._view.beyond_line()
         going_on = view.running - self.abandoned - beyond
         paused = view.counts[Status.PAUSED] - sum(view.status(row) is Status.PAUSED for row in beyond)
-        return self.ended + paused + sum(rungs.was_paused(view.id(row)) for row in going_on)
+        return self.ended + paused + sum(map(rungs.was_paused, going_on))
 
     def counts(self) -> dict[str, int]:
         """How many trials have each status, those that were added included; cancelled ones are left out."""

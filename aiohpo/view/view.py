@@ -9,12 +9,12 @@ or failed have a record of their own beside.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from ..events.lifecycle import FINAL, MOST_LOSSES, Status
+from ..events.lifecycle import FINAL, MOST_LOSSES, Facts, Status
 from ..events.schema import EXTERNAL, OWN, QUEUED, TARGETS, TrialId, parse_trial, trial_name
 from ..plugin import Config, Inherit, TrialState, TrialStatus
 from ..plugin.objective import Objective
@@ -120,28 +120,39 @@ class View(Checkpoints):
         """Where the latest segment pauses; None: at its end."""
         return self._to_step[row] or None
 
+    def facts(self, row: int) -> Facts | None:
+        """What is known of a trial's segments, for reading; None where it ran, or runs, in one without more ado."""
+        details = self._details.get(row)
+        return None if details is None else details.facts
+
+    def count_reached(self, steps: Iterable[int]) -> dict[int, int]:
+        """How many trials, withdrawn ones apart, did each of ``steps`` or are complete."""
+        status, step = np.array(self._status, dtype=np.int8), np.array(self._step, dtype=np.int64)
+        there = (status != Status.CANCELLED) & (status != Status.QUEUED)
+        there[list(self._external)] = False
+        complete = status == Status.FINISHED
+        return {at: int(((step >= at) | complete)[there].sum()) for at in steps}
+
     def losses(self, row: int) -> int:
         """How many of its attempts were declared lost."""
-        details = self._details.get(row)
-        return len(details.facts.lost) if details is not None and details.facts is not None else 0
+        facts = self.facts(row)
+        return 0 if facts is None else len(facts.lost)
 
     def idle_pauses(self, row: int) -> int:
         """How many of its latest pauses in a row came no further than it had come before."""
-        details = self._details.get(row)
-        return details.facts.idle_pauses if details is not None and details.facts is not None else 0
+        facts = self.facts(row)
+        return 0 if facts is None else facts.idle_pauses
 
     def attempt(self, row: int) -> int:
         """The latest claimed attempt, -1 if nobody claimed it yet."""
-        details = self._details.get(row)
-        if details is not None and details.facts is not None:
-            return details.facts.attempt
+        if (facts := self.facts(row)) is not None:
+            return facts.attempt
         return -1 if self._status[row] == Status.QUEUED else 0
 
     def owner_of(self, row: int) -> str | None:
         """The worker that holds the latest attempt."""
-        details = self._details.get(row)
-        if details is not None and details.facts is not None:
-            return details.facts.owner
+        if (facts := self.facts(row)) is not None:
+            return facts.owner
         return None if self._status[row] == Status.QUEUED else self._names[self._origin[row]]
 
     def host_of(self, worker: str) -> str | None:

@@ -6,8 +6,11 @@ import itertools
 
 from msgspec.structs import replace
 
+from aiohpo import Float, Space
 from aiohpo.events.schema import EXTERNAL, OWN, QUEUED, Claimed, Ended, Proposed, Reported, Seen
+from aiohpo.plugin.objective import Objective
 from aiohpo.view.promotions import Promotions
+from aiohpo.view.view import View
 
 A1, A2 = ("a", 1), ("a", 2)
 COMPLETE = Ended(10, 1, 2, "finished", 9, 0.5, 6.0)
@@ -27,8 +30,14 @@ STORY = [
 
 
 def told(events: list[Seen], max_steps: int | None = 9) -> Promotions:
-    rungs = Promotions(max_steps)
-    rungs.account_for(events)
+    """What is told of a view of these events that was asked after each of them."""
+    view = View(Space(x=Float(0.0, 1.0)), Objective("loss", "min"), max_steps)
+    rungs = Promotions(view)
+    for seen in events:
+        view.apply(*seen)
+        account(rungs)
+    fresh = Promotions(view)
+    assert (account(fresh), fresh.steps) == (account(rungs), rungs.steps)
     return rungs
 
 
@@ -42,7 +51,7 @@ def test_rungs_promotions_and_moves_are_counted() -> None:
     assert rungs.steps == [1, 3, 9]
     assert rungs.reached() == {1: 2, 3: 1, 9: 1}
     assert (rungs.promoted, rungs.moved_segments) == (2, (2, 2))
-    assert (rungs.first_rung(A1), rungs.first_rung(("b", 7))) == (1, None)
+    assert [rungs.first_rung(row) for row in range(2)] == [1, 1]
 
 
 def test_the_order_of_arrival_does_not_matter() -> None:
@@ -99,7 +108,7 @@ def test_what_was_complete_with_fewer_steps_paused_there() -> None:
     story = [*STORY[:-2], Seen("a", 7, Claimed(9, 0.0, 1, 2, 9)), Seen("a", 8, replace(COMPLETE, max_steps=9))]
     rungs = told(story, max_steps=27)
     assert rungs.reached() == {1: 2, 3: 1, 9: 1, 27: 0}
-    assert rungs.was_paused(A1)
+    assert rungs.was_paused(0)
     on = [Seen("b", 3, Claimed(20, 0.0, A1, 3, None)), Seen("b", 4, Ended(21, A1, 3, "finished", 27, 0.4))]
     rungs = told([*story, *on], max_steps=27)
     assert rungs.reached() == {1: 2, 3: 1, 9: 1, 27: 1}

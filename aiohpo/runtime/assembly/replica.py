@@ -37,6 +37,7 @@ class Replica:
         self._notice = notice
         self._known: tuple[Log, View] | None = None
         self._follower: Follower | None = None
+        self._reached: Mapping[Path, int] = {}  # how far each journal was read
         self._workers: list[Log] = []  # of workers that run in this process
         self._opened: RunDirectory | None = None
         self._blobs: DirectoryBlobs | None = None
@@ -69,7 +70,9 @@ class Replica:
         if self._known is None:
             self._known = self._definition.empty()
             if self.directory is not None:
-                for text in self.directory.load(*self._known).notices:
+                loaded = self.directory.load(*self._known)
+                self._reached = loaded.reached
+                for text in loaded.notices:
                     self._notice(text)
         return self._known
 
@@ -79,7 +82,8 @@ class Replica:
             self.absorb(log)
         if self.directory is not None:
             if self._follower is None:
-                self._follower = Follower(self.directory.path, self._load())
+                known = self._load()
+                self._follower = Follower(self.directory.path, known, self._reached)
             self._follower.poll()
 
     def follow_worker(self, log: Log) -> None:
