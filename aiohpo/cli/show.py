@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ..report.snapshot import Snapshot
     from ..storage.run import Run
     from ..view.trials import TrialRecord
+    from ..view.view import View
 
 # Characters in a table; --failed and --json have all.
 _WIDEST_NAME, _WIDEST_ERROR = 40, 300
@@ -61,10 +63,10 @@ def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, js
             raise UsageError("--lineage shows all trials; leave out --failed")
         show_lineage(run, json_)
         return DONE
-    records = list(run.records())
-    failures = [record for record in records if record.status == "failed"]
+    summary, view = run.summary, run.view
+    trials = [(number, row) for number, row in summary.listed() if not failed or summary.status(row) == "failed"]
     if json_:
-        print_json(run_as_dict(run, failures if failed else records))
+        print_json(run_as_dict(run, (summary.record(row, number) for number, row in trials)))
         return DONE
     now = take_snapshot(run)
     # Piped output is for grep and for files: never wrap a row there.
@@ -72,17 +74,20 @@ def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, js
     say(_headline(run, now))
     for notice in now.notices:
         console.print(printable(notice), style="yellow", soft_wrap=True)
+    latest = failed or sort == "number"
+    if not latest:
+        trials.sort(key=lambda trial: _rank(view, trial[1], sort))
+    shown = trials if not limit else trials[-limit:] if latest else trials[:limit]
+    records = [summary.record(row, number) for number, row in shown]
     if failed:
-        _print_failures(failures, limit)
+        _print_failures(records, len(trials))
         return DONE
     console.print(_workers(now))
     if records:
-        ordered = sorted(records, key=_order(run, sort))
-        rows = ordered[:limit] if limit and sort != "number" else ordered[-limit:] if limit else ordered
-        console.print(_trials(now, rows))
-        if len(rows) < len(records):
-            which = "the latest" if sort == "number" else "the first"
-            say(f"{which} {len(rows)} of {len(records)} trials; all: --limit 0, or --json")
+        console.print(_trials(now, records))
+        if len(records) < len(trials):
+            which = "the latest" if latest else "the first"
+            say(f"{which} {len(records)} of {len(trials)} trials; all: --limit 0, or --json")
     return DONE
 
 
@@ -140,24 +145,25 @@ def _trials(now: Snapshot, records: list[TrialRecord]) -> Table:
     return table
 
 
-def _print_failures(failures: list[TrialRecord], limit: int) -> None:
+def _print_failures(failures: list[TrialRecord], total: int) -> None:
+    """Print the latest of so many failed trials."""
     if not failures:
         say("no trial has failed")
-    for record in failures[-limit:] if limit else failures:
+    for record in failures:
         say(f"\ntrial {record.number} ({record.id}): {printable(record.error or 'failed')}")
         say("  " + ", ".join(f"{printable(name)}={printable(repr(v))}" for name, v in record.config.items()))
         if record.detail:
             say("\n".join(f"  | {line}" for line in printable(record.detail.rstrip(), lines=True).split("\n")))
-    if limit and len(failures) > limit:
-        say(f"\nthe latest {limit} of {len(failures)} failed trials; all: --limit 0")
+    if len(failures) < total:
+        say(f"\nthe latest {len(failures)} of {total} failed trials; all: --limit 0")
 
 
-def _order(run: Run, sort: str) -> Callable[[TrialRecord], float]:
+def _rank(view: View, row: int, sort: str) -> float:
+    """What trials are sorted by: the best value first, or the longest."""
     if sort == "value":
-        return lambda r: float("inf") if r.value is None else run.view.objective.loss(r.value)
-    if sort == "seconds":
-        return lambda r: -(r.seconds or 0.0)
-    return lambda r: r.number
+        loss = view.latest(row)
+        return math.inf if loss is None else loss
+    return -(view.seconds(row) or 0.0)
 
 
 def _table(*columns: str, wrapping: Sequence[str] = ()) -> Table:

@@ -9,15 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import UsageError
-from ..events.codec import decode_batch
-from ..events.schema import Fresh
 from ..storage.follower import Follower
 from ..storage.liveness import Writers
 from ..storage.run_directory import read_ensemble, read_study
 
 if TYPE_CHECKING:
     from ..events.log import Log
-    from ..events.schema import Seen
     from ..keys import StudyKey
     from ..mesh.health import Health
     from ..runtime.peer import Peer
@@ -41,11 +38,11 @@ class ProgressSource(Protocol):
 
     @property
     def view(self) -> View:
-        """What is known. :meth:`poll` may put another one in its place, and then returns all events."""
+        """What is known. :meth:`poll` may put another one in its place."""
         ...
 
-    def poll(self) -> Sequence[Seen]:
-        """Return the events that became known since the last call, oldest first per worker."""
+    def poll(self) -> int:
+        """Bring :attr:`view` up to date, and return how many events became known since the last call."""
         ...
 
     def states(self) -> Mapping[str, str]:
@@ -114,7 +111,7 @@ class FollowedDirectory(ProgressSource):
     def view(self) -> View:
         return self._follower.view
 
-    def poll(self) -> Sequence[Seen]:
+    def poll(self) -> int:
         self._renew()
         return self._follower.poll()
 
@@ -150,7 +147,7 @@ class LoadedDirectory(ProgressSource):
     def view(self) -> View:
         return self._run.view
 
-    def poll(self) -> Sequence[Seen]:
+    def poll(self) -> int:
         return self._news.poll()
 
     def states(self) -> Mapping[str, str]:
@@ -184,7 +181,7 @@ class JoinedMesh(ProgressSource):
     def view(self) -> View:
         return self._spectator.view
 
-    def poll(self) -> Sequence[Seen]:
+    def poll(self) -> int:
         return self._spectator.poll()
 
     def states(self) -> Mapping[str, str]:
@@ -213,7 +210,7 @@ class OwnWorker(ProgressSource):
     def view(self) -> View:
         return self._peer.view
 
-    def poll(self) -> Sequence[Seen]:
+    def poll(self) -> int:
         return self._news.poll()
 
     def states(self) -> Mapping[str, str]:
@@ -232,19 +229,16 @@ class OwnWorker(ProgressSource):
 
 
 class News:
-    """The events of a log that were not returned before."""
+    """Counts what is added to a log."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._counts: dict[str, int] = {}
+        self._size = 0
 
-    def poll(self) -> list[Seen]:
-        """Return those that were added since the last call, oldest first per worker."""
-        new: list[Seen] = []
-        for batch in self._log.missing(dict(self._counts), 1 << 62):
-            self._counts[batch.origin] = batch.last
-            new += Fresh(batch.origin, batch.first, decode_batch(batch))
-        return new
+    def poll(self) -> int:
+        """Return how many events were added since the last call."""
+        before, self._size = self._size, self._log.size
+        return self._size - before
 
 
 @asynccontextmanager

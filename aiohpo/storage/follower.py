@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..events.log import FarAhead, Log
-from ..events.schema import Malformed, Seen
+from ..events.schema import Malformed
 from ..files import open_regular, read_at
 from ..view.view import View
 from .journal import (
@@ -28,7 +28,8 @@ from .journal import (
     unreadable,
 )
 from .liveness import Writers, WriterState, sign_of
-from .loading import merge_batch
+from .loading import is_worth_keeping, merge_batch
+from .replica_cache import keep_replica, restore_replica
 from .run_directory import read_study
 
 
@@ -47,17 +48,28 @@ class Follower:
         self.path = path
         self.study = read_study(path)
         self.log, self.view = known or (Log(), View.of_study(self.study))
-        self._offsets: dict[Path, int] = dict(reached or {})
+        self._offsets = dict(restore_replica(path, self.log, self.view) if known is None else reached or {})
+        self._keeps = known is None  # else there may be more in them than in the journals
+        self._kept = sum(self._offsets.values())
+        self._unsaid = self.log.size if known is None else 0
         self._unread: dict[Path, tuple[int, int]] = {}  # where an incomplete record begins, and the file's size
         self._damage: list[Damage] = []
         self._unknown: set[Path] = set()
         self._unusable: dict[Path, Damage] = {}  # what is no journal, or cannot be read at present
 
-    def poll(self) -> list[Seen]:
-        """Read what was written since the last call and return the new events, oldest first per worker."""
-        new: list[Seen] = []
+    def poll(self) -> int:
+        """Read what was written since the last call, and return how many events were new.
+
+        With the first call this includes what was read at an earlier time and kept.
+        """
+        new = self._unsaid
+        self._unsaid = 0
         for file in journals_in(self.path):
             new += self._read_on(file)
+        read = sum(self._offsets.values())
+        if self._keeps and is_worth_keeping(read - self._kept, self._kept) and not self.damage():
+            keep_replica(self.path, self.log, self.view, self._offsets)
+            self._kept = read
         return new
 
     def states(self) -> dict[str, WriterState]:
@@ -81,38 +93,38 @@ class Follower:
         """What this version does not understand, in words; empty where it understands everything."""
         return self.log.skipped and f"{self.path}: {self.log.skipped}"
 
-    def _read_on(self, file: Path) -> list[Seen]:
+    def _read_on(self, file: Path) -> int:
         new, more = self._read_window(file)
         while more:
             part, more = self._read_window(file)
             new += part
         return new
 
-    def _read_window(self, file: Path) -> tuple[list[Seen], bool]:
-        """Read what fits into memory at once; return the new events, and whether there is more."""
+    def _read_window(self, file: Path) -> tuple[int, bool]:
+        """Read what fits into memory at once; return how many events were new, and whether there is more."""
         at = self._offsets.get(file, 0)
         try:
             descriptor = open_regular(file)
             try:
                 size = readable_size(os.fstat(descriptor))
                 if size <= at or self._unread.get(file) == (at, size):
-                    return [], False
+                    return 0, False
                 data = read_at(descriptor, at, WINDOW)
             finally:
                 os.close(descriptor)
         except FileNotFoundError:
-            return [], False
+            return 0, False
         except OSError as error:
             self._unusable[file] = unreadable(file, error)
-            return [], False  # the next look may fare better
+            return 0, False  # the next look may fare better
         self._unusable.pop(file, None)
         if not at and is_no_journal(data):
             self._unusable[file] = foreign(file, data)
             self._unread[file] = 0, size
-            return [], False
+            return 0, False
         if not at and len(data) <= len(HEADER):
-            return [], False
-        new: list[Seen] = []
+            return 0, False
+        new = 0
         done = len(HEADER) if not at and data.startswith(HEADER) else 0
         position = done
         while position >= 0:
@@ -120,7 +132,7 @@ class Follower:
             if batch is not None:
                 known = len(self.log.far_ahead)
                 try:
-                    new += merge_batch(batch, self.log, self.view)
+                    new += len(merge_batch(batch, self.log, self.view))
                 except FarAhead:
                     pass  # which the log notes
                 except Malformed:

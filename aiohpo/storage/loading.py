@@ -56,7 +56,8 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
         found += [Damage(file, None, why=why) for why in log.refused(known)]
         for place in found:
             (torn if place.torn else damage).append(place)
-    if sum(reached.values()) - kept >= max(WORTH_KEEPING, kept // 8) and not damage:  # which has to be said every time
+    read = sum(reached.values()) - kept
+    if is_worth_keeping(read, kept) and not damage:  # which has to be said every time
         keep_replica(path, log, view, reached)
     # Only now is it known on which machines the writers run. The last record of one that lives, or may live on another
     # machine, is perhaps just being written.
@@ -66,6 +67,11 @@ def load_journals(path: Path, log: Log, view: View, *, mend: bool = False) -> Lo
         if writers.has_ended(writer, signs.get(writer)) and (not mend or cut_torn_end(place)):
             damage.append(place)
     return Loaded(tuple(damage), states_of(signs, view), log.skipped and f"{path}: {log.skipped}", reached)
+
+
+def is_worth_keeping(read: int, kept: int) -> bool:
+    """Whether what was read is to be kept for the next time: so many bytes of journals, beside what is kept already."""
+    return read >= max(WORTH_KEEPING, kept // 4)
 
 
 def merge_batch(batch: Batch, log: Log, view: View) -> list[Seen]:

@@ -39,7 +39,7 @@ class _Replica(msgspec.Struct, array_like=True):
     view: ViewImage
 
 
-class _Head(msgspec.Struct, array_like=True):
+class _Header(msgspec.Struct, array_like=True):
     """What it begins with."""
 
     code: bytes
@@ -47,7 +47,7 @@ class _Head(msgspec.Struct, array_like=True):
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_head_decoder = msgspec.msgpack.Decoder(_Head)
+_header_decoder = msgspec.msgpack.Decoder(_Header)
 _decoder = msgspec.msgpack.Decoder(_Replica)
 
 
@@ -107,8 +107,8 @@ def _read(directory: Path, view: View) -> _Replica | None:
     content = data[begin:]
     if data[: len(_MAGIC)] != _MAGIC or data[len(_MAGIC) : begin] != blake2b(content, digest_size=_DIGEST).digest():
         return None
-    head = _head_decoder.decode(content)
-    return _decoder.decode(content) if (head.code, head.study) == (_code(), _study(view)) else None
+    header = _header_decoder.decode(content)
+    return _decoder.decode(content) if (header.code, header.study) == (_code(), _study(view)) else None
 
 
 def _study(view: View) -> str:

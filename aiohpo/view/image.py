@@ -27,6 +27,7 @@ from ..events.schema import (
     TrialId,
     Unanswered,
 )
+from .segments import ActivityImage
 from .trials import WorkerInfo
 from .view import View
 
@@ -61,6 +62,7 @@ class ViewImage(msgspec.Struct, array_like=True):
     early: list[tuple[TrialId, list[tuple[Stamp, _TrialEvent]]]]
     called_off: dict[str, tuple[Stamp, Over]]
     goals: list[tuple[Stamp, Goal]]
+    activity: ActivityImage
 
 
 def image_of(view: View) -> ViewImage:
@@ -81,6 +83,7 @@ def image_of(view: View) -> ViewImage:
         early=[(trial, list(events)) for trial, events in view._early.items()],
         called_off=dict(view.called_off),
         goals=list(view._goals),
+        activity=view.activity.image(),
     )
 
 
@@ -106,6 +109,7 @@ def restore(view: View, image: ViewImage) -> None:
     view.called_off.update(image.called_off)
     view._goals += image.goals
     view._set_goal()
+    view.activity.restore(image.activity)
     view._newest_lamport = max(view._lamport, default=-1)
     view._touched.extend(range(view.n_rows))
     statuses = np.array(view._status, dtype=np.int8)

@@ -37,6 +37,7 @@ from ..plugin.objective import Objective
 from ..space.space import Space
 from .announcements import Announcements
 from .details import Details, DetailStore
+from .segments import Activity
 from .trials import WorkerInfo
 
 _NAN = float("nan")
@@ -65,6 +66,7 @@ class Reducer(Announcements):
         self._predicting: dict[str, dict[int, None]] = {}  # the rows of trials that have predictions, by their names
         self._early: dict[TrialId, list[tuple[Stamp, TrialEvent]]] = {}
         self._touched = array("i")
+        self.activity = Activity(self.objective.sign, max_steps)
 
     def apply(self, origin: str, seq: int, event: Event, again: bool = False) -> int | None:
         """Take one event; return the row of the trial it concerns, or None.
@@ -85,6 +87,7 @@ class Reducer(Announcements):
         if isinstance(event, Proposed):
             if len(event.values) != self.space.dim or not self.space.check_row(event.values):
                 return None  # not of this space: the proposal of a broken or malicious peer
+            self.activity.account_for(origin, seq, event)
             if again and (forked := self.row((origin, seq))) is not None:
                 return self._settle_fork(forked, origin, event)
             row = self._propose(worker.index, seq, event)
@@ -96,9 +99,13 @@ class Reducer(Announcements):
                 self._about(row, stamp, early)
             return row
         if isinstance(event, _ANNOUNCEMENTS):
+            self.activity.account_for(origin, seq, event)
             self._announce(worker, event)
             return None
-        return self._about_trial(trial_of(origin, event.trial), (event.lamport, origin), event)
+        trial = trial_of(origin, event.trial)
+        if isinstance(event, Ended | Claimed):
+            self.activity.account_for(origin, seq, event, self._paused_by(trial))
+        return self._about_trial(trial, (event.lamport, origin), event)
 
     def _propose(self, index: int, seq: int, event: Proposed) -> int:
         row = len(self._lamport)
@@ -179,6 +186,18 @@ class Reducer(Announcements):
             self._touched.append(row)
             self._done = self._cache = None
             self.n_retried += self.is_retried(row) and row not in self._external
+
+    def facts(self, row: int) -> Facts | None:
+        """What is known of a trial's segments, for reading; None where it ran, or runs, in one without more ado."""
+        details = self._details.get(row)
+        return None if details is None else details.facts
+
+    def _paused_by(self, trial: TrialId) -> set[str]:
+        """The workers that have paused a trial."""
+        row = self.row(trial)
+        facts = None if row is None else self.facts(row)
+        ends = () if facts is None else facts.ends.values()
+        return {worker for by in ends for worker, (_, end) in by.items() if end.how == "paused"}
 
     def _about_trial(self, trial: TrialId, stamp: Stamp, event: TrialEvent) -> int | None:
         row = self.row(trial)

@@ -70,12 +70,19 @@ class Summary:
         """One trial. Its ``number`` costs a scan unless it is given."""
         return self._view.record(row, number, abandoned=row in self.abandoned)
 
-    def records(self) -> Iterator[TrialRecord]:
-        """All trials in canonical order, but for cancelled and queued ones."""
+    def status(self, row: int) -> str:
+        """A trial's status as people are told."""
+        return self._view.shown_status(row, abandoned=row in self.abandoned)
+
+    def listed(self) -> Iterator[tuple[int, int]]:
+        """Number and row of all trials in canonical order, but for cancelled and queued ones."""
         for number, row in enumerate(self._view.canonical_rows()):
-            record = self.record(row, number)
-            if record.status not in HIDDEN:
-                yield record
+            if self.status(row) not in HIDDEN:
+                yield number, row
+
+    def records(self) -> Iterator[TrialRecord]:
+        """The trials that :meth:`listed` yields."""
+        return (self.record(row, number) for number, row in self.listed())
 
     def best(self, number: int | None = None) -> TrialRecord | None:
         """The best trial so far: the best complete one, or, while there is none, the best of those that got farthest.

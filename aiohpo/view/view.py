@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..events.lifecycle import FINAL, MOST_LOSSES, Facts, Status
+from ..events.lifecycle import FINAL, MOST_LOSSES, Status
 from ..events.schema import EXTERNAL, OWN, QUEUED, TARGETS, TrialId, parse_trial, trial_name
 from ..plugin import Config, Inherit, TrialState, TrialStatus
 from ..plugin.objective import Objective
@@ -120,11 +120,6 @@ class View(Checkpoints):
         """Where the latest segment pauses; None: at its end."""
         return self._to_step[row] or None
 
-    def facts(self, row: int) -> Facts | None:
-        """What is known of a trial's segments, for reading; None where it ran, or runs, in one without more ado."""
-        details = self._details.get(row)
-        return None if details is None else details.facts
-
     def count_reached(self, steps: Iterable[int]) -> dict[int, int]:
         """How many trials, withdrawn ones apart, did each of ``steps`` or are complete."""
         status, step = np.array(self._status, dtype=np.int8), np.array(self._step, dtype=np.int64)
@@ -185,6 +180,11 @@ class View(Checkpoints):
         """The value with which a trial ended; None if it has none."""
         value = self._value[row]
         return None if value != value else value
+
+    def seconds(self, row: int) -> float | None:
+        """What a trial's segments took together; None before one has ended."""
+        seconds = self._seconds[row]
+        return None if seconds != seconds else seconds
 
     def last_reported(self, row: int) -> float | None:
         """The metric as a trial last reported it; if it never did, as the one had whose checkpoint it began with."""
@@ -330,7 +330,7 @@ class View(Checkpoints):
         :meth:`shown_status`."""
         details = self._details.get(row) or Details()
         status, shown = self.status(row), self.shown_status(row, abandoned=abandoned)
-        value, seconds = self._value[row], self._seconds[row]
+        value = self._value[row]
         curve = self._curve(details)
         blobs = {name: digest for name, (_, digest) in details.predictions.items()}
         if value != value and curve:
@@ -352,7 +352,7 @@ class View(Checkpoints):
             step=self._step[row],
             worker=self.owner_of(row) or self._names[self._origin[row]],
             started=self._started[row],
-            seconds=None if seconds != seconds else seconds,
+            seconds=self.seconds(row),
             attempt=max(self.attempt(row), 0),
             error=error,
             detail=details.detail,

@@ -21,7 +21,6 @@ from aiohpo.events.schema import (
     Lost,
     Proposed,
     Reported,
-    Seen,
     Started,
 )
 from aiohpo.mesh.health import Health
@@ -47,7 +46,7 @@ class Told(ProgressSource):
         self.study = {"format": 1, "metric": "loss", "mode": mode, "space": {}, "seed": 3}
         self.view = View(Space(x=Float(0.0, 1.0)), Objective("loss", "max" if mode == "max" else "min"))
         self.believed: dict[str, str] = {}
-        self._new: list[Seen] = []
+        self._new = 0
         self._count: dict[str, int] = {}
         self._clock = 0
 
@@ -56,7 +55,7 @@ class Told(ProgressSource):
         event: Event = kind(self._clock, *fields)
         seq = self._count[origin] = self._count.get(origin, 0) + 1
         self.view.apply(origin, seq, event)
-        self._new.append(Seen(origin, seq, event))
+        self._new += 1
         return seq
 
     def start(self, origin: str, at: float, rank: int | None = None, slots: int = 1) -> None:
@@ -68,8 +67,8 @@ class Told(ProgressSource):
         self.add(origin, Ended, seq, 0, how, 0, value, seconds)
         return seq
 
-    def poll(self) -> list[Seen]:
-        new, self._new = self._new, []
+    def poll(self) -> int:
+        new, self._new = self._new, 0
         return new
 
     def states(self) -> dict[str, str]:
