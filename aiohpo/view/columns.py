@@ -7,6 +7,7 @@ the unit-encoded matrix is computed when somebody asks for it. About 130 bytes a
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ from ..space.space import Space
 
 if TYPE_CHECKING:
     from ..plugin import FloatArray
+
+
+_BLOCK = 1024  # rows
 
 
 def canonical(
@@ -52,6 +56,7 @@ class Columns:
         self._rows = array("d")
         self._newest = -1  # the row of the latest proposal by (lamport, worker); -1 if several have its lamport time
         self._newest_lamport = -1
+        self._highest = array("q")  # the highest lamport time before row _BLOCK, 2 * _BLOCK, …, or a higher one
 
     @property
     def n_rows(self) -> int:
@@ -81,21 +86,37 @@ class Columns:
         if row == self._newest:
             return len(self._lamport) - 1
         mine = self.stamp(row)
-        lamport = np.frombuffer(self._lamport, dtype=np.int64)
-        before = int((lamport < mine[0]).sum())
-        ties = np.flatnonzero(lamport == mine[0])
+        first = self._all_before(mine[0])
+        lamport = _values(self._lamport)[first:]
+        before = first + int((lamport < mine[0]).sum())
+        ties = (first + np.flatnonzero(lamport == mine[0])).tolist()
         return before + sum((self._names[self._origin[i]], self._seq[i]) < (mine[1], self._seq[row]) for i in ties)
 
     def numbers(self, rows: Sequence[int]) -> list[int]:
-        """The :meth:`number` of each of several trials, at the cost of one scan."""
+        """The :meth:`number` of each of several trials, all of them at once."""
         if not rows:
             return []
-        lamport = np.array(self._lamport)
-        late = np.flatnonzero(lamport >= lamport[rows].min())  # what runs is new: all before need no order
-        place = np.zeros(len(lamport), dtype=np.int64)
-        place[self._sorted(late)] = np.arange(len(lamport) - len(late), len(lamport))
-        found: list[int] = place[rows].tolist()
+        earliest = min(self._lamport[row] for row in rows)
+        first = self._all_before(earliest)
+        late = first + np.flatnonzero(_values(self._lamport)[first:] >= earliest)  # all before need no order
+        place = np.zeros(self.n_rows - first, dtype=np.int64)
+        place[self._sorted(late) - first] = np.arange(self.n_rows - len(late), self.n_rows)
+        found: list[int] = place[np.array(rows) - first].tolist()
         return found
+
+    def _all_before(self, lamport: int) -> int:
+        """How many of the first rows were all proposed before this time. As they arrive nearly in order, few others
+        were."""
+        return bisect_left(self._highest, lamport) * _BLOCK
+
+    def _note_lamport(self, row: int) -> None:
+        """Take note of a new row, or of a row's new time."""
+        lamport = self._lamport[row]
+        for i in range(row // _BLOCK, len(self._highest)):
+            self._highest[i] = max(self._highest[i], lamport)
+        if row == len(self._highest) * _BLOCK + _BLOCK - 1:
+            block = max(self._lamport[row + 1 - _BLOCK :])
+            self._highest.append(max(block, self._highest[-1]) if self._highest else block)
 
     def _sorted(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         lamport, origin, seq = (_values(column)[rows] for column in (self._lamport, self._origin, self._seq))

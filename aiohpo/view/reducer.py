@@ -113,6 +113,7 @@ class Reducer(Announcements):
         if event.lamport >= self._newest_lamport:
             self._newest = row if event.lamport > self._newest_lamport else -1
             self._newest_lamport = event.lamport
+        self._note_lamport(row)
         self._origin.append(index)
         self._seq.append(seq)
         self._value.append(_NAN)
@@ -166,6 +167,7 @@ class Reducer(Announcements):
                 event.time,
                 values,
             )
+            self._note_lamport(row)
             details.bracket, details.parent, details.retry_of = event.bracket, event.parent, event.retry_of
         self._to_step[row] = facts.to_step
         if row in self._queued and 0 in facts.claims:

@@ -40,6 +40,7 @@ from aiohpo.events.schema import (
 )
 from aiohpo.plugin import Inherit
 from aiohpo.plugin.objective import Objective
+from aiohpo.view import columns
 from aiohpo.view.view import View
 
 SPACE = Space(x=Float(0.0, 1.0), k=Int(1, 5), c=Categorical(["a", "b"]), m=Float(0.0, 1.0, when={"c": "b"}))
@@ -231,6 +232,22 @@ def test_the_numbers_of_several_trials_are_those_of_each(seed):
     view = view_of(interleave(rng, draw_history(rng, 30)))
     for rows in ([], [view.n_rows - 1], list(range(view.n_rows)), rng.sample(range(view.n_rows), view.n_rows // 2)):
         assert view.numbers(rows) == [view.number(row) for row in rows]
+
+
+def test_numbers_follow_the_canonical_order_whatever_order_trials_arrive_in(monkeypatch):
+    """A trial's number is its place among all, though only the latest rows are looked through."""
+    monkeypatch.setattr(columns, "_BLOCK", 4)
+    for seed in range(40):
+        rng = random.Random(seed)
+        logs = {origin: [Proposed(1, 0.0, row(rng))] for origin in ORIGINS}
+        for log in logs.values():
+            for _ in range(20):
+                log.append(Proposed(log[-1].lamport + rng.randint(1, 3), 0.0, row(rng)))
+        view = view_of(interleave(rng, logs))
+        places = {r: number for number, r in enumerate(view.canonical_rows())}
+        assert [view.number(r) for r in range(view.n_rows)] == [places[r] for r in range(view.n_rows)]
+        some = rng.sample(range(view.n_rows), 5)
+        assert view.numbers(some) == [places[r] for r in some]
 
 
 def test_configurations_come_back_exactly():

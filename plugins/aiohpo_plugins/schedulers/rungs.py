@@ -48,6 +48,7 @@ class Place(NamedTuple):
 
 
 NOWHERE = Place((), 0, False)
+_MANY = 1000
 
 
 def locate(trial: TrialState, levels: Sequence[int]) -> Place:
@@ -215,6 +216,11 @@ class Ladder:
         return rung, rung.entries.rank((place.losses[-1], trial.order, trial.id))
 
 
+def _first_loss(trial: TrialState) -> float:
+    """What the entries of a lowest rung are ordered by: what comes in this order is appended there, not inserted."""
+    return trial.curve[min(trial.curve)] if trial.curve else math.inf
+
+
 class TrialTracker:
     """Keeps what a scheduler derives from the trials up to date with a view.
 
@@ -235,6 +241,11 @@ class TrialTracker:
             self._clear()
             self._view, self._moment, self._last = view, 0, None
         changed, self._moment = view.changed(self._moment)
+        if len(changed) > _MANY:  # a long study is taken up again
+            for trial in sorted(map(view.trial, changed), key=_first_loss):
+                self._update(trial)
+            self._last = None
+            return
         for id in changed:
             self._last = view.trial(id)
             self._update(self._last)

@@ -332,7 +332,7 @@ def test_trial_of_nobody_is_left_alone() -> None:
     assert view.status(row) is Status.RUNNING
     name = view.state(row).id
     assert scheduler.on_report(view, name, 1) is Decision.CONTINUE
-    view._details[row].bracket = 3
+    view._details.edit(row).bracket = 3
     scheduler.setup(STEPS, 0, Identity("somebody"))
     assert scheduler.on_report(view, name, 1) is Decision.CONTINUE
     assert list(scheduler.keeps(view, view.state(row))) == []
