@@ -169,6 +169,11 @@ class Facts(msgspec.Struct, array_like=True):
         return idle
 
     @property
+    def paused_by(self) -> set[str]:
+        """The workers that paused it, in any attempt."""
+        return {worker for ends in self.ends.values() for worker, (_, end) in ends.items() if end.how == "paused"}
+
+    @property
     def restarted(self) -> int:
         """The latest attempt that began from scratch: what earlier ones saved does not count. -1 if none did."""
         return max((attempt for attempt, claim in self.claims.items() if claim.restart), default=-1)

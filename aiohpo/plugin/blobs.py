@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol, runtime_checkable
 
 
@@ -42,6 +43,10 @@ class BlobStore(Protocol):
 
         False if the parts do not make up the blob; they are forgotten then. May take long: call it in a thread.
         """
+        ...
+
+    def digests(self) -> Iterator[str]:
+        """The digests of the blobs that are there."""
         ...
 
     def __contains__(self, digest: str) -> bool: ...

@@ -125,7 +125,9 @@ class Peer:
                 self.exchange.fetch,
                 services.notice,
             )
-        self._retention = Retention(self.view, services.scheduler, services.keep, self._checkpoints_of_members)
+        self._retention = Retention(
+            self.view, services.scheduler, services.keep, self._checkpoints_of_members, services.blobs.digests
+        )
         self._started = self._loop.time()
         await self.exchange.start(identity)
         self._chooser = Chooser(services, self.exchange, rng, self._model)

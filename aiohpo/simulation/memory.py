@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 
 class MemoryBlobs:
@@ -39,6 +40,10 @@ class MemoryBlobs:
         """Say whether all parts of a blob are right; if so it is in the store now."""
         data = bytes(self._parts.pop(digest, b""))
         return self.put(data) == digest if hashlib.sha256(data).hexdigest() == digest else digest in self
+
+    def digests(self) -> Iterator[str]:
+        """The digests of the blobs that are there."""
+        return iter(self.blobs)
 
     def __contains__(self, digest: str) -> bool:
         return digest in self.blobs

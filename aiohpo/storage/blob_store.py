@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import Unavailable
@@ -118,6 +119,10 @@ class DirectoryBlobs:
         except OSError:
             return digest in self
         return right
+
+    def digests(self) -> Iterator[str]:
+        """The digests of the blobs that are there."""
+        return (path.name for path in self.root.glob("??/*") if "." not in path.name)
 
     def remove_unfinished(self) -> None:
         """Remove what processes that were killed had begun to write, once nobody has gone on with it for an hour."""

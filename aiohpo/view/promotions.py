@@ -62,7 +62,7 @@ class Promotions:
     def was_paused(self, row: int) -> bool:
         """Whether a segment of a trial ever paused."""
         facts = self._view.facts(row)
-        return facts is not None and bool(_pauses(facts))
+        return facts is not None and bool(facts.paused_by)
 
     @property
     def promoted(self) -> int:

@@ -44,6 +44,7 @@ _NAN = float("nan")
 _RUNNING = int(Status.RUNNING)
 _FINISHED = int(Status.FINISHED)
 _FINAL = frozenset(map(int, FINAL))
+_LEARNED_FROM = (_FINISHED, int(Status.FAILED))
 _ANNOUNCEMENTS = (Started, Left, Over, Unanswered, Goal)
 
 
@@ -104,7 +105,9 @@ class Reducer(Announcements):
             return None
         trial = trial_of(origin, event.trial)
         if isinstance(event, Ended | Claimed):
-            self.activity.account_for(origin, seq, event, self._paused_by(trial))
+            at = self.row(trial)
+            facts = None if at is None else self.facts(at)
+            self.activity.account_for(origin, seq, event, set() if facts is None else facts.paused_by)
         return self._about_trial(trial, (event.lamport, origin), event)
 
     def _propose(self, index: int, seq: int, event: Proposed) -> int:
@@ -194,13 +197,6 @@ class Reducer(Announcements):
         details = self._details.get(row)
         return None if details is None else details.facts
 
-    def _paused_by(self, trial: TrialId) -> set[str]:
-        """The workers that have paused a trial."""
-        row = self.row(trial)
-        facts = None if row is None else self.facts(row)
-        ends = () if facts is None else facts.ends.values()
-        return {worker for by in ends for worker, (_, end) in by.items() if end.how == "paused"}
-
     def _about_trial(self, trial: TrialId, stamp: Stamp, event: TrialEvent) -> int | None:
         row = self.row(trial)
         if row is None:
@@ -263,7 +259,7 @@ class Reducer(Announcements):
             if self._value[row] == self._value[row]:
                 self._newly_done.append(row)
             return
-        self._done = None
+        before = self._status[row]
         facts = self._facts(row)
         facts.end(event, stamp)
         self._step[row] = max(event.step, self._step[row])
@@ -271,6 +267,11 @@ class Reducer(Announcements):
             self._take_result(row, facts.result[1])
         self._seconds[row] = facts.seconds
         self._resettle(row)
+        after = self._status[row]
+        if before in _LEARNED_FROM or after == Status.FAILED:
+            self._done = None
+        elif after == _FINISHED and self._value[row] == self._value[row]:
+            self._newly_done.append(row)
 
     def _take_result(self, row: int, event: Ended) -> None:
         # Our own evaluators see to it that the metric is finite; another peer's infinity must not be best for ever.

@@ -224,6 +224,49 @@ def test_predictions_that_arrive_late_are_superseded_already():
     assert study.deleted() == {A}
 
 
+def test_of_a_long_study_only_what_is_in_the_store_is_looked_for():
+    """What earlier sweeps deleted is not deleted again when the study is taken up, however much that was."""
+    study = Study(best=0)
+    for digest in (A, B, C):
+        trial = study.propose()
+        study.save(trial, 3, digest)
+        study.end(trial, "stopped")
+    study.retention = Retention(study.view, Silent(), 0, present=lambda: {B})
+    assert study.deleted() == {B}
+    trial = study.propose()
+    study.save(trial, 3, D)
+    study.end(trial, "stopped")
+    assert study.deleted(100.0) == {D}
+
+
+def test_a_scheduler_may_change_its_mind_within_the_time_of_grace():
+    """What it needs again before it went stays, and goes once it is not needed any more."""
+    scheduler = Keeping()
+    study = Study(scheduler, best=0)
+    trial = study.propose()
+    study.save(trial, 3, A)
+    study.end(trial, "paused")
+    assert list(study.retention.digests_to_delete(0.0)) == [[]]
+    scheduler.steps = (3,)
+    assert list(study.retention.digests_to_delete(GRACE)) == [[]]
+    scheduler.steps = ()
+    assert study.deleted(100.0) == {A}
+
+
+def test_a_sweep_looks_at_what_changed_and_at_what_is_needed():
+    """Trials that are over and need nothing cost nothing."""
+    study = Study(Keeping(), best=1)
+    for value in range(50):
+        trial = study.propose()
+        study.save(trial, 3, f"{value:064x}")
+        study.end(trial, "finished", float(value))
+    assert len(study.deleted()) == 49
+    looked: list[object] = []
+    study.view.state = lambda row: looked.append(row)
+    assert study.deleted(100.0) == set()
+    assert set(looked) == {0}
+
+
 def test_repr_is_a_status_line():
-    """How many trials have checkpoints, and how many are gone."""
-    assert repr(Study().retention) == "<Retention of 0 trials' checkpoints, 0 gone>"
+    """How many trials have checkpoints that are needed, and how many blobs are to go."""
+    assert repr(Study().retention) == "<Retention: 0 trials need checkpoints, 0 blobs are to go>"

@@ -794,3 +794,18 @@ def test_results_that_come_together_take_their_places():
         often.observations()
     assert once.observations().y.tolist() == often.observations().y.tolist()
     assert np.array_equal(once.observations().X, often.observations().X, equal_nan=True)
+
+
+def test_observations_that_grew_are_those_that_were_made_at_once():
+    """Whenever they were asked for in between, and whatever ended, paused or failed, nothing differs in the end."""
+    for seed in range(30):
+        rng = random.Random(seed)
+        history = interleave(rng, draw_history(rng, 80))
+        view = view_of([], max_steps=3)
+        for event in history:
+            view.apply(*event)
+            if rng.random() < 0.5:
+                view.observations()
+        grown, whole = view.observations(), view_of(history, max_steps=3).observations()
+        for name in ("X", "y", "failed", "pending", "pending_to"):
+            np.testing.assert_array_equal(getattr(grown, name), getattr(whole, name))
