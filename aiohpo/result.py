@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
     from .ensembles.ensemble import Ensemble
     from .peer.ending import SearchEnd
+
+_AT_ONCE = 250  # records, which take about 5 ms
 
 
 @explained_class(attributes=RESULT_ATTRIBUTES)
@@ -41,6 +44,7 @@ class Result:
         interrupted: bool = False,
         end: SearchEnd | None = None,
         ensemble: Ensemble | None = None,
+        trials: list[TrialRecord] | None = None,
     ) -> None:
         self.metric = view.objective.metric
         self.mode = view.objective.direction
@@ -48,9 +52,27 @@ class Result:
         self.end = end
         self.ensemble = ensemble
         summary = Summary(view, states)
-        self.trials: list[TrialRecord] = list(summary.records())
+        self.trials: list[TrialRecord] = list(summary.records()) if trials is None else trials
         self.max_steps = view.max_steps
         self.best: TrialRecord | None = summary.best()
+
+    @classmethod
+    async def collect(
+        cls,
+        view: View,
+        states: Mapping[str, str] | None = None,
+        *,
+        interrupted: bool = False,
+        end: SearchEnd | None = None,
+        ensemble: Ensemble | None = None,
+    ) -> Result:
+        """Make one in an event loop that has other things to do, too."""
+        trials: list[TrialRecord] = []
+        for record in Summary(view, states).records():
+            trials.append(record)
+            if len(trials) % _AT_ONCE == 0:
+                await asyncio.sleep(0)
+        return cls(view, states=states, interrupted=interrupted, end=end, ensemble=ensemble, trials=trials)
 
     @property
     def given_up(self) -> str | None:

@@ -125,6 +125,7 @@ class Study:
         self._replica_here: Replica | None = None
         self._manual: AskTell | None = None
         self._peer_here: Peer | None = None
+        self._is_searching = False
         self._stopping = False
         self._hand_searcher: Any = None
         self._wishes: Wishes | None = None
@@ -195,36 +196,39 @@ class Study:
 
     async def _search(self, limits: Limits, slots: int, output: Sink | None) -> Result:
         refuse_in_child()
-        from .result import Result
-        from .runtime.assembly.services import new_worker_id
-        from .runtime.peer import Peer
-
-        if self._peer_here is not None:
-            raise UsageError("this study is running already; wait for it or stop() it")
         slots = Options().whole("slots", slots, least=1, most=MAX_SLOTS)
-        plugins = make_plugin("searchers", self.searcher), make_plugin("schedulers", self.scheduler)
-        goal = self._replica.view.goal
-        check_that_it_ends(limits, None if goal is None else goal[1], self.space, *plugins)
-        place = Identity.of_worker(new_worker_id(), 0, 1, slots)
-        peer = self._peer_here = Peer(self._services(limits=limits, identity=place, output=output))
-        if self._stopping:
-            peer.stop()
+        if self._is_searching:
+            raise UsageError("this study is running already; wait for it or stop() it")
+        self._is_searching, replica = True, self._replica
         try:
-            await peer.start()
+            from .runtime.assembly.loading import load_parts
+
+            await load_parts(self._definition, "inproc")
+            from .result import Result
+            from .runtime.assembly.services import new_worker_id
+            from .runtime.peer import Peer
+
+            plugins = make_plugin("searchers", self.searcher), make_plugin("schedulers", self.scheduler)
+            goal = replica.view.goal
+            check_that_it_ends(limits, None if goal is None else goal[1], self.space, *plugins)
+            place = Identity.of_worker(new_worker_id(), 0, 1, slots)
+            peer = self._peer_here = Peer(self._services(limits=limits, identity=place, output=output))
+            replica.follow_worker(peer.services.log)
+            if self._stopping:
+                peer.stop()
             try:
-                await peer.run()
+                await peer.start()
+                try:
+                    await peer.run()
+                finally:
+                    await peer.aclose()
             finally:
-                await peer.aclose()
+                self._peer_here = None
+                await replica.leave_worker(peer.services.log, peer.view)
+            known = replica.view, replica.states()
+            return await Result.collect(*known, interrupted=peer.stopped, end=peer.end, ensemble=peer.ensemble)
         finally:
-            self._peer_here = None
-            self._replica.leave_worker(peer.services.log)
-        return Result(
-            self._replica.view,
-            states=self._replica.states(),
-            interrupted=peer.stopped,
-            end=peer.end,
-            ensemble=peer.ensemble,
-        )
+            self._is_searching = False
 
     def stop(self, grace: float = 0.0) -> None:
         """End a running search in good order; :meth:`arun` then returns what was found. With ``grace`` the running
@@ -238,8 +242,6 @@ class Study:
         """What is known now, from the run directory and from what runs, or ran, in this process."""
         from .result import Result
 
-        if self._peer_here is not None:
-            self._replica.absorb(self._peer_here.services.log)
         self._replica.refresh()
         return Result(self._replica.view, states=self._replica.states())
 

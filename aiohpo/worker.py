@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from .launch.slurm import slurm_job
 from .peer.limits import GRACE, make_limits
 from .plugin import Identity, LaunchedTransport, Options, Transport
 from .result import Result
+from .runtime.assembly.loading import load_parts
 from .runtime.assembly.services import new_worker_id
 from .runtime.peer import Peer
 from .storage.printed import Sink
@@ -99,7 +101,9 @@ class Worker:
         # Those launched together know each other; what was left in the directory is of another launch.
         meet = () if isinstance(carrier, LaunchedTransport) else directories
         self._cards = [Card(cards_of(directory), self.id) for directory in meet]
-        services = study._services(
+        self._transport = carrier
+        self._make_services = partial(
+            study._services,
             limits=limits,
             transport=carrier,
             join=join,
@@ -107,7 +111,8 @@ class Worker:
             notice=notice,
             output=output,
         )
-        self._peer = Peer(services)
+        self._peer_here: Peer | None = None  # from the beginning of the block on
+        self._stopped = False
         self._running: asyncio.Task[None] | None = None
         self._meeting: asyncio.Task[None] | None = None
 
@@ -163,14 +168,18 @@ class Worker:
         return carrier
 
     async def __aenter__(self) -> Worker:
-        await self._peer.start()
-        self.study._replica.follow_worker(self._peer.services.log)
+        await load_parts(self.study._definition, self._transport)
+        peer = self._peer_here = Peer(self._make_services())
+        if self._stopped:
+            peer.stop()
+        await peer.start()
+        self.study._replica.follow_worker(peer.services.log)
         try:
             for card in self._cards:
                 card.announce(self.address)
         except BaseException:
-            await self._peer.aclose()
-            self.study._replica.leave_worker(self._peer.services.log)
+            await peer.aclose()
+            await self.study._replica.leave_worker(peer.services.log, peer.view)
             raise
         if self._cards:
             self._peer.expect(self._others())
@@ -189,14 +198,19 @@ class Worker:
         for card in self._cards:
             card.withdraw()
         await self._peer.aclose()
-        self.study._replica.leave_worker(self._peer.services.log)
+        await self.study._replica.leave_worker(self._peer.services.log, self._peer.view)
         if error is None and not self._running.cancelled() and (failure := self._running.exception()):
             raise failure
 
     @property
+    def _peer(self) -> Peer:
+        assert self._peer_here is not None, "use 'async with Worker(…) as worker'"
+        return self._peer_here
+
+    @property
     def address(self) -> str:
         """Where other workers reach this one."""
-        return self._peer.services.transport.address
+        return self._transport.address
 
     @property
     def unanswered(self) -> list[str]:
@@ -205,26 +219,30 @@ class Worker:
 
     @property
     def result(self) -> Result:
-        """What this worker knows now."""
-        return Result(self._peer.view, interrupted=self._peer.stopped, end=self._peer.end)
+        """What this worker knows now; until it has begun, what the study knows."""
+        peer = self._peer_here
+        return self.study.result if peer is None else Result(peer.view, interrupted=peer.stopped, end=peer.end)
 
     @property
     def best(self) -> TrialRecord | None:
         """The best trial that this worker knows of; see :class:`~aiohpo.result.Result`."""
-        return Summary(self._peer.view).best()
+        view = self.study._replica.view if self._peer_here is None else self._peer_here.view
+        return Summary(view).best()
 
     def stop(self, grace: float = 0.0) -> None:
         """Make this worker stop evaluating; it releases its running trials. Nothing happens if the search is over.
 
         With ``grace`` their objectives are told by ``trial.ended`` first, and have so many seconds to save their work.
         """
-        self._peer.stop(grace)
+        self._stopped = True
+        if self._peer_here is not None:
+            self._peer_here.stop(grace)
 
     async def wait(self) -> Result:
         """Wait until the search is over; raises what broke this worker."""
         assert self._running is not None, "use 'async with Worker(…) as worker'"
         await asyncio.shield(self._running)
-        return self.result
+        return await Result.collect(self._peer.view, interrupted=self._peer.stopped, end=self._peer.end)
 
     async def __aiter__(self) -> AsyncIterator[TrialRecord]:
         assert self._running is not None, "use 'async with Worker(…) as worker'"

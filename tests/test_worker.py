@@ -137,6 +137,24 @@ async def test_stop_ends_it_and_marks_the_result():
     await bounded(use())
 
 
+async def test_a_worker_that_has_not_begun_knows_what_the_study_knows():
+    """It can be asked and stopped before its block is entered, as by a request to a service while libraries load."""
+    shared = study()
+    worker = Worker(shared, trials=3)
+    assert worker.best is None
+    assert worker.result.trials == []
+    shared.add([({"x": 0.5}, 7.0)])
+    assert worker.best.value == 7.0
+    worker.stop()
+
+    async def use() -> None:
+        async with worker:
+            assert (await worker.wait()).interrupted
+
+    await bounded(use())
+    assert [t.value for t in worker.result.trials] == [7.0]
+
+
 async def test_stop_does_nothing_once_the_search_is_over():
     """A signal that arrives while the worker is about to leave makes no interrupted search of a complete one."""
 
@@ -242,7 +260,7 @@ def test_insecure_is_said(tmp_path, monkeypatch):
     worker = Worker(study(directory=tmp_path / "r"), transport="zmq", insecure=True)
     assert key_of(worker) == NO_KEY
     assert kept_key(tmp_path / "r") is None
-    assert "encrypted" not in repr(worker._peer.services.transport)
+    assert "encrypted" not in repr(worker._transport)
     assert "whoever reaches this worker's port can join" in worker.study.notices[0]
     for options in ({"key": StudyKey.generate()}, {}):
         with pytest.raises(UsageError, match="means that there is no key, and one was given"):

@@ -161,8 +161,6 @@ def worker(
         notice=_say,
         output=None if quiet and study.directory is not None else _print,  # there it is in files
     )
-    for text in dict.fromkeys(study.notices):
-        _say(text)
     invite = None
     if first and keyed and isinstance(key_file, str | Path):
         given = {
@@ -220,6 +218,8 @@ def _invitation(target: str, key: Path, given: Mapping[str, object], transport: 
 async def _serve(peer: Worker, forget: Callable[[], None], quiet: bool, invite: Callable[[str], str] | None) -> Result:
     async with peer:
         forget()
+        for text in dict.fromkeys(peer.study.notices):
+            _say(text)
         if not quiet:
             _say(f"worker {peer.id} (pid {os.getpid()}) listens on {peer.address}")
             if invite is not None:

@@ -103,6 +103,12 @@ class Log:
         """The version vector, ``{origin: count}``; a fresh dict."""
         return {origin: log.count for origin, log in self._origins.items()}
 
+    def covers(self, other: Log) -> bool:
+        """Whether certainly everything that ``other`` holds is here: not so if that has forks or parked events."""
+        if other.forks or other._parked:
+            return False
+        return all(log.count <= self.count(origin) for origin, log in other._origins.items())
+
     def hash(self) -> bytes:
         """Eight bytes that differ (but for a chance of 2^-64) when the events do."""
         for origin in self._changed:

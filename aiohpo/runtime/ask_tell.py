@@ -249,9 +249,8 @@ def drive_by_hand(replica: Replica, seed: int, wishes: Wishes, complain: Callabl
     """Return a worker for the study that a process holds a replica of; see :class:`AskTell`."""
     worker, directory = new_worker_id(), replica.directory
     journal = partial(directory.journal, worker) if directory else None
-    return AskTell(
-        worker, replica.view, replica.log, seed, journal, directory.id if directory else "", replica, wishes, complain
-    )
+    log, view = replica.hold()
+    return AskTell(worker, view, log, seed, journal, directory.id if directory else "", replica, wishes, complain)
 
 
 def outcome(asked: object, value: Any, error: object, metric: str) -> dict[str, float]:

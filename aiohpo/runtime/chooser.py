@@ -19,7 +19,7 @@ from .exchange import Exchange
 from .fitting import Fitting
 
 ASK_WITHIN = 0.01  # seconds for which a searcher may hold up the loop, as far as asking for less at a time helps
-MOST_AT_ONCE = 256
+MOST_AT_ONCE = 64
 
 
 class Chooser:

@@ -203,6 +203,23 @@ def test_forks_are_checked_like_any_event(monkeypatch):
     assert log.forks == {"ann": 5}
 
 
+def test_a_log_covers_another_if_it_certainly_has_all_of_it():
+    """It has as many events of each worker, and the other has nothing that numbers do not tell of."""
+    log, other = Log(), Log()
+    assert log.covers(other)
+    other.merge(goals("ann", 1, 3))
+    assert not log.covers(other)
+    assert other.covers(log)
+    log.merge(goals("ann", 1, 4))
+    assert log.covers(other)
+    other.hold_back(goals("ann", 5, 1))
+    assert not log.covers(other)
+    forked = Log()
+    forked.merge(goals("ann", 1, 1))
+    forked.merge_forks(Batch("ann", 1, (encode_event(Goal(7, 7)),)))
+    assert not log.covers(forked)
+
+
 def test_version_vectors_have_short_hashes():
     """The hash tells different vectors apart and does not depend on the order of arrival."""
     a, b = Log(), Log()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from aiohpo.events.schema import Proposed
 from aiohpo.peer.limits import Limits
 from aiohpo.peer.patience import PATIENCE
 from aiohpo.plugin import Identity, Outcome
+from aiohpo.runtime.dispatcher import BEGUN_AT_ONCE
 from aiohpo.runtime.peer import Peer
 from aiohpo.testing import SimNetwork, run
 from tests.support.draws import Draws
@@ -148,6 +150,23 @@ def test_a_searcher_that_takes_long_is_asked_for_less() -> None:
     searcher.seconds = 0.0
     play(main, (64,), limits=Limits(trials=512), searcher=searcher)
     assert max(asked) > 32
+
+
+def test_the_loop_has_other_things_to_do_while_many_slots_are_filled() -> None:
+    """Another task has turns while segments begin; in virtual time two rounds may come between two of its turns."""
+    known = []
+
+    async def main(peer: Peer) -> None:
+        async def look() -> None:
+            while peer.view.n_rows < 500:
+                await asyncio.sleep(0)
+                known.append(peer.view.n_rows)
+
+        await asyncio.gather(look(), search(peer))
+
+    play(main, (500,), limits=Limits(trials=500))
+    assert known[-1] == 500
+    assert max(after - before for before, after in pairwise(known)) < 4 * BEGUN_AT_ONCE
 
 
 def test_a_segment_that_is_cancelled_before_it_begins_frees_its_slot() -> None:

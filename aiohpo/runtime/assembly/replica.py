@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from ...storage.scratch import Scratch
 from ...view.view import View
 from ..notices import Notify
 from .definition import StudyDefinition
+
+COPIED_AT_ONCE = 16 << 10  # bytes of events, which take about 5 ms
 
 
 class Replica:
@@ -36,6 +39,7 @@ class Replica:
         self._given_key = key
         self._notice = notice
         self._known: tuple[Log, View] | None = None
+        self._is_held = False  # somebody writes to these two, and to no others
         self._follower: Follower | None = None
         self._reached: Mapping[Path, int] = {}  # how far each journal was read
         self._workers: list[Log] = []  # of workers that run in this process
@@ -66,6 +70,11 @@ class Replica:
         """What they mean."""
         return self._load()[1]
 
+    def hold(self) -> tuple[Log, View]:
+        """Return both to somebody who writes to them. They stay these two objects from now on."""
+        self._is_held = True
+        return self._load()
+
     def _load(self) -> tuple[Log, View]:
         if self._known is None:
             self._known = self._definition.empty()
@@ -79,7 +88,7 @@ class Replica:
     def refresh(self) -> None:
         """Take in what other processes wrote to the run directory, and what workers of this one know."""
         for log in self._workers:
-            self.absorb(log)
+            copy_log(log, *self._load())
         if self.directory is not None:
             if self._follower is None:
                 known = self._load()
@@ -90,12 +99,28 @@ class Replica:
         """Take in, whenever this is refreshed, what a worker of this process knows."""
         self._workers.append(log)
 
-    def leave_worker(self, log: Log) -> None:
-        """Take in what a worker knew when it ended, and forget about it; what is in the run directory is read from
-        there when it is needed."""
-        self._workers = [other for other in self._workers if other is not log]
+    async def leave_worker(self, log: Log, view: View) -> None:
+        """Take over what a worker knew when it ended, and forget about it; what is in the run directory is read from
+        there when it is needed.
+
+        Where the worker knew everything that is known here, its log and view take the place of those here. Else what
+        only the worker knew is copied, a little at a time: that is slow, and the loop has other things to do.
+        """
         if self._known is not None or self._definition.directory is None:
-            self.absorb(log)
+            while not self._is_replaced_by(log, view):
+                known = self._load()
+                for _ in copy_in_parts(log, *known):
+                    await asyncio.sleep(0)
+                if known is self._known:  # else another worker has left meanwhile
+                    break
+        self._workers = [other for other in self._workers if other is not log]
+
+    def _is_replaced_by(self, log: Log, view: View) -> bool:
+        """Put what a worker knew in the place of what is known here, if that loses nothing; return whether it did."""
+        if self._known is not None and (self._is_held or not log.covers(self._known[0])):
+            return False
+        self._known, self._follower = (log, view), None
+        return True
 
     def is_gone(self, worker: str) -> bool:
         """Whether a worker that wrote to the run directory has certainly ended."""
@@ -108,10 +133,6 @@ class Replica:
     def states(self) -> Mapping[str, str]:
         """What is known of the workers that wrote to the run directory, by their ids."""
         return {} if self.directory is None else Writers(self.directory.path, self.view).states()
-
-    def absorb(self, log: Log) -> None:
-        """Take over what a worker of this process knew when it ended."""
-        copy_log(log, *self._load())
 
     def copy_to(self, log: Log, view: View) -> None:
         """Let a worker of a study in memory know what is known here."""
@@ -173,6 +194,17 @@ class Replica:
 
 def copy_log(source: Log, log: Log, view: View) -> None:
     """Bring into ``log`` and ``view`` what only ``source`` knows."""
-    for batch in source.missing(log.vector(), 1 << 62):
-        for origin, seq, event in log.merge(batch) or ():
-            view.apply(origin, seq, event)
+    for _ in copy_in_parts(source, log, view):
+        pass
+
+
+def copy_in_parts(source: Log, log: Log, view: View) -> Iterator[None]:
+    """Do the same in parts that take about as long each, and yield after each of them."""
+    copied = True
+    while copied:
+        copied = False
+        for batch in source.missing(log.vector(), COPIED_AT_ONCE):
+            for origin, seq, event in log.merge(batch) or ():
+                view.apply(origin, seq, event)
+                copied = True
+        yield

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 
 from aiohpo import Float, Space, Study
 from aiohpo.peer.limits import Limits
+from aiohpo.peer.recorder import Recorder
+from aiohpo.runtime.assembly.services import Services
 
 SPACE = Space(x=Float(0, 1))
 
@@ -16,6 +19,13 @@ async def objective(trial):
 
 def make(**options) -> Study:
     return Study(objective, SPACE, searcher="random", **options)
+
+
+def fill(services: Services, trials: int) -> None:
+    """Record so many trials as the worker that ``services`` are for."""
+    recorder = Recorder(services.identity.worker, services.view, services.log)
+    for n in range(trials):
+        recorder.propose(0.0, SPACE.pack({"x": n / trials}))
 
 
 def test_nothing_is_made_before_it_is_needed(tmp_path):
@@ -47,3 +57,34 @@ async def test_what_a_worker_knew_stays_with_the_study():
     await study.arun(3)
     assert study._replica.view.n_ended == 3
     assert study._services(limits=Limits(5)).view.n_ended == 3
+
+
+async def test_what_a_worker_knew_replaces_what_it_knew_all_of():
+    """Nothing is copied then; who writes to what is known by hand keeps it, and what the worker knew is brought there,
+    with turns for others in between."""
+    study = make()
+    for trials in (3, 6):
+        services = study._services(limits=Limits(1))
+        fill(services, trials)
+        await study._replica.leave_worker(services.log, services.view)
+        assert study._replica.view is services.view
+    study.enqueue({"x": 0.5})
+    held, services = study._replica.view, study._services(limits=Limits(1))
+    fill(services, 2000)
+    turns, leaving = 0, asyncio.create_task(study._replica.leave_worker(services.log, services.view))
+    while not leaving.done():
+        turns += 1
+        await asyncio.sleep(0)
+    assert study._replica.view is held
+    assert held.n_rows == services.view.n_rows
+    assert turns > 3
+
+
+async def test_workers_that_leave_together_lose_nothing():
+    """What each of them alone knew is known in the end, whoever was the first."""
+    study = make()
+    workers = [study._services(limits=Limits(1)) for _ in range(3)]
+    for services in workers:
+        fill(services, 1000)
+    await asyncio.gather(*(study._replica.leave_worker(services.log, services.view) for services in workers))
+    assert study._replica.view.n_rows == 3000

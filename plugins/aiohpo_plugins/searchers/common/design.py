@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from aiohpo.plugin import FloatArray, Identity, IntArray, StudyView
     from aiohpo.space.space import Space
 
+# The first sequence of a process reads a table for 20 ms: better while this is imported than in an event loop.
+qmc.Sobol(1)
+
 _SKIPS = 8
 _NEAR = 512  # jumping costs as much as drawing this many points
 
