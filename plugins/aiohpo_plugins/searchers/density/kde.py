@@ -27,7 +27,7 @@ from .density import Density, reference_widths
 from .ratio import MOVES, Ratio, RatioSearcher
 
 if TYPE_CHECKING:
-    from aiohpo.plugin import FloatArray
+    from aiohpo.plugin import FloatArray, IntArray
 
 
 class KDESearcher(RatioSearcher):
@@ -76,7 +76,6 @@ class KDESearcher(RatioSearcher):
             made.append((Density(self._kernels, rows, np.broadcast_to(width, rows.shape)), width))
         return Ratio(made[0][0], *made[1])
 
-    def _draw(self, model: Ratio, rng: np.random.Generator) -> FloatArray:
-        if rng.random() < self.random:
-            return np.empty((0, self._space.dim))
-        return model.good.draw(rng, self.candidates, self.factor)
+    def _draw(self, model: Ratio, rng: np.random.Generator, n: int) -> tuple[FloatArray, IntArray]:
+        counts = np.where(rng.random(n) < self.random, 0, self.candidates)
+        return model.good.draw(rng, int(counts.sum()), self.factor), counts

@@ -36,7 +36,7 @@ from .density import Density, neighbour_widths
 from .ratio import MOVES, Ratio, RatioSearcher
 
 if TYPE_CHECKING:
-    from aiohpo.plugin import FloatArray
+    from aiohpo.plugin import FloatArray, IntArray
 
 MOST_GOOD = 25
 WORST_GOOD = 0.2  # weight of the last of the good ones
@@ -56,6 +56,7 @@ class TPESearcher(RatioSearcher):
     """
 
     name = "tpe"
+    precision = np.float32  # bandwidths are at least 1/100
 
     def __init__(
         self,
@@ -86,5 +87,5 @@ class TPESearcher(RatioSearcher):
             made.append((density, np.median(widths, axis=0)))
         return Ratio(made[0][0], *made[1])
 
-    def _draw(self, model: Ratio, rng: np.random.Generator) -> FloatArray:
-        return model.good.draw(rng, self.candidates)
+    def _draw(self, model: Ratio, rng: np.random.Generator, n: int) -> tuple[FloatArray, IntArray]:
+        return model.good.draw(rng, n * self.candidates), np.full(n, self.candidates)

@@ -60,6 +60,17 @@ def test_draws_follow_the_density(name: str) -> None:
     np.testing.assert_allclose(counts, expected, atol=0.012)
 
 
+@pytest.mark.parametrize("name", ["continuous", "mixed", "conditional"])
+def test_single_precision_is_enough_for_bandwidths_of_a_hundredth(name: str) -> None:
+    """A log density is off by less than what tells two candidates apart, whatever the parameters."""
+    space = example_spaces()[name]
+    density, features = some(space, 60, 0.01), Kernels(space).features(space.sample(np.random.default_rng(2), 200))
+    exact, single = density.log(features), density.log(features.astype(np.float32))
+    assert single.dtype == np.float32
+    near = exact > exact.max() - 50
+    assert single[near] == pytest.approx(exact[near], abs=0.02)
+
+
 def test_wider_draws_reach_further() -> None:
     """A factor widens the kernels of numbers, and leaves categories alone."""
     space = Space(x=Float(0, 1), c=Categorical(["a", "b"]))
