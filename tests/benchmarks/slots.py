@@ -9,7 +9,7 @@
 2. Trials per second of CPU with an objective that does nothing: 256 slots beside one.
 3. How late the loop of a service is that searches with 200 slots and answers requests meanwhile, from before the worker
    is made, when nothing that the search needs is imported, until after it has left.
-4. Memory in all of 16 process slots whose objective's module holds 200 MB, beside one.
+4. Memory of 16 process slots whose objective's module holds 200 MB, beside one: that of the worker is there once.
 5. Whether suggestions made together crowd: distances to the nearest simultaneous suggestion where one fit answers
    all of them, where the model is fitted anew for each, and of random search; and how many are repeated.
 
@@ -254,37 +254,52 @@ def optuna_python() -> str:
     return sys.executable
 
 
-def memory_in_all(pid: int) -> float:
-    """Return the memory of a process and its descendants in MB, what they share counted once (Linux)."""
-    total, waiting = 0.0, [pid]
-    while waiting:
-        one = waiting.pop()
-        try:
-            text = Path(f"/proc/{one}/smaps_rollup").read_text()
-            waiting += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:")) / 1024
-    return total
+def memory(pid: int) -> float:
+    """Return the memory of a process in MB, less what it shares with others (Linux); 0 if it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private_")) / 1024
 
 
-PROCESS_STUDY = """
+def children_of(pid: int) -> list[int]:
+    """Return the child processes of a process (Linux)."""
+    try:
+        return [int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in _words(task / "children")]
+    except OSError:
+        return []
+
+
+def _words(file: Path) -> list[str]:
+    return file.read_text().split()
+
+
+def descendants_of(pid: int) -> list[int]:
+    """Return the processes that a process has started, and those that these have, and so on."""
+    found = children_of(pid)
+    return found + [further for child in found for further in descendants_of(child)]
+
+
+DATA_MB = 200
+PROCESS_STUDY = f"""
 import time
 import numpy as np
 import aiohpo
 
-DATA = np.ones(25_000_000)
+DATA = np.ones({DATA_MB * 125_000})
 
 def objective(trial):
     time.sleep(0.5)
     return trial["x"] + DATA[0]
 
-study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1)), searcher="random")
+study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1)), searcher="adbo")
 """
 
 
-def process_slots(slots: int) -> tuple[float, int]:
-    """Return the memory in all, in MB, of a worker of so many process slots that are all busy, and its processes."""
+def process_slots(slots: int) -> tuple[float, float, float]:
+    """Return the memory in MB of a worker whose process slots are all busy, that of what belongs to each slot, and that
+    of all processes together."""
     with tempfile.TemporaryDirectory(prefix="aiohpo-bench-") as scratch:
         (Path(scratch) / "big.py").write_text(PROCESS_STUDY)
         command = [sys.executable, "-m", "aiohpo", "run", "big.py", "--time", "10m", "--workers", "1"]
@@ -295,16 +310,19 @@ def process_slots(slots: int) -> tuple[float, int]:
             stderr=subprocess.DEVNULL,
         )
         try:
-            most, deadline, settled = 0.0, time.monotonic() + 120.0, 0
-            while time.monotonic() < deadline and settled < 5:
+            most, deadline, settled = 0.0, time.monotonic() + 300.0, 0
+            while settled < 10:
+                if time.monotonic() > deadline:
+                    raise RuntimeError(f"the memory of {slots} process slots does not settle: {most:.0f} MB so far")
                 time.sleep(1.0)
-                now = memory_in_all(running.pid)
-                settled = settled + 1 if now <= 1.02 * most else 0
+                below = [process for child in children_of(running.pid) for process in descendants_of(child)]
+                now = sum(map(memory, below))
+                loaded = sum(memory(process) > DATA_MB for process in below)
+                settled = settled + 1 if loaded == slots and now <= 1.02 * most else 0
                 most = max(most, now)
-                if most < 200.0 * 0.5:
-                    settled = 0
-            children = len(Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split())
-            return most, children
+            [worker] = children_of(running.pid)
+            own = memory(worker)
+            return own, now / slots, memory(running.pid) + own + now
         finally:
             running.terminate()
             running.wait(60)
@@ -381,10 +399,11 @@ def main() -> None:
         for kind, words in (("late", "the loop is late by"), ("answer", "a request is answered in")):
             print(f"{f'{searcher}: {words}':<60}{m[f'{kind} p50']:8.1f}{m[f'{kind} p99']:7.1f}{m[f'{kind} max']:8.1f}")
 
-    print("\nmemory in all with 200 MB in the objective's module (shared pages once):")
+    print(f"\nmemory, MB, of process slots whose objective's module holds {DATA_MB} MB, adbo:")
+    print(f"{'':20}{'the worker':>12}{'each slot':>12}{'in all':>10}")
     for slots in (1, 4) if quick else (1, 16):
-        total, processes = process_slots(slots)
-        print(f"{slots:>4} process slots: {total:7.0f} MB, {processes} child processes", flush=True)
+        own, each, total = process_slots(slots)
+        print(f"{f'{slots} process slots':20}{own:>12.0f}{each:>12.0f}{total:>10.0f}", flush=True)
 
     batch = 32 if quick else 64
     distances: dict[str, list[float]] = {}
