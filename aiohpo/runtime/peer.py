@@ -193,6 +193,8 @@ class Peer:
             pass  # an evaluator that hangs must not keep the others from hearing what we have
         finally:
             await self.exchange.leave(leaving_reason(self.end))
+        if self.services.remember is not None:
+            await in_thread(self.services.remember)
 
     async def finished(self) -> AsyncIterator[TrialRecord]:
         """Finished trials of the whole swarm as they arrive here, those known already first."""

@@ -72,7 +72,7 @@ def restore_replica(directory: Path, log: Log, view: View) -> dict[Path, int]:
 
 
 def keep_replica(directory: Path, log: Log, view: View, reached: Mapping[Path, int]) -> None:
-    """Keep ``log`` and ``view``, which hold what journals hold as far as they were ``reached``, and nothing else.
+    """Keep ``log`` and ``view``, which hold what the journals hold as far as they were ``reached``, and perhaps more.
 
     Where it cannot be written, the journals are read again next time.
     """

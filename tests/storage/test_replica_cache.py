@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import aiohpo
 from aiohpo.events.schema import Batch
 from aiohpo.storage import loading, replica_cache
 from aiohpo.storage.journal import Journal
@@ -164,3 +165,16 @@ def test_a_directory_that_cannot_be_written_to_is_read_all_the_same(
     monkeypatch.setattr(replica_cache, "replace_file", full)
     assert open_run(directory).view.n_ended == 1
     assert not list(directory.glob("replica-*"))
+
+
+def test_what_a_worker_knew_in_the_end_is_kept(tmp_path: Path, merged: list[Batch]) -> None:
+    """Who reads the directory after a search need not read what the search recorded."""
+    study = aiohpo.Study(lambda trial: trial["x"], aiohpo.Space(x=aiohpo.Float(0.0, 1.0)), directory=tmp_path / "r")
+    for total in (5, 9):
+        result = study.run(total)
+        assert cache_of(tmp_path / "r")
+        merged.clear()
+        run = open_run(tmp_path / "r")
+        assert merged == []
+        assert [record.id for record in run.records()] == [record.id for record in result.trials]
+        assert told(run) == told(read_anew(tmp_path / "r"))

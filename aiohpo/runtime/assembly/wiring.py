@@ -21,7 +21,9 @@ from ...plugin import Evaluator, Identity, LaunchedTransport, Transport
 from ...plugin.registry import create, make_plugin
 from ...storage.journal import Damage, Journal, JournalReader, journals_in
 from ...storage.liveness import Writers
+from ...storage.loading import is_worth_keeping
 from ...storage.printed import Sink, tee
+from ...storage.replica_cache import keep_replica
 from ...storage.run_directory import RunDirectory
 from ...storage.scratch import sweep
 from ..notices import Notify
@@ -30,7 +32,9 @@ from .replica import Replica
 from .services import Services, new_worker_id
 
 if TYPE_CHECKING:
+    from ...events.log import Log
     from ...events.schema import Batch
+    from ...view.view import View
 
 
 def find_place(
@@ -83,12 +87,15 @@ def build_services(
     blobs.remove_unfinished()
     log, view = definition.empty()
     gone, sizes = frozenset[str](), dict[Path, int]()
+    remember: Callable[[], None] | None = None
     if directory is not None:
         sizes = sizes_of(journals_in(directory.path))
         loaded = directory.load(log, view)
         gone = frozenset(worker for worker, state in loaded.states.items() if state in ("dead", "left"))
         for text in loaded.notices:
             concern(text)
+        if not loaded.damage:  # which is to be told the next time, too
+            remember = partial(keep_for_next_time, directory, worker, log, view, loaded.reached)
         file = directory.output(worker if identity.rank is None else str(identity.worker_rank), notice)
         output = file.write if output is None else tee(file.write, output)
     else:
@@ -114,6 +121,7 @@ def build_services(
         is_gone=None if directory is None else Writers(directory.path, view).is_gone,
         recover=None if directory is None else recover_from(directory, notice),
         read_again=None if directory is None else partial(read_grown, directory, sizes),
+        remember=remember,
         join=join,
         expects_peers=bool(join) or identity.has_company,
         limits=limits,
@@ -168,6 +176,14 @@ def read_grown(directory: RunDirectory, sizes: Mapping[Path, int], present: froz
     when they were loaded, or will be when they are next."""
     now = sizes_of(file for file in journals_in(directory.path) if file.stem not in present)
     return [batch for file, size in now.items() if size != sizes.get(file) for batch in JournalReader(file, [])]
+
+
+def keep_for_next_time(directory: RunDirectory, worker: str, log: Log, view: View, reached: Mapping[Path, int]) -> None:
+    """Keep what a worker that has ended knew, if it recorded much. ``reached`` says how far the others' journals were
+    read when it began: what they recorded since is known, too, but not where it stands in the files."""
+    own = sizes_of([directory.path / "journal" / f"{worker}.log"])
+    if is_worth_keeping(sum(own.values()), sum(reached.values())):
+        keep_replica(directory.path, log, view, {**reached, **own})
 
 
 def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> Evaluator:
