@@ -13,7 +13,9 @@ import json
 import random
 from functools import lru_cache
 from typing import Any, get_args
+from unittest import mock
 
+import msgspec
 import numpy as np
 from msgspec import inspect
 
@@ -21,7 +23,7 @@ from aiohpo import Categorical, Float, Int, Space
 from aiohpo.events import schema as ev
 from aiohpo.events.codec import encode_event
 from aiohpo.events.lifecycle import Status
-from aiohpo.events.log import FAR_AHEAD, Log
+from aiohpo.events.log import FAR_AHEAD, Log, LogImage
 from aiohpo.mesh import frames as fr
 from aiohpo.mesh.effects import Persist, Publish, Send
 from aiohpo.peer.eligibility import Eligibility
@@ -31,6 +33,8 @@ from aiohpo.plugin import Identity, NewTrial, Resume, Scheduler
 from aiohpo.plugin.objective import Objective
 from aiohpo.plugin.registry import create
 from aiohpo.storage.journal import pack_record, read_record
+from aiohpo.view import details
+from aiohpo.view.image import ViewImage, image_of, restore
 from aiohpo.view.promotions import Promotions
 from aiohpo.view.segments import all_segments
 from aiohpo.view.summary import Summary
@@ -172,6 +176,7 @@ class Player:
         self.scheduler: Scheduler = create("schedulers", self.rng.choice(SCHEDULERS))
         self.scheduler.setup(MAX_STEPS, seed, Identity(ME))
         self.draw = Draw(self.rng, self.state)
+        self.rungs = Promotions(self.view)
         self.frames = self.events = 0
 
     def play(self, frames: int) -> None:
@@ -242,10 +247,7 @@ class Player:
         view.observations().curves.X  # noqa: B018
         view.leader()
         find_end(view, workers=list(view.workers), target=None, is_work_left=lambda: True)
-        rungs = Promotions(MAX_STEPS)
-        for origin in log.origins:
-            rungs.account_for(log.events(origin))
-        rungs.reached()
+        told = self.rungs.reached(), self.rungs.promoted, self.rungs.moved_segments
         all_segments(log)
         repr((self.state, self.state.node, self.state.health(self.now, 0, 0)))
         copy, other = Log(), View(SPACE, view.objective, MAX_STEPS)
@@ -258,7 +260,15 @@ class Player:
             assert copy.hash() != before, "a log that another replica cannot take"
         merge_forks(log, copy, other)
         assert copy.hash() == log.hash()
-        assert [r.as_dict() for r in other.records()] == [r.as_dict() for r in view.records()]
+        records = [r.as_dict() for r in view.records()]
+        assert [r.as_dict() for r in other.records()] == records
+        restored_log, restored = Log(), View(SPACE, view.objective, MAX_STEPS)
+        restored_log.restore(msgspec.msgpack.decode(msgspec.msgpack.encode(log.image()), type=LogImage))
+        restore(restored, msgspec.msgpack.decode(msgspec.msgpack.encode(image_of(view)), type=ViewImage))
+        assert restored_log.hash() == log.hash()
+        assert [r.as_dict() for r in restored.records()] == records
+        rungs = Promotions(restored)
+        assert (rungs.reached(), rungs.promoted, rungs.moved_segments) == told
 
 
 def merge_forks(log: Log, copy: Log, view: View) -> None:
@@ -275,9 +285,10 @@ def _raise(peer: str, error: Exception) -> list[Any]:
 def play(seed: int, frames: int = 12) -> int:
     """Play the sequence of this seed; return how many events of it were taken. An exception is a bug: it names the
     seed."""
+    player = Player(seed)
     try:
-        player = Player(seed)
-        player.play(frames)
+        with mock.patch.object(details, "MOST_OBJECTS", 4):  # so that most are packed and unpacked
+            player.play(frames)
     except Exception as error:
         error.add_note(f"reproduce with: tests/fuzz/fuzz_sequences.py --seed {seed} --sequences 1 --frames {frames}")
         raise
