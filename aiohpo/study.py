@@ -12,7 +12,7 @@ from .evaluate.checkpoint import encode_array
 from .evaluate.program import Program, StudyFile, in_child, refuse_in_child
 from .events.schema import MAX_SLOTS, MAX_STEPS, TARGETS
 from .keys import StudyKey
-from .peer.limits import GRACE, Limits, check_that_it_ends, make_limits
+from .peer.limits import GRACE, Limits, make_limits
 from .plugin import Config, Identity, Options
 from .plugin.objective import Objective
 from .plugin.registry import make_plugin
@@ -208,11 +208,8 @@ class Study:
             from .runtime.assembly.services import new_worker_id
             from .runtime.peer import Peer
 
-            plugins = make_plugin("searchers", self.searcher), make_plugin("schedulers", self.scheduler)
-            goal = replica.view.goal
-            check_that_it_ends(limits, None if goal is None else goal[1], self.space, *plugins)
             place = Identity.of_worker(new_worker_id(), 0, 1, slots)
-            peer = self._peer_here = Peer(self._services(limits=limits, identity=place, output=output))
+            peer = self._peer_here = Peer(self._services(limits=limits, identity=place, output=output, must_end=True))
             replica.follow_worker(peer.services.log)
             if self._stopping:
                 peer.stop()
@@ -374,6 +371,7 @@ class Study:
         timing: Timing | None = None,
         output: Sink | None = None,
         notice: Callable[[str], None] | None = None,
+        must_end: bool = False,
     ) -> Services:
         """Put together what one worker needs; ``notice`` hears its notices instead of the study."""
         from .runtime.assembly.wiring import build_services, find_place, is_first
@@ -392,6 +390,7 @@ class Study:
             output=output,
             notice=self._notice if notice is None else Logged(notice),
             concern=self._notice,
+            must_end=must_end,
         )
 
     def __repr__(self) -> str:

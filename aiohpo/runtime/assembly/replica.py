@@ -100,19 +100,17 @@ class Replica:
         self._workers.append(log)
 
     async def leave_worker(self, log: Log, view: View) -> None:
-        """Take over what a worker knew when it ended, and forget about it; what is in the run directory is read from
-        there when it is needed.
+        """Take over what a worker knew when it ended, and forget about it.
 
         Where the worker knew everything that is known here, its log and view take the place of those here. Else what
         only the worker knew is copied, a little at a time: that is slow, and the loop has other things to do.
         """
-        if self._known is not None or self._definition.directory is None:
-            while not self._is_replaced_by(log, view):
-                known = self._load()
-                for _ in copy_in_parts(log, *known):
-                    await asyncio.sleep(0)
-                if known is self._known:  # else another worker has left meanwhile
-                    break
+        while not self._is_replaced_by(log, view):
+            known = self._load()
+            for _ in copy_in_parts(log, *known):
+                await asyncio.sleep(0)
+            if known is self._known:  # else another worker has left meanwhile
+                break
         self._workers = [other for other in self._workers if other is not log]
 
     def _is_replaced_by(self, log: Log, view: View) -> bool:

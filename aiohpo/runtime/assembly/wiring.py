@@ -16,7 +16,7 @@ from ...evaluate.program import Program
 from ...evaluate.reimport import describe
 from ...launch.addresses import make_transport
 from ...mesh.timing import Timing
-from ...peer.limits import Limits
+from ...peer.limits import Limits, check_that_it_ends
 from ...plugin import Evaluator, Identity, LaunchedTransport, Transport
 from ...plugin.registry import create, make_plugin
 from ...storage.journal import Damage, Journal, JournalReader, journals_in
@@ -69,6 +69,7 @@ def build_services(
     output: Sink | None = None,
     notice: Notify,
     concern: Notify,
+    must_end: bool = False,
 ) -> Services:
     """Put together what a worker needs.
 
@@ -81,6 +82,10 @@ def build_services(
         output: takes what trials print, which also goes to the run directory's ``output/``.
         notice: says a line to people while the worker runs.
         concern: says a line about what is found while it is put together.
+        must_end: refuse a search that has no limit and would not come to an end by itself.
+
+    Raises:
+        UsageError: it is refused, or something is wrong with the study or its directory.
     """
     worker, directory, blobs = identity.worker, replica.directory, replica.blobs
     sweep()
@@ -96,16 +101,21 @@ def build_services(
             concern(text)
         if not loaded.damage:  # which is to be told the next time, too
             remember = partial(keep_for_next_time, directory, worker, log, view, loaded.reached)
-        file = directory.output(worker if identity.rank is None else str(identity.worker_rank), notice)
-        output = file.write if output is None else tee(file.write, output)
     else:
         replica.copy_to(log, view)
+    searcher, scheduler = make_plugin("searchers", definition.searcher), make_plugin("schedulers", definition.scheduler)
+    if must_end:
+        goal = None if view.goal is None else view.goal[1]
+        check_that_it_ends(limits, goal, definition.space, searcher, scheduler)
+    if directory is not None:
+        file = directory.output(worker if identity.rank is None else str(identity.worker_rank), notice)
+        output = file.write if output is None else tee(file.write, output)
     return Services(
         identity=identity,
         # Only here: a study that is merely put together, or imported again in a child process, needs no key.
         program=replace(definition.program, secret=replica.key.derive("checkpoints"), first_slot=identity.rank or 0),
-        searcher=make_plugin("searchers", definition.searcher),
-        scheduler=make_plugin("schedulers", definition.scheduler),
+        searcher=searcher,
+        scheduler=scheduler,
         evaluator=make_evaluator(definition, identity.size or identity.slots, concern),
         transport=transport,
         view=view,
