@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 _CLOSE_WITHIN = 5.0
 _TIDY_EVERY = 5.0
+_DELETED_AT_ONCE = 100  # blobs: to go to a thread takes longer than to delete one
 
 
 class Peer:
@@ -316,9 +317,13 @@ class Peer:
 
     async def _tidy(self, grace: float) -> None:
         for due in self._retention.digests_to_delete(self._loop.time(), grace):
-            for digest in due:
-                await in_thread(self.services.blobs.delete, digest, grace)
+            for at in range(0, len(due), _DELETED_AT_ONCE):
+                await in_thread(self._delete, due[at : at + _DELETED_AT_ONCE], grace)
             await asyncio.sleep(0)
+
+    def _delete(self, digests: list[str], unless_newer: float) -> None:
+        for digest in digests:
+            self.services.blobs.delete(digest, unless_newer)
 
     # --------------------------------------------------------------------------------------- being told
     def _on_abort(self, abort: Abort) -> None:

@@ -126,6 +126,22 @@ def test_a_swarm_ends_with_exactly_its_budget(n):
     play(main, n=n, limits=Limits(trials=10))
 
 
+def test_many_checkpoints_are_deleted_in_few_calls_to_a_thread():
+    """Each call takes a while, and at the end of a search it may be thousands of checkpoints that go."""
+
+    async def saving(trial):
+        for step in trial.steps():
+            trial.report(trial["x"])
+            trial.save(f"{trial.id} {step}".encode())
+
+    async def main(peer):
+        await peer.run()
+        assert len(peer.services.blobs.blobs) == 4
+        assert asyncio.get_running_loop().time() < 1.0
+
+    play(main, n=1, function=saving, max_steps=100, given=lambda rank: {"blobs": MemoryBlobs()})
+
+
 def test_a_trial_that_hangs_times_out():
     """The trial timeout makes it a failed trial and frees the worker."""
 
