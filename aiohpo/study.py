@@ -203,7 +203,7 @@ class Study:
         try:
             from .runtime.assembly.loading import load_parts
 
-            await load_parts(self._definition, "inproc")
+            await load_parts(self._definition, "inproc", None if self._wishes_in_file else replica)
             from .result import Result
             from .runtime.assembly.services import new_worker_id
             from .runtime.peer import Peer

@@ -168,7 +168,8 @@ class Worker:
         return carrier
 
     async def __aenter__(self) -> Worker:
-        await load_parts(self.study._definition, self._transport)
+        study = self.study
+        await load_parts(study._definition, self._transport, None if study._wishes_in_file else study._replica)
         peer = self._peer_here = Peer(self._make_services())
         if self._stopped:
             peer.stop()

@@ -1,7 +1,7 @@
-"""Importing the parts of a search in a thread.
+"""What takes long before a search begins, done without holding up an event loop.
 
 The libraries of a searcher that learns take a second to import: scikit-learn 1.0 s of CPU, with pandas where that is
-installed, scipy.stats 0.6 s. An event loop has other things to do meanwhile.
+installed, scipy.stats 0.6 s. What earlier runs have recorded takes time to read, too.
 """
 
 from __future__ import annotations
@@ -12,15 +12,22 @@ from typing import Any
 from ...plugin.registry import load_plugin
 from ..threads import in_thread
 from .definition import StudyDefinition
+from .replica import Replica
 
 
-async def load_parts(definition: StudyDefinition, transport: Any) -> None:
-    """Import what a worker of a study consists of, its plugins included. Raises ``UsageError`` for a plugin that is not
-    there or cannot be imported."""
-    await in_thread(_load, definition, transport)
+async def load_parts(definition: StudyDefinition, transport: Any, replica: Replica | None) -> None:
+    """Import what a worker of a study consists of, its plugins included, and read what it begins with, unless that is
+    yet to change (``replica`` None).
+
+    Raises:
+        UsageError: a plugin is not there or cannot be imported, or the directory cannot be used.
+    """
+    await in_thread(_import, definition, transport)
+    if replica is not None:
+        await replica.prepare()
 
 
-def _load(definition: StudyDefinition, transport: Any) -> None:
+def _import(definition: StudyDefinition, transport: Any) -> None:
     for module in ("..peer", ".wiring"):
         import_module(module, __package__)
     chosen = {

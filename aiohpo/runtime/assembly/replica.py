@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...errors import UsageError
@@ -13,14 +14,27 @@ from ...events.log import Log
 from ...keys import StudyKey, find_key, kept_key, process_key, settle_key
 from ...storage.blob_store import DirectoryBlobs
 from ...storage.follower import Follower
+from ...storage.journal import journals_in
 from ...storage.liveness import Writers
+from ...storage.loading import Loaded
 from ...storage.run_directory import RunDirectory
 from ...storage.scratch import Scratch
 from ...view.view import View
 from ..notices import Notify
+from ..threads import in_thread
 from .definition import StudyDefinition
 
 COPIED_AT_ONCE = 16 << 10  # bytes of events, which take about 5 ms
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a worker begins with. ``sizes`` are those of the journals before they were read."""
+
+    log: Log
+    view: View
+    loaded: Loaded = field(default_factory=lambda: Loaded((), {}))
+    sizes: Mapping[Path, int] = field(default_factory=dict)
 
 
 class Replica:
@@ -43,6 +57,7 @@ class Replica:
         self._follower: Follower | None = None
         self._reached: Mapping[Path, int] = {}  # how far each journal was read
         self._workers: list[Log] = []  # of workers that run in this process
+        self._prepared: Reading | None = None
         self._opened: RunDirectory | None = None
         self._blobs: DirectoryBlobs | None = None
         self._key: StudyKey | None = None
@@ -95,6 +110,33 @@ class Replica:
                 self._follower = Follower(self.directory.path, known, self._reached)
             self._follower.poll()
 
+    async def prepare(self) -> None:
+        """Get ready what the next worker begins with. Where much has happened this takes long: a directory is read in a
+        thread, and what is known in memory is copied a little at a time."""
+        if self._definition.directory is not None:
+            self._prepared = await in_thread(self._read)
+        elif self._known is not None:
+            reading = Reading(*self._definition.empty())
+            for _ in copy_in_parts(self._known[0], reading.log, reading.view):
+                await asyncio.sleep(0)
+            self._prepared = reading
+
+    def begin(self) -> Reading:
+        """What a worker begins with, which is its own from then on; it need not be prepared."""
+        reading, self._prepared = self._prepared, None
+        if self.directory is not None:
+            return reading or self._read()
+        reading = reading or Reading(*self._definition.empty())
+        if self._known is not None:
+            copy_log(self._known[0], reading.log, reading.view)
+        return reading
+
+    def _read(self) -> Reading:
+        assert self.directory is not None
+        sizes = sizes_of(journals_in(self.directory.path))
+        log, view = self._definition.empty()
+        return Reading(log, view, self.directory.load(log, view), sizes)
+
     def follow_worker(self, log: Log) -> None:
         """Take in, whenever this is refreshed, what a worker of this process knows."""
         self._workers.append(log)
@@ -131,11 +173,6 @@ class Replica:
     def states(self) -> Mapping[str, str]:
         """What is known of the workers that wrote to the run directory, by their ids."""
         return {} if self.directory is None else Writers(self.directory.path, self.view).states()
-
-    def copy_to(self, log: Log, view: View) -> None:
-        """Let a worker of a study in memory know what is known here."""
-        if self._known is not None:
-            copy_log(self._known[0], log, view)
 
     @property
     def blobs(self) -> DirectoryBlobs:
@@ -188,6 +225,15 @@ class Replica:
         return (
             f"<Replica in {self._definition.directory or 'memory'}: {self._known[1] if self._known else 'not loaded'}>"
         )
+
+
+def sizes_of(files: Iterable[Path]) -> dict[Path, int]:
+    """How many bytes each file has; one that cannot be looked at is left out."""
+    sizes = {}
+    for file in files:
+        with suppress(OSError):
+            sizes[file] = file.stat().st_size
+    return sizes
 
 
 def copy_log(source: Log, log: Log, view: View) -> None:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -28,7 +27,7 @@ from ...storage.run_directory import RunDirectory
 from ...storage.scratch import sweep
 from ..notices import Notify
 from .definition import StudyDefinition
-from .replica import Replica
+from .replica import Replica, sizes_of
 from .services import Services, new_worker_id
 
 if TYPE_CHECKING:
@@ -90,19 +89,14 @@ def build_services(
     worker, directory, blobs = identity.worker, replica.directory, replica.blobs
     sweep()
     blobs.remove_unfinished()
-    log, view = definition.empty()
-    gone, sizes = frozenset[str](), dict[Path, int]()
+    reading = replica.begin()
+    log, view, loaded = reading.log, reading.view, reading.loaded
+    gone = frozenset(worker for worker, state in loaded.states.items() if state in ("dead", "left"))
+    for text in loaded.notices:
+        concern(text)
     remember: Callable[[], None] | None = None
-    if directory is not None:
-        sizes = sizes_of(journals_in(directory.path))
-        loaded = directory.load(log, view)
-        gone = frozenset(worker for worker, state in loaded.states.items() if state in ("dead", "left"))
-        for text in loaded.notices:
-            concern(text)
-        if not loaded.damage:  # which is to be told the next time, too
-            remember = partial(keep_for_next_time, directory, worker, log, view, loaded.reached)
-    else:
-        replica.copy_to(log, view)
+    if directory is not None and not loaded.damage:  # which is to be told the next time, too
+        remember = partial(keep_for_next_time, directory, worker, log, view, loaded.reached)
     searcher, scheduler = make_plugin("searchers", definition.searcher), make_plugin("schedulers", definition.scheduler)
     if must_end:
         goal = None if view.goal is None else view.goal[1]
@@ -130,7 +124,7 @@ def build_services(
         gone=gone,
         is_gone=None if directory is None else Writers(directory.path, view).is_gone,
         recover=None if directory is None else recover_from(directory, notice),
-        read_again=None if directory is None else partial(read_grown, directory, sizes),
+        read_again=None if directory is None else partial(read_grown, directory, reading.sizes),
         remember=remember,
         join=join,
         expects_peers=bool(join) or identity.has_company,
@@ -170,15 +164,6 @@ def recover_from(directory: RunDirectory, notice: Notify) -> Callable[[str], lis
         return found
 
     return recover
-
-
-def sizes_of(files: Iterable[Path]) -> dict[Path, int]:
-    """How many bytes each file has; one that cannot be looked at is left out."""
-    sizes = {}
-    for file in files:
-        with suppress(OSError):
-            sizes[file] = file.stat().st_size
-    return sizes
 
 
 def read_grown(directory: RunDirectory, sizes: Mapping[Path, int], present: frozenset[str]) -> list[Batch]:

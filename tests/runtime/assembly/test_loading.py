@@ -11,6 +11,7 @@ import pytest
 
 from aiohpo import Float, Space, Study, UsageError
 from aiohpo.runtime.assembly.loading import load_parts
+from aiohpo.storage.run_directory import RunDirectory
 
 SPACE = Space(x=Float(0, 1))
 
@@ -28,14 +29,30 @@ async def test_plugins_are_imported_in_another_thread(monkeypatch):
 
     monkeypatch.setattr("aiohpo.runtime.assembly.loading.load_plugin", load_plugin)
     study = Study(objective, SPACE, searcher="adbo:kappa=1", scheduler=object(), ensemble="topk")
-    await load_parts(study._definition, "inproc")
+    await load_parts(study._definition, "inproc", study._replica)
     assert loaded == [("transports", "inproc", False), ("searchers", "adbo", False), ("ensembles", "topk", False)]
 
 
 async def test_a_plugin_that_is_not_there_is_one_error():
     """As where it is made."""
+    study = Study(objective, SPACE, searcher="abdo")
     with pytest.raises(UsageError, match=r"there is no searcher named 'abdo'\. Did you mean 'adbo'\?"):
-        await load_parts(Study(objective, SPACE, searcher="abdo")._definition, "inproc")
+        await load_parts(study._definition, "inproc", study._replica)
+
+
+async def test_a_directory_is_read_in_another_thread_and_once(tmp_path, monkeypatch):
+    """What the thread has read is what the worker begins with, and what the study knows in the end."""
+    await Study(objective, SPACE, searcher="random", directory=tmp_path / "r").arun(3)
+    read = []
+
+    def load(self, log, view):
+        read.append(threading.current_thread() is threading.main_thread())
+        return real(self, log, view)
+
+    real = RunDirectory.load
+    monkeypatch.setattr(RunDirectory, "load", load)
+    result = await Study(objective, SPACE, searcher="random", directory=tmp_path / "r").arun(5)
+    assert (len(result.trials), read) == (5, [False])
 
 
 ALL_IN_A_THREAD = """

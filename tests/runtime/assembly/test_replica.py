@@ -88,3 +88,27 @@ async def test_workers_that_leave_together_lose_nothing():
         fill(services, 1000)
     await asyncio.gather(*(study._replica.leave_worker(services.log, services.view) for services in workers))
     assert study._replica.view.n_rows == 3000
+
+
+async def test_what_the_next_worker_begins_with_can_be_prepared():
+    """What is known in memory is copied with turns for others in between; what comes in later is there, too."""
+    study = make()
+    fill(first := study._services(limits=Limits(1)), 2000)
+    await study._replica.leave_worker(first.log, first.view)
+    turns, preparing = 0, asyncio.create_task(study._replica.prepare())
+    while not preparing.done():
+        turns += 1
+        await asyncio.sleep(0)
+    study.add([({"x": 0.5}, 1.0)])
+    services = study._services(limits=Limits(1))
+    assert turns > 3
+    assert services.view is not study._replica.view
+    assert services.view.n_rows == study._replica.view.n_rows == 2001
+
+
+async def test_each_worker_reads_a_directory_for_itself(tmp_path):
+    """What was prepared is one worker's; the next one reads again."""
+    study = make(directory=tmp_path / "r")
+    await study._replica.prepare()
+    one, two = (study._replica.begin() for _ in range(2))
+    assert one.log is not two.log
