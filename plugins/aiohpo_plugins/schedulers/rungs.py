@@ -161,7 +161,7 @@ class Ladder:
         self.levels = tuple(levels)
         self.rungs = [Rung(level) for level in levels]
         self.entered = [0] * len(self.rungs)
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, tuple[Place, tuple[int, str], str]] = {}  # with the order and the id of each trial
 
     def __repr__(self) -> str:
         return f"<Ladder {', '.join(f'{rung.level}: {len(rung)}' for rung in self.rungs)}>"
@@ -172,13 +172,15 @@ class Ladder:
 
     def put(self, order: tuple[int, str], id: str, new: Place) -> None:
         """Put a trial at ``new``."""
-        old = self._places.get(id, NOWHERE)
+        old, order, id = self._places.get(id) or (NOWHERE, order, id)  # the same objects wherever a trial stands
         if old == new:
             return
-        self._places[id] = new
+        kept = len(old.losses)
+        if new.losses[:kept] == old.losses:
+            new = new._replace(losses=old.losses + new.losses[kept:])
+        self._places[id] = new, order, id
         if old.waits:
             self.rungs[len(old.losses) - 1].waiting.remove((old.losses[-1], order, id))
-        kept = len(old.losses)
         if new.losses[:kept] != old.losses:  # something was revised
             for rung, loss in zip(self.rungs, old.losses, strict=False):
                 rung.entries.remove((loss, order, id))
@@ -205,7 +207,8 @@ class Ladder:
 
     def place(self, id: str) -> Place:
         """Return where a trial stands."""
-        return self._places.get(id, NOWHERE)
+        known = self._places.get(id)
+        return NOWHERE if known is None else known[0]
 
     def standing(self, trial: TrialState) -> tuple[Rung, int] | None:
         """Return the rung where ``trial`` waits and how many are better there; None if it does not wait."""
