@@ -66,4 +66,4 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
         file.write_bytes(data)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from None
-    say(f"wrote {sum(1 for _ in run.records())} trials to {file}", err=True)
+    say(f"wrote {sum(1 for _ in run.summary.listed())} trials to {file}", err=True)

@@ -139,8 +139,9 @@ def to_optuna(run: Run, url: str, name: str | None = None) -> OptunaExport:
                 f"{direction}; give another name with --name"
             )
         known = {trial.user_attrs.get("aiohpo_id"): trial.state.name for trial in study.get_trials(deepcopy=False)}
-        states = {record.id: _state(record) for record in run.records()}
-        records = [record for record in run.records() if states[record.id]]
+        records = list(run.records())
+        states = {record.id: _state(record) for record in records}
+        records = [record for record in records if states[record.id]]
         new = [record for record in records if record.id not in known]
         parameters = {n: _OptunaParameter(optuna, n, run.view.space[n]) for n in run.view.space.names}
         try:
