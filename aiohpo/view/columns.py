@@ -87,7 +87,7 @@ class Columns:
             return len(self._lamport) - 1
         mine = self.stamp(row)
         first = self._all_before(mine[0])
-        lamport = _values(self._lamport)[first:]
+        lamport = np.array(self._lamport[first:])
         before = first + int((lamport < mine[0]).sum())
         ties = (first + np.flatnonzero(lamport == mine[0])).tolist()
         return before + sum((self._names[self._origin[i]], self._seq[i]) < (mine[1], self._seq[row]) for i in ties)
@@ -129,5 +129,6 @@ class Columns:
 
 
 def _values(column: array[Any]) -> NDArray[Any]:
-    """The values of a column without a copy of it. Not to be kept: a column cannot grow while it is read so."""
+    """The values of a column without a copy of it. Not to be kept, not even as a local variable, which whoever looks at
+    a frame keeps alive: a column cannot grow while it is read so."""
     return np.frombuffer(column, dtype=column.typecode)
