@@ -31,6 +31,7 @@ from .replay import replay
 from .retry import retry
 from .run import run
 from .show import show
+from .simulate import simulate
 from .terminal import prepare, say
 from .watch import watch
 from .worker import worker
@@ -46,7 +47,23 @@ def cli() -> None:
     """Masterless, asynchronous hyperparameter optimisation: every worker is a peer."""
 
 
-for _command in (run, worker, best, show, watch, plot, retry, replay, ensemble, export, plugins, new_plugin, keygen):
+_COMMANDS = (
+    run,
+    worker,
+    simulate,
+    best,
+    show,
+    watch,
+    plot,
+    retry,
+    replay,
+    ensemble,
+    export,
+    plugins,
+    new_plugin,
+    keygen,
+)
+for _command in _COMMANDS:
     cli.add_command(_command)
 
 

@@ -49,16 +49,12 @@ KINDS = {
 
 def draw(run: Run, kind: str) -> Figure:
     """Draw one kind of picture. Raises ``UsageError`` if there is nothing to draw or no matplotlib."""
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise UsageError("plots need matplotlib: pip install 'aiohpo[plot]'") from None
+    figure = new_figure()
     if kind not in KINDS:
         raise UsageError(f"there is no plot of kind {kind!r}; there are: {', '.join(KINDS)}")
     from .units import metric_of
 
-    with _own_style():
-        figure = Figure(figsize=(9, 5), layout="constrained")
+    with own_style():
         metric, records = metric_of(run, list(run.records()))
         import_module(KINDS[kind], __package__).draw(figure, run, records, metric)
     return figure
@@ -67,13 +63,8 @@ def draw(run: Run, kind: str) -> Figure:
 def save(run: Run, kind: str, path: Path) -> None:
     """Draw to a file, whose suffix says the format (png, svg, pdf). Raises ``UsageError``."""
     figure = draw(run, kind)
-    known = figure.canvas.get_supported_filetypes()
-    suffix = path.suffix.lstrip(".").lower()
-    if suffix not in known:
-        raise UsageError(
-            f"cannot write a picture to {str(path)!r}: its suffix must be one of {', '.join(sorted(known))}"
-        )
-    with _own_style():
+    suffix = format_of(path)
+    with own_style():
         if path.parent != run.path:
             figure.savefig(path, dpi=120)
             return
@@ -82,8 +73,28 @@ def save(run: Run, kind: str, path: Path) -> None:
         replace_file(path, picture.getvalue())  # others may be able to write there: a link is not followed
 
 
+def new_figure() -> Figure:
+    """Return an empty figure, to be drawn on within :func:`own_style`. Raises ``UsageError`` without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise UsageError("plots need matplotlib: pip install 'aiohpo[plot]'") from None
+    return Figure(figsize=(9, 5), layout="constrained")
+
+
+def format_of(path: Path) -> str:
+    """Return the format that a picture's suffix names. Raises ``UsageError`` if it is none."""
+    known = new_figure().canvas.get_supported_filetypes()
+    suffix = path.suffix.lstrip(".").lower()
+    if suffix not in known:
+        raise UsageError(
+            f"cannot write a picture to {str(path)!r}: its suffix must be one of {', '.join(sorted(known))}"
+        )
+    return suffix
+
+
 @contextmanager
-def _own_style() -> Iterator[None]:
+def own_style() -> Iterator[None]:
     """The user's style but for what would take names for TeX; no warnings about glyphs that the font does not have."""
     import matplotlib
 

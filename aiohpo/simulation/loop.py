@@ -9,8 +9,8 @@ time      Virtual. It stands still while callbacks run and jumps to the next tim
           minute costs what its callbacks cost.
 order     Callbacks that are ready at the same instant run in an order drawn from the seed. A real loop keeps
           the order of ``call_soon``; code that is correct only by grace of that order is found out here.
-executor  ``run_in_executor`` and ``asyncio.to_thread`` run the function inline, after a virtual delay drawn
-          from the seed.
+executor  ``run_in_executor`` and ``asyncio.to_thread`` run the function inline, after a virtual delay: drawn
+          from the seed, or what the function is said to take.
 identity  Tasks and futures hash by creation number, not by memory address, so that the sets of them which
           ``asyncio.TaskGroup`` and ``asyncio.wait`` iterate over have the same order in every run.
 world     Sockets, pipes, subprocesses and other threads are refused: they would bring in real time.
@@ -26,15 +26,19 @@ import heapq
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, TypeVarTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Coroutine, Generator
     from contextvars import Context
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
+
+# Returns the virtual seconds that a function called with these arguments takes in an executor; None: drawn as usual.
+ExecutorSeconds = Callable[[Callable[..., Any], tuple[Any, ...]], float | None]
 
 
 class SimError(Exception):
@@ -96,6 +100,7 @@ class SimLoop(asyncio.BaseEventLoop):
     Args:
         seed: decides the order of simultaneous callbacks and the delays of executors.
         executor_delay: lowest and highest virtual duration of a function run in an executor, in seconds.
+        executor_seconds: says what certain functions take instead, such as the fit of a model.
         max_callbacks: :class:`SimLivelock` is raised after that many; a 64-worker minute takes some 10**6.
 
     ``loop.deadline`` is the virtual time at which :class:`SimTimeout` is raised, infinite unless set.
@@ -110,6 +115,7 @@ class SimLoop(asyncio.BaseEventLoop):
         seed: int = 0,
         *,
         executor_delay: tuple[float, float] = (0.0, 0.01),
+        executor_seconds: ExecutorSeconds = lambda function, arguments: None,
         max_callbacks: int = 20_000_000,
     ) -> None:
         super().__init__()
@@ -117,6 +123,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.deadline = float("inf")
         self.callbacks = 0
         self._executor_delay = executor_delay
+        self._executor_seconds = executor_seconds
         self._max_callbacks = max_callbacks
         # Two streams, so that a further executor call does not change the order of everything else.
         self._order = random.Random(f"{seed}:order").random
@@ -290,7 +297,8 @@ class SimLoop(asyncio.BaseEventLoop):
             else:
                 future.set_result(result)
 
-        self.call_later(self._delays.uniform(*self._executor_delay), work)
+        seconds = self._executor_seconds(func, args)
+        self.call_later(self._delays.uniform(*self._executor_delay) if seconds is None else seconds, work)
         return future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
@@ -327,6 +335,7 @@ def run(
     seed: int = 0,
     timeout: float = 3600.0,
     executor_delay: tuple[float, float] = (0.0, 0.01),
+    executor_seconds: ExecutorSeconds = lambda function, arguments: None,
     max_callbacks: int = 20_000_000,
 ) -> T:
     """Run ``main()`` on a new :class:`SimLoop` and return its result, or raise what it raised.
@@ -338,7 +347,7 @@ def run(
 
     Tasks that are left over are cancelled, in order of creation.
     """
-    loop = SimLoop(seed, executor_delay=executor_delay, max_callbacks=max_callbacks)
+    loop = SimLoop(seed, executor_delay=executor_delay, executor_seconds=executor_seconds, max_callbacks=max_callbacks)
     loop.deadline = timeout
     try:
         return loop.run_until_complete(main())

@@ -1,0 +1,477 @@
+"""``aiohpo simulate``: what would happen with so many workers?"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+import sys
+import time as _time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import click
+
+from ..errors import UsageError
+from ..events.schema import MAX_SLOTS
+from .common import (
+    DONE,
+    INTERRUPTED,
+    PATH,
+    UNSUCCESSFUL,
+    Duration,
+    Number,
+    as_json,
+    check_directory,
+    command,
+    open_directory,
+    parse_duration,
+    print_json,
+)
+from .terminal import say
+
+if TYPE_CHECKING:
+    from ..simulation.durations import EvaluationTimes
+    from ..simulation.figures import Figures
+    from ..simulation.swarm import Scenario, Swarm
+    from ..study import Study
+
+_FORMS = "normal:MEAN,SD, lognormal:MEDIAN,SIGMA, constant:SECONDS or a run directory"
+_TELL_EVERY = 10.0  # real seconds between two lines of progress, where there is no terminal
+_REDRAW_EVERY = 0.5
+
+
+class Rate(Number):
+    """A number of at least 0."""
+
+    name = "rate"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number = super().convert(value, param, ctx)
+        if number < 0:
+            self.fail(f"{value!r} must be 0 or more crashes per worker and hour", param, ctx)
+        return number
+
+
+@command(
+    "simulate",
+    example="""
+aiohpo simulate train.py --workers 256 --eval-time normal:60,20 --time 30m
+aiohpo simulate train.py --workers 64 --eval-time runs/train --trials 2000 --plot what-if.png
+aiohpo simulate train.py --workers 128 --slots 4 --eval-time 90s --latency 5ms --crash-rate 0.5 --restart 1m --time 2h
+""",
+)
+@click.argument("target", metavar="FILE[:OBJECT]")
+@click.option("--workers", type=click.IntRange(min=1), required=True, metavar="N", help="Workers that are simulated.")
+@click.option(
+    "--slots",
+    type=click.IntRange(min=1, max=MAX_SLOTS),
+    default=1,
+    show_default=True,
+    metavar="K",
+    help="Trials that a worker runs at a time.",
+)
+@click.option(
+    "--eval-time",
+    "eval_time",
+    required=True,
+    metavar="D",
+    help="What a full evaluation takes: normal:MEAN,SD, lognormal:MEDIAN,SIGMA, constant:T, or a run directory whose "
+    "recorded times are drawn from.",
+)
+@click.option("--time", type=Duration(), metavar="T", help="Simulate so long, such as 30m.")
+@click.option("--trials", type=click.IntRange(min=1), metavar="N", help="End after N trials in all.")
+@click.option(
+    "--latency",
+    type=Duration(zero=True),
+    default=0.0005,
+    show_default="0.5ms",
+    metavar="T",
+    help="Mean time that a message travels between two workers.",
+)
+@click.option(
+    "--crash-rate",
+    type=Rate(),
+    default=0.0,
+    show_default="0",
+    metavar="R",
+    help="Crashes per worker and hour, at random times.",
+)
+@click.option(
+    "--restart",
+    type=Duration(zero=True),
+    metavar="T",
+    help="Start a new worker in the place of a crashed one after so long. Without it the place stays empty.",
+)
+@click.option("--algorithm", metavar="A", help="A searcher and a scheduler at once, as for aiohpo run.")
+@click.option("--searcher", metavar="S", help="Who suggests configurations, such as adbo or random.")
+@click.option("--scheduler", metavar="S", help="Who decides how far a trial runs, such as fifo or asha.")
+@click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Steps of a complete trial.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of all draws; the study's if not given.")
+@click.option(
+    "--costs",
+    type=PATH,
+    metavar="FILE",
+    help="Where the searcher's measured costs are kept. Default: aiohpo/costs.json in the user's cache directory.",
+)
+@click.option("--plot", "picture", type=PATH, metavar="FILE", help="Draw what happened over the time (png, svg, pdf).")
+@as_json
+def simulate(
+    target: str,
+    workers: int,
+    slots: int,
+    eval_time: str,
+    time: float | None,
+    trials: int | None,
+    latency: float,
+    crash_rate: float,
+    restart: float | None,
+    algorithm: str | None,
+    searcher: str | None,
+    scheduler: str | None,
+    max_steps: int | None,
+    seed: int | None,
+    costs: Path | None,
+    picture: Path | None,
+    json_: bool,
+) -> int:
+    """Simulate a search of the study in FILE by many workers, in virtual time.
+
+    The workers are those that "aiohpo run" starts, on a simulated network. The objective is called for the values of
+    the trials; how long they take is drawn from --eval-time. The same seed gives the same figures.
+    """
+    from ..simulation.costs import default_file, obtain
+    from ..simulation.figures import figures_of
+    from ..simulation.swarm import Scenario
+
+    if restart is not None and not crash_rate:
+        raise click.UsageError("--restart is about crashed workers, of which there are none without --crash-rate")
+    times = read_times(eval_time)
+    if picture is not None:
+        _check_picture(picture)
+    study = _load(target, algorithm, searcher, scheduler, max_steps, seed, time, trials)
+    file = costs or default_file()
+    with only_ours() as tell:
+        table = obtain(file, study.searcher, study.space, study._judged_by, study.max_steps, tell)
+        scenario = Scenario(
+            workers=workers,
+            slots=slots,
+            times=times,
+            costs=table,
+            latency=latency,
+            crash_rate=crash_rate,
+            restart_after=restart,
+            seconds=math.inf if time is None else time,
+            trials=trials,
+            seed=study.seed,
+        )
+        swarm = _play(study, scenario, tell)
+        figures = figures_of(swarm)
+    told = describe(study, scenario, figures)
+    if json_:
+        print_json({**told, **figures.as_dict()})
+    else:
+        for line in report(study, scenario, figures):
+            say(line)
+    say(f"simulated in {_process_seconds():.3g} s of CPU time and {_peak_mebibytes():.0f} MiB", err=True)
+    if picture is not None:
+        _draw(picture, study, scenario, figures)
+    if swarm.interrupted:
+        say(f"interrupted: the figures are those of the first {figures.seconds:.6g} seconds", err=True)
+        return INTERRUPTED
+    return DONE if figures.best is not None else UNSUCCESSFUL
+
+
+# ----------------------------------------------------------------------------------------------------- reading
+def read_times(text: str) -> EvaluationTimes:
+    """Read ``--eval-time``. Raises ``click.BadParameter`` or ``UsageError``."""
+    from ..simulation.durations import ConstantTime, LognormalTime, NormalTime, recorded_times
+
+    kind, colon, rest = text.partition(":")
+    if colon and kind in ("normal", "lognormal", "constant") and not os.path.exists(text):
+        numbers = [part.strip() for part in rest.split(",")]
+        if len(numbers) != (1 if kind == "constant" else 2):
+            form = {"constant": "constant:SECONDS", "normal": "normal:MEAN,SD", "lognormal": "lognormal:MEDIAN,SIGMA"}
+            raise _bad_time(f"{text!r} should be {form[kind]}, such as constant:60 or normal:60,20")
+        first = _seconds(text, numbers[0])
+        if first <= 0:
+            raise _bad_time(f"{text!r}: {numbers[0]!r} must be more than 0 seconds")
+        if kind == "constant":
+            return ConstantTime(first)
+        if kind == "normal":
+            return NormalTime(first, _seconds(text, numbers[1]))
+        return LognormalTime(first, _number(text, numbers[1]))
+    if os.path.exists(text):
+        path = Path(text)
+        check_directory(path)
+        run = open_directory(path)
+        return recorded_times(text, list(run.records()), run.view.max_steps)
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        raise _bad_time(f"{text!r} is neither a time nor a run directory; write {_FORMS}") from None
+    if not 0 < seconds < math.inf:
+        raise _bad_time(f"{text!r} must be more than 0 seconds, and finite")
+    return ConstantTime(seconds)
+
+
+def _seconds(text: str, part: str) -> float:
+    try:
+        seconds = parse_duration(part)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise _bad_time(f"{text!r}: {part!r} is not a length of time; write 60 (seconds), 1m or 500ms")
+    return seconds
+
+
+def _number(text: str, part: str) -> float:
+    try:
+        number = float(part)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise _bad_time(f"{text!r}: {part!r} is not a number of at least 0, the deviation of the logarithm")
+    return number
+
+
+def _bad_time(text: str) -> click.BadParameter:
+    return click.BadParameter(text, param_hint="'--eval-time'")
+
+
+def _load(
+    target: str,
+    algorithm: str | None,
+    searcher: str | None,
+    scheduler: str | None,
+    max_steps: int | None,
+    seed: int | None,
+    time: float | None,
+    trials: int | None,
+) -> Study:
+    """Import the study and configure it as ``aiohpo run`` would, but in memory."""
+    from ..peer.limits import check_that_it_ends, make_limits
+    from ..plugin.algorithms import searcher_and_scheduler
+    from ..plugin.registry import create
+    from .target import configure, load_study
+
+    searcher, scheduler = searcher_and_scheduler(algorithm, searcher, scheduler)
+    with redirect_stdout(sys.stderr):  # what the file prints is not our result
+        study = load_study(target)
+    study.directory = None
+    if max_steps is not None:
+        study.max_steps = max_steps
+    configure(study, directory=None, searcher=searcher, scheduler=scheduler, seed=seed)
+    limits = make_limits(trials, time, None, None)
+    check_that_it_ends(
+        limits, None, study.space, create("searchers", study.searcher), create("schedulers", study.scheduler)
+    )
+    if study.ensemble is not None:
+        say("the study's ensemble is left out: a simulation has no models to combine", err=True)
+    if study.callbacks:
+        say("the study's callbacks are not called by a simulation", err=True)
+    return study
+
+
+def _check_picture(path: Path) -> None:
+    """Say what is wrong with the place of the picture before the simulation rather than after it."""
+    from ..plots.drawing import format_of
+
+    format_of(path)
+    if not path.parent.is_dir():
+        raise UsageError(f"cannot write {str(path)!r}: there is no directory {str(path.parent)!r}; make it first")
+
+
+# ----------------------------------------------------------------------------------------------------- playing
+@contextmanager
+def only_ours() -> Iterator[Callable[[str], None]]:
+    """Within the block let nothing that objectives print, or what they start, reach our output.
+
+    Yields:
+        What tells people on stderr how it goes, a line at a time.
+    """
+    streams = sys.stdout, sys.stderr
+    kept: list[tuple[int, int]] = []
+    for stream in streams:
+        stream.flush()
+    ours: IO[str] = sys.stderr
+    with open(os.devnull, "w") as nowhere:
+        for descriptor in (1, 2):
+            try:
+                kept.append((descriptor, os.dup(descriptor)))
+            except OSError:
+                continue  # it is closed
+            os.dup2(nowhere.fileno(), descriptor)
+        if _descriptor_of(sys.stderr) == 2:
+            ours = open(os.dup(kept[-1][1]), "w", errors="replace", buffering=1)  # noqa: SIM115 - closed below
+        try:
+            with redirect_stdout(nowhere), redirect_stderr(nowhere):
+                yield lambda text: print(text, file=ours, flush=True)
+        finally:
+            for descriptor, copy in kept:
+                os.dup2(copy, descriptor)
+                os.close(copy)
+            if ours is not streams[1]:
+                ours.close()
+
+
+def _descriptor_of(stream: IO[str]) -> int | None:
+    try:
+        return stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _play(study: Study, scenario: Scenario, tell: Callable[[str], None]) -> Swarm:
+    """Simulate, and say every few seconds how far it is. The first Ctrl-C ends it where it is, a second one at once."""
+    from ..runtime.signals import handling_signals
+    from ..simulation.swarm import Swarm
+
+    told = _time.monotonic()
+
+    def at_once() -> None:
+        raise KeyboardInterrupt
+
+    with handling_signals(lambda: None, at_once) as arrived:
+
+        def watch(swarm: Swarm) -> bool:
+            nonlocal told
+            if _time.monotonic() - told > _TELL_EVERY:
+                told = _time.monotonic()
+                tell(progress(swarm))
+            return bool(arrived)
+
+        return Swarm(study, scenario, watch).play()
+
+
+def progress(swarm: Swarm) -> str:
+    """How far a simulation is, in a line."""
+    from ..report.words import describe_seconds
+
+    of = f" of {describe_seconds(swarm.scenario.seconds)}" if math.isfinite(swarm.scenario.seconds) else ""
+    done = sum(note.ended is not None for note in swarm.diary)
+    return (
+        f"{describe_seconds(swarm.now)}{of} simulated, {done:,} evaluations; {_process_seconds():.0f} s of CPU time, "
+        f"{_peak_mebibytes():.0f} MiB"
+    )
+
+
+def _process_seconds() -> float:
+    return _time.process_time()
+
+
+def _peak_mebibytes() -> float:
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / (1 << 20)
+
+
+# --------------------------------------------------------------------------------------------------- reporting
+def describe(study: Study, scenario: Scenario, figures: Figures) -> dict[str, Any]:
+    """What was simulated, as JSON."""
+    return {
+        "workers": scenario.workers,
+        "slots": scenario.slots,
+        "searcher": str(study.searcher),
+        "scheduler": str(study.scheduler),
+        "max_steps": study.max_steps,
+        "eval_time": str(scenario.times),
+        "latency": scenario.latency,
+        "crash_rate": scenario.crash_rate,
+        "restart": scenario.restart_after,
+        "seed": scenario.seed,
+    }
+
+
+def headline(study: Study, scenario: Scenario, figures: Figures) -> str:
+    """What was simulated, in a line."""
+    from ..report.words import describe_seconds
+
+    slots = "" if scenario.slots == 1 else f" with {scenario.slots} slots each"
+    workers = f"{scenario.workers:,} worker{'s' if scenario.workers > 1 else ''}"
+    return (
+        f"{workers}{slots} for {describe_seconds(figures.seconds)}, "
+        f"{study.searcher} and {study.scheduler}, evaluations of {scenario.times}"
+    )
+
+
+def report(study: Study, scenario: Scenario, figures: Figures) -> Iterator[str]:
+    """The lines that people read; the last one says it all."""
+    from ..report.words import describe_bytes, describe_seconds, in_words
+
+    f = figures
+    best = _best_in_words(study, f)
+    rows = [
+        ("utilisation", f"{f.utilisation:.2%}", "of the slots' time was spent evaluating"),
+        ("", f"{f.completed_share:.2%}", "in evaluations that came to their end"),
+        ("evaluations", f"{f.evaluations:,}", in_words(f.endings)),
+        ("trials", f"{sum(f.trials.values()):,}", in_words(f.trials)),
+    ]
+    if f.best is not None:
+        value, _, rest = best.partition(" ")
+        rows.append(("best", value, rest))
+    if f.propagation["median"] is not None:
+        median, p99 = (describe_seconds(f.propagation[key] or 0.0) for key in ("median", "p99"))
+        rows.append(("news", median, f"until half of the others know of an event; 99 % within {p99}"))
+    rows.append(
+        (
+            "traffic",
+            describe_bytes(f.traffic["bytes_per_worker_second"]),
+            f"in {f.traffic['frames_per_worker_second']:.3g} frames that a worker sends in a second",
+        )
+    )
+    if f.collisions["count"]:
+        lost = (
+            f"times a trial ran twice: {describe_seconds(f.collisions['seconds'])} wasted, {f.collisions['share']:.3%}"
+        )
+        rows.append(("collisions", f"{f.collisions['count']:,}", lost))
+    else:
+        rows.append(("collisions", "0", "no trial ran on two workers at a time"))
+    if f.crashes["count"]:
+        rows.append(
+            (
+                "crashes",
+                f"{f.crashes['count']:,}",
+                f"{f.crashes['restarted']:,} replaced; {describe_seconds(f.crashes['seconds_lost'])} of evaluation "
+                f"lost, {describe_seconds(f.crashes['seconds_missing'])} without a worker",
+            )
+        )
+    names, values = (max(len(row[at]) for row in rows) for at in (0, 1))
+    yield headline(study, scenario, f)
+    for name, value, text in rows:
+        yield f"  {name:<{names}}  {value:>{values}}  {text}"
+    for text, count in sorted(f.notices.items(), key=lambda item: -item[1])[:3]:
+        if not f.crashes["count"]:
+            yield f"  said by {count} worker{'s' if count > 1 else ''}: {text}"
+    if f.end:
+        yield f"the search was over after {describe_seconds(f.seconds)}: {f.end}"
+    yield (
+        f"utilisation {f.utilisation:.2%}, {f.evaluations:,} evaluations, "
+        f"{'no result' if f.best is None else f'best {study.metric} {f.best:.6g}'} (by the {f.way})"
+    )
+
+
+def _best_in_words(study: Study, figures: Figures) -> str:
+    from ..report.words import describe_seconds
+
+    if figures.best is None:
+        return ""
+    if figures.best_step is not None:
+        return f"{figures.best:.6g} {study.metric} after step {figures.best_step}: no trial is complete"
+    when = figures.best_over_time[-1][0] if figures.best_over_time else 0.0
+    return f"{figures.best:.6g} {study.metric}, found after {describe_seconds(when)}"
+
+
+def _draw(path: Path, study: Study, scenario: Scenario, figures: Figures) -> None:
+    from ..plots.drawing import format_of, new_figure, own_style
+    from ..plots.simulation import draw
+
+    with own_style():
+        figure = new_figure()
+        draw(figure, figures.as_dict(), study.metric, headline(study, scenario, figures))
+        try:
+            figure.savefig(path, format=format_of(path), dpi=120)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror or error}; name another file with --plot") from None
+    say(str(path), err=True)
