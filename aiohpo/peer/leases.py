@@ -55,6 +55,10 @@ class Leases:
         self._doubt = doubt
         return due
 
+    def is_certain_to_live(self, worker: str, believed: State | None) -> bool:
+        """Whether nothing of a worker of which this is believed may be declared lost."""
+        return believed is State.ALIVE and worker not in self._gone
+
     def _turn(self, trial: TrialId, present: Collection[str]) -> float:
         mine = unit_hash(self.me, *trial)
         before = sum(unit_hash(worker, *trial) < mine for worker in present)

@@ -57,6 +57,9 @@ class PeerState(Recorder):
         self.leases = Leases(me, timing.suspicion.longest, gone)
         self._lease_every = timing.suspicion.ping / 2
         self._lease_due = now
+        self._doubtful: set[int] = set()  # running trials of workers that are not known to be alive,
+        self._members_seen = -1  # as of this version of the members
+        self._trials_seen = 0  # and this moment of the view
         self._proposed_at = now - 60.0
         self._turn_left = 0  # trials that may be proposed without a further pause
         self._caution = Caution(me)
@@ -342,21 +345,40 @@ class PeerState(Recorder):
     def _release_lost(self, now: float) -> None:
         if not self._others_running():
             return
-        view = self.view
+        view, membership = self.view, self.node.mesh.membership
         segments = [
             (view.id(row), view.attempt(row), owner)
-            for row in sorted(view.running)
-            if (owner := view.owner_of(row)) is not None and owner != self.me
+            for row in sorted(self._find_doubtful())
+            if (owner := view.owner_of(row)) is not None
         ]
-        membership = self.node.mesh.membership
 
         def believed(worker: str) -> State | None:
             # Whoever answers has not left, whatever its log says: others may have written there.
             info, state = view.workers.get(worker), membership.state(worker)
             return State.LEFT if info is not None and info.left and state is not State.ALIVE else state
 
-        for trial, attempt in self.leases.expired(now, segments, believed, membership.present):
+        present = membership.present if segments else ()
+        for trial, attempt in self.leases.expired(now, segments, believed, present):
             self.declare_lost(trial, attempt)
+
+    def _find_doubtful(self) -> set[int]:
+        """The running trials of workers that are not known to be alive. While the members stay as they are, only what
+        has changed of the trials is looked at."""
+        view, membership = self.view, self.node.mesh.membership
+        rows: Iterable[int]
+        if self._members_seen == membership.version:
+            rows, self._trials_seen = view.touched(self._trials_seen)
+        else:
+            self._members_seen = membership.version
+            rows, self._trials_seen = list(view.running), view.touched(1 << 62)[1]
+            self._doubtful.clear()
+        for row in rows:
+            owner = view.owner_of(row) if row in view.running else None
+            if owner is None or owner == self.me or self.leases.is_certain_to_live(owner, membership.state(owner)):
+                self._doubtful.discard(row)
+            else:
+                self._doubtful.add(row)
+        return self._doubtful
 
     def __repr__(self) -> str:
         return f"<PeerState {self.me}: {self.view!r}, {self.node.mesh.membership!r}>"
