@@ -88,6 +88,29 @@ def test_waiting_for_a_fresh_model_is_bounded_by_what_trials_cost():
     play(main)
 
 
+def test_results_that_arrive_while_a_suggestion_waits_are_not_waited_for():
+    """In a large swarm something arrives during every fit: a suggestion waits for what was there when it was asked."""
+
+    async def main(view, learner, fitting):
+        loop = asyncio.get_running_loop()
+        events = list(enumerate(events_of(600), start=1))
+
+        async def arrive():
+            for i in range(0, len(events), 3):
+                grow(view, fitting, events[i : i + 3])
+                await asyncio.sleep(0.001)
+
+        arriving = asyncio.create_task(arrive())
+        await asyncio.sleep(0.1)
+        before, known = loop.time(), view.n_results
+        await fitting.fresh(1000.0)
+        assert learner.adopted[-1] >= known
+        assert loop.time() - before < 0.021  # two fits of at most 10 ms
+        await arriving
+
+    play(main)
+
+
 def test_a_fit_that_raises_leaves_the_last_model_and_is_said_once():
     """A searcher that cannot learn from some results keeps its model, is waited for by none, and learns from others."""
     said = []
