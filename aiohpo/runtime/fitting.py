@@ -34,6 +34,13 @@ def fit_failure_in_words(searcher: FittingSearcher, error: Exception) -> str:
     )
 
 
+def patience_for(interval: float) -> float:
+    """How many seconds a suggestion waits for a model, where the mean time between two results of its worker is
+    ``interval``; 0: not at all."""
+    patience = min(_SHARE * interval, _MOST_PATIENCE)
+    return patience if patience >= _LEAST_PATIENCE else 0.0
+
+
 class Fitting:
     """Keeps a searcher's model up to date with a view. ``complain`` hears once that a fit failed."""
 
@@ -90,8 +97,8 @@ class Fitting:
         is not waited for: in a large swarm something always does (simulated, 4,096 workers with trials of 60 s would
         spend 3 % of their time waiting), and it is two fits at most.
         """
-        wanted, patience = self._view.n_results, min(_SHARE * interval, _MOST_PATIENCE)
-        if self._fitted >= wanted or patience < _LEAST_PATIENCE:
+        wanted, patience = self._view.n_results, patience_for(interval)
+        if self._fitted >= wanted or not patience:
             return
         self._asked.set()
         try:

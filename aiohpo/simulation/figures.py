@@ -10,19 +10,19 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..events.log import Log
 from ..plugin.objective import Objective
-from ..runtime.assembly.replica import copy_log
 from ..view.view import View
 from .evaluator import Evaluation
 
 if TYPE_CHECKING:
-    from .swarm import Swarm
+    from ..peer.ending import SearchEnd
+    from ..runtime.assembly.definition import StudyDefinition
+    from .swarm import Crash, Scenario
 
 COMPLETED = ("finished", "stopped", "paused", "failed")
 PRODUCTION, MODEL = "production code", "model"
@@ -76,20 +76,40 @@ class Figures:
         return asdict(self)
 
 
-def figures_of(swarm: Swarm) -> Figures:
+class Played(Protocol):
+    """A swarm that has been played, by either way."""
+
+    way: str
+    scenario: Scenario
+    definition: StudyDefinition
+    now: float
+    diary: list[Evaluation]
+    crashes: list[Crash]
+    notices: dict[str, int]
+    end: SearchEnd | None
+
+    def known_together(self) -> View:
+        """The view of everything that the living workers have recorded or heard of."""
+        ...
+
+    def news(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """When events were recorded and how long they took to arrive, for each that arrived somewhere, in seconds."""
+        ...
+
+    def traffic(self) -> dict[str, float]:
+        """Frames and bytes that a worker sends in a second, and the part of the frames that is lost."""
+        ...
+
+
+def figures_of(swarm: Played) -> Figures:
     """Count what happened in a swarm that has been played."""
     s, end = swarm.scenario, swarm.now
-    slots, view = s.workers * s.slots, known_together(swarm)
+    slots, view = s.workers * s.slots, swarm.known_together()
     objective = swarm.definition.objective
     leader = None if (row := view.leader()) is None else view.record(row, 0)
-    sent = sum(traffic.sent for traffic in swarm.network.traffic.values())
-    lost = sum(traffic.lost for traffic in swarm.network.traffic.values())
-    sent_bytes = sum(traffic.sent_bytes for traffic in swarm.network.traffic.values())
-    crashed = {crash.place for crash in swarm.crashes}
-    times, delays = swarm.probe.delays(end, s.workers - 1 - len(crashed))
-    worker_seconds = max(s.workers * end, 1e-9)
+    times, delays = swarm.news()
     return Figures(
-        way=PRODUCTION,
+        way=swarm.way,
         seconds=end,
         **activity(swarm.diary, slots, end, objective),
         trials=dict(sorted(Counter(record.status for record in view.records()).items())),
@@ -97,11 +117,7 @@ def figures_of(swarm: Swarm) -> Figures:
         best_step=None if leader is None or row == view.best else leader.step,
         propagation=propagation(delays),
         propagation_over_time=propagation_over_time(times, delays, end),
-        traffic={
-            "frames_per_worker_second": sent / worker_seconds,
-            "bytes_per_worker_second": sent_bytes / worker_seconds,
-            "lost": lost / max(sent, 1),
-        },
+        traffic=swarm.traffic(),
         crashes={
             "count": len(swarm.crashes),
             "restarted": sum(crash.after is not None and crash.time + crash.after <= end for crash in swarm.crashes),
@@ -112,16 +128,6 @@ def figures_of(swarm: Swarm) -> Figures:
         end=None if swarm.end is None else swarm.end.text,
         notices=dict(sorted(swarm.notices.items())),
     )
-
-
-def known_together(swarm: Swarm) -> View:
-    """The view of everything that the living workers have recorded or heard of."""
-    study = swarm.definition
-    log, view = Log(), View(study.space, study.objective, study.max_steps)
-    for peer in swarm.peers:
-        if peer is not None:
-            copy_log(peer.services.log, log, view)
-    return view
 
 
 def activity(diary: Sequence[Evaluation], slots: int, end: float, objective: Objective) -> dict[str, Any]:

@@ -21,6 +21,13 @@ from ..space.space import Space
 from ..view.view import View
 
 SETTLED_AFTER = 10.0  # seconds for an event to reach everybody: later ones are still on their way at the end
+_MET_AFTER = 10.0  # seconds for a swarm to meet, in which news takes its time; at most a tenth of the whole
+
+
+def counts_as_news(times: NDArray[np.float64], end: float) -> NDArray[np.bool_]:
+    """Which of the events that were recorded at ``times`` count for how long news takes: those between the swarm's
+    beginning and the last ones that everybody can have heard of by the ``end``."""
+    return (times >= min(_MET_AFTER, end / 10)) & (times <= end - SETTLED_AFTER)
 
 
 class Probe:
@@ -72,7 +79,7 @@ class Probe:
         """
         times, arrivals = np.array(self._times), np.array(self._arrivals, dtype=np.int64)
         event, delay = np.array(self._event, dtype=np.int64), np.array(self._delay)
-        settled = times <= end - SETTLED_AFTER
+        settled = counts_as_news(times, end)
         kept = settled[event] if len(event) else np.empty(0, bool)
         missing = np.where(settled, np.maximum(others - arrivals, 0), 0)
         late = np.repeat(np.arange(len(times)), missing)

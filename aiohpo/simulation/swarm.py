@@ -17,6 +17,9 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..errors import UsageError
 from ..peer.ending import SearchEnd
 from ..peer.limits import Limits
@@ -28,6 +31,7 @@ from ..runtime.notices import Logged
 from ..runtime.peer import Peer
 from .charging import charged, fit_seconds
 from .evaluator import Evaluation, SimEvaluator
+from .figures import PRODUCTION
 from .loop import SimLoop, run
 from .memory import MemoryBlobs
 from .network import SimNetwork
@@ -35,8 +39,10 @@ from .probe import Probe, ProbedView
 from .rehearsal import Rehearser
 
 if TYPE_CHECKING:
+    from ..evaluate.program import Program
     from ..runtime.assembly.definition import StudyDefinition
     from ..study import Study
+    from ..view.view import View
     from .costs import Costs
     from .durations import EvaluationTimes
 
@@ -84,20 +90,27 @@ class Crash:
     after: float | None = None
 
 
+def program_of(study: StudyDefinition) -> Program:
+    """The objective, as a simulation calls it. Raises ``UsageError`` if there is none."""
+    if study.program.function is None:
+        raise UsageError(
+            "this study has no Python objective that a simulation could call for values; give it a function"
+        )
+    return replace(study.program, secret=b"simulation")
+
+
 class Swarm:
     """Plays a scenario with production workers. Read what is in it when :meth:`play` has returned.
 
     ``watch`` is called now and then with the swarm, and ends the simulation by returning True.
     """
 
+    way = PRODUCTION
+
     def __init__(self, study: Study, scenario: Scenario, watch: Callable[[Swarm], bool] = lambda swarm: False) -> None:
         study._fulfil()  # configurations to try first, and past trials
         self.scenario = scenario
         self.definition: StudyDefinition = study._definition
-        if self.definition.program.function is None:
-            raise UsageError(
-                "this study has no Python objective that a simulation could call for values; give it a function"
-            )
         self.network = SimNetwork(scenario.seed, delay=(scenario.latency / 2, scenario.latency * 1.5))
         self.diary: list[Evaluation] = []
         self.crashes: list[Crash] = []
@@ -108,7 +121,7 @@ class Swarm:
         self.end: SearchEnd | None = None
         self._replica = study._replica
         self._watch = watch
-        self._program = replace(self.definition.program, secret=b"simulation")
+        self._program = program_of(self.definition)
         self._rehearser = Rehearser(self._program, scenario.seed)
         expected = self._expected_events()
         self.probe = Probe(scenario.seed, scenario.workers, max(int(_MOST_SAMPLES / (scenario.workers * expected)), 2))
@@ -137,6 +150,30 @@ class Swarm:
             max_callbacks=1 << 62,
         )
         return self
+
+    # ------------------------------------------------------------------------------------------ for figures
+    def known_together(self) -> View:
+        """The view of everything that the living workers have recorded or heard of."""
+        log, view = self.definition.empty()
+        for peer in self.peers:
+            if peer is not None:
+                copy_log(peer.services.log, log, view)
+        return view
+
+    def news(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """When events were recorded and how long they took to arrive, for each that arrived somewhere, in seconds."""
+        crashed = {crash.place for crash in self.crashes}
+        return self.probe.delays(self.now, self.scenario.workers - 1 - len(crashed))
+
+    def traffic(self) -> dict[str, float]:
+        """Frames and bytes that a worker sends in a second, and the part of the frames that is lost."""
+        each, worker_seconds = self.network.traffic.values(), max(self.scenario.workers * self.now, 1e-9)
+        sent = sum(traffic.sent for traffic in each)
+        return {
+            "frames_per_worker_second": sent / worker_seconds,
+            "bytes_per_worker_second": sum(traffic.sent_bytes for traffic in each) / worker_seconds,
+            "lost": sum(traffic.lost for traffic in each) / max(sent, 1),
+        }
 
     # ----------------------------------------------------------------------------------------------- inside
     async def _main(self) -> None:

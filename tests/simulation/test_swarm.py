@@ -13,7 +13,7 @@ from aiohpo import Trial
 from aiohpo.errors import UsageError
 from aiohpo.simulation.costs import Cost, Costs
 from aiohpo.simulation.durations import ConstantTime, NormalTime
-from aiohpo.simulation.figures import Figures, figures_of, known_together
+from aiohpo.simulation.figures import Figures, figures_of
 from aiohpo.simulation.swarm import Scenario, Swarm
 
 SPACE = aiohpo.Space(x=aiohpo.Float(-1, 1), y=aiohpo.Float(-1, 1))
@@ -47,7 +47,7 @@ def finished_at_first(swarm: Swarm) -> set[str]:
 
 
 def known(swarm: Swarm, status: str) -> set[str]:
-    return {record.id for record in known_together(swarm).records() if record.status == status}
+    return {record.id for record in swarm.known_together().records() if record.status == status}
 
 
 def test_a_seed_repeats_exactly() -> None:

@@ -1,0 +1,74 @@
+"""How much is recorded in a swarm of the model, and how long it takes to be known."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...mesh.timing import COLLECT_FOR, Timing
+from ..probe import counts_as_news
+from .news import Spreading
+from .traffic import traffic_of
+
+_MOST_SAMPLES = 1_000_000  # arrivals of events that are drawn
+_MOST_EVENTS, _LEAST_EVENTS = 300, 20
+_RATE_OVER = 10.0  # seconds that the rate is averaged over
+
+
+class Meter:
+    """Counts what workers record and draws, for some of it, when everybody hears of it.
+
+    rate    batches of news that the swarm records in a second; what a worker records within a millisecond is one
+    delay   seconds after which 99 % of the workers know of an event, as of the latest that was drawn
+    """
+
+    def __init__(self, spreading: Spreading, workers: int, seconds: float, delay: float) -> None:
+        self.rate = 0.0
+        self.delay = delay
+        self._spreading = spreading
+        self._workers = workers
+        events = max(min(_MOST_EVENTS, _MOST_SAMPLES // workers), _LEAST_EVENTS)
+        self._every = seconds / events if math.isfinite(seconds) else 5.0
+        self._due = 0.0
+        self._batches = self._batches_before = 0
+        self._bytes = 0
+        self._rated_at = 0.0
+        self._latest = np.full(workers, -1.0)  # when each worker recorded something
+        self._samples: list[tuple[float, NDArray[np.float64]]] = []
+
+    def note(self, now: float, place: int, size: int) -> None:
+        """The worker in ``place`` has recorded an event of ``size`` bytes."""
+        self._bytes += size
+        if now - self._latest[place] <= COLLECT_FOR:
+            return
+        self._latest[place] = now
+        self._batches += 1
+        elapsed = now - self._rated_at
+        if elapsed >= 1.0:
+            fresh = (self._batches - self._batches_before) / elapsed
+            self.rate += min(1.0, elapsed / _RATE_OVER) * (fresh - self.rate)
+            self._batches_before, self._rated_at = self._batches, now
+        if now >= self._due:
+            self._due = now + self._every
+            arrivals = self._spreading.arrivals(place, self.rate)
+            self._samples.append((now, np.delete(arrivals, place)))
+            self.delay = float(np.quantile(arrivals, 0.99))
+
+    def delays(self, end: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """When the drawn events were recorded, and how long each took to reach another worker, in seconds."""
+        if not self._samples:
+            return np.empty(0), np.empty(0)
+        times = np.concatenate([np.full(len(delays), when) for when, delays in self._samples])
+        counts = counts_as_news(times, end)
+        return times[counts], np.concatenate([delays for _, delays in self._samples])[counts]
+
+    def traffic(self, end: float, timing: Timing) -> dict[str, float]:
+        """What a worker sends in a second."""
+        seconds, delays = max(end, 1e-9), self.delays(end)[1]
+        known_after = float(np.quantile(delays, 0.99)) if len(delays) else self.delay
+        return traffic_of(self._workers, self._batches / seconds, self._bytes / seconds, known_after, timing)
+
+    def __repr__(self) -> str:
+        return f"<Meter: {self._batches} batches, {self.rate:.3g}/s>"
