@@ -95,6 +95,20 @@ def test_the_times_of_a_run_can_be_played_with_more_workers(
     assert sorted(directory.rglob("*")) == before
 
 
+def test_very_many_workers_are_simulated_by_a_model(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Either way can be asked for, and the figures say which one made them."""
+    many = ["--workers", "300", "--eval-time", "10", "--time", "15s", "--json"]
+    for args, way in (
+        (many, "model"),
+        ([*QUICK, "--json"], "production code"),
+        ([*QUICK, "--json", "--model"], "model"),
+    ):
+        assert simulate(file, *args) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["way"] == way
+        assert told["evaluations"] > 0
+
+
 def test_a_picture_is_drawn(file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Its path is said on stderr, where it spoils no JSON."""
     assert simulate(file, *QUICK, "--json", "--plot", "a.svg") == 0
