@@ -348,7 +348,10 @@ def _play(study: Study, scenario: Scenario, by_model: bool, tell: Callable[[str]
     def at_once() -> None:
         raise KeyboardInterrupt
 
-    with handling_signals(lambda: None, at_once) as arrived:
+    def stop() -> None:
+        tell("stopping where it is (Ctrl-C again to end at once)")
+
+    with handling_signals(stop, at_once) as arrived:
 
         def watch(swarm: Swarm | ModelSwarm) -> bool:
             nonlocal told

@@ -53,13 +53,13 @@ def test_a_seed_repeats_exactly() -> None:
 
 
 def test_it_agrees_with_production_s_code() -> None:
-    """Utilisation within .005 and evaluations within 1 %, where both can be played."""
+    """Utilisation is within .005, and evaluations differ by those that just ended or did not."""
     costs = Costs((Cost(10, 0.05, 0.0, 0.3),))
     (_, model), (_, production) = (
         play(study(searcher="kde"), way, workers=16, costs=costs, seconds=50.0) for way in (ModelSwarm, Swarm)
     )
     assert model.utilisation == pytest.approx(production.utilisation, abs=0.005)
-    assert model.evaluations == pytest.approx(production.evaluations, rel=0.01)
+    assert model.evaluations == pytest.approx(production.evaluations, abs=2)
 
 
 def test_slots_are_busy_until_the_end() -> None:
