@@ -47,6 +47,14 @@ def test_those_known_to_be_gone_get_none():
     assert expired(leases, 0.0, State.ALIVE) == [(TRIAL, 0)]
 
 
+def test_only_the_living_are_certain_to_live():
+    """Of anybody else a trial may come to be lost, now or after a grace: those have to be looked at again."""
+    leases = Leases("me", grace=10.0, gone=["ann"])
+    believed = [State.ALIVE, State.SUSPECT, State.DEAD, State.LEFT, None]
+    assert [leases.is_certain_to_live("bob", state) for state in believed] == [True, False, False, False, False]
+    assert not leases.is_certain_to_live("ann", State.ALIVE)
+
+
 def test_workers_take_turns():
     """Of many workers exactly one speaks in the first turn, and each within the last."""
     present = tuple(f"w{i}" for i in range(50))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -158,6 +159,22 @@ def test_executor_runs_inline_after_a_delay() -> None:
             await loop.run_in_executor(None, lambda: 1 / 0)
 
     run(main, executor_delay=(0.5, 0.6))
+
+
+def test_what_a_function_takes_in_an_executor_can_be_said() -> None:
+    """By the function and its arguments; what nothing is said of takes the usual time."""
+
+    def seconds(function: Callable[..., object], arguments: tuple[object, ...]) -> float | None:
+        return 7.0 if function is len else None
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert await loop.run_in_executor(None, len, "abc") == 3
+        assert loop.time() == 7.0
+        await loop.run_in_executor(None, max, "abc")
+        assert 7.0 < loop.time() <= 7.01
+
+    run(main, executor_seconds=seconds)
 
 
 def test_cancelled_executor_call_does_not_run() -> None:
