@@ -24,10 +24,15 @@ SETTLED_AFTER = 10.0  # seconds for an event to reach everybody: later ones are 
 _MET_AFTER = 10.0  # seconds for a swarm to meet, in which news takes its time; at most a tenth of the whole
 
 
+def met_after(end: float) -> float:
+    """When a swarm has met, if it is simulated up to ``end``: what comes before is its beginning."""
+    return min(_MET_AFTER, end / 10)
+
+
 def counts_as_news(times: NDArray[np.float64], end: float) -> NDArray[np.bool_]:
     """Which of the events that were recorded at ``times`` count for how long news takes: those between the swarm's
     beginning and the last ones that everybody can have heard of by the ``end``."""
-    return (times >= min(_MET_AFTER, end / 10)) & (times <= end - SETTLED_AFTER)
+    return (times >= met_after(end)) & (times <= end - SETTLED_AFTER)
 
 
 class Probe:

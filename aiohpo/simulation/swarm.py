@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ from .figures import PRODUCTION
 from .loop import SimLoop, run
 from .memory import MemoryBlobs
 from .network import SimNetwork
-from .probe import Probe, ProbedView
+from .probe import Probe, ProbedView, met_after
 from .rehearsal import Rehearser
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from .durations import EvaluationTimes
 
 _MOST_SAMPLES = 1_000_000  # arrivals of events that are noted
+_LOOK_FOR_STARTED = 1.0  # seconds
 _LOOKS = 2_000  # times that the progress of a simulation may be looked at
 
 
@@ -99,6 +100,15 @@ def program_of(study: StudyDefinition) -> Program:
     return replace(study.program, secret=b"simulation")
 
 
+class Sent(NamedTuple):
+    """What all workers together have sent up to ``time``, and how many of the frames did not arrive."""
+
+    time: float
+    frames: int
+    bytes: int
+    lost: int
+
+
 class Swarm:
     """Plays a scenario with production workers. Read what is in it when :meth:`play` has returned.
 
@@ -128,6 +138,8 @@ class Swarm:
         self._evaluators: dict[int, SimEvaluator] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._starts = 0
+        self._met = Sent(0.0, 0, 0, 0)
+        self._restarting = 0  # places that are empty for now
 
     def _expected_events(self) -> float:
         """About how many events a worker records."""
@@ -166,19 +178,34 @@ class Swarm:
         return self.probe.delays(self.now, self.scenario.workers - 1 - len(crashed))
 
     def traffic(self) -> dict[str, float]:
-        """Frames and bytes that a worker sends in a second, and the part of the frames that is lost."""
-        each, worker_seconds = self.network.traffic.values(), max(self.scenario.workers * self.now, 1e-9)
-        sent = sum(traffic.sent for traffic in each)
+        """Frames and bytes that a worker sends in a second, and the part of the frames that is lost, from when the
+        swarm has met."""
+        before, now = self._met, self._sent()
+        seconds = max(self.scenario.workers * (now.time - before.time), 1e-9)
         return {
-            "frames_per_worker_second": sent / worker_seconds,
-            "bytes_per_worker_second": sum(traffic.sent_bytes for traffic in each) / worker_seconds,
-            "lost": sum(traffic.lost for traffic in each) / max(sent, 1),
+            "frames_per_worker_second": (now.frames - before.frames) / seconds,
+            "bytes_per_worker_second": (now.bytes - before.bytes) / seconds,
+            "lost": (now.lost - before.lost) / max(now.frames - before.frames, 1),
         }
+
+    def _sent(self) -> Sent:
+        each = self.network.traffic.values()
+        return Sent(
+            self.now,
+            sum(traffic.sent for traffic in each),
+            sum(traffic.sent_bytes for traffic in each),
+            sum(traffic.lost for traffic in each),
+        )
+
+    def _has_met(self) -> None:
+        self.now = asyncio.get_running_loop().time()
+        self._met = self._sent()
 
     # ----------------------------------------------------------------------------------------------- inside
     async def _main(self) -> None:
         s, loop = self.scenario, asyncio.get_running_loop()
         assert isinstance(loop, SimLoop)
+        loop.call_later(met_after(s.seconds), self._has_met)
         for place in range(s.workers):
             await self._start(place)
         faults = asyncio.create_task(self._crash_now_and_then(), name="crashes")
@@ -200,8 +227,10 @@ class Swarm:
         while True:
             left = end - loop.time() if math.isfinite(end) else None
             running = [task for task in self._tasks.values() if not task.done()]
-            if looks.done() or not running or (left is not None and left <= 0):
+            if looks.done() or not (running or self._restarting) or (left is not None and left <= 0):
                 break
+            if self._restarting:  # what starts meanwhile has to be waited for, too
+                left = _LOOK_FOR_STARTED if left is None else min(left, _LOOK_FOR_STARTED)
             await asyncio.wait([*running, looks], timeout=left, return_when=asyncio.FIRST_COMPLETED)
             for task in self._tasks.values():
                 if task.done():
@@ -285,11 +314,13 @@ class Swarm:
             peer = self.peers[place]
             if peer is None or self._tasks[place].done():
                 return
+            self._restarting += s.restart_after is not None
             await self._crash(place, peer)
             if s.restart_after is None:
                 return
             await asyncio.sleep(s.restart_after)
             await self._start(place)
+            self._restarting -= 1
 
     async def _crash(self, place: int, peer: Peer) -> None:
         """``kill -9``: nothing more leaves this worker."""

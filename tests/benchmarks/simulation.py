@@ -13,7 +13,7 @@ util    utilisation; evals: evaluations that came to their end
 news    milliseconds until an event is known by half of the others, and by 99 %
 coll    collisions, and the seconds that were wasted by them
 best    the best complete trial
-kB/s    that a worker sends; frames: in a second. Production's include what starting costs
+kB/s    that a worker sends; frames: in a second
 cpu     seconds of CPU time that a simulation took
 """
 

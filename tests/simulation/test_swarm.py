@@ -108,6 +108,15 @@ def test_a_new_worker_takes_a_crashed_one_s_place() -> None:
     assert finished_at_first(swarm) <= known(swarm, "finished")
 
 
+def test_a_swarm_without_any_worker_waits_for_the_next() -> None:
+    """A crash of the only worker ends the simulation only where none takes its place."""
+    crashing = {"workers": 1, "crash_rate": 720.0, "seconds": 100.0}
+    swarm, figures = play(study(), **crashing, restart_after=5.0)
+    assert figures.seconds == 100.0
+    assert len({note.worker for note in swarm.diary}) > 1
+    assert play(study(), **crashing)[1].seconds < 100.0
+
+
 def test_a_scheduler_pauses_and_promotes() -> None:
     """Trials are resumed from their checkpoints, also on other workers, and steps take their share of the time."""
     swarm, figures = play(study(train, max_steps=9, scheduler="asha:r_min=1"), times=ConstantTime(9.0), seconds=120.0)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...mesh.timing import COLLECT_FOR, Timing
-from ..probe import counts_as_news
+from ..probe import counts_as_news, met_after
 from .news import Spreading
 from .traffic import traffic_of
 
@@ -24,27 +24,31 @@ class Meter:
     delay   seconds after which 99 % of the workers know of an event, as of the latest that was drawn
     """
 
-    def __init__(self, spreading: Spreading, workers: int, seconds: float, delay: float) -> None:
+    def __init__(self, spreading: Spreading, workers: int, seconds: float, latency: float) -> None:
         self.rate = 0.0
-        self.delay = delay
+        self.delay = latency
+        self._latency = latency
         self._spreading = spreading
         self._workers = workers
         events = max(min(_MOST_EVENTS, _MOST_SAMPLES // workers), _LEAST_EVENTS)
         self._every = seconds / events if math.isfinite(seconds) else 5.0
         self._due = 0.0
+        self._met = met_after(seconds)
         self._batches = self._batches_before = 0
-        self._bytes = 0
+        self._counted = self._bytes = 0  # batches and bytes since the swarm has met
         self._rated_at = 0.0
         self._latest = np.full(workers, -1.0)  # when each worker recorded something
         self._samples: list[tuple[float, NDArray[np.float64]]] = []
 
     def note(self, now: float, place: int, size: int) -> None:
         """The worker in ``place`` has recorded an event of ``size`` bytes."""
-        self._bytes += size
+        counts = now >= self._met
+        self._bytes += size * counts
         if now - self._latest[place] <= COLLECT_FOR:
             return
         self._latest[place] = now
         self._batches += 1
+        self._counted += counts
         elapsed = now - self._rated_at
         if elapsed >= 1.0:
             fresh = (self._batches - self._batches_before) / elapsed
@@ -65,10 +69,9 @@ class Meter:
         return times[counts], np.concatenate([delays for _, delays in self._samples])[counts]
 
     def traffic(self, end: float, timing: Timing) -> dict[str, float]:
-        """What a worker sends in a second."""
-        seconds, delays = max(end, 1e-9), self.delays(end)[1]
-        known_after = float(np.quantile(delays, 0.99)) if len(delays) else self.delay
-        return traffic_of(self._workers, self._batches / seconds, self._bytes / seconds, known_after, timing)
+        """What a worker sends in a second, from when the swarm has met."""
+        seconds = max(end - self._met, 1e-9)
+        return traffic_of(self._workers, self._counted / seconds, self._bytes / seconds, self._latency, timing)
 
     def __repr__(self) -> str:
         return f"<Meter: {self._batches} batches, {self.rate:.3g}/s>"

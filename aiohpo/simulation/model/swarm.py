@@ -92,7 +92,7 @@ class ModelSwarm:
         self._idle: dict[int, ModelWorker] = {}
         names = [self._name(start) for start in range(1, scenario.workers + 1)]
         spreading = Spreading(names, scenario.latency, scenario.seed)
-        self._meter = Meter(spreading, scenario.workers, scenario.seconds, self._racing.delay)
+        self._meter = Meter(spreading, scenario.workers, scenario.seconds, scenario.latency)
         self._dealer = Dealer(self.view, self._scheduler, scenario.costs, self._fits, spreading, self._meter)
         self._rng = random.Random(f"{scenario.seed}/model")
 

@@ -1,8 +1,8 @@
 """What a worker sends in a second, by the rules of production's gossip and membership, without what its start costs.
 
 flood    Each batch of news goes to all links (:mod:`.news` has how many batches); each event is in one of them.
-repair   Every ``digest`` seconds a hash goes to one peer. Where the two logs differ just then, both send their version
-         vectors, which name every worker.
+repair   Every ``digest`` seconds a hash goes to one peer. Where the two logs differ just then, as one has heard what
+         has yet to come over the link, both send their version vectors, which name every worker.
 pings    A link on which nothing came for three quarters of a ``ping`` interval carries a ping and its answer.
 """
 
@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 from ...mesh.overlay import FULL_MESH, ring_count
-from ...mesh.timing import Timing
-from .news import batches_per_second
+from ...mesh.timing import COLLECT_FOR, Timing
+from .news import batches_per_second, recent_share
 
 _HEADER = 12  # bytes of a frame beside its content
 _BATCH = 20  # bytes of a batch of events beside them: the worker's name, a number, lengths
@@ -21,14 +21,14 @@ _ORIGIN = 16  # bytes of a worker in a version vector
 _PING = 20
 
 
-def traffic_of(workers: int, batches: float, event_bytes: float, delay: float, timing: Timing) -> dict[str, float]:
+def traffic_of(workers: int, batches: float, event_bytes: float, latency: float, timing: Timing) -> dict[str, float]:
     """Return frames and bytes that a worker sends in a second.
 
     Args:
         workers: how many there are.
         batches: what all workers together record in a second, in batches of news.
         event_bytes: the same in bytes of events.
-        delay: seconds that news takes to reach everybody: for so long two logs differ.
+        latency: seconds that a frame travels.
         timing: of the exchange.
     """
     pace, suspicion = timing.pace, timing.suspicion
@@ -37,7 +37,8 @@ def traffic_of(workers: int, batches: float, event_bytes: float, delay: float, t
     passed, size = (batches, event_bytes) if forwards else (batches / workers, event_bytes / workers)
     flushes = batches_per_second(passed, pace.interval)
     flood = flushes * degree
-    differ = 1.0 - math.exp(-batches * delay)
+    hop = latency + COLLECT_FOR + recent_share(passed, pace.interval) * pace.interval / 2
+    differ = 1.0 - math.exp(-batches * hop)
     digests = 1.0 / pace.digest if workers > 1 else 0.0
     silent = math.exp(-flushes * 0.75 * suspicion.ping) / suspicion.ping
     pings = degree * silent * 2  # and answers

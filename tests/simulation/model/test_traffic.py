@@ -7,11 +7,11 @@ from aiohpo.simulation.model.traffic import traffic_of
 
 
 def frames(workers: int, batches: float) -> float:
-    return traffic_of(workers, batches, 100.0 * batches, 0.05, Timing())["frames_per_worker_second"]
+    return traffic_of(workers, batches, 100.0 * batches, 0.0005, Timing())["frames_per_worker_second"]
 
 
 def size(workers: int, batches: float) -> float:
-    return traffic_of(workers, batches, 100.0 * batches, 0.05, Timing())["bytes_per_worker_second"]
+    return traffic_of(workers, batches, 100.0 * batches, 0.0005, Timing())["bytes_per_worker_second"]
 
 
 def test_a_worker_alone_sends_nothing() -> None:
@@ -27,4 +27,4 @@ def test_an_idle_swarm_pings() -> None:
 def test_frames_are_bounded_and_bytes_are_not() -> None:
     """At most a batch every interval leaves on each link; the version vectors grow with the swarm."""
     assert frames(256, 1000.0) <= 6 * 50 + 0.5 * 3
-    assert size(4096, 70.0) > 2 * size(256, 70.0)
+    assert size(4096, 70.0) > 1.5 * size(256, 70.0)
