@@ -17,13 +17,21 @@ from aiohpo.simulation.memory import MemoryBlobs
 from aiohpo.simulation.rehearsal import Rehearsal, Rehearser
 
 
-def rehearse(function: Callable[[Trial], Any], blobs: MemoryBlobs | None = None, **assigned: Any) -> Rehearsal:
+@pytest.fixture(params=[True, False], ids=["apart", "here"])
+def apart(request: pytest.FixtureRequest) -> bool:
+    """Whether objectives are called in a thread of their own."""
+    return bool(request.param)
+
+
+def rehearse(
+    function: Callable[[Trial], Any], blobs: MemoryBlobs | None = None, *, apart: bool = True, **assigned: Any
+) -> Rehearsal:
     steps = assigned.get("max_steps")
-    rehearser = Rehearser(Program(function, "loss", steps, secret=b"s"), seed=0)
+    rehearser = Rehearser(Program(function, "loss", steps, secret=b"s"), seed=0, apart=apart)
     return rehearser.rehearse(Assignment("a-1", 0, {"x": 2.0}, **assigned), blobs or MemoryBlobs())
 
 
-def test_what_a_stepwise_objective_says_is_written_down() -> None:
+def test_what_a_stepwise_objective_says_is_written_down(apart: bool) -> None:
     """Reports and checkpoints come with their steps; it pauses where the segment is to, though nobody says so."""
 
     def train(trial: Trial) -> None:
@@ -31,7 +39,7 @@ def test_what_a_stepwise_objective_says_is_written_down() -> None:
             trial.report(1.0 / step)
         trial.save(b"weights")
 
-    rehearsal = rehearse(train, start=3, to_step=5, max_steps=9)
+    rehearsal = rehearse(train, apart=apart, start=3, to_step=5, max_steps=9)
     assert [(said.step, said.method) for said in rehearsal.said] == [(4, "report"), (5, "report"), (5, "save")]
     assert (rehearsal.outcome.kind, rehearsal.last_step) == ("paused", 5)
 
@@ -50,7 +58,7 @@ def test_a_checkpoint_is_in_the_blob_store_and_can_be_restored() -> None:
     assert restored == [None, [2.0]]
 
 
-def test_an_async_objective_runs_in_virtual_time_of_its_own() -> None:
+def test_an_async_objective_runs_in_virtual_time_of_its_own(apart: bool) -> None:
     """It may sleep for a day, and use ``asyncio.run``'s tools, without taking a second."""
 
     async def objective(trial: Trial) -> float:
@@ -58,26 +66,26 @@ def test_an_async_objective_runs_in_virtual_time_of_its_own() -> None:
             await asyncio.sleep(86_400)
         return float(trial["x"] ** 2)
 
-    assert rehearse(objective).outcome.metrics == {"loss": 4.0}
+    assert rehearse(objective, apart=apart).outcome.metrics == {"loss": 4.0}
 
 
-def test_a_blocking_objective_may_run_a_loop() -> None:
-    """It is called in a thread without one."""
+def test_a_blocking_objective_may_run_a_loop(apart: bool) -> None:
+    """There is none in the thread in which it is called."""
 
     async def four() -> float:
         return 4.0
 
-    assert rehearse(lambda trial: asyncio.run(four())).outcome.metrics == {"loss": 4.0}
+    assert rehearse(lambda trial: asyncio.run(four()), apart=apart).outcome.metrics == {"loss": 4.0}
 
 
 @pytest.mark.parametrize("error", [RuntimeError("boom"), SystemExit(3), KeyboardInterrupt()])
-def test_whatever_an_objective_raises_is_a_failure(error: BaseException) -> None:
+def test_whatever_an_objective_raises_is_a_failure(error: BaseException, apart: bool) -> None:
     """Nothing escapes, and the next segment can be rehearsed."""
 
     def objective(trial: Trial) -> float:
         raise error
 
-    rehearser = Rehearser(Program(objective), seed=0)
+    rehearser = Rehearser(Program(objective), seed=0, apart=apart)
     for attempt in (0, 1):
         outcome = rehearser.rehearse(Assignment("a-1", 0, {}, attempt=attempt), MemoryBlobs()).outcome
         assert outcome.kind == "failed"
