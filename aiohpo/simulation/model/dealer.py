@@ -49,8 +49,10 @@ class Dealer:
         self._before: tuple[float, int, set[str]] = (-1.0, -1, set())
 
     def note_end(self, worker: ModelWorker, now: float) -> None:
-        """A segment of this worker is about to be recorded as ended: what can be claimed before that?"""
-        self._before = now, worker.place, offered(self._scheduler, self._view, self._spare)
+        """The last words of a segment of this worker, its report or its end, are about to be recorded: what can be
+        claimed before that?"""
+        if self._before[:2] != (now, worker.place):
+            self._before = now, worker.place, offered(self._scheduler, self._view, self._spare)
 
     def choose(
         self, worker: ModelWorker, slots: Sequence[int], now: float, *, answered: bool

@@ -270,6 +270,8 @@ class ModelSwarm:
             run.value = run.extra.pop(self.definition.objective.metric, run.value)
             run.step = max(run.step, step)
             if not run.lost_race:
+                if step >= run.last_step:
+                    self._dealer.note_end(worker, self.now)
                 recorder.report(segment, run.step, run.value, run.extra)
                 decision = self._scheduler.on_report(self.view, run.note.trial, run.step)
                 if decision is Decision.STOP:
