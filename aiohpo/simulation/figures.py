@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..plugin.objective import Objective
+from ..view.trials import HIDDEN
 from ..view.view import View
 from .evaluator import Evaluation
 
@@ -112,7 +113,11 @@ def figures_of(swarm: Played) -> Figures:
         way=swarm.way,
         seconds=end,
         **activity(swarm.diary, slots, end, objective),
-        trials=dict(sorted(Counter(record.status for record in view.records()).items())),
+        trials=dict(
+            sorted(
+                Counter(status for status in map(view.shown_status, range(view.n_rows)) if status not in HIDDEN).items()
+            )
+        ),
         best=None if leader is None else leader.value,
         best_step=None if leader is None or row == view.best else leader.step,
         propagation=propagation(delays),
