@@ -113,11 +113,7 @@ def figures_of(swarm: Played) -> Figures:
         way=swarm.way,
         seconds=end,
         **activity(swarm.diary, slots, end, objective),
-        trials=dict(
-            sorted(
-                Counter(status for status in map(view.shown_status, range(view.n_rows)) if status not in HIDDEN).items()
-            )
-        ),
+        trials=statuses(view),
         best=None if leader is None else leader.value,
         best_step=None if leader is None or row == view.best else leader.step,
         propagation=propagation(delays),
@@ -133,6 +129,12 @@ def figures_of(swarm: Played) -> Figures:
         end=None if swarm.end is None else swarm.end.text,
         notices=dict(sorted(swarm.notices.items())),
     )
+
+
+def statuses(view: View) -> dict[str, int]:
+    """How many trials have which status, those that are not listed left out."""
+    shown = Counter(map(view.shown_status, range(view.n_rows)))
+    return {status: shown[status] for status in sorted(shown) if status not in HIDDEN}
 
 
 def activity(diary: Sequence[Evaluation], slots: int, end: float, objective: Objective) -> dict[str, Any]:
