@@ -94,7 +94,7 @@ class Fitting:
 
         With evaluations of seconds and fits of milliseconds every suggestion then knows everything that is known, and a
         search with one slot repeats exactly; where results come faster than fits nothing waits. What arrives meanwhile
-        is not waited for: in a large swarm something always does (simulated, 4,096 workers with trials of 60 s would
+        is not waited for: in a large swarm something always does (estimated: 4,096 workers with trials of 60 s would
         spend 3 % of their time waiting), and it is two fits at most.
         """
         wanted, patience = self._view.n_results, patience_for(interval)

@@ -31,6 +31,7 @@ def test_commands_that_print_results_take_json() -> None:
         "plot",
         "retry",
         "replay",
+        "simulate",
         "ensemble",
         "plugins",
         "new-plugin",

@@ -114,10 +114,12 @@ async def test_intruders_change_nothing(tmp_path: Path, kind: str) -> None:
         until(lambda: bool(first.lines and intruder.lines))
         gate.open()
         assert [await p.end() for p in everybody] == [0, 0, 0]
-    assert len(first.lines) == len(intruder.lines) == 1, (first.lines, intruder.lines)
+    # A worker that is refused and has to wait for five seconds, on a slow machine, says that too.
+    refused = [line for line in intruder.lines if "has answered at" not in line]
+    assert len(first.lines) == len(refused) == 1, (first.lines, intruder.lines)
     assert second.lines == []
     assert re.search(mesh_says, first.lines[0])
-    assert re.search(they_say, intruder.lines[0])
+    assert re.search(they_say, refused[0])
     one, two, theirs = (shown(tmp_path, name) for name in ("first", "second", "intruder"))
     assert statuses(one)["finished"] == 20
     ids = [{trial["id"] for trial in show["trials"]} for show in (one, two, theirs)]
