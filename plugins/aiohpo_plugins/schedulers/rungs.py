@@ -176,7 +176,7 @@ class Ladder:
         if old == new:
             return
         kept = len(old.losses)
-        if new.losses[:kept] == old.losses:
+        if kept and new.losses[:kept] == old.losses:
             new = new._replace(losses=old.losses + new.losses[kept:])
         self._places[id] = new, order, id
         if old.waits:
