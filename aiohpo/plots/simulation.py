@@ -53,6 +53,8 @@ def draw(figure: Figure, figures: Mapping[str, Any], metric: str, title: str) ->
         news.plot(moments, [1000 * d for d in p99], ".-", color=GREY, lw=0.8, ms=3, label="99 % of them within")
         news.plot(moments, [1000 * d for d in median], ".-", color=GREEN, lw=1.2, ms=3, label="half of them within")
         news.set_yscale("log")
+        news.yaxis.set_major_formatter("{x:g}")
+        news.yaxis.set_minor_formatter("{x:g}")
         news.legend(loc="best", framealpha=0.85, edgecolor="none", fontsize=8)
     else:
         news.text(0.5, 0.5, "no news that had the time to travel", transform=news.transAxes, ha="center", color=GREY)
