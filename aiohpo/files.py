@@ -23,12 +23,15 @@ import errno
 import os
 import secrets
 import stat
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 PRIVATE_DIRECTORY, SHARED_DIRECTORY = 0o700, 0o2770
 PRIVATE_FILE, SHARED_FILE = 0o600, 0o660
 UNFINISHED = ".new"  # how the names of files end that are being written
 _CHUNK = 1 << 24
+_ABANDONED_AFTER = 3600.0  # seconds
 
 
 # --------------------------------------------------------------------------------------------------- reading
@@ -174,6 +177,16 @@ def replace_file(path: str | Path, data: bytes, *, mode: int | None = None) -> N
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def remove_unfinished(paths: Iterable[Path]) -> None:
+    """Remove those of these files that nobody has written to for an hour: what processes that were killed began."""
+    for path in paths:
+        try:
+            if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER:
+                path.unlink()
+        except OSError:
+            pass  # another process was faster
 
 
 def sync_directory(path: str | Path) -> None:

@@ -15,12 +15,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import Unavailable
-from ..files import UNFINISHED, NotRegular, make_directory, open_regular, open_to_write, read_at, replace_file
+from ..files import (
+    UNFINISHED,
+    NotRegular,
+    make_directory,
+    open_regular,
+    open_to_write,
+    read_at,
+    remove_unfinished,
+    replace_file,
+)
 from ..peer.patience import in_words
 
 # Bytes from which on a blob is checked before it is read into memory: its name may be a stranger's claim.
 _LARGE = 1 << 26
-_ABANDONED_AFTER = 3600.0  # seconds
 
 
 class DirectoryBlobs:
@@ -127,12 +135,7 @@ class DirectoryBlobs:
     def remove_unfinished(self) -> None:
         """Remove what processes that were killed had begun to write, once nobody has gone on with it for an hour."""
         for ending in (UNFINISHED, ".part"):
-            for path in self.root.glob(f"??/*{ending}"):
-                try:
-                    if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER:
-                        path.unlink()
-                except OSError:
-                    pass  # another process was faster
+            remove_unfinished(self.root.glob(f"??/*{ending}"))
 
     def _partial(self, digest: str) -> Path:
         # Workers that share a directory may fetch the same blob at the same time.

@@ -20,7 +20,7 @@ import msgspec
 from .. import events as events_package
 from .. import view as view_package
 from ..events.log import Log, LogImage
-from ..files import PRIVATE_FILE, open_regular, read_at, replace_file
+from ..files import PRIVATE_FILE, UNFINISHED, open_regular, read_at, remove_unfinished, replace_file
 from ..view.image import ViewImage, image_of, restore
 from ..view.view import View
 
@@ -82,6 +82,7 @@ def keep_replica(directory: Path, log: Log, view: View, reached: Mapping[Path, i
         if digest is None:
             return
         journals[file.name] = size, digest
+    remove_unfinished(directory.glob(f"{_file(directory).name}.*{UNFINISHED}"))
     try:
         content = _encode(_Replica(_code(), _study(view), journals, log.image(), image_of(view)))
         data = _MAGIC + blake2b(content, digest_size=_DIGEST).digest() + content

@@ -178,3 +178,14 @@ def test_what_a_worker_knew_in_the_end_is_kept(tmp_path: Path, merged: list[Batc
         assert merged == []
         assert [record.id for record in run.records()] == [record.id for record in result.trials]
         assert told(run) == told(read_anew(tmp_path / "r"))
+
+
+def test_what_a_killed_process_had_begun_to_write_goes(directory: Path) -> None:
+    """A part of a cache that nobody goes on with does not stay for good; one that is being written is left alone."""
+    parts = [directory / f"{cache_of(directory).name}.{name}.new" for name in ("old", "new")]
+    for part in parts:
+        part.write_bytes(b"begun")
+    os.utime(parts[0], (1.0, 1.0))
+    make_run(directory, [0.5], goal=9)
+    open_run(directory)
+    assert [part.exists() for part in parts] == [False, True]
