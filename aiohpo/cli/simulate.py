@@ -231,23 +231,22 @@ def read_times(text: str) -> EvaluationTimes:
 
 
 def _seconds(text: str, part: str) -> float:
-    try:
-        seconds = parse_duration(part)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise _bad_time(f"{text!r}: {part!r} is not a length of time; write 60 (seconds), 1m or 500ms")
-    return seconds
+    return _parsed(text, part, parse_duration, "a length of time; write 60 (seconds), 1m or 500ms")
 
 
 def _number(text: str, part: str) -> float:
+    return _parsed(text, part, float, "a number of at least 0, the deviation of the logarithm")
+
+
+def _parsed(text: str, part: str, parse: Callable[[str], float], wanted: str) -> float:
+    """A part of ``text`` as a finite number of at least 0."""
     try:
-        number = float(part)
+        found = parse(part)
     except ValueError:
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise _bad_time(f"{text!r}: {part!r} is not a number of at least 0, the deviation of the logarithm")
-    return number
+        found = math.nan
+    if not 0 <= found < math.inf:
+        raise _bad_time(f"{text!r}: {part!r} is not {wanted}")
+    return found
 
 
 def _bad_time(text: str) -> click.BadParameter:

@@ -99,8 +99,7 @@ class Retention:
     def _look_at_checkpoints(self, row: int, now: float, here: Collection[str] | None) -> None:
         digests = self._view.digests(row)
         if digests:
-            needed = frozenset(digests[step] for step in self._steps(row) if step in digests)
-            self._replace(self._checkpoints, row, needed, digests.values(), now, here)
+            self._replace(self._checkpoints, row, self._needed(row), digests.values(), now, here)
 
     def _look_at_predictions(self, row: int, now: float, here: Collection[str] | None) -> None:
         newest, superseded = self._view.predictions(row)
@@ -152,11 +151,15 @@ class Retention:
         """Whether a scheduler changed its mind about a trial's checkpoint in the meantime."""
         if row is None or self._scheduler is None:
             return False
-        digests = self._view.digests(row)
-        needed = frozenset(digests[step] for step in self._steps(row) if step in digests)
+        needed = self._needed(row)
         if digest in needed:
             self._replace(self._checkpoints, row, needed, (), 0.0, None)
         return digest in needed
+
+    def _needed(self, row: int) -> frozenset[str]:
+        """The digests of a trial's checkpoints that are needed now."""
+        digests = self._view.digests(row)
+        return frozenset(digests[step] for step in self._steps(row) if step in digests)
 
     def _steps(self, row: int) -> Collection[int]:
         view, status = self._view, self._view.status(row)

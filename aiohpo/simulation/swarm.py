@@ -100,6 +100,11 @@ def program_of(study: StudyDefinition) -> Program:
     return replace(study.program, secret=b"simulation")
 
 
+def worker_name(seed: int, start: int) -> str:
+    """The id of the worker that starts as number ``start``, from 1, by either way of simulating."""
+    return hashlib.blake2b(f"{seed}/{start}".encode(), digest_size=6).hexdigest()
+
+
 class Sent(NamedTuple):
     """What all workers together have sent up to ``time``, and how many of the frames did not arrive."""
 
@@ -254,7 +259,7 @@ class Swarm:
     async def _start(self, place: int) -> None:
         s = self.scenario
         self._starts += 1
-        worker = hashlib.blake2b(f"{s.seed}/{self._starts}".encode(), digest_size=6).hexdigest()
+        worker = worker_name(s.seed, self._starts)
         identity = Identity.of_worker(worker, place, s.workers, s.slots)
         self.probe.admit(place, worker)
         evaluator = self._evaluators[place] = SimEvaluator(worker, self._rehearser, s.times, s.seed, self.diary)

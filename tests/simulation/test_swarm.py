@@ -9,29 +9,12 @@ from typing import Any
 import pytest
 
 import aiohpo
-from aiohpo import Trial
 from aiohpo.errors import UsageError
 from aiohpo.simulation.costs import Cost, Costs
 from aiohpo.simulation.durations import ConstantTime, NormalTime
 from aiohpo.simulation.figures import Figures, figures_of
 from aiohpo.simulation.swarm import Scenario, Swarm
-
-SPACE = aiohpo.Space(x=aiohpo.Float(-1, 1), y=aiohpo.Float(-1, 1))
-FREE = Costs((Cost(10, 0.0, 0.0, 0.0),))
-
-
-def value(trial: Trial) -> float:
-    return float(trial["x"] ** 2 + trial["y"] ** 2)
-
-
-def train(trial: Trial) -> None:
-    for step in trial.steps():
-        trial.report(value(trial) + 1 / step)
-    trial.save(trial.step)
-
-
-def study(objective: Any = value, **options: Any) -> aiohpo.Study:
-    return aiohpo.Study(objective, SPACE, **{"searcher": "random", **options})
+from tests.support.simulated_studies import FREE, study, train
 
 
 def play(of: aiohpo.Study, **scenario: Any) -> tuple[Swarm, Figures]:

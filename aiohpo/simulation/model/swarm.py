@@ -8,7 +8,6 @@ a graph and a few formulas (:mod:`.news`, :mod:`.traffic`). An event costs the m
 
 from __future__ import annotations
 
-import hashlib
 import math
 import random
 from collections.abc import Callable
@@ -36,7 +35,7 @@ from ..evaluator import Evaluation, length, schedule
 from ..figures import MODEL
 from ..memory import MemoryBlobs
 from ..rehearsal import Rehearser, Said
-from ..swarm import Crash, Scenario, program_of
+from ..swarm import Crash, Scenario, program_of, worker_name
 from .agenda import Agenda
 from .claims import TravellingClaim
 from .dealer import Dealer, Wait
@@ -91,7 +90,7 @@ class ModelSwarm:
         self._running = 0
         self._waking = False
         self._idle: dict[int, ModelWorker] = {}
-        names = [self._name(start) for start in range(1, scenario.workers + 1)]
+        names = [worker_name(scenario.seed, start) for start in range(1, scenario.workers + 1)]
         spreading = Spreading(names, scenario.latency, scenario.seed)
         self._meter = Meter(spreading, scenario.workers, scenario.seconds, scenario.latency)
         self._dealer = Dealer(self.view, self._scheduler, scenario.costs, self._fits, spreading, self._meter)
@@ -140,13 +139,10 @@ class ModelSwarm:
         self.notices[text] = self.notices.get(text, 0) + 1
 
     # -------------------------------------------------------------------------------------------- workers
-    def _name(self, start: int) -> str:
-        return hashlib.blake2b(f"{self.scenario.seed}/{start}".encode(), digest_size=6).hexdigest()
-
     def _start(self, place: int) -> None:
         s, study = self.scenario, self.definition
         self._starts += 1
-        name = self._name(self._starts if place < len(self._workers) else place + 1)
+        name = worker_name(s.seed, self._starts if place < len(self._workers) else place + 1)
         identity = Identity.of_worker(name, place, s.workers, s.slots)
         searcher = deepcopy(self._searcher)  # a tenth of the cost of making it by its name
         bind(searcher, study.space, s.seed, identity)
@@ -222,6 +218,12 @@ class ModelSwarm:
     def _look_again(self, worker: ModelWorker) -> None:
         if self._idle.get(worker.place) is worker:
             self._deal(worker)
+
+    def _wake_soon(self) -> None:
+        """Something may have become free: have those look that have nothing to do."""
+        if self._idle and not self._waking:
+            self._waking = True
+            self._agenda.add(self.now + self._racing.delay, self._wake)
 
     def _wake(self) -> None:
         self._waking = False
@@ -315,9 +317,7 @@ class ModelSwarm:
             self._results.times.append(self.now)
             self._racing.worker_freed(self.now)
             self._see_whether_over(worker)
-            if self._idle and not self._waking:
-                self._waking = True
-                self._agenda.add(self.now + self._racing.delay, self._wake)
+            self._wake_soon()
         self._deal(worker)
 
     def _see_whether_over(self, worker: ModelWorker) -> None:
@@ -372,9 +372,7 @@ class ModelSwarm:
             witness = next((worker for worker in self._workers if worker.alive), None)
             if witness is not None:
                 witness.recorder.declare_lost(segment.trial, segment.attempt)
-                if self._idle and not self._waking:
-                    self._waking = True
-                    self._agenda.add(self.now + self._racing.delay, self._wake)
+                self._wake_soon()
 
     def __repr__(self) -> str:
         return f"<ModelSwarm of {self.scenario.workers} at {self.now:.1f} s: {len(self.diary)} evaluations begun>"
