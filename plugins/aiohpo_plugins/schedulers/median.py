@@ -20,7 +20,7 @@ import numpy as np
 
 from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, StudyView, TrialState
 
-from .rungs import NOWHERE, Ladder, Place, Rung, TrialTracker
+from .rungs import NOWHERE, Ladder, Place, TrialTracker
 from .steps import steps_of
 
 CHECKPOINTS = 100
@@ -77,17 +77,18 @@ class MedianScheduler:
         averages = self._ladder.place(trial).losses
         if at >= len(averages):
             return Decision.CONTINUE  # somebody withdrew the trial while it runs here
-        median = self._median_of_others(self._ladder.rungs[at], averages[at], state)
+        median = self._median_of_others(trial, at)
         if median is None:
             return Decision.CONTINUE
         best = min(loss for s, loss in state.curve.items() if s <= step)
         return Decision.STOP if best > median else Decision.CONTINUE
 
-    def _median_of_others(self, rung: Rung, average: float, trial: TrialState) -> float | None:
+    def _median_of_others(self, trial: str, at: int) -> float | None:
+        rung = self._ladder.rungs[at]
         others = len(rung) - 1
         if others < self.grace_trials:
             return None
-        own = rung.entries.rank((average, trial.order, trial.id))
+        own = self._ladder.rank(trial, at)
         low, high = (rung.entries[k + (k >= own)][0] for k in ((others - 1) // 2, others // 2))
         return low / 2 + high / 2  # a sum of the largest losses would be infinite
 
