@@ -11,11 +11,12 @@ FUZZ ?= 600
 SEQUENCES ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint types coverage bench clean
+.PHONY: help demo test examples soak lint types coverage bench clean
 
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
-	@echo "make test      run all tests, on all cores"
+	@echo "make test      run the tests, on all cores"
+	@echo "make examples  run the programs of examples/ and of the README, and check what they print"
 	@echo "make soak      play SEEDS=3000 simulated swarms and SEQUENCES=1000000 of hostile frames, then fuzz the frame"
 	@echo "               decoder for FUZZ=600 seconds"
 	@echo "make lint      ruff and the import contracts"
@@ -50,7 +51,10 @@ demo: $(VENV)/demo-ready
 	@$(BIN)/aiohpo run examples/digits_mlp.py --workers 4 --trials 60 --dir runs/demo
 
 test: $(READY)
-	@$(PYTEST)
+	@$(PYTEST) -m 'not examples'
+
+examples: $(READY)
+	@$(PYTEST) -m examples tests/test_examples.py
 
 soak: $(VENV)/soak-ready
 	@$(PYTEST) tests/swarm --swarm-seeds $(SEEDS)

@@ -32,7 +32,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"
 ENVIRONMENT.pop("PYTHONDONTWRITEBYTECODE", None)  # what the clean environment imports is compiled once
 NUMBER = r"(\d+\.\d+)"
 
-pytestmark = pytest.mark.smoke
+pytestmark = pytest.mark.examples
 
 
 def run(directory, *command, timeout=600.0):
