@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .units import Quantity
 
 _ENDS = {"paused": (".", None), "stopped": ("x", ORANGE), "failed": ("x", RED)}
+_MOST = 1000  # curves of each colour; more look the same, and take 4 kB each while they are drawn
 _CLEAR = 40  # so many curves can be told apart; of more, each is fainter
 
 
@@ -34,25 +35,27 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quanti
     from matplotlib.collections import LineCollection
     from matplotlib.ticker import NullFormatter, NullLocator
 
-    curves = {r.id: _curve(run, r) for r in records if r.curve}
-    if not curves:
+    shown = [r for r in records if r.curve]
+    if not shown:
         raise UsageError(
             f"no trial in {run.path} has a curve: call trial.report(...) after each step of the objective "
             f"(what there is: aiohpo plot {run.path} --kind history)"
         )
     leader = run.view.leader()
     best = None if leader is None else run.view.record(leader, 0).id
-    shown = [r for r in records if r.id in curves]
     rungs = [step for step in run.rungs().steps if step <= max(r.step for r in shown)]
     faint = max(0.12, min(0.9, _CLEAR / len(shown)))
+    curves = {r.id: _curve(run, r) for r in shown if r.id == best}
     for word, colour, group in by_progress(run, shown, rungs):
-        lines = [curves[r.id] for r in group if r.id != best]
+        drawn = _some_of(run, group)
+        curves.update((r.id, _curve(run, r)) for r in drawn)
+        lines = [curves[r.id] for r in drawn if r.id != best]
         # The few that got far must not drown among the many that did not.
         clear = max(faint, min(0.9, _CLEAR / 2 / max(len(lines), 1)))
         axes.add_collection(LineCollection(lines, colors=[colour], linewidths=1.0, alpha=clear))
         axes.plot([], [], color=colour, lw=1.5, label=f"{word} ({len(group)})")
         for status, (mark, own) in _ENDS.items():
-            ends = np.array([curves[r.id][-1] for r in group if r.status == status]).reshape(-1, 2)
+            ends = np.array([curves[r.id][-1] for r in drawn if r.status == status]).reshape(-1, 2)
             axes.plot(*ends.T, mark, color=own or colour, ms=4, alpha=1.0 if own else clear)
     for status in ("stopped", "failed"):
         n = sum(r.status == status for r in shown)
@@ -74,11 +77,21 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quanti
         axes.set_xlim(min(1, points[:, 0].min()) - 0.01 * last, last * 1.02)
     outside = _scale(axes, list(curves.values()), rungs, run.view.objective)
     ended = sum(is_complete(run, r) for r in shown)
-    axes.set_title(f"{len(shown)} curves, {ended} of complete trials{outside}", loc="left")
+    some = "" if len(curves) == len(shown) else f" ({len(curves)} drawn)"
+    axes.set_title(f"{len(shown)} curves{some}, {ended} of complete trials{outside}", loc="left")
     axes.set_xlabel("step")
     axes.set_ylabel(metric.label)
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
     axes.grid(alpha=0.25)
+
+
+def _some_of(run: Run, group: Sequence[TrialRecord]) -> Sequence[TrialRecord]:
+    """At most ``_MOST`` of a group: evenly spaced from the best to the worst by what they were worth last."""
+    if len(group) <= _MOST:
+        return group
+    last = [run.view.objective.loss(r.curve[max(r.curve)]) for r in group]
+    ranked = np.argsort(last, kind="stable")
+    return [group[i] for i in ranked[np.linspace(0, len(group) - 1, _MOST).round().astype(int)]]
 
 
 def _curve(run: Run, record: TrialRecord) -> NDArray[np.float64]:

@@ -45,8 +45,8 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quanti
         axes.plot([], [], "|", color=RED, label=f"failed ({len(failed)})")
     shown = np.append(y, [r.value for r in partial])
     outside = cut(axes, shown, run.view.objective)
-    values = {r.id: r.value or 0.0 for r in run.records()}  # what is drawn may be rounded to its unit
-    reached = min((values[r.id] for r in done), key=run.view.objective.loss)
+    best_id = min(done, key=lambda r: run.view.objective.loss(r.value)).id
+    reached = run.view.record(run.view.row_of(best_id), 0).value  # what is drawn may be rounded to its unit
     axes.set_title(f"{metric.text}: {reached:.6g} after {len(ended)} trials{outside}{remark}", loc="left")
     whole_numbers(axes.xaxis)
     axes.set_xlabel("trials")

@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import UsageError
 from ..report.active_time import ActiveTime
 from ..view.segments import Span, all_segments
+from .coverage import Coverage
 from .lanes import Placement, lay_out
 from .style import BLUE, GREEN, GREY, ORANGE, RED, shades
 
@@ -35,6 +36,8 @@ _THIN = 0.04  # inches of a lane below which white edges and gaps would hide its
 _BETWEEN = 1.0  # lanes that are left empty between workers with several
 _WIDTH = 7.0  # inches, about
 _SHORT = 0.03  # inches of a typical bar below which white edges would hide it
+_MOST_BARS = 20_000  # more are drawn as what they cover of each pixel
+_COLUMNS = 2000  # pixels that the time is divided into then
 _LATEST = 1e11  # seconds since the epoch, and of a segment: some 3,000 years
 _COLOURS: dict[str, Any] = {
     "finished": BLUE,
@@ -114,30 +117,22 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
 
 def draw_on(axes: Axes, run: Run, arranged: Arrangement) -> None:
     """Draw on ``axes``."""
-    from matplotlib.collections import PolyCollection
-
     lives, bars = arranged.lives, arranged.bars
     clock = ActiveTime(lives.values())
     name_of, colours = _legend(run)
     length = max(clock(max(last for _, last in lives.values())), 1e-6)
     thin = arranged.inches / (arranged.bottom + 1) < _THIN
     seconds = np.array([bar.seconds for bar in bars])
-    half = 0.5 if thin else 0.4
     short = float(np.median(seconds)) / length * _WIDTH < _SHORT
     places: dict[str, list[Placement]] = {}
     for bar in bars:
         if bar.seconds:
             places.setdefault(name_of(bar.span), []).append(bar)
-    for name in (name for name in colours if name in places):
-        left = clock(np.array([bar.span.began for bar in places[name]]))
-        right = left + np.array([bar.seconds for bar in places[name]])
-        middle = np.array([arranged.height_of(bar) for bar in places[name]])
-        above, below = middle - half, middle + half
-        corners: Any = np.stack([left, below, left, above, right, above, right, below], axis=1).reshape(-1, 4, 2)
-        edge = 0.0 if thin or short else 0.3
-        axes.add_collection(
-            PolyCollection(corners, facecolor=colours[name], edgecolor="white", lw=edge, label=name), autolim=False
-        )
+    drawn = {name: (places[name], colours[name]) for name in colours if name in places}
+    if len(bars) > _MOST_BARS:
+        _shade(axes, arranged, clock, drawn, length)
+    else:
+        _draw_bars(axes, arranged, clock, drawn, 0.5 if thin else 0.4, 0.0 if thin or short else 0.3)
     _moves(axes, arranged, clock)
     for mark, word in {"|": "left", "x": "dead"}.items():
         workers = [worker for worker in lives if run.loaded.states.get(worker) == word]
@@ -162,6 +157,52 @@ def draw_on(axes: Axes, run: Run, arranged: Arrangement) -> None:
     part = min(float(seconds.sum()) / alive, 1.0) if alive > 0 else 1.0
     axes.set_title(f"{_crew(arranged)}, {part:.0%} of their time busy", loc="left")
     axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+
+
+def _draw_bars(
+    axes: Axes,
+    arranged: Arrangement,
+    clock: ActiveTime,
+    drawn: Mapping[str, tuple[Sequence[Placement], Any]],
+    half: float,
+    edge: float,
+) -> None:
+    from matplotlib.collections import PolyCollection
+
+    for name, (bars, colour) in drawn.items():
+        left, right = _ends(bars, clock)
+        middle = np.array([arranged.height_of(bar) for bar in bars])
+        above, below = middle - half, middle + half
+        corners: Any = np.stack([left, below, left, above, right, above, right, below], axis=1).reshape(-1, 4, 2)
+        axes.add_collection(
+            PolyCollection(corners, facecolor=colour, edgecolor="white", lw=edge, label=name), autolim=False
+        )
+
+
+def _shade(
+    axes: Axes,
+    arranged: Arrangement,
+    clock: ActiveTime,
+    drawn: Mapping[str, tuple[Sequence[Placement], Any]],
+    length: float,
+) -> None:
+    """Draw as :func:`_draw_bars` would, in bounded memory: as objects of matplotlib 100,000 bars take 250 MB."""
+    from matplotlib.colors import to_rgb
+    from matplotlib.patches import Rectangle
+
+    rows = int(arranged.bottom) + 1
+    coverage = Coverage(rows, _COLUMNS, length)
+    for name, (bars, colour) in drawn.items():
+        row = np.array([arranged.height_of(bar) for bar in bars]).astype(np.intp)
+        coverage.add(to_rgb(colour), row, *_ends(bars, clock))
+        axes.add_patch(Rectangle((0.0, 0.0), 0.0, 0.0, facecolor=colour, label=name))
+    extent = (0.0, length, rows - 0.5, -0.5)
+    axes.imshow(coverage.image(), extent=extent, aspect="auto", interpolation="antialiased")
+
+
+def _ends(bars: Sequence[Placement], clock: ActiveTime) -> tuple[Any, Any]:
+    left = clock(np.array([bar.span.began for bar in bars]))
+    return left, left + np.array([bar.seconds for bar in bars])
 
 
 def _crew(arranged: Arrangement) -> str:

@@ -210,3 +210,13 @@ def test_a_killed_worker_is_not_shown_busy_after_its_death(tmp_path: Path, monke
     (dead,) = [line for line in axes.get_lines() if line.get_label() == "dead"]
     bars = [path.get_extents().x1 for drawn in axes.collections for path in drawn.get_paths()]
     assert max(bars) <= dead.get_xdata()[0] + 1e-6
+
+
+def test_of_very_many_curves_some_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each group those from the best to the worst at equal distances; the title says how many."""
+    run = open_run(make_climb(tmp_path / "r", [1, 1, 1, 1, 1, 3, 3, 9]))
+    monkeypatch.setattr("aiohpo.plots.curves._MOST", 3)
+    axes = draw(run, "curves").axes[0]
+    drawn = [sorted({round(float(v[-1][1]), 2) for v in c.get_segments()}) for c in axes.collections]
+    assert drawn[0] == [0.01, 2.01, 4.01]
+    assert axes.get_title(loc="left").startswith("8 curves (6 drawn), 1 of complete trials")

@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 
 import aiohpo
 from aiohpo.events.log import Log
 from aiohpo.mesh.effects import Persist
 from aiohpo.peer.recorder import Recorder
+from aiohpo.plots import timeline
 from aiohpo.plots.drawing import draw
 from aiohpo.plots.timeline import arrange
 from aiohpo.plugin.objective import Objective
@@ -105,3 +107,20 @@ def test_many_lanes_take_a_picture_of_bounded_size(slots: list[int], kind: str, 
     assert len(heights(axes)) == sum(slots)
     named = [text.get_text() for text in axes.get_yticklabels()]
     assert len([name for name in named if " #" in name]) == (len(slots) if len(slots) < 70 else 0)
+
+
+def test_very_many_segments_are_drawn_as_the_share_of_time_they_take(tmp_path: Path, monkeypatch) -> None:
+    """One picture replaces the bars; its names and colours are the same, and so is where something ran."""
+    run = make_slots(tmp_path / "r", [3, 2])
+    bars = draw(run, "timeline").axes[0]
+    monkeypatch.setattr(timeline, "_MOST_BARS", 1)
+    shaded = draw(run, "timeline").axes[0]
+    assert not any(isinstance(drawn, PolyCollection) for drawn in shaded.collections)
+    [image] = shaded.get_images()
+    opaque = np.asarray(image.get_array())[..., 3]
+    covered = opaque.mean(axis=1)
+    assert (covered > 0.2).tolist() == [True, True, True, False, True, True]
+    legends = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in (bars, shaded)]
+    assert legends[0] == legends[1]
+    assert shaded.get_ylim() == bars.get_ylim()
+    assert shaded.get_xlim() == bars.get_xlim()
