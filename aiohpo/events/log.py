@@ -21,13 +21,14 @@ nearer: then it is offered again. So replicas that refused it at different times
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from typing import NamedTuple
 
 import msgspec
 
 from .codec import decode_batch, encode_checked
+from .groups import OriginGroups
 from .origin_log import BLOCK_EVENTS, CHUNK_BYTES, OriginImage, OriginLog
 from .schema import MAX_NUMBER, Batch, Event, Fresh, Malformed, Seen, Unknown
 
@@ -67,13 +68,12 @@ class LogImage(msgspec.Struct, array_like=True):
 class Log:
     """A replica's copy of all logs."""
 
-    __slots__ = ("_changed", "_hash", "_hashes", "_origins", "_parked", "clock", "far_ahead", "forks", "unknown_kinds")
+    __slots__ = ("_changed", "_groups", "_origins", "_parked", "clock", "far_ahead", "forks", "unknown_kinds")
 
     def __init__(self) -> None:
         self._origins: dict[str, OriginLog] = {}
         self._parked: dict[str, dict[int, bytes]] = {}
-        self._hash = 0
-        self._hashes: dict[str, int] = {}  # by origin; their sum is the whole log's
+        self._groups = OriginGroups()
         self._changed: set[str] = set()  # origins whose hash is out of date
         self.forks: dict[str, int] = {}  # by origin, how many events have a number that another one has
         self.clock = 0  # the largest lamport time seen
@@ -99,8 +99,10 @@ class Log:
         log = self._origins.get(origin)
         return log.count if log else 0
 
-    def vector(self) -> dict[str, int]:
-        """The version vector, ``{origin: count}``; a fresh dict."""
+    def vector(self, among: Iterable[str] | None = None) -> dict[str, int]:
+        """The version vector, ``{origin: count}``, or its part for these origins; a fresh dict."""
+        if among is not None:
+            return {origin: self._origins[origin].count for origin in among}
         return {origin: log.count for origin, log in self._origins.items()}
 
     def covers(self, other: Log) -> bool:
@@ -111,14 +113,17 @@ class Log:
 
     def hash(self) -> bytes:
         """Eight bytes that differ (but for a chance of 2^-64) when the events do."""
+        return self.groups.total()
+
+    @property
+    def groups(self) -> OriginGroups:
+        """The hashes of all logs as they are now, by group of origins."""
         for origin in self._changed:
             log = self._origins[origin]
             text = b"%s/%d/%s" % (origin.encode(), log.count, log.hash())
-            new = int.from_bytes(blake2b(text, digest_size=8).digest())
-            self._hash += new - self._hashes.get(origin, 0)
-            self._hashes[origin] = new
+            self._groups.put(origin, int.from_bytes(blake2b(text, digest_size=8).digest()))
         self._changed.clear()
-        return (self._hash % (1 << 64)).to_bytes(8)
+        return self._groups
 
     def hash_of(self, origin: str) -> bytes:
         """The same for one worker's log; empty if there is none."""
@@ -239,10 +244,12 @@ class Log:
         """All events of a worker that bear this number."""
         return [Batch(origin, number, (raw,)) for raw in self._origins[origin].all_of(number)]
 
-    def beside(self, counts: Mapping[str, int]) -> Iterator[Batch]:
+    def beside(self, counts: Mapping[str, int], among: Collection[str] | None = None) -> Iterator[Batch]:
         """Yield the events that stand beside those in line, of which a replica with version vector ``counts`` lacks
-        those in line as well."""
+        those in line as well; of the origins ``among`` which it is valid, if not of all."""
         for origin in self.forks:
+            if among is not None and origin not in among:
+                continue
             for number, raws in self._origins[origin].others.items():
                 if number > counts.get(origin, 0):
                     yield from (Batch(origin, number, (raw,)) for raw in raws)
@@ -273,13 +280,19 @@ class Log:
         return Fresh(batch.origin, read.batch.first, read.events)
 
     def missing(
-        self, counts: Mapping[str, int], most_bytes: int, upto: Mapping[str, int] | None = None
+        self,
+        counts: Mapping[str, int],
+        most_bytes: int,
+        upto: Mapping[str, int] | None = None,
+        among: Iterable[str] | None = None,
     ) -> Iterator[Batch]:
         """Yield what a replica with version vector ``counts`` lacks, in all about ``most_bytes`` and one event.
 
-        With ``upto`` leave out origins of which it lacks only what is newer than that version vector.
+        With ``upto`` leave out origins of which it lacks only what is newer than that version vector. ``among``: the
+        origins of which ``counts`` says what it has, if not of all.
         """
-        for origin, log in self._origins.items():
+        for origin in self._origins if among is None else among:
+            log = self._origins[origin]
             first = counts.get(origin, 0) + 1
             if first > (log.count if upto is None else min(log.count, upto.get(origin, 0))):
                 continue

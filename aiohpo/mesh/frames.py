@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 
+from ..events.groups import MOST_GROUPS
 from ..events.schema import Address, Batch, Count, Malformed, Name, Sha256, Text
 
 FORMAT = 2
@@ -26,6 +27,7 @@ _PAGE_BATCHES = 512
 
 Clock = Annotated[float, msgspec.Meta(ge=-1e18, le=1e18)]  # of a monotonic clock, whose zero may be anywhere
 Hash = Annotated[bytes, msgspec.Meta(max_length=8)]
+Group = Annotated[int, msgspec.Meta(ge=0, lt=MOST_GROUPS)]
 
 
 class Foreign(Malformed):
@@ -65,10 +67,15 @@ class Events(msgspec.Struct, frozen=True, array_like=True, tag=3):
 
 
 class Digest(msgspec.Struct, frozen=True, array_like=True, tag=4):
-    """Short hashes of the sender's log and member table."""
+    """Short hashes of the sender's log and member table.
+
+    ``groups``: into how many groups its log is divided, for a receiver whose log is another one and divided as well.
+    0: it takes whole version vectors only, as its log is short or it is of an earlier version.
+    """
 
     log: Hash
     members: Hash
+    groups: Annotated[int, msgspec.Meta(ge=0, le=MOST_GROUPS)] = 0
 
 
 class Vector(msgspec.Struct, frozen=True, array_like=True, tag=5):
@@ -82,6 +89,29 @@ class Vector(msgspec.Struct, frozen=True, array_like=True, tag=5):
     eager: bool
     reply: bool
     log: Hash = b""
+
+
+class Groups(msgspec.Struct, frozen=True, array_like=True, tag=15):
+    """Hashes of the groups of logs (:mod:`aiohpo.events.groups`): "tell me what you have in those that differ".
+    ``eager`` as in :class:`Vector`."""
+
+    hashes: Annotated[tuple[Hash, ...], msgspec.Meta(min_length=1, max_length=MOST_GROUPS)]
+    eager: bool
+
+
+class GroupVector(msgspec.Struct, frozen=True, array_like=True, tag=16):
+    """The sender's version vector, of the groups of origins that differ: "send me what I lack of them".
+
+    ``hashes`` has the sender's hash of each of these groups, of which there are ``count``. ``eager`` and ``reply`` as
+    in :class:`Vector`. ``asked`` is the hash of the log whose :class:`Groups` this answers, or empty.
+    """
+
+    count: Annotated[int, msgspec.Meta(ge=1, le=MOST_GROUPS)]
+    hashes: Annotated[dict[Group, Hash], msgspec.Meta(max_length=MOST_GROUPS)]
+    counts: Annotated[dict[Name, Count], msgspec.Meta(max_length=1 << 17)]
+    eager: bool
+    reply: bool
+    asked: Hash = b""
 
 
 class Heads(msgspec.Struct, frozen=True, array_like=True, tag=13):
@@ -159,6 +189,8 @@ Frame = (
     | Events
     | Digest
     | Vector
+    | Groups
+    | GroupVector
     | Heads
     | Blocks
     | Members

@@ -7,6 +7,8 @@ Repair     Every ~2 s (jittered) each worker sends a hash of its version vector 
            mismatch they exchange vectors and each sends what the other lacks, in bounded chunks; the receiver
            asks for the next chunk when it has digested the last. A gap in a flooded batch and a newcomer's
            empty log are the same thing: a version vector that lacks something.
+           Where both hold the logs of more than a few hundred workers they compare hashes of groups of logs first
+           (:mod:`aiohpo.events.groups`), and exchange the vectors of the groups that differ.
 
 Everything may be lost, doubled, delayed or reordered: flooding then only gets slower, and repair alone makes
 all replicas equal as long as any chain of links now and then carries a frame.
@@ -22,12 +24,14 @@ What is so new that it is certainly still being flooded is left out of the answe
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
+from ..events.groups import hash_of_all
 from ..events.log import Log, Read
 from ..events.schema import Batch, Fresh, Malformed
 from .effects import Effect, Milestone, Notice, Publish, Reached, Send
-from .frames import MAX_EVENTS, Blocks, Digest, Events, Heads, Vector, pages_of_events
+from .frames import MAX_EVENTS, Blocks, Digest, Events, Groups, GroupVector, Heads, Vector, pages_of_events
+from .progress import PeerProgress
 from .quotas import Quota
 from .timing import Pace
 
@@ -55,13 +59,13 @@ class Gossip:
         self._digest_due = now + pace.digest * rng.random()
         self._settled: dict[str, int] = {}
         self._repairing: tuple[str, float] | None = None
-        self._theirs: dict[str, dict[str, int]] = {}  # the last version vector heard from each peer
-        self._heard: dict[str, float] = {}  # when that was
+        self.progress = PeerProgress(log, mine)
         self.caught_up = False  # whether some peer's whole log has arrived once
 
     def relink(self, peers: list[str], *, forward: bool) -> None:
         """Exchange with these peers from now on; ``forward`` to them what others tell, where the overlay needs it."""
         self.peers = peers
+        self.progress.peers = peers
         self._forward = forward
 
     # --------------------------------------------------------------------------------------------- flood
@@ -88,7 +92,7 @@ class Gossip:
             self._digest_due = now + self.pace.digest * self._rng.uniform(0.75, 1.25)
             if self.peers:
                 peer = self._rng.choice(self.peers)
-                effects.append(Send(peer, Digest(self.log.hash(), members_hash())))
+                effects.append(Send(peer, Digest(self.log.hash(), members_hash(), self.log.groups.count)))
             self._settled = self.log.vector()
         return effects
 
@@ -101,45 +105,99 @@ class Gossip:
         return [Publish(Events(page)) for page in pages_of_events(pending, self.pace.batch_bytes)]
 
     # -------------------------------------------------------------------------------------------- repair
-    def ask_for_missing(self, peer: str, now: float, reply: bool = False) -> list[Effect]:
+    def ask_for_missing(self, peer: str, now: float) -> list[Effect]:
         """Ask ``peer`` for everything this log lacks, unless such a question is already open."""
+        return [Send(peer, self._vector(eager=True, reply=False))] if self._opens_question(peer, now) else []
+
+    def _opens_question(self, peer: str, now: float) -> bool:
+        """Whether ``peer`` may be asked for what is missing; then that question is open."""
         if self._repairing is not None and now < self._repairing[1]:
-            return []
+            return False
         self._repairing = peer, now + self.pace.repair_timeout
-        return [Send(peer, self._vector(eager=True, reply=reply))]
+        return True
 
     def on_digest(self, peer: str, frame: Digest) -> list[Effect]:
-        """Compare hashes; on a mismatch send the version vector and ask for the peer's."""
+        """Compare hashes; on a mismatch send those of groups of logs or, where these are few, the version vector."""
+        self.progress.divides_by(peer, frame.groups)
         if frame.log == self.log.hash():
             return self._catch_up()
+        if count := self.log.groups.common_count(frame.groups):
+            return [Send(peer, Groups(self.log.groups.hashes(count), eager=False))]
         return [Send(peer, self._vector(eager=False, reply=True))]
 
     def _vector(self, *, eager: bool, reply: bool) -> Vector:
         return Vector(self.log.vector(), eager, reply, self.log.hash())
 
+    def on_groups(self, peer: str, frame: Groups) -> list[Effect]:
+        """Compare the hashes of groups; send the version vector of those that differ, and ask for the peer's."""
+        count, groups = len(frame.hashes), self.log.groups
+        if not groups.divide_by(count):  # this worker has begun anew with fewer
+            return [Send(peer, self._vector(eager=frame.eager, reply=True))]
+        mine = groups.hashes(count)
+        differing = [group for group in range(count) if mine[group] != frame.hashes[group]]
+        if not differing and not frame.eager:
+            return self._catch_up()
+        asked = hash_of_all(frame.hashes)
+        return [Send(peer, self._group_vector(count, differing, eager=frame.eager, reply=True, asked=asked))]
+
+    def _group_vector(
+        self, count: int, of: Sequence[int], *, eager: bool, reply: bool, asked: bytes = b""
+    ) -> GroupVector:
+        hashes = self.log.groups.hashes(count)
+        counts = self.log.vector(self.log.groups.origins(count, of))
+        return GroupVector(count, {group: hashes[group] for group in of}, counts, eager, reply, asked)
+
     def on_vector(self, peer: str, frame: Vector, now: float) -> list[Effect]:
         """Send what the peer lacks, in bounded chunks, and ask for what it has more of."""
-        if peer in self.peers:
-            self._theirs[peer] = dict(frame.counts)
-            self._heard[peer] = now
-        upto = None if frame.eager else self._settled
-        batches: list[Batch] = list(self.log.missing(frame.counts, self.pace.round_bytes, upto))
-        sent = {b.origin: b.last for b in batches}
-        more = any(True for _ in self.log.missing({**frame.counts, **sent}, 1, upto)) if batches else False
-        pages = list(pages_of_events(batches, self.pace.round_bytes))
-        effects: list[Effect] = [
-            Send(peer, Events(page, repair=True, more=more and n == len(pages))) for n, page in enumerate(pages, 1)
-        ]
-        effects += [Send(peer, Events(page, repair=True)) for page in pages_of_events(self.log.beside(frame.counts))]
+        self.progress.on_vector(peer, frame, now)
+        effects, nothing = self._send_missing(peer, frame)
         if frame.reply and self.log.lacks_any_of(frame.counts):
             effects += self.ask_for_missing(peer, now)
         elif frame.reply:
             effects.append(Send(peer, self._vector(eager=False, reply=False)))
         if frame.log and frame.log != self.log.hash() and frame.counts == self.log.vector():
-            effects.append(Send(peer, Heads({origin: self.log.hash_of(origin) for origin in frame.counts})))
-        if not batches and frame.eager and not frame.reply:
-            effects.append(Send(peer, Events((), repair=True)))  # "nothing": the question is closed
-        return effects
+            effects += self._send_heads(peer, frame.counts)
+        return effects + self._close(peer, frame, nothing)
+
+    def on_group_vector(self, peer: str, frame: GroupVector, now: float) -> list[Effect]:
+        """Do the same for the groups of logs that differ."""
+        self.progress.on_group_vector(peer, frame, now)
+        groups = self.log.groups
+        if not groups.divide_by(frame.count):
+            return []  # what it answers was said by an earlier process at this address
+        differing = [group for group in frame.hashes if group < frame.count]
+        effects, nothing = self._send_missing(peer, frame, groups.origins(frame.count, differing))
+        if frame.reply and self.log.lacks_any_of(frame.counts) and self._opens_question(peer, now):
+            effects.append(Send(peer, self._group_vector(frame.count, differing, eager=True, reply=False)))
+        hashes = groups.hashes(frame.count)
+        for group in differing:
+            held = self.log.vector(groups.origins(frame.count, [group]))
+            if frame.hashes[group] != hashes[group] and held.items() <= frame.counts.items():
+                effects += self._send_heads(peer, held)
+        return effects + self._close(peer, frame, nothing)
+
+    def _send_missing(
+        self, peer: str, frame: Vector | GroupVector, among: Sequence[str] | None = None
+    ) -> tuple[list[Effect], bool]:
+        """Return what sends it, and whether there is nothing to be sent."""
+        upto = None if frame.eager else self._settled
+        batches: list[Batch] = list(self.log.missing(frame.counts, self.pace.round_bytes, upto, among))
+        sent = {b.origin: b.last for b in batches}
+        lacking = self.log.missing({**frame.counts, **sent}, 1, upto, among)
+        more = bool(batches) and next(lacking, None) is not None
+        pages = list(pages_of_events(batches, self.pace.round_bytes))
+        effects: list[Effect] = [
+            Send(peer, Events(page, repair=True, more=more and n == len(pages))) for n, page in enumerate(pages, 1)
+        ]
+        beside = self.log.beside(frame.counts, among)
+        return effects + [Send(peer, Events(page, repair=True)) for page in pages_of_events(beside)], not batches
+
+    def _send_heads(self, peer: str, origins: Iterable[str]) -> list[Effect]:
+        return [Send(peer, Heads({origin: self.log.hash_of(origin) for origin in origins}))]
+
+    def _close(self, peer: str, frame: Vector | GroupVector, nothing: bool) -> list[Effect]:
+        """Say to a peer that asks, if so, that there is nothing for it."""
+        return [Send(peer, Events((), repair=True))] if nothing and frame.eager and not frame.reply else []
 
     def on_heads(self, peer: str, frame: Heads) -> list[Effect]:
         """See whose logs differ, though they are of one length, and compare those block by block."""
@@ -161,44 +219,14 @@ class Gossip:
         block = self.log.block(frame.origin, at, self.pace.round_bytes)
         return effects + [Send(peer, Events(page, repair=True)) for page in pages_of_events(block)]
 
-    def lagging(self) -> list[str]:
-        """Peers that are not known to have everything that this log has."""
-        mine = self.log.vector()
-        self._forget_strangers()
-        return [
-            peer
-            for peer in self.peers
-            if any(self._theirs.get(peer, {}).get(origin, 0) < n for origin, n in mine.items())
-        ]
-
-    def peers_ahead(self, since: float) -> list[str]:
-        """Peers that have not said since then what they have, or that have something that this log lacks."""
-        self._forget_strangers()
-        return [
-            peer
-            for peer in self.peers
-            if self._heard.get(peer, since - 1.0) < since or self.log.lacks_any_of(self._theirs[peer])
-        ]
-
-    def unaware(self, number: int) -> list[str]:
-        """Peers that are not known to have this worker's own events up to ``number``, or that had something then that
-        this log lacks."""
-        self._forget_strangers()
-        return [
-            peer
-            for peer in self.peers
-            if (theirs := self._theirs.get(peer)) is None
-            or theirs.get(self._mine, 0) < number
-            or self.log.lacks_any_of(theirs)
-        ]
-
     def compare(self, peers: list[str]) -> list[Effect]:
         """Tell these peers what there is here, and make them say what they have."""
-        return [Send(peer, self._vector(eager=True, reply=True)) for peer in peers]
-
-    def _forget_strangers(self) -> None:
-        for peer in self._theirs.keys() - set(self.peers):
-            del self._theirs[peer], self._heard[peer]
+        effects: list[Effect] = []
+        for peer in peers:
+            count = self.progress.ask(peer)
+            question = Groups(self.log.groups.hashes(count), True) if count else self._vector(eager=True, reply=True)
+            effects.append(Send(peer, question))
+        return effects
 
     def on_events(self, peer: str, frame: Events, now: float) -> tuple[list[Fresh], list[Effect]]:
         """Merge batches; return (what was new, effects).

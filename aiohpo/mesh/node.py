@@ -20,6 +20,8 @@ from .frames import (
     Digest,
     Events,
     Foreign,
+    Groups,
+    GroupVector,
     Heads,
     Hello,
     Inquire,
@@ -107,6 +109,10 @@ class Node:
                 effects.append(Describe(peer))
             case Vector():
                 effects += self.gossip.on_vector(peer, frame, now)
+            case Groups():
+                effects += self.gossip.on_groups(peer, frame)
+            case GroupVector():
+                effects += self.gossip.on_group_vector(peer, frame, now)
             case Heads():
                 effects += self.gossip.on_heads(peer, frame)
             case Blocks():

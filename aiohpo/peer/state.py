@@ -117,14 +117,14 @@ class PeerState(Recorder):
 
     def ask_whether_flushed(self) -> None:
         """Ask the peers that are not known to have all that this worker has; once there are none, that is reached."""
-        gossip = self.node.gossip
-        self._out += gossip.compare(lagging) if (lagging := gossip.lagging()) else [Reached(Milestone.FLUSHED)]
+        gossip, lagging = self.node.gossip, self.node.gossip.progress.lagging()
+        self._out += gossip.compare(lagging) if lagging else [Reached(Milestone.FLUSHED)]
 
     def ask_whether_heard(self, since: float) -> None:
         """Ask the peers that have not said since then what they have, or of which something is not here; once there
         are none, all is heard."""
-        gossip = self.node.gossip
-        self._out += gossip.compare(ahead) if (ahead := gossip.peers_ahead(since)) else [Reached(Milestone.HEARD_OUT)]
+        gossip, ahead = self.node.gossip, self.node.gossip.progress.ahead(since)
+        self._out += gossip.compare(ahead) if ahead else [Reached(Milestone.HEARD_OUT)]
 
     def ask_who_else_claimed(self, segment: Segment, now: float) -> None:
         """Ask the peers that are not known to have heard of this worker's claim whether they claimed the segment too;
@@ -133,7 +133,7 @@ class PeerState(Recorder):
         A peer that has heard of the claim makes none of its own, and what it said before it heard is here.
         """
         gossip = self.node.gossip
-        if unaware := gossip.unaware(segment.claimed_by):
+        if unaware := gossip.progress.unaware(segment.claimed_by):
             self._out += [*gossip.publish_queued(now), *gossip.compare(unaware)]
         else:
             self._out.append(Reached(Milestone.CLAIM_HEARD))

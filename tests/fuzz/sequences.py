@@ -20,6 +20,7 @@ import numpy as np
 from msgspec import inspect
 
 from aiohpo import Categorical, Float, Int, Space
+from aiohpo.events import groups
 from aiohpo.events import schema as ev
 from aiohpo.events.codec import encode_event
 from aiohpo.events.lifecycle import Status
@@ -287,7 +288,10 @@ def play(seed: int, frames: int = 12) -> int:
     seed."""
     player = Player(seed)
     try:
-        with mock.patch.object(details, "MOST_OBJECTS", 4):  # so that most are packed and unpacked
+        with (
+            mock.patch.object(details, "MOST_OBJECTS", 4),  # so that most are packed and unpacked
+            mock.patch.multiple(groups, WHOLE_UP_TO=1, _GROUP_SIZE=1),  # so that logs are compared by groups
+        ):
             player.play(frames)
     except Exception as error:
         error.add_note(f"reproduce with: tests/fuzz/fuzz_sequences.py --seed {seed} --sequences 1 --frames {frames}")

@@ -14,7 +14,18 @@ from aiohpo.events.codec import encode_event
 from aiohpo.events.log import FAR_AHEAD, Log
 from aiohpo.events.schema import MAX_EVENT, Batch, Goal, Malformed
 from aiohpo.mesh.effects import Milestone, Notice, Publish, Reached, Send
-from aiohpo.mesh.frames import Blocks, Digest, Events, Heads, Vector
+from aiohpo.mesh.frames import (
+    Blocks,
+    Digest,
+    Events,
+    Groups,
+    GroupVector,
+    Heads,
+    Ping,
+    Vector,
+    decode_frame,
+    encode_frame,
+)
 from aiohpo.mesh.gossip import Gossip
 from aiohpo.mesh.timing import Pace
 
@@ -210,6 +221,10 @@ def exchange(a: Gossip, b: Gossip, effects: list, now: float) -> int:
                 out = target.on_vector(source._mine, effect.frame, now)
             case Digest():
                 out = target.on_digest(source._mine, effect.frame)
+            case Groups():
+                out = target.on_groups(source._mine, effect.frame)
+            case GroupVector():
+                out = target.on_group_vector(source._mine, effect.frame, now)
             case Heads():
                 out = target.on_heads(source._mine, effect.frame)
             case Blocks():
@@ -240,46 +255,98 @@ def test_one_digest_mismatch_mends_both_sides():
     assert a.log.hash() == b.log.hash()
 
 
-def test_lagging_peers_are_known_by_their_vectors():
-    """Before leaving, a worker knows who lacks something, asks them, and forgets who is no peer any more."""
-    g = gossip("ann", "bob", "cid")
-    write(g)
-    g.on_vector("bob", Vector({"ann": 1}, False, False), 0.0)
-    g.on_vector("stranger", Vector({"ann": 1}, False, False), 0.0)
-    assert g.lagging() == ["cid"]
-    assert g.compare(g.lagging()) == [Send("cid", Vector({"ann": 1}, True, True, g.log.hash()))]
-    g.relink(["cid"], forward=False)
-    assert g.lagging() == ["cid"]
-    assert len(g._theirs) == 0
+@pytest.fixture
+def divided(monkeypatch):
+    """Logs are divided as if there were thousands: in groups of two from the fifth on."""
+    monkeypatch.setattr("aiohpo.events.groups.WHOLE_UP_TO", 4)
+    monkeypatch.setattr("aiohpo.events.groups._GROUP_SIZE", 2)
 
 
-def test_peers_are_ahead_until_they_have_said_what_they_have():
-    """What a peer said before the question does not count, nor does an answer that names what is not here yet."""
-    g = gossip("ann", "bob", "cid")
-    write(g)
-    g.on_vector("bob", Vector({"ann": 1}, False, False), 0.9)
-    assert g.peers_ahead(1.0) == ["bob", "cid"]
-    g.on_vector("bob", Vector({"ann": 1}, False, False), 1.1)
-    g.on_vector("cid", Vector({"ann": 0, "cid": 1}, False, False), 1.2)
-    assert g.peers_ahead(1.0) == ["cid"]
-    g.on_events("cid", Events((goals("cid", 1, 1),)), 1.3)
-    assert g.peers_ahead(1.0) == []
-    g.relink(["dan"], forward=False)
-    assert g.peers_ahead(1.0) == ["dan"]
+def frames_of(a: Gossip, b: Gossip) -> list:
+    """What ``b`` and then ``a`` say at first when ``a`` sends a digest."""
+    [first] = b.on_digest(a._mine, Digest(a.log.hash(), b"", a.log.groups.count))
+    if not isinstance(first.frame, Groups):
+        return [first.frame]
+    [second] = a.on_groups(b._mine, first.frame)
+    return [first.frame, second.frame]
 
 
-def test_peers_are_unaware_until_they_have_what_this_worker_said_and_all_of_theirs_is_here():
-    """A peer that has an own event of this worker's, and had nothing that is not here, has nothing to object."""
-    g = gossip("ann", "bob", "cid")
-    write(g, 2)
-    assert g.unaware(2) == ["bob", "cid"]
-    g.on_vector("bob", Vector({"ann": 1}, False, False), 1.0)
-    g.on_vector("cid", Vector({"ann": 2, "cid": 1}, False, False), 1.0)
-    assert g.unaware(1) == ["cid"]
-    g.on_vector("bob", Vector({"ann": 2}, False, False), 2.0)
-    assert g.unaware(2) == ["cid"]
-    g.on_events("cid", Events((goals("cid", 1, 1),)), 3.0)
-    assert g.unaware(2) == []
+def test_repair_costs_what_differs_not_what_is_held():
+    """With 4,096 origins, of which 14 differ, 7 kB say which, and everything missing arrives."""
+    a, b = gossip("ann", "bob"), gossip("bob", "ann")
+    raw = (encode_event(Goal(1, 1)),)
+    for n in range(4096):
+        for g in (a, b):
+            g.log.merge(Batch(f"{n:012x}", 1, raw))
+    for n in range(14):
+        (a if n % 2 else b).log.merge(goals(f"{n:012x}", 2, 1))
+    assert sum(len(encode_frame(b"tag.", frame)) for frame in frames_of(a, b)) < 7000
+    exchange(a, b, [Send("bob", Digest(a.log.hash(), b"", a.log.groups.count))], 0.0)
+    assert (a.log.size, b.log.size) == (4096 + 7, 4096 + 14)  # what may still come is sent to those who ask for it
+    a.tick(10.0, HASH)
+    b.tick(10.0, HASH)
+    exchange(a, b, [Send("bob", Digest(a.log.hash(), b"", a.log.groups.count))], 20.0)
+    assert a.log.hash() == b.log.hash()
+    assert a.log.size == 4096 + 14
+
+
+@pytest.mark.parametrize("held", [0, 3, 30])
+def test_logs_of_any_size_are_mended_by_groups_or_whole(divided, held):
+    """A newcomer, one with few logs and one with most of them have everything after a round of digests each way."""
+    a, b = gossip("ann", "bob", pace=Pace(round_bytes=200)), gossip("bob", "ann", pace=Pace(round_bytes=200))
+    for n in range(40):
+        a.log.merge(goals(f"worker{n}", 1, 1 + n % 3))
+        if n < held:
+            b.log.merge(goals(f"worker{n}", 1, 1 + n % 2))
+    write(b, 3)
+    for g in (a, b):
+        g.tick(10.0, HASH)
+    assert isinstance(frames_of(a, b)[0], Groups if held > 4 else Vector)
+    exchange(a, b, [Send("bob", Digest(a.log.hash(), b"", a.log.groups.count))], 20.0)
+    exchange(b, a, [Send("ann", Digest(b.log.hash(), b"", b.log.groups.count))], 30.0)
+    assert a.log.hash() == b.log.hash()
+
+
+def test_forks_are_found_by_groups_while_others_differ(divided):
+    """Logs of one length with different events are found although news of other workers is on its way."""
+    a, b = forked(7, 2000)
+    for g in (a, b):
+        for n in range(40):
+            g.log.merge(goals(f"worker{n}", 1, 3))
+    for now in range(0, 60, 10):
+        a.log.merge(goals(f"worker{now}", a.log.count(f"worker{now}") + 1, 1))
+        exchange(a, b, [Send("bob", Digest(a.log.hash(), b"", a.log.groups.count))], float(now))
+    assert a.log.forks == b.log.forks == {"eve": 2}
+
+
+def test_an_earlier_version_gets_whole_vectors_whatever_is_held(divided):
+    """A digest as it was before there were groups has none, and is answered as it was then."""
+    a, b = gossip("ann", "bob"), gossip("bob", "ann")
+    for n in range(40):
+        a.log.merge(goals(f"worker{n}", 1, 2))
+    earlier = msgspec.msgpack.encode([4, b.log.hash(), b""])
+    digest = decode_frame(b"tag.", encode_frame(b"tag.", Ping(0.0))[:5] + earlier)
+    [answer] = a.on_digest("bob", digest)
+    assert isinstance(answer.frame, Vector)
+    sent = encode_frame(b"tag.", Digest(b"12345678", b"", 256))[5:]
+
+    class EarlierDigest(msgspec.Struct, frozen=True, array_like=True, tag=4):
+        log: bytes
+        members: bytes
+
+    assert msgspec.msgpack.decode(sent, type=EarlierDigest) == EarlierDigest(b"12345678", b"")
+
+
+def test_groups_that_are_not_here_are_answered_by_what_is(divided):
+    """A peer that met an earlier process at this address, or talks nonsense, gets the whole vector, or nothing."""
+    g = gossip("ann", "bob")
+    g.log.merge(goals("worker1", 1, 2))
+    [answer] = g.on_groups("bob", Groups((b"",) * 4096, False))
+    assert isinstance(answer.frame, Vector)
+    assert answer.frame.reply
+    assert g.on_group_vector("bob", GroupVector(64, {1: b"", 80: b""}, {"worker1": 9}, True, True), 0.0) == []
+    assert [type(e.frame) for e in g.on_group_vector("bob", GroupVector(1, {9: b""}, {}, True, False), 0.0)] == [Events]
+    assert g.on_groups("bob", Groups((g.log.hash(),), False)) == [Reached(Milestone.CAUGHT_UP)]
 
 
 def test_a_lonely_worker_does_not_hoard_its_floods():
@@ -334,6 +401,14 @@ class Swarm(RuleBasedStateMachine):
                 effects = worker.on_vector(source, frame, self.now)
             case Digest():
                 effects = worker.on_digest(source, frame)
+            case Groups():
+                effects = worker.on_groups(source, frame)
+            case GroupVector():
+                effects = worker.on_group_vector(source, frame, self.now)
+            case Heads():
+                effects = worker.on_heads(source, frame)
+            case Blocks():
+                effects = worker.on_blocks(source, frame)
         self.emit(to, effects)
 
     @invariant()
@@ -357,6 +432,37 @@ class Swarm(RuleBasedStateMachine):
 
 Swarm.TestCase.settings = settings(max_examples=40, stateful_step_count=40, deadline=None)
 test_gossip_converges_whatever_the_wire_did = Swarm.TestCase
+
+
+class DividedSwarm(Swarm):
+    """The same workers, who all know of a dozen others and compare their logs by groups of two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = 0
+        for number, worker in enumerate(self.workers.values()):
+            for n in range(12):
+                worker.log.merge(goals(f"worker{n}", 1, 1 + (n + number) % 3))
+
+    def nobody_knows_more_than_its_author(self) -> None:
+        """Nobody here has written the logs of the others."""
+
+    def deliver(self, source: str, to: str, frame: object) -> None:
+        self.parts += isinstance(frame, GroupVector)
+        super().deliver(source, to, frame)
+
+    def teardown(self) -> None:
+        super().teardown()
+        assert self.parts
+        assert all(worker.log.vector()["worker1"] == 3 for worker in self.workers.values())
+
+
+DividedSwarm.TestCase.settings = settings(max_examples=10, stateful_step_count=40, deadline=None)
+
+
+@pytest.mark.usefixtures("divided")
+class TestDividedSwarm(DividedSwarm.TestCase):  # type: ignore[misc,name-defined]
+    """Gossip converges by groups, whatever the wire did."""
 
 
 def test_one_peer_makes_up_no_end_of_workers(monkeypatch):

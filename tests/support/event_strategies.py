@@ -55,16 +55,26 @@ events = st.one_of(
 )
 raws = events.map(encode_event) | st.binary(max_size=20)
 batches = st.builds(ev.Batch, names, st.integers(1, 20), st.lists(raws, max_size=4).map(tuple))
+clocks = st.floats(-1e18, 1e18)
 news = st.builds(fr.MemberNews, names, texts, st.integers(0, 3), small, names)
 frames = st.one_of(
     st.builds(fr.Hello, small, names, names, small, texts, texts, st.booleans()),
     st.builds(fr.Refused, texts),
     st.builds(fr.Events, st.lists(batches, max_size=3).map(tuple), st.booleans(), st.booleans()),
     st.builds(fr.Digest, st.binary(max_size=8), st.binary(max_size=8)),
+    st.builds(fr.Groups, st.lists(st.binary(max_size=8), min_size=1, max_size=4).map(tuple), st.booleans()),
+    st.builds(
+        fr.GroupVector,
+        st.integers(1, 4),
+        st.dictionaries(st.integers(0, 4), st.binary(max_size=8), max_size=4),
+        st.dictionaries(names, small, max_size=4),
+        st.booleans(),
+        st.booleans(),
+    ),
     st.builds(fr.Vector, st.dictionaries(names, small, max_size=4), st.booleans(), st.booleans()),
     st.builds(fr.Members, st.lists(news, max_size=3).map(tuple)),
-    st.builds(fr.Ping, reals),
-    st.builds(fr.Pong, reals),
+    st.builds(fr.Ping, clocks),
+    st.builds(fr.Pong, clocks),
     st.builds(fr.Inquire),
     st.builds(fr.Definition, texts),
     st.builds(fr.Want, digests, small),

@@ -11,8 +11,11 @@ import msgspec
 import pytest
 
 from aiohpo.events.codec import decode_batch
+from aiohpo.events.groups import OriginGroups
 from aiohpo.events.log import Log
 from aiohpo.events.schema import Batch, Event, Unknown
+from aiohpo.mesh import node
+from aiohpo.mesh.frames import Groups, GroupVector, Vector
 from aiohpo.view.view import View
 from tests.support.histories import Remark
 from tests.swarm.harness import SCHEDULED, Scenario, Swarm, play
@@ -61,6 +64,28 @@ def version(place: int) -> AbstractContextManager[object]:
     )
 
 
+class WholeGroups(OriginGroups):
+    """Of a version that divides no logs."""
+
+    __slots__ = ()
+    count = 0  # type: ignore[assignment]
+
+
+class WholeLog(Log):
+    """The log of a version that exchanges whole version vectors."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._groups = WholeGroups()
+
+
+def without_groups(place: int) -> AbstractContextManager[object]:
+    """Every third worker is of the earlier version."""
+    return nullcontext() if place % 3 else patch("aiohpo.runtime.assembly.definition.Log", WholeLog)
+
+
 async def remarks(swarm: Swarm) -> None:
     """The later workers make a remark now and then, long before and after their trials."""
     number = 0
@@ -86,3 +111,29 @@ def test_two_versions_converge(seed: int) -> None:
         assert peer.services.log.unknown_kinds == (set() if isinstance(peer.view, LaterView) else {99})
     said = [text for text in swarm.study.notices if "events of kind 99" in text]
     assert 1 <= len(said) <= swarm.starts
+
+
+@pytest.mark.parametrize("seed", [3, 5, SCHEDULED + 1])
+def test_swarms_that_compare_by_groups_converge_with_those_that_do_not(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All invariants hold where logs are compared by groups, as in swarms of thousands; an earlier version is sent no
+    frame that it could not read."""
+    heard: list[tuple[type, bool]] = []
+    decode = node.decode_frame
+
+    def receive(self: node.Node, *given: Any) -> Any:
+        frame = decode(self.tag, given[-1])
+        heard.append((type(frame), isinstance(self.log, WholeLog)))
+        return original(self, *given)
+
+    original = node.Node.receive
+    monkeypatch.setattr(node.Node, "receive", receive)
+    monkeypatch.setattr("aiohpo.events.groups.WHOLE_UP_TO", 1)
+    monkeypatch.setattr("aiohpo.events.groups._GROUP_SIZE", 1)
+    play(seed, version=without_groups)
+    later = {kind for kind, is_earlier in heard if not is_earlier}
+    earlier = {kind for kind, is_earlier in heard if is_earlier}
+    assert {Groups, GroupVector, Vector} <= later
+    assert earlier
+    assert not {Groups, GroupVector} & earlier
