@@ -28,6 +28,13 @@ _GROUP_SIZE = 16
 _MODULUS = 1 << 64
 
 
+def group_count(origins: int) -> int:
+    """How many groups so many logs are best compared by; 0: they are too few for that."""
+    if origins <= WHOLE_UP_TO:
+        return 0
+    return min(1 << (-(-origins // _GROUP_SIZE) - 1).bit_length(), MOST_GROUPS)
+
+
 class OriginGroups:
     """The hash of each origin's log, summed up by group."""
 
@@ -62,7 +69,7 @@ class OriginGroups:
 
     @property
     def count(self) -> int:
-        """How many groups the logs are best compared by; 0: they are too few for that."""
+        """How many groups these logs are best compared by; see :func:`group_count`."""
         return len(self._sums) if len(self._hashes) > WHOLE_UP_TO else 0
 
     def common_count(self, count: int) -> int:

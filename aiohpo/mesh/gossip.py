@@ -1,6 +1,7 @@
 """Gossip: flood for speed, repair for correctness.
 
-Flood      New events are published in batches, at most one batch every ``interval``; the first after a quiet
+Flood      New events are published in batches, at most one batch every ``interval`` (longer in swarms
+           of thousands); the first after a quiet
            time leaves at once. A receiver takes only what is next in line for its origin. Where the overlay is
            not a full mesh, receivers pass on what was new to them.
 Repair     Every ~2 s (jittered) each worker sends a hash of its version vector to one random peer. On a
@@ -55,16 +56,21 @@ class Gossip:
         self.repairs = 0  # rounds in which a peer had something that was missing here
         self._rng = rng
         self._pending: list[Batch] = []
-        self._last_flush = now - pace.interval
+        self.interval = pace.interval  # between two batches of a flood
+        self._last_flush = now - self.interval
         self._digest_due = now + pace.digest * rng.random()
         self._settled: dict[str, int] = {}
         self._repairing: tuple[str, float] | None = None
         self.progress = PeerProgress(log, mine)
         self.caught_up = False  # whether some peer's whole log has arrived once
 
-    def relink(self, peers: list[str], *, forward: bool) -> None:
-        """Exchange with these peers from now on; ``forward`` to them what others tell, where the overlay needs it."""
+    def relink(self, peers: list[str], *, forward: bool, members: int = 0) -> None:
+        """Exchange with these peers from now on; ``forward`` to them what others tell, where the overlay needs it.
+
+        ``members``: how many there are in all.
+        """
         self.peers = peers
+        self.interval = self.pace.interval_among(members)
         self.progress.peers = peers
         self._forward = forward
 
@@ -80,13 +86,13 @@ class Gossip:
     def next_deadline(self) -> float:
         """When :meth:`tick` has something to do next."""
         if self._pending:
-            return min(self._digest_due, self._last_flush + self.pace.interval)
+            return min(self._digest_due, self._last_flush + self.interval)
         return self._digest_due
 
     def tick(self, now: float, members_hash: Callable[[], bytes]) -> list[Effect]:
         """Flush the flood and start a round of repair, whichever is due."""
         effects: list[Effect] = []
-        if self._pending and now >= self._last_flush + self.pace.interval:
+        if self._pending and now >= self._last_flush + self.interval:
             effects += self.publish_queued(now)
         if now >= self._digest_due:
             self._digest_due = now + self.pace.digest * self._rng.uniform(0.75, 1.25)

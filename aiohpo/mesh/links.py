@@ -318,7 +318,8 @@ class Mesh:
         return effects
 
     def _relink(self, now: float) -> list[Effect]:
-        chosen, forward = self._choose(self.membership.present)
+        present = self.membership.present
+        chosen, forward = self._choose(present)
         self.membership.watch(chosen)
         addresses = {self.membership.members[w].address for w in chosen}
         wanted = addresses | self._join
@@ -330,7 +331,7 @@ class Mesh:
         for address in sorted(self._linked - wanted):
             effects.append(Disconnect(address))
         self._linked = wanted
-        self.gossip.relink(sorted(addresses), forward=forward)
+        self.gossip.relink(sorted(addresses), forward=forward, members=len(present))
         return effects
 
     def _choose(self, present: Sequence[str]) -> tuple[set[str], bool]:

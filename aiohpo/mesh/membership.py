@@ -180,9 +180,8 @@ class Membership:
             if self.me not in watched.accusers:
                 watched.accusers.add(self.me)
                 news.append(self._news(watched, by=self.me))
-        for member in self.members.values():
-            if member.state is not State.SUSPECT:
-                continue
+        suspect = State.SUSPECT
+        for member in [member for member in self.members.values() if member.state is suspect]:
             if member.worker in self._watched and now - member.heard < self.suspicion.suspect:
                 member.since = now  # it is talking to us: its refutation is on the way
                 continue

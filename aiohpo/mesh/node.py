@@ -75,7 +75,7 @@ class Node:
     @property
     def delay(self) -> float | None:
         """Seconds that news takes to travel; None before it was measured."""
-        return self.mesh.round_trip / 2 + self.gossip.pace.interval + COLLECT_FOR if self.mesh.round_trip else None
+        return self.mesh.round_trip / 2 + self.gossip.interval + COLLECT_FOR if self.mesh.round_trip else None
 
     def receive(self, now: float, peer: str, data: bytes) -> tuple[list[Fresh], list[Effect]]:
         """Handle one frame from the peer at address ``peer``. Never raises for what it contains."""

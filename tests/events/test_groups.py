@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from aiohpo.events.groups import MOST_GROUPS, WHOLE_UP_TO, OriginGroups, hash_of_all
+from aiohpo.events.groups import MOST_GROUPS, WHOLE_UP_TO, OriginGroups, group_count, hash_of_all
 
 ORIGINS = {f"worker{n}": random.Random(n).getrandbits(64) for n in range(3000)}
 
@@ -50,6 +50,16 @@ def test_few_origins_are_not_divided() -> None:
     groups.put("one more", 1)
     assert groups.count == groups.common_count(256) == 32
     assert groups.common_count(0) == 0
+
+
+def test_the_number_of_groups_follows_from_that_of_the_origins() -> None:
+    """There are 8 to 16 origins in a group on average, as far as the number of groups is bounded."""
+    groups = OriginGroups()
+    for number, (origin, hash) in enumerate(ORIGINS.items(), 1):
+        groups.put(origin, hash)
+        assert groups.count == group_count(number)
+        assert not groups.count or 8 <= number / groups.count <= 16
+    assert group_count(1 << 16) == group_count(1 << 20) == MOST_GROUPS
 
 
 @pytest.mark.parametrize("count", [0, 3, 64, MOST_GROUPS])

@@ -71,6 +71,16 @@ def test_the_first_event_after_a_quiet_time_leaves_at_once():
     assert [(b.origin, b.first, len(b.raws)) for b in effect.frame.batches] == [("ann", 2, 3)]
 
 
+def test_a_worker_of_a_large_swarm_floods_less_often():
+    """How long a batch waits for more follows from the number of members."""
+    g = gossip("ann", "bob")
+    g.relink(["bob"], forward=True, members=4096)
+    write(g)
+    g.tick(1.0, HASH)
+    write(g)
+    assert g.next_deadline() == pytest.approx(1.1)
+
+
 def test_floods_are_cut_into_bounded_frames():
     """No flooded frame is much longer than batch_bytes."""
     g = gossip("ann", "bob", pace=Pace(batch_bytes=200, batch_events=20))

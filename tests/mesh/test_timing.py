@@ -6,7 +6,7 @@ import pytest
 
 from aiohpo.mesh.frames import MemberNews
 from aiohpo.mesh.membership import Membership, State
-from aiohpo.mesh.timing import Suspicion, Timing
+from aiohpo.mesh.timing import Pace, Suspicion, Timing
 
 
 @pytest.mark.parametrize("suspicion", [Suspicion(), Suspicion(ping=0.3, suspect=5.0, dead=0.7)])
@@ -26,4 +26,10 @@ def test_the_longest_suspicion_bounds_how_long_a_death_goes_unnoticed(suspicion)
 def test_a_peer_waits_longer_for_an_answer_than_between_two_floods():
     """Repair is asked for again only after what is being flooded had its time to arrive."""
     pace = Timing().pace
-    assert pace.interval < pace.repair_timeout < pace.digest
+    assert pace.interval_among(1_000_000) < pace.repair_timeout < pace.digest
+
+
+@pytest.mark.parametrize(("members", "interval"), [(1, 0.02), (800, 0.02), (1600, 0.04), (4096, 0.1), (65536, 0.1)])
+def test_floods_take_their_time_in_swarms_of_thousands(members, interval):
+    """The interval is the given one up to 800 members, and grows with their number to five times that."""
+    assert Pace().interval_among(members) == pytest.approx(interval)

@@ -53,7 +53,7 @@ class Spreading:
         self.links = links(workers)
         self.forwards = not floods_reach_all(len(workers))
         self._latency = latency
-        self._interval = (pace or Pace()).interval
+        self._interval = (pace or Pace()).interval_among(len(workers))
         self._rng = np.random.default_rng([seed, 1])
 
     def arrivals(self, origin: int, rate: float) -> NDArray[np.float64]:

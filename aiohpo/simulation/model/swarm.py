@@ -83,7 +83,8 @@ class ModelSwarm:
         self._spare = np.random.default_rng(0)
         self._fits = SharedFits(self.view, self._note)
         self._results = Results()
-        self._racing = Racing("model", delay=scenario.latency + self._timing.pace.interval + COLLECT_FOR)
+        interval = self._timing.pace.interval_among(scenario.workers)
+        self._racing = Racing("model", delay=scenario.latency + interval + COLLECT_FOR)
         self._agenda = Agenda()
         self._workers: list[ModelWorker] = []
         self._starts = 0

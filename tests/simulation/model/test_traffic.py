@@ -25,6 +25,14 @@ def test_an_idle_swarm_pings() -> None:
 
 
 def test_frames_are_bounded_and_bytes_are_not() -> None:
-    """At most a batch every interval leaves on each link; the version vectors grow with the swarm."""
+    """At most a batch every interval leaves on each link, and each of them has what is new."""
     assert frames(256, 1000.0) <= 6 * 50 + 0.5 * 3
-    assert size(4096, 70.0) > 1.5 * size(256, 70.0)
+    assert frames(4096, 1000.0) <= 8 * 10 + 2
+    assert size(256, 1000.0) > 6 * 1000 * 100
+
+
+def test_repair_costs_what_differs() -> None:
+    """Swarms of thousands exchange hashes and a few parts of vectors, in which whole ones of 65 kB would show."""
+    flood = 8 * 70.0 * (100 + 20) + 8 * 10 * 12
+    assert 1_000 < size(4096, 70.0) - flood < 4_000
+    assert size(257, 70.0) < size(256, 70.0)
