@@ -70,7 +70,7 @@ class ModelSwarm:
         self.interrupted = False
         self.end: SearchEnd | None = None
         self._program = program_of(self.definition)
-        self._rehearser = Rehearser(self._program, scenario.seed, apart=False)
+        self._rehearser = Rehearser(self._program, scenario.seed)
         self._watch = watch
         self._timing = Timing()
         self._log, self.view = Log(), View(self.definition.space, self.definition.objective, self.definition.max_steps)
