@@ -73,6 +73,8 @@ class Gossip:
         self.interval = self.pace.interval_among(members)
         self.progress.peers = peers
         self._forward = forward
+        if self._repairing is not None and self._repairing[0] not in peers:
+            self._repairing = None  # the answer would not arrive: ask the next one
 
     # --------------------------------------------------------------------------------------------- flood
     def flood(self, batch: Batch) -> None:

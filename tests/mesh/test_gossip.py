@@ -254,6 +254,17 @@ def test_a_joiner_gets_everything_in_bounded_chunks():
     assert frames > 5
 
 
+def test_a_question_to_a_peer_that_is_linked_no_more_is_closed():
+    """Its answer would not arrive, so the next peer is asked at once."""
+    new = gossip("cid", "ann")
+    assert new.ask_for_missing("ann", 0.0) != []
+    assert new.ask_for_missing("bob", 0.0) == []
+    new.relink(["ann", "bob"], forward=True)
+    assert new.ask_for_missing("bob", 0.0) == []
+    new.relink(["bob"], forward=True)
+    assert [effect.peer for effect in new.ask_for_missing("bob", 0.0)] == ["bob"]
+
+
 def test_one_digest_mismatch_mends_both_sides():
     """After one digest, two logs that each lack something of the other are equal."""
     a, b = gossip("ann", "bob"), gossip("bob", "ann")

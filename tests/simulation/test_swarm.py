@@ -54,6 +54,12 @@ def test_slots_are_busy_until_the_end() -> None:
     assert figures.best == figures.best_over_time[-1][1] > 0
 
 
+def test_workers_that_start_together_begin_together() -> None:
+    """Also where they are so many that most of them are not linked to the one that they join."""
+    swarm, _ = play(study(), workers=20, seconds=0.5)
+    assert [note.began for note in swarm.diary] == pytest.approx([0.01] * 20, abs=0.02)
+
+
 def test_a_budget_ends_the_search() -> None:
     """It is met exactly, and the simulated time is what it took."""
     _, figures = play(study(), trials=10, times=ConstantTime(10.0), seconds=float("inf"))

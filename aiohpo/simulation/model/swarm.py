@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from ...events.lifecycle import Status
 from ...events.log import Log
 from ...events.schema import trial_name
-from ...mesh.overlay import FULL_MESH
-from ...mesh.timing import ACQUAINTED_WITHIN, COLLECT_FOR, LOOK_SOON, TURN, Timing
+from ...mesh.timing import COLLECT_FOR, LOOK_SOON, TURN, Timing
 from ...peer.eligibility import Eligibility
 from ...peer.ending import SearchEnd, end_to_record, find_end, has_work
 from ...peer.racing import Racing
@@ -48,10 +47,7 @@ if TYPE_CHECKING:
     from ...study import Study
 
 _LOOKS = 2_000
-_EARLY = 12  # workers that begin at once in a swarm in which not everybody is linked to everybody
 _LOOK_AGAIN = 0.5  # seconds after which a worker that has nothing to do looks again, as production's does
-_MOST_SAMPLES = 1_000_000  # arrivals of events that are drawn
-_RATE_OVER = 10.0  # seconds that rates are averaged over
 
 
 class ModelSwarm:
@@ -101,10 +97,7 @@ class ModelSwarm:
         """Simulate to the end; return itself."""
         s = self.scenario
         for place in range(s.workers):
-            # Production's workers wait until one has told them what it knows, at most a second. Where many start at the
-            # same moment only some are told in time: of 17 to 256 workers 10 to 18 were.
-            is_early = place < _EARLY or s.workers <= FULL_MESH
-            self._agenda.add(LOOK_SOON if is_early else ACQUAINTED_WITHIN, self._start, place)
+            self._agenda.add(LOOK_SOON, self._start, place)  # when one of the others has told it what is known
             if s.crash_rate:
                 self._crash_later(place)
         every = s.seconds / _LOOKS if math.isfinite(s.seconds) else 1.0
