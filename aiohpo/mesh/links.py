@@ -6,6 +6,9 @@ goes into the member table; the overlay says which of them to link to. Addresses
 they answer, members believed dead are greeted now and then: otherwise the halves of a healed partition would
 never meet again.
 
+A checkpoint may be anywhere in the swarm, and can be asked for only over a connection. So a worker *visits* those that
+it fetches from: it connects to them without an introduction, which would cost each side the other's whole tables.
+
 A spectator (:mod:`aiohpo.mesh.spectating`) greets and links like a worker, but one way only: it connects to workers and
 none connects to it, so it need not be reachable. A worker answers it, tells it the members and believes nothing it says
 of others. It is in no worker's member table: none pings it, waits for it or takes turns with it, or notices its crash.
@@ -57,6 +60,7 @@ class Mesh:
         self._suspicion = suspicion
         self._worker_at: dict[str, str] = {}  # address -> worker, by its own hello
         self._linked: set[str] = set()
+        self._visited: set[str] = set()  # addresses that this worker connects to for as long as it fetches from there
         self._join: set[str] = set()
         self._greeted: dict[str, float] = {}
         self._refused: set[str] = set()
@@ -80,6 +84,12 @@ class Mesh:
     def unanswered(self, addresses: Iterable[str]) -> list[str]:
         """Those of these addresses at which nobody has answered yet."""
         return sorted(self._join.intersection(addresses) - self._refused)
+
+    def visit(self, addresses: set[str]) -> list[Effect]:
+        """Be connected to these addresses, linked or not, and no longer to those visited before."""
+        before, self._visited = self._visited, addresses
+        effects: list[Effect] = [Connect(address) for address in sorted(addresses - before - self._linked)]
+        return effects + [Disconnect(address) for address in sorted(before - addresses - self._linked)]
 
     def leave(self) -> list[Effect]:
         """Say goodbye to everybody linked."""
@@ -150,6 +160,8 @@ class Mesh:
     def greet(self, peer: str, now: float) -> list[Effect]:
         """Introduce this worker to ``peer`` and ask it to do the same, at most once a second."""
         if peer in self._refused or now < self._greeted.get(peer, now):
+            return []
+        if peer in self._visited and peer not in self._linked:
             return []
         if len(self._greeted) > _MOST_STRANGERS:
             self._greeted.clear()
@@ -305,7 +317,7 @@ class Mesh:
     def _probe(self, now: float) -> list[Effect]:
         self._probe_due = now + self._suspicion.probe_dead * self._rng.uniform(0.75, 1.25)
         effects: list[Effect] = []
-        if self._probing is not None and self._probing not in self._linked:
+        if self._probing is not None and self._probing not in self._linked | self._visited:
             effects.append(Disconnect(self._probing))
         self._probing = None
         dead = self.membership.dead_members()
@@ -328,7 +340,7 @@ class Mesh:
             effects.append(Connect(address))
             if address not in self._worker_at:
                 effects += self.greet(address, now)
-        for address in sorted(self._linked - wanted):
+        for address in sorted(self._linked - wanted - self._visited):
             effects.append(Disconnect(address))
         self._linked = wanted
         self.gossip.relink(sorted(addresses), forward=forward, members=len(present))

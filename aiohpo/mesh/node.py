@@ -89,7 +89,8 @@ class Node:
         except Malformed as error:
             return [], self._drop(now, peer, error)
         effects: list[Effect] = []
-        if not self.mesh.has_introduced_itself(peer) and not isinstance(frame, Hello | Refused):
+        # A visitor asks for a blob and goes again.
+        if not self.mesh.has_introduced_itself(peer) and not isinstance(frame, Hello | Refused | Want):
             effects += self.mesh.greet(peer, now)
         new: list[Fresh] = []
         match frame:
@@ -104,7 +105,7 @@ class Node:
             case Want():
                 effects += self.transfers.answer(peer, frame)
             case Chunk():
-                effects += self.transfers.on_chunk(now, peer, frame)
+                effects += self._visiting(self.transfers.on_chunk(now, peer, frame))
             case Inquire():
                 effects.append(Describe(peer))
             case Vector():
@@ -165,7 +166,20 @@ class Node:
         members = self.mesh.membership.members
         present = [members[w] for w in self.mesh.membership.present if w in members]
         present.sort(key=lambda m: (m.worker != saved_by, m.worker))
-        return self.transfers.begin(now, digest, [m.address for m in present], size)
+        return self._visiting(self.transfers.begin(now, digest, [m.address for m in present], size))
+
+    def give_up_fetch(self, digest: str) -> list[Effect]:
+        """Ask for a blob no longer."""
+        self.transfers.give_up(digest)
+        return self._visiting([])
+
+    def verified(self, now: float, digest: str, ok: bool) -> list[Effect]:
+        """Say whether the bytes of a complete blob match its name."""
+        return self._visiting(self.transfers.verified(now, digest, ok))
+
+    def _visiting(self, effects: list[Effect]) -> list[Effect]:
+        """What the fetches ask for, once this worker is connected to those that they ask."""
+        return self.mesh.visit(self.transfers.asked) + effects
 
     def join(self, addresses: Iterable[str], now: float) -> list[Effect]:
         """Greet these addresses until they answer."""
@@ -175,7 +189,7 @@ class Node:
         """Do what is due."""
         effects = self.gossip.tick(now, self.mesh.membership.hash)
         effects += self.mesh.tick(now)
-        effects += self.transfers.tick(now)
+        effects += self._visiting(self.transfers.tick(now))
         return effects
 
     def next_deadline(self) -> float:

@@ -59,6 +59,11 @@ class Transfers:
     def __init__(self) -> None:
         self.open: dict[str, Transfer] = {}
 
+    @property
+    def asked(self) -> set[str]:
+        """The addresses that are being asked for blobs."""
+        return {fetch.holder for fetch in self.open.values()}
+
     def begin(self, now: float, digest: str, holders: Sequence[str], size: int | None) -> list[Effect]:
         """Start fetching a blob of ``size`` bytes (None: unknown) from the addresses that may have it, the likeliest
         first."""

@@ -231,11 +231,11 @@ class PeerState(Recorder):
 
     def give_up_fetch(self, digest: str) -> None:
         """Ask for a blob no longer: it cannot be stored here."""
-        self.node.transfers.give_up(digest)
+        self._out += self.node.give_up_fetch(digest)
 
     def verified(self, now: float, digest: str, ok: bool) -> None:
         """Say whether a fetched blob's bytes match its name."""
-        self._out += self.node.transfers.verified(now, digest, ok)
+        self._out += self.node.verified(now, digest, ok)
 
     def tick(self, now: float) -> None:
         """Do what is due."""

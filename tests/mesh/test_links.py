@@ -317,3 +317,25 @@ def test_a_worker_that_sends_what_cannot_be_read_is_taken_for_dead_once() -> Non
     assert ann.membership.state("bob") is State.ALIVE
     assert ann.accuse("addr-bob", 3.0) == []
     assert ann.accuse("addr-nobody", 3.0) == []
+
+
+def test_a_visit_connects_without_an_introduction():
+    """Whom a worker fetches from it connects to, says no hello to, and leaves again."""
+    me = mesh("ann")
+    assert me.visit({"addr-bob"}) == [Connect("addr-bob")]
+    assert me.receive(0.0, "addr-bob", Digest(b"", me.membership.hash())) == []
+    assert me.greet("addr-bob", 0.0) == []
+    assert me.visit({"addr-bob", "addr-cid"}) == [Connect("addr-cid")]
+    assert me.visit(set()) == [Disconnect("addr-bob"), Disconnect("addr-cid")]
+
+
+def test_a_visit_leaves_links_as_they_are():
+    """A link stays when a visit over it ends, and what is visited stays connected when it is linked no more."""
+    me = mesh("ann")
+    greeted(me, "bob")
+    assert me.visit({"addr-bob"}) == []
+    assert me.visit(set()) == []
+    me.visit({"addr-bob"})
+    left = me.receive(0.0, "addr-bob", Members((MemberNews("bob", "addr-bob", State.LEFT, 0, "bob"),)))
+    assert Disconnect("addr-bob") not in left
+    assert me.visit(set()) == [Disconnect("addr-bob")]

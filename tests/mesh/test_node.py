@@ -7,14 +7,29 @@ import math
 from aiohpo.events.codec import encode_event
 from aiohpo.events.log import FAR_AHEAD, Log
 from aiohpo.events.schema import Batch, Ended, Goal
-from aiohpo.mesh.effects import Describe, Notice, Reached, Send
-from aiohpo.mesh.frames import FORMAT, Digest, Events, Hello, Inquire, Ping, Pong, encode_frame
+from aiohpo.mesh.effects import Connect, Describe, Disconnect, Fetched, Notice, Reached, Send, Serve
+from aiohpo.mesh.frames import (
+    FORMAT,
+    Chunk,
+    Digest,
+    Events,
+    Hello,
+    Inquire,
+    MemberNews,
+    Members,
+    Ping,
+    Pong,
+    Want,
+    encode_frame,
+)
 from aiohpo.mesh.health import Health
+from aiohpo.mesh.membership import State
 from aiohpo.mesh.node import Node
 from aiohpo.mesh.timing import COLLECT_FOR, Timing
 from tests.support.histories import batch_of, events_of, with_remarks
 
 STUDY = "abcdef0123456789"
+BLOB = "d" * 64
 
 
 def make_node(me: str = "ann") -> Node:
@@ -38,6 +53,36 @@ def test_a_question_of_what_is_searched_is_an_effect():
     """Anybody may ask, whatever its study; the shell has the answer."""
     node = make_node()
     assert Describe("addr-zoe") in node.receive(0.0, "addr-zoe", encode_frame(bytes(4), Inquire()))[1]
+
+
+def test_a_blob_is_fetched_from_whoever_saved_it():
+    """Also from one that is not linked: it is visited for as long as that takes."""
+    node = make_node()
+    others = [f"w{i:02}" for i in range(40)]
+    news = tuple(MemberNews(w, f"addr-{w}", State.ALIVE, 0, w) for w in others)
+    node.receive(0.0, "addr-bob", encode_frame(node.tag, Members(news)))
+    saver = next(f"addr-{w}" for w in others if f"addr-{w}" not in node.gossip.peers)
+    assert node.fetch(0.0, BLOB, saver[5:], 3) == [Connect(saver), Send(saver, Want(BLOB, 0))]
+    _, effects = node.receive(0.0, saver, encode_frame(node.tag, Chunk(BLOB, 0, 3, b"abc")))
+    assert Fetched(BLOB, complete=True) in effects
+    assert node.verified(0.0, BLOB, ok=True) == [Disconnect(saver)]
+
+
+def test_a_fetch_that_is_given_up_ends_the_visit():
+    """As when there is no room here for the blob."""
+    node = make_node()
+    news = tuple(MemberNews(w, f"addr-{w}", State.ALIVE, 0, w) for w in (f"w{i:02}" for i in range(40)))
+    node.receive(0.0, "addr-bob", encode_frame(node.tag, Members(news)))
+    saver = next(n for n in news if n.address not in node.gossip.peers)
+    node.fetch(0.0, BLOB, saver.worker, 3)
+    assert node.give_up_fetch(BLOB) == [Disconnect(saver.address)]
+
+
+def test_a_visitor_is_answered_without_an_introduction():
+    """It asks for a blob and goes again; a hello would cost both sides the other's tables."""
+    node = make_node()
+    _, effects = node.receive(0.0, "addr-zoe", encode_frame(node.tag, Want(BLOB, 0)))
+    assert [type(effect) for effect in effects] == [Serve]
 
 
 def test_recovered_events_of_a_later_version_are_said_once():

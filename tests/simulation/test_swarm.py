@@ -106,6 +106,20 @@ def test_a_swarm_without_any_worker_waits_for_the_next() -> None:
     assert play(study(), **crashing)[1].seconds < 100.0
 
 
+def test_workers_of_a_large_swarm_fetch_from_anybody() -> None:
+    """Most are not linked to each other, yet no promotion starts over or waits for a checkpoint."""
+
+    def unlike(trial: aiohpo.Trial) -> None:
+        train(trial)
+        trial.save(trial.config)
+
+    of = study(unlike, max_steps=3, scheduler="asha:r_min=1")
+    swarm, figures = play(of, workers=18, times=NormalTime(3, 1), seconds=4.0)
+    assert sum(note.attempt > 0 for note in swarm.diary) > 10
+    assert swarm.notices == {}
+    assert figures.utilisation > 0.99
+
+
 def test_a_scheduler_pauses_and_promotes() -> None:
     """Trials are resumed from their checkpoints, also on other workers, and steps take their share of the time."""
     swarm, figures = play(study(train, max_steps=9, scheduler="asha:r_min=1"), times=ConstantTime(9.0), seconds=120.0)
