@@ -134,14 +134,16 @@ class Dealer:
 
     def _ask(self, worker: ModelWorker, slots: Sequence[int], now: float, answered: bool) -> Wait | None:
         """Ask the searcher for as many configurations as there are slots, as far as the budget has room."""
+        view = self._view
         if worker.clock is not None:
             if not answered:
                 ready, knows = worker.clock.ready(now, worker.interval)
                 if ready > now:
                     return Wait(ready, knows)
+                self._fits.keep_up(now, self._costs.of_fit(view.n_trials))
             assert isinstance(worker.searcher, FittingSearcher), "it has a clock as it learns"
             self._fits.serve(worker.searcher, now)
-        goal, view = worker.recorder.goal, self._view
+        goal = worker.recorder.goal
         room = len(slots) if goal is None else max(goal - view.n_counted, 0)
         found = worker.searcher.ask(view, worker.rng, tuple(slots[:room]))
         worker.free_at = max(worker.free_at, now) + self._costs.of_ask(view.n_trials, len(slots[:room]))

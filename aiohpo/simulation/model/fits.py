@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ...plugin import FittingSearcher
-from ...runtime.fitting import REST, patience_for
+from ...runtime.fitting import REST, is_fresh, patience_for
 from ...view.view import View
 
 _MOST_CYCLES = 20  # of a worker's fits that are followed one by one
@@ -52,7 +52,7 @@ class FitClock:
         self._catch_up(now)
         wanted, patience = self._results.before(now), patience_for(interval)
         known = self._knows if self._ended <= now else self._known_before
-        if known >= wanted or not patience:
+        if is_fresh(known, wanted) or not patience:
             return now, self._began
         if self._ended <= now:  # it rests: the question ends that
             self._begin(now)
@@ -102,6 +102,12 @@ class SharedFits:
         """Note what is known now, for those who want a model of it."""
         if self._captured < 0 or now - self._captured > self.window:
             self._captured, self._observations, self._is_fitted = now, self._view.observations(), False
+
+    def keep_up(self, now: float, seconds: float) -> None:
+        """Note what is known now for those who do not wait, as often as a worker refits: fits of so many ``seconds``,
+        and rests between them."""
+        if now - self._captured > (1.0 + REST) * seconds:
+            self.capture(now)
 
     def serve(self, searcher: FittingSearcher, now: float) -> None:
         """Let a worker's searcher adopt the newest model."""

@@ -48,11 +48,19 @@ def test_the_wait_is_bounded_by_what_trials_cost() -> None:
 def test_many_fits_since_the_last_question_are_not_followed_one_by_one() -> None:
     """Their phase is kept: with fits of 10 ms and rests of 90 ms, one begins each tenth of a second."""
     results = Results()
-    results.times += [0.001 * i for i in range(1, 100_000)]
+    results.times += [0.001 * i for i in range(1, 3_000)]
     fits = FitClock(results, lambda known: 0.01, started=0.0)
-    ready, knows = fits.ready(99.0501, interval=60.0)
-    assert ready == pytest.approx(99.0601)
-    assert knows == pytest.approx(99.0501)
+    ready, knows = fits.ready(2.5501, interval=60.0)
+    assert ready == pytest.approx(2.5601)
+    assert knows == pytest.approx(2.5501)
+
+
+def test_a_model_that_lacks_next_to_nothing_is_not_refitted_for_a_question() -> None:
+    """At 99.05 s it lacks fifty of 99,000 results, at 2.05 s fifty of 2,000."""
+    results = Results()
+    results.times += [0.001 * i for i in range(1, 100_000)]
+    assert FitClock(results, lambda known: 0.01, 0.0).ready(99.0501, interval=60.0)[0] == 99.0501
+    assert FitClock(results, lambda known: 0.01, 0.0).ready(2.0501, interval=60.0)[0] == pytest.approx(2.0601)
 
 
 class Learner:
@@ -95,6 +103,17 @@ def test_one_fit_serves_all_who_want_it_within_the_window() -> None:
         fits.serve(worker, now)
     assert workers[0].model == workers[1].model != workers[2].model
     assert fits.count == 2
+
+
+def test_those_who_do_not_wait_are_served_as_often_as_a_worker_refits() -> None:
+    """Fits of 10 ms are followed by rests of 90 ms."""
+    fits, _ = shared()
+    worker, models = Learner(), []
+    for now in (1.0, 1.05, 1.09, 1.11):
+        fits.keep_up(now, 0.01)
+        fits.serve(worker, now)
+        models.append(worker.model)
+    assert models[0] == models[1] == models[2] != models[3]
 
 
 def test_a_fit_that_fails_leaves_the_last_model() -> None:
