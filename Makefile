@@ -11,7 +11,7 @@ FUZZ ?= 600
 SEQUENCES ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test examples soak lint types coverage bench clean
+.PHONY: help demo test examples soak lint types coverage bench studies studies-reduced clean
 
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
@@ -23,6 +23,8 @@ help:
 	@echo "make types     mypy, strict on the core"
 	@echo "make coverage  tests with a coverage report"
 	@echo "make bench     the benchmarks against other optimisers (takes a while)"
+	@echo "make studies   the figures of the literature, reproduced (takes hours; goes on where it was interrupted);"
+	@echo "               make study-NAME does one, make studies-reduced a few minutes' worth of all, checked"
 
 # What a demonstration needs, and no more: it should begin soon after a first clone. Most of what is installed is
 # never imported, so nothing is compiled in advance; the many processes of the tests are worth it.
@@ -74,6 +76,15 @@ coverage: $(READY)
 
 bench: $(VENV)/bench-ready
 	@for script in tests/benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script --quick || exit 1; done
+
+studies: $(READY)
+	@$(BIN)/python -m studies
+
+study-%: $(READY)
+	@$(BIN)/python -m studies $*
+
+studies-reduced: $(READY)
+	@$(BIN)/python -m studies --reduced
 
 clean:
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

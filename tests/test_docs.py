@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "studies").glob("*.md")])
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 PACKAGES = [ROOT / "aiohpo", *(ROOT / "plugins").glob("*/"), *(ROOT / "transports").glob("*/")]
 
 # A path below one of these folders, in backticks: `aiohpo/events/log.py`, `tests/support/`.
-_PATH = re.compile(r"`((?:aiohpo|plugins|transports|tests|examples|docs)/[\w./-]*)`")
+_PATH = re.compile(r"`((?:aiohpo|plugins|transports|studies|tests|examples|docs)/[\w./-]*)`")
 _LINK = re.compile(r"\]\(([^)#\s]+)[^)]*\)")
 
 
@@ -33,14 +33,14 @@ def folders_below(package: Path) -> list[str]:
     return sorted(str(init.parent.relative_to(ROOT)) for init in package.rglob("__init__.py"))
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_path_that_a_page_names_exists(page: Path) -> None:
     """A path in backticks is a file or a folder of the repository."""
     named = set(_PATH.findall(page.read_text(encoding="utf-8")))
     assert sorted(path for path in named if not (ROOT / path).exists()) == []
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_somewhere(page: Path) -> None:
     """A link to a file of the repository finds it, from where the page lies."""
     links = set(_LINK.findall(page.read_text(encoding="utf-8")))

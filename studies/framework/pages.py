@@ -1,0 +1,105 @@
+"""Pages in Markdown: tables, templates, and the index of all studies with what was lost first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING
+
+from .study import Comparison, Report
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_ORDER = ("lost", "not measured", "level", "won")
+_GAP = "–"
+
+_INDEX = """\
+# The literature's figures, and ours
+
+`make studies` plays every study and writes these pages; `make study-NAME` does it for one. Both go on where they were
+interrupted. `studies/README.md` says how a study is added.
+
+$studies
+
+## Published against ours
+
+What was lost comes first. *Level* is within a hundredth of the published figure. Published figures come from other
+machines, and often from other implementations of the same problem: each study's page says what can be compared.
+
+$comparisons
+"""
+
+
+def fill(template: Path, **values: str) -> str:
+    """Return a page from a file with ``$name`` in the places of ``values``. A name without a value is an error."""
+    return Template(template.read_text(encoding="utf-8")).substitute(values)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """Return a table in Markdown. None is a gap."""
+    lines = [head, ["---"] * len(head), *([_GAP if cell is None else str(cell) for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def number(value: float | None, digits: int = 3) -> str | None:
+    """Return a figure with so many significant digits, from 1,000 on as a whole number; a gap stays one."""
+    if value is None:
+        return None
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
+
+
+def share(value: float | None) -> str | None:
+    """Return a part of one as .995."""
+    return None if value is None else f"{value:.3f}".lstrip("0")
+
+
+def spread(values: Sequence[float], digits: int = 3) -> str | None:
+    """Return the median of several seeds, with the smallest and the largest beside it if there are more than one."""
+    if not values:
+        return None
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+    if len(ordered) == 1:
+        return number(median, digits)
+    return f"{number(median, digits)} ({number(ordered[0], digits)} to {number(ordered[-1], digits)})"
+
+
+def index(reports: Mapping[str, tuple[str, str, Report]]) -> str:
+    """Return the index of all studies.
+
+    Args:
+        reports: by name of the study, its title, its source, and its report.
+    """
+    listed = [f"- [{title}]({name}.md): {source}" for name, (title, source, _) in reports.items()]
+    lines = [(name, c) for name, (_, _, report) in reports.items() for c in report.comparisons]
+    lines.sort(key=lambda line: (_ORDER.index(line[1].verdict), -_distance(line[1])))
+    rows = [
+        (f"[{name}]({name}.md)", c.what, number(c.published, 4), number(c.ours, 4), c.verdict, c.note)
+        for name, c in lines
+    ]
+    return Template(_INDEX).substitute(
+        studies="\n".join(listed),
+        comparisons=table(("study", "what", "published", "ours", "", "why, and what differs"), rows),
+    )
+
+
+def _distance(comparison: Comparison) -> float:
+    if comparison.ours is None:
+        return 0.0
+    return abs(comparison.ours - comparison.published) / max(abs(comparison.published), 1e-12)
+
+
+def write(folder: Path, name: str, report: Report) -> None:
+    """Write the page of a study."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.md").write_text(report.text, encoding="utf-8")
+
+
+def save(folder: Path, name: str, plots: Mapping[str, Figure]) -> None:
+    """Write the plots of a study beside its page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for plot, figure in plots.items():
+        figure.savefig(folder / f"{name}-{plot}.png", dpi=110, metadata={"Software": None})
