@@ -61,7 +61,7 @@ ROUNDS = 20
 # Draws of a neighbour that nobody has yet. With one parameter and two factors two copies of one donor would else be
 # the same training in half of the cases.
 TRIES = 8
-RULES = ("truncation", "tournament", "ttest")
+RULES = ("truncation", "tournament", "ttest", "none")
 
 
 class PBTScheduler:
@@ -70,14 +70,17 @@ class PBTScheduler:
     population  number of members
     interval    steps between two chances to copy a better member; default: a twentieth of the study's steps
     exploit     "truncation": the worst ``quantile`` copy the best ``quantile``; "tournament": a member copies
-                another one, drawn at random, that is better; "ttest": one that is significantly better
+                another one, drawn at random, that is better; "ttest": one that is significantly better; "none":
+                nobody copies another, and each goes on from its own weights with hyperparameters near its own
+    explore     whether copies change hyperparameters; if not, they keep those of the member that they copy, and
+                ``perturb``, ``resample`` and ``vary`` have no meaning
     quantile    for truncation; above 0, at most 0.5. At least one member, which matters to populations of 2
     perturb     numbers are multiplied by 1 + perturb or 1 - perturb
     resample    probability with which a parameter is drawn anew instead
     vary        names of the parameters that may change under way, as a list or joined by "+"; default: all. Those
                 that shape the model (width, depth) must not be among them
 
-    Raises UsageError for values that are out of range.
+    Raises UsageError for values that are out of range, and for a combination in which nothing would ever change.
     """
 
     finite = True
@@ -88,6 +91,7 @@ class PBTScheduler:
         interval: int | None = None,
         exploit: str = "truncation",
         quantile: float = rules.QUANTILE,
+        explore: bool = True,
         perturb: float = PERTURB,
         resample: float = RESAMPLE,
         vary: str | Sequence[str] | None = None,
@@ -102,6 +106,11 @@ class PBTScheduler:
             options.number("resample", resample, least=0, most=1),
             None if vary is None else options.names("vary", vary),
         )
+        self.explore = options.flag("explore", explore)
+        if not self.explore and self.exploit == "none":
+            options.refuse("exploit=none with explore=false changes nothing under way; the scheduler fifo does that")
+        if not self.explore and (self.explorer.perturb, self.explorer.resample, vary) != (PERTURB, RESAMPLE, None):
+            options.refuse("explore=false leaves hyperparameters as they are, so perturb, resample and vary do nothing")
 
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Bind to a study. Raises ``ValueError`` if it has no steps."""
@@ -118,6 +127,7 @@ class PBTScheduler:
             "truncation": lambda: rules.truncation(self.quantile, self.population),
             "tournament": lambda: rules.tournament(seed),
             "ttest": lambda: rules.ttest(seed),
+            "none": rules.none,
         }[self.exploit]()
         # Where this worker begins to look for an empty slot: not where the others do.
         if identity.rank is not None and identity.size:
@@ -179,7 +189,8 @@ class PBTScheduler:
 
     def __repr__(self) -> str:
         interval = "" if self.interval is None else f", interval={self.interval}"
-        return f"PBTScheduler(population={self.population}{interval}, exploit={self.exploit!r}, {self.explorer!r})"
+        explorer = repr(self.explorer) if self.explore else "explore=False"
+        return f"PBTScheduler(population={self.population}{interval}, exploit={self.exploit!r}, {explorer})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,9 +221,10 @@ class _Turn:
         return Resume(holder.id, members.next_step(age))
 
     def replace(self) -> NewTrial | None:
-        """Replace a member that cannot go on: by a copy of a good one of its age, or the next younger; else anew."""
+        """Replace a member that cannot go on: by a copy of a good one of its age, or the next younger; else anew, and
+        always so where nobody copies another."""
         members, holder = self.members, self.holder
-        if self.claims.may_start(suggested=False):
+        if self.scheduler.exploit != "none" and self.claims.may_start(suggested=False):
             oldest = max(members.age(holder), 1)
             # Only ages that somebody has: a peer may say that it has done any number of steps.
             for age in sorted((age for age in members.rounds if 0 < age <= oldest), reverse=True):
@@ -238,9 +250,12 @@ class _Turn:
         return NewTrial(self.members.next_step(age), self._bracket(), self._explore(donor), donor)
 
     def _explore(self, donor: Inherit) -> Config:
-        """A configuration near the donor's that nobody goes on with from the same checkpoint, if there is one."""
+        """A configuration near the donor's that nobody goes on with from the same checkpoint, if there is one; without
+        exploring, the donor's."""
         view, explorer = self.view, self.scheduler.explorer
         config = view.config_of(donor.trial)
+        if not self.scheduler.explore:
+            return config
         tried = [view.config_of(heir) for heir in self.members.heirs(donor)]
         found = explorer.neighbour(view.space, config, self.rng)
         for _ in range(TRIES):

@@ -111,6 +111,45 @@ def test_copies_of_one_checkpoint_differ() -> None:
     assert sum(n > 1 for _, n in again) <= 0.15 * len(again)
 
 
+def test_exploit_only_copies_configurations_as_they_are() -> None:
+    """Without exploring, bad members go on from good ones with the good ones' hyperparameters."""
+    found = swarm(options={"explore": False})
+    found.run()
+    lineage = Lineage(found.view.records())
+    assert lineage.inherited
+    assert not any(lineage.changes(record) for record in found.view.records())
+
+
+def test_explore_only_never_copies_another_member() -> None:
+    """Each member goes on from its own weights, with other hyperparameters at every age."""
+    found = swarm(workers=1, options={"exploit": "none", "interval": 20})
+    found.run()
+    lineage = Lineage(found.view.records())
+    complete = [record for record in found.view.records() if record.status == "finished"]
+    assert len(complete) == 8
+    for record in complete:
+        slot, generation = place(record.bracket)
+        assert generation == 4
+        assert len({stretch.config["lr"] for stretch in lineage.schedule(record)}) > 1
+        assert {place(stretch.trial.bracket)[0] for stretch in lineage.schedule(record)} == {slot}
+
+
+def test_explore_only_begins_failed_members_anew() -> None:
+    """Where nobody copies another, the place of a member that failed is taken by a new configuration."""
+
+    def fragile(weights: Any, config: Config, step: int) -> tuple[Any, float]:
+        if config["lr"] > 0.3:
+            raise ArithmeticError("diverged")
+        return descend(weights, config, step)
+
+    found = swarm(train=fragile, workers=1, options={"exploit": "none", "interval": 20})
+    found.run()
+    records = {record.bracket: record for record in found.view.records()}
+    anew = [records[b] for b in records if records.get(b - 1) and records[b - 1].status == "failed"]
+    assert anew
+    assert all(record.parent is None for record in anew)
+
+
 # --------------------------------------------------------------------------------------------- population
 @pytest.mark.parametrize("workers", [1, 3, 8, 20])
 def test_population_has_its_size_and_ends(workers: int) -> None:
@@ -315,7 +354,7 @@ def test_searcher_with_no_more_configurations() -> None:
 
 
 # ------------------------------------------------------------------------------------------------ contract
-@pytest.mark.parametrize("exploit", ["truncation", "tournament", "ttest"])
+@pytest.mark.parametrize("exploit", ["truncation", "tournament", "ttest", "none"])
 def test_keeps_the_contract_of_schedulers(exploit: str) -> None:
     """The conformance check for schedulers passes."""
     check_scheduler(lambda: PBTScheduler(exploit=exploit), claims=OpenClaims())
@@ -374,12 +413,16 @@ def test_one_interval_is_a_plain_search() -> None:
         ({"population": 1}, "pbt: population must be a whole number of at least 2, not 1"),
         ({"population": 4.5}, "population must be .*, not 4.5"),
         ({"interval": 0}, "interval must be .*, not 0"),
-        ({"exploit": "best"}, "exploit must be one of truncation, tournament, ttest, not 'best'"),
+        ({"exploit": "best"}, "exploit must be one of truncation, tournament, ttest, none, not 'best'"),
         ({"quantile": 0.6}, "quantile must be a number above 0 and at most 0.5, not 0.6"),
         ({"perturb": 2}, "perturb must be a number above 0 and below 1, not 2"),
         ({"resample": 1.5}, "resample must be a number from 0 to 1, not 1.5"),
         ({"vary": ""}, "vary must be one or more names"),
         ({"vary": 3}, "vary must be one or more names"),
+        ({"explore": "maybe"}, "explore must be true or false, not 'maybe'"),
+        ({"explore": False, "exploit": "none"}, "changes nothing under way; the scheduler fifo"),
+        ({"explore": False, "vary": "lr"}, "perturb, resample and vary do nothing"),
+        ({"explore": False, "perturb": 0.5}, "perturb, resample and vary do nothing"),
     ],
 )
 def test_options_out_of_range_are_refused(options: dict[str, Any], complaint: str) -> None:
@@ -410,6 +453,7 @@ def test_repr_is_a_status_line() -> None:
         "PBTScheduler(population=8, interval=3, exploit='truncation', "
         "Explorer(perturb=0.2, resample=0.25, vary=['a', 'b']))"
     )
+    assert repr(PBTScheduler(explore=False)) == "PBTScheduler(population=8, exploit='truncation', explore=False)"
 
 
 # --------------------------------------------------------------------------------------------------- study
