@@ -24,7 +24,7 @@ from .effects import Connect, Disconnect, Effect, Milestone, Notice, Publish, Re
 from .frames import FORMAT, Digest, Frame, Hello, MemberNews, Members, Ping, Pong, Refused, pages_of_news
 from .gossip import Gossip
 from .membership import Membership, State
-from .overlay import floods_reach_all, neighbours
+from .overlay import floods_reach_all
 from .quotas import MOST_OF_ALL, Quota
 from .timing import GREET_AGAIN, LONGEST_ROUND_TRIP, Suspicion
 
@@ -331,7 +331,7 @@ class Mesh:
 
     def _relink(self, now: float) -> list[Effect]:
         present = self.membership.present
-        chosen, forward = self._choose(present)
+        chosen, forward = self._choose(len(present))
         self.membership.watch(chosen)
         addresses = {self.membership.members[w].address for w in chosen}
         wanted = addresses | self._join
@@ -346,9 +346,9 @@ class Mesh:
         self.gossip.relink(sorted(addresses), forward=forward, members=len(present))
         return effects
 
-    def _choose(self, present: Sequence[str]) -> tuple[set[str], bool]:
-        """Which members to link to, and whether to pass on to them what others tell."""
-        return neighbours(present, self.me), not floods_reach_all(len(present))
+    def _choose(self, present: int) -> tuple[set[str], bool]:
+        """Which members to link to, of so many, and whether to pass on to them what others tell."""
+        return self.membership.others.neighbours(self.me), not floods_reach_all(present)
 
     def __repr__(self) -> str:
         return f"<Mesh of {self.me} at {self.address}: {len(self._linked)} links, {self.membership!r}>"

@@ -19,10 +19,12 @@ from __future__ import annotations
 
 import enum
 import hashlib
+from bisect import insort
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from .frames import MemberNews
+from .overlay import Rings
 from .timing import Suspicion
 
 FAR_AHEAD = 1 << 20  # no worker refutes its death so often: such news is dropped, since it could never be refuted
@@ -59,6 +61,7 @@ class Membership:
         self.incarnation = 0
         self.suspicion = suspicion
         self.members: dict[str, MemberEntry] = {}
+        self.others = Rings()  # those of them that are present
         self._watched: frozenset[str] = frozenset()
         self.version = 0
         self._due = now + suspicion.ping
@@ -69,7 +72,9 @@ class Membership:
     @property
     def present(self) -> list[str]:
         """Workers that count as here: alive or merely suspected, this one included."""
-        return sorted([self.me, *(w for w, m in self.members.items() if m.state <= State.SUSPECT)])
+        present = self.others.names
+        insort(present, self.me)
+        return present
 
     def state(self, worker: str) -> State | None:
         """What is believed of ``worker``; None if it was never heard of."""
@@ -129,6 +134,8 @@ class Membership:
             if member is None:
                 member = MemberEntry(n.worker, n.address, State(n.state), n.incarnation, now, now)
                 self.members[n.worker] = member
+                if member.state <= State.SUSPECT:
+                    self.others.add(n.worker)
             elif (n.incarnation, n.state) > (member.incarnation, member.state):
                 if n.incarnation > member.incarnation and n.address:
                     member.address = n.address
@@ -205,6 +212,8 @@ class Membership:
     def _set(self, member: MemberEntry, state: State, incarnation: int, now: float) -> None:
         if state is State.ALIVE:
             member.heard = now
+        if (state <= State.SUSPECT) is not (member.state <= State.SUSPECT):
+            (self.others.add if state <= State.SUSPECT else self.others.remove)(member.worker)
         member.state, member.incarnation, member.since = state, incarnation, now
         member.accusers = set()
         self.version += 1

@@ -6,13 +6,11 @@ refute it. It links to all workers where they do not pass on what they hear, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from .effects import Effect, Send
 from .frames import MemberNews, Members
 from .links import Mesh
 from .membership import MemberEntry, Membership, State
-from .overlay import floods_reach_all, neighbours
+from .overlay import floods_reach_all
 from .timing import Suspicion
 
 
@@ -22,7 +20,7 @@ class SpectatorTable(Membership):
     @property
     def present(self) -> list[str]:
         """Workers that count as here: alive or merely suspected."""
-        return sorted(w for w, m in self.members.items() if m.state <= State.SUSPECT)
+        return self.others.names
 
     def news(self) -> tuple[MemberNews, ...]:
         """The whole table."""
@@ -59,5 +57,6 @@ class SpectatorMesh(Mesh):
     def _make_table(self, me: str, address: str, now: float, suspicion: Suspicion) -> Membership:
         return SpectatorTable(me, address, now, suspicion)
 
-    def _choose(self, present: Sequence[str]) -> tuple[set[str], bool]:
-        return set(present) if floods_reach_all(len(present)) else neighbours(present, self.me), False
+    def _choose(self, present: int) -> tuple[set[str], bool]:
+        others = self.membership.others
+        return set(others.names) if floods_reach_all(present) else others.neighbours(self.me), False

@@ -37,7 +37,7 @@ from aiohpo.mesh import frames
 from aiohpo.mesh.effects import Effect, Publish, Send
 from aiohpo.mesh.frames import FORMAT, Events, Frame, Hello, MemberNews, Members, Ping, Pong, decode_frame, encode_frame
 from aiohpo.mesh.node import Node
-from aiohpo.mesh.overlay import neighbours
+from aiohpo.mesh.overlay import Rings
 from aiohpo.mesh.timing import COLLECT_FOR, Suspicion, Timing
 from aiohpo_transports.zeromq.transport import ZeroMQTransport
 
@@ -91,14 +91,14 @@ class Neighbourhood:
         past = [self.record(worker) for _ in range(3) for worker in self.workers]
         table = Members(tuple(MemberNews(worker, worker, 0, 0, worker) for worker in self.workers))
         self.nodes: dict[str, Node] = {}
-        for worker in (self.me, *sorted(neighbours(self.workers, self.me))):
+        for worker in (self.me, *self.around(self.me)):
             log = Log()
             for batch in past:
                 log.merge(batch)
             # What the neighbours' own neighbours would say is not played: they are not to be suspected for that.
             timing = Timing() if worker == self.me else Timing(suspicion=Suspicion(suspect=1e9))
             self.nodes[worker] = node = Node(worker, STUDY, worker, log, seed=seed, now=0.0, timing=timing)
-            around = sorted(neighbours(self.workers, worker))
+            around = self.around(worker)
             for other in around:
                 hello = Hello(FORMAT, STUDY, other, 0, other, worker, False)
                 node.receive(0.0, other, encode_frame(TAG, hello))
@@ -111,6 +111,9 @@ class Neighbourhood:
     @property
     def links(self) -> int:
         return len(self.nodes) - 1
+
+    def around(self, worker: str) -> list[str]:
+        return sorted(Rings(set(self.workers) - {worker}).neighbours(worker))
 
     def record(self, worker: str) -> Batch:
         """What a worker writes when a trial ends: its result, and the next trial; at first, that it has started."""

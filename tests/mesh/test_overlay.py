@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterable
+
 import pytest
 
-from aiohpo.mesh.overlay import FULL_MESH, floods_reach_all, neighbours, ring_position
+from aiohpo.mesh.overlay import FULL_MESH, Rings, floods_reach_all, ring_position
+
+
+def neighbours(members: Iterable[str], me: str) -> set[str]:
+    return Rings(set(members) - {me}).neighbours(me)
 
 
 def graph(size: int) -> dict[str, set[str]]:
@@ -33,6 +40,23 @@ def test_links_are_symmetric_and_few(size):
         assert sum(degrees) / size > 5.5
         assert min(degrees) >= 3
     assert not floods_reach_all(size)
+
+
+def test_rings_that_are_kept_up_are_those_made_anew(monkeypatch):
+    """However members came and went, and whatever rings were needed meanwhile, the links follow from who is there."""
+    monkeypatch.setattr("aiohpo.mesh.overlay._FOURTH_RING_ABOVE", 30)
+    rng = random.Random(0)
+    rings, there = Rings(), set()
+    sizes = set()
+    for _ in range(600):
+        name = f"{rng.randrange(50):06x}"
+        (rings.remove if name in there else rings.add)(name)
+        there ^= {name}
+        sizes.add(len(there))
+        assert rings.neighbours("me") == neighbours(there, "me")
+    assert rings.names == sorted(there)
+    assert min(sizes) < FULL_MESH < 31 < max(sizes)
+    assert repr(rings) == f"<Rings: {len(there)} members on 3>"
 
 
 def test_four_thousand_members_have_degree_up_to_eight():

@@ -25,7 +25,7 @@ _MOST_HOPS = 64
 
 
 def links(workers: list[str]) -> NDArray[np.int64]:
-    """Return the neighbours of each of ``workers`` (n, k), as :func:`aiohpo.mesh.overlay.neighbours` has them; a
+    """Return the neighbours of each of ``workers`` (n, k), as :class:`aiohpo.mesh.overlay.Rings` has them; a
     neighbour on several rings stands there several times. (n, n) where everybody is linked to everybody."""
     n = len(workers)
     if floods_reach_all(n):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from aiohpo.mesh.overlay import neighbours
+from aiohpo.mesh.overlay import Rings
 from aiohpo.mesh.timing import COLLECT_FOR, Pace
 from aiohpo.simulation.model.news import Spreading, batches_per_second, links, recent_share
 
@@ -22,7 +22,9 @@ def test_the_links_are_those_of_the_overlay(n: int) -> None:
     workers = names(n)
     table = links(workers)
     for place in range(0, n, 7):
-        assert {workers[other] for other in table[place]} == neighbours(workers, workers[place])
+        assert {workers[other] for other in table[place]} == Rings(set(workers) - {workers[place]}).neighbours(
+            workers[place]
+        )
 
 
 def test_in_a_small_swarm_everybody_hears_at_first_hand() -> None:
