@@ -167,6 +167,12 @@ class Log:
         read = self.read(batch) if batch.first <= self.count(batch.origin) + 1 else None
         return None if read is None else self.take(read)
 
+    def holds(self, batch: Batch) -> bool:
+        """Whether all of ``batch`` is here, with the same bytes: of what a flood brings most is."""
+        held = self._origins.get(batch.origin)
+        last = batch.last
+        return held is not None and last <= held.count and held.between(batch.first, last) == batch.raws
+
     def read(self, batch: Batch) -> Read | None:
         """Decode what of ``batch`` is not known, next in line or not; None if there is nothing that may be taken.
 

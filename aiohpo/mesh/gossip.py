@@ -280,6 +280,9 @@ class Gossip:
             raise Malformed(f"a frame of {events} events")
         read = []
         for batch in frame.batches:
+            if self.log.holds(batch):
+                self.duplicates += len(batch.raws)
+                continue
             new = self.log.read(batch)
             if new is None or new.batch is not batch:  # some numbers are known
                 read += self.log.read_forks(batch)

@@ -339,7 +339,9 @@ class PeerState(Recorder):
         self._out.append(Abort(segment.trial, segment.attempt, why))
 
     def _others_running(self) -> bool:
-        mine = len(self.segments) - sum(self.view.owner_of(s.row) != self.me for s in self.segments.doomed)
+        mine, doomed = len(self.segments), self.segments.doomed
+        if doomed:
+            mine -= sum(self.view.owner_of(s.row) != self.me for s in doomed)
         return len(self.view.running) > mine
 
     def _release_lost(self, now: float) -> None:

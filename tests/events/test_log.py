@@ -40,6 +40,17 @@ def test_only_what_is_next_in_line_is_taken():
     assert log.clock == 5
 
 
+def test_a_log_holds_what_is_in_line_with_the_same_bytes():
+    """A flood brings most events again and again: those are passed over without a closer look."""
+    log = Log()
+    assert not log.holds(goals("ann", 1, 2))
+    log.merge(goals("ann", 1, CHUNK_EVENTS + 3))
+    assert log.holds(goals("ann", 2, 2))
+    assert log.holds(goals("ann", CHUNK_EVENTS - 1, 4))
+    assert not log.holds(goals("ann", CHUNK_EVENTS, 5))
+    assert not log.holds(Batch("ann", 3, goals("ann", 4, 1).raws))
+
+
 def test_a_batch_with_one_bad_event_changes_nothing():
     """Malformed bytes raise and leave the log as it was."""
     log = Log()
