@@ -94,6 +94,20 @@ def _where(task: asyncio.Task[Any]) -> str:
     return f"{task.get_name()}: {name}, at {line.f_code.co_filename}:{line.f_lineno} in {call}"
 
 
+class _Delivery:
+    """A call that is due; it has what :class:`SimLoop` asks of a handle."""
+
+    __slots__ = ("_scheduled", "_take", "_what")
+    _cancelled = False
+
+    def __init__(self, take: Callable[[Any], object], what: Any) -> None:
+        self._take = take
+        self._what = what
+
+    def _run(self) -> None:
+        self._take(self._what)
+
+
 class SimLoop(asyncio.BaseEventLoop):
     """Run asyncio code in virtual time.
 
@@ -129,9 +143,9 @@ class SimLoop(asyncio.BaseEventLoop):
         self._order = random.Random(f"{seed}:order").random
         self._delays = random.Random(f"{seed}:executor")
         self._now = 0.0
-        self._queue: list[asyncio.Handle] = []
+        self._queue: list[asyncio.Handle | _Delivery] = []
         # Tuples compare in C; handles would compare in Python.
-        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._timers: list[tuple[float, int, asyncio.TimerHandle | _Delivery]] = []
         self._cancelled_timers = 0
         self._numbers = 0
         self._owner = threading.get_ident()
@@ -181,11 +195,16 @@ class SimLoop(asyncio.BaseEventLoop):
         heapq.heappush(self._timers, (when, self._numbers, timer))
         return timer
 
+    def deliver_at(self, when: float, take: Callable[[T], object], what: T) -> None:
+        """Call ``take(what)`` at ``when``, for certain: a timer that cannot be cancelled, at a third of the cost."""
+        self._numbers += 1
+        heapq.heappush(self._timers, (when, self._numbers, _Delivery(take, what)))
+
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         # Timeouts that were not needed would otherwise pile up in the heap until their time comes.
         self._cancelled_timers += 1
         if self._cancelled_timers > 1000 and self._cancelled_timers > len(self._timers) // 2:
-            self._timers = [entry for entry in self._timers if not entry[2].cancelled()]
+            self._timers = [entry for entry in self._timers if not entry[2]._cancelled]
             heapq.heapify(self._timers)
             self._cancelled_timers = 0
 
@@ -213,7 +232,7 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def _jump(self) -> None:
         timers = self._timers
-        while timers and timers[0][2].cancelled():
+        while timers and timers[0][2]._cancelled:
             heapq.heappop(timers)
             self._cancelled_timers -= 1
         if self._stopping:
@@ -227,8 +246,8 @@ class SimLoop(asyncio.BaseEventLoop):
         self._now = max(when, self._now)
         while timers and timers[0][0] <= self._now:
             timer = heapq.heappop(timers)[2]
-            timer._scheduled = False  # type: ignore[attr-defined]  # as above
-            if timer.cancelled():
+            timer._scheduled = False  # type: ignore[union-attr]  # as above
+            if timer._cancelled:
                 self._cancelled_timers -= 1
             else:
                 self._queue.append(timer)

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from aiohpo.errors import UsageError
 from aiohpo.plugin.transport import check_frame
+from aiohpo.simulation.loop import SimLoop
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -149,6 +150,8 @@ class SimNetwork:
             link.queue.clear()
 
     def _blocked(self, source: str, target: str) -> bool:
+        if self._side is None and not self._cuts:
+            return False
         if self._side is not None and self._side.get(source) != self._side.get(target):
             return True
         return (source, target) in self._cuts
@@ -189,7 +192,8 @@ class SimNetwork:
         for _ in range(copies):
             traffic.sent += 1
             traffic.sent_bytes += len(frame)
-            self._note("leave", source, target, frame)
+            if self.trace is not None:
+                self._note("leave", source, target, frame)
             lost = self.loss and self._random.random() < self.loss
             if lost or target not in self._endpoints or self._blocked(source, target):
                 traffic.lost += 1
@@ -199,6 +203,7 @@ class SimNetwork:
 
     def _dispatch(self, link: _SimLink, frame: bytes) -> None:
         loop = asyncio.get_running_loop()
+        assert isinstance(loop, SimLoop), "this network is one of virtual time"
         low, high = self.delay
         if self.reorder and self._random.random() < self.reorder:
             link.astray += 1
@@ -208,7 +213,7 @@ class SimNetwork:
         # arrive at the same instant and the loop shuffles their timers.
         link.last = max(link.last, loop.time() + self._random.uniform(low, high))
         link.queue.append(frame)
-        loop.call_at(link.last, self._arrive_in_order, link)
+        loop.deliver_at(link.last, self._arrive_in_order, link)
 
     def _arrive_in_order(self, link: _SimLink) -> None:
         if not link.cut:
@@ -231,7 +236,8 @@ class SimNetwork:
         traffic = self.traffic[target]
         traffic.received += 1
         traffic.received_bytes += len(frame)
-        self._note("arrive", source, target, frame)
+        if self.trace is not None:
+            self._note("arrive", source, target, frame)
         endpoint._receive(source, frame)
 
     def _note(self, event: str, source: str, target: str, frame: bytes) -> None:
