@@ -199,7 +199,8 @@ class ModelSwarm:
     def _rest(self, worker: ModelWorker) -> None:
         """There is nothing to do for a worker: look again when something ended, or after a while."""
         self._idle[worker.place] = worker
-        self._agenda.add(self.now + _LOOK_AGAIN, self._look_again, worker)
+        worker.looks_at = self.now + _LOOK_AGAIN
+        self._agenda.add(worker.looks_at, self._look_again, worker)
         if not self._running:
             self.end = find_end(self.view, workers=(), target=None, is_work_left=self._is_work_left)
 
@@ -210,7 +211,8 @@ class ModelSwarm:
         return has_work(self.view, self._scheduler, claims, self._spare)
 
     def _look_again(self, worker: ModelWorker) -> None:
-        if self._idle.get(worker.place) is worker:
+        # It may have been woken meanwhile, and looks half a second after that instead.
+        if self._idle.get(worker.place) is worker and worker.looks_at <= self.now:
             self._deal(worker)
 
     def _wake_soon(self) -> None:

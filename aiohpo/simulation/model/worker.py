@@ -69,6 +69,7 @@ class ModelWorker:
     free_at    when its loop has done what holds it up
     suggested  configurations that it was given for free slots
     waits      whether it waits for a model
+    looks_at   when it looks again whether there is something to do
     """
 
     name: str
@@ -84,6 +85,7 @@ class ModelWorker:
     suggested: Iterator[Config] = field(default_factory=lambda: iter(()))
     alive: bool = True
     waits: bool = False
+    looks_at: float = 0.0
     busy_seconds: float = 0.0
     ended: int = 0
     running: dict[int, Playing] = field(default_factory=dict)  # by slot

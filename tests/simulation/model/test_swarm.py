@@ -69,6 +69,21 @@ def test_a_fit_delays_what_is_suggested() -> None:
     assert 0.8 < figures.utilisation < 0.95
 
 
+def test_workers_with_nothing_to_do_look_round_twice_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often they are woken, they do not look more often: that was most of what a simulation cost."""
+    looks = Counter[int]()
+    look = ModelSwarm._look_again
+
+    def counted(swarm: ModelSwarm, worker: Any) -> None:
+        looks[worker.place] += swarm._idle.get(worker.place) is worker and worker.looks_at <= swarm.now
+        look(swarm, worker)
+
+    monkeypatch.setattr(ModelSwarm, "_look_again", counted)
+    halving = study(train, max_steps=9, scheduler="sha:eta=3,r_min=1,n=27")
+    _, figures = play(halving, workers=12, times=NormalTime(18.0, 9.0), trials=27, seconds=float("inf"))
+    assert 10 < max(looks.values()) <= 2 * figures.seconds + 1
+
+
 def test_workers_collide_while_news_of_a_claim_is_under_way() -> None:
     """With slow news and fast trials they do; the loser is aborted when it hears, and nothing is recorded twice."""
     swarm, figures = play(
