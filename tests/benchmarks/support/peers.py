@@ -1,8 +1,8 @@
 """Other optimisers on the same curves, driven through their own interfaces by an event-driven simulator.
 
-Optuna's samplers and pruners, and Syne Tune's schedulers, decide instantly: no virtual time is charged for their
-suggestions, though a single process makes them all, and their CPU time is measured. A failure is told as each of
-them wants to hear it. Where neither is installed its contenders are skipped, and it is said.
+Optuna's samplers and pruners, Syne Tune's schedulers and HpBandSter's brackets decide instantly: no virtual time is
+charged for their suggestions, though a single process makes them all, and their CPU time is measured. A failure is told
+as each of them wants to hear it. Where none of them is installed its contenders are skipped, and it is said.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import datetime
 import heapq
 import importlib.util
 import logging
+import math
 import time
 import warnings
 from collections.abc import Callable
@@ -231,10 +232,90 @@ def syne_space(space: Space) -> Config:
     return out
 
 
+# --------------------------------------------------------------------------------------------- HpBandSter
+class HpBandSterPolicy:
+    """The brackets and the sampler of BOHB's authors, dealt out as their master does: the oldest bracket that has
+    something to run, else a new one. A promoted trial goes on where it was, though theirs begins anew.
+
+    The lowest budget is a 27th, as ours. HpBandSter 0.7.4 needs ConfigSpace < 1 (and numpy < 2).
+    """
+
+    def __init__(self, task: CurveTask, seed: int, sampler: str) -> None:
+        import ConfigSpace
+        import numpy as np
+        from hpbandster.core.dispatcher import Job as Told
+        from hpbandster.optimizers.config_generators.bohb import BOHB
+        from hpbandster.optimizers.config_generators.random_sampling import RandomSampling
+
+        np.random.seed(seed)
+        space = ConfigSpace.ConfigurationSpace(seed=seed)
+        space.add_hyperparameters([_their_parameter(ConfigSpace, n, p) for n, p in task.space.params.items()])
+        self._ordinals = {name: p.choices for name, p in task.space.params.items() if isinstance(p, Ordinal)}
+        self._generator = {"bohb": BOHB, "hyperband": RandomSampling}[sampler](space)
+        self._told = Told
+        self._halvings = min(3, math.floor(math.log(task.max_steps, ETA)))
+        self._budgets = [max(1, round(task.max_steps / ETA**i)) for i in reversed(range(self._halvings + 1))]
+        self._iterations: list[Any] = []
+        self._jobs: dict[Any, Job] = {}
+
+    def next(self, now: float) -> Job:
+        found = next((run for it in self._iterations if (run := it.get_next_run()) is not None), None)
+        if found is None:
+            self._iterations.append(self._iteration(len(self._iterations)))
+            found = self._iterations[-1].get_next_run()
+        id, config, budget = found
+        known = self._jobs.get(id)
+        if known is None:
+            own = {name: self._ordinals[name][v] if name in self._ordinals else v for name, v in config.items()}
+            known = self._jobs[id] = Job(str(id), own, None)
+        known.handle = id, config, budget
+        return known
+
+    def _iteration(self, number: int) -> Any:
+        from hpbandster.optimizers.iterations import SuccessiveHalving
+
+        s = self._halvings - number % (self._halvings + 1)
+        first = (self._halvings + 1) // (s + 1) * ETA**s
+        sizes = [max(int(first * ETA**-i), 1) for i in range(s + 1)]
+        return SuccessiveHalving(number, sizes, self._budgets[-s - 1 :], self._generator.get_config)
+
+    def report(self, job: Job, step: int, loss: float) -> bool:
+        if step < job.handle[2]:
+            return True
+        self._tell(job, {"loss": loss, "info": ""})
+        return False
+
+    def complete(self, job: Job, loss: float) -> None:
+        if job.handle is not None:  # the training was complete before its last step
+            self._tell(job, {"loss": loss, "info": ""})
+
+    def fail(self, job: Job) -> None:
+        self._tell(job, None)
+
+    def _tell(self, job: Job, result: Any) -> None:
+        (id, config, budget), job.handle = job.handle, None
+        told = self._told(id, config=config, budget=budget)
+        told.result = result
+        self._iterations[id[0]].register_result(told)
+        self._generator.new_result(told)
+
+
+def _their_parameter(cs: Any, name: str, p: Any) -> Any:
+    if isinstance(p, Float):
+        return cs.UniformFloatHyperparameter(name, p.low, p.high, log=p.log)
+    if isinstance(p, Int):
+        return cs.UniformIntegerHyperparameter(name, p.low, p.high, log=p.log)
+    if isinstance(p, Ordinal):
+        return cs.UniformIntegerHyperparameter(name, 0, len(p.choices) - 1)
+    return cs.CategoricalHyperparameter(name, list(p.choices))
+
+
 POLICIES: dict[str, tuple[str, Callable[[CurveTask, int], Policy]]] = {
     "optuna-tpe-sha": ("optuna", lambda task, seed: OptunaPolicy(task, seed, "sha")),
     "optuna-tpe-hyperband": ("optuna", lambda task, seed: OptunaPolicy(task, seed, "hyperband")),
     "optuna-tpe-median": ("optuna", lambda task, seed: OptunaPolicy(task, seed, "median")),
+    "hpbandster-bohb": ("hpbandster", lambda task, seed: HpBandSterPolicy(task, seed, "bohb")),
+    "hpbandster-hyperband": ("hpbandster", lambda task, seed: HpBandSterPolicy(task, seed, "hyperband")),
     "syne-asha-stop": ("syne_tune", lambda task, seed: SynePolicy(task, seed, "ASHA", "stopping")),
     "syne-asha": ("syne_tune", lambda task, seed: SynePolicy(task, seed, "ASHA", "promotion")),
     "syne-mobster-stop": ("syne_tune", lambda task, seed: SynePolicy(task, seed, "MOBSTER", "stopping")),

@@ -25,9 +25,14 @@ _TOLERANCE = 1e-9
 _LOWEST = 27
 
 
-def lowest_rung(r_min: int | None, steps: int) -> int:
+def fewest_steps(r_min: int | None, steps: int) -> float:
     """Return ``r_min``, or if there is none a 27th of ``steps``, at least 1."""
-    return max(1, round(steps / _LOWEST)) if r_min is None else r_min
+    return max(1.0, steps / _LOWEST) if r_min is None else r_min
+
+
+def lowest_rung(r_min: int | None, steps: int) -> int:
+    """Return :func:`fewest_steps`, rounded: where the rungs of ASHA begin."""
+    return round(fewest_steps(r_min, steps))
 
 
 def geometric_levels(eta: float, r_min: int, r_max: int | None, steps: int) -> tuple[int, ...]:
@@ -58,22 +63,25 @@ class Plan:
     levels: tuple[int, ...]
 
 
-def halvings(eta: float, r_min: int, steps: int) -> int:
-    """Return s_max, how often r_min fits into ``steps`` when multiplied by eta."""
+def halvings(eta: float, r_min: float, steps: int) -> int:
+    """Return s_max, how often r_min fits into ``steps`` when multiplied by eta.
+
+    ``r_min`` is not to be rounded up: from 2 instead of 50/27 steps there are two halvings to 50 instead of three.
+    """
     return math.floor(math.log(steps / r_min, eta) + _TOLERANCE)
 
 
-def plan(eta: float, r_min: int, steps: int, s: int, n: int | None = None) -> Plan:
+def plan(eta: float, r_min: float, steps: int, s: int, n: int | None = None) -> Plan:
     """Return Hyperband's bracket ``s``; with ``n`` trials in its first rung if that is given."""
     s_max = halvings(eta, r_min, steps)
     if n is None:
         n = math.ceil((s_max + 1) / (s + 1) * eta**s - _TOLERANCE)
     sizes = tuple(max(1, math.floor(n / eta**i + _TOLERANCE)) for i in range(s + 1))
-    levels = tuple(max(r_min, round(steps / eta ** (s - i))) for i in range(s + 1))
+    levels = tuple(max(round(r_min), round(steps / eta ** (s - i))) for i in range(s + 1))
     return Plan(sizes, levels)
 
 
-def hyperband_plans(eta: float, r_min: int, steps: int) -> tuple[Plan, ...]:
+def hyperband_plans(eta: float, r_min: float, steps: int) -> tuple[Plan, ...]:
     """Return all brackets of one round of Hyperband, s = s_max … 0."""
     return tuple(plan(eta, r_min, steps, s) for s in reversed(range(halvings(eta, r_min, steps) + 1)))
 

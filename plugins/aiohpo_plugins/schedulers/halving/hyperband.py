@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohpo.plugin import Identity, Options
 
 from ..steps import steps_of
-from .brackets import hyperband_plans, lowest_rung
+from .brackets import fewest_steps, hyperband_plans
 from .synchronous import SynchronousHalving
 
 
@@ -29,7 +29,7 @@ class HyperbandScheduler(SynchronousHalving):
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Lay out the brackets. Raises ``ValueError`` if there are no steps, or too few for a rung."""
         steps = steps_of("hyperband", max_steps, self.r_min or 1, self.eta)
-        self._begin(hyperband_plans(self.eta, lowest_rung(self.r_min, steps), steps))
+        self._begin(hyperband_plans(self.eta, fewest_steps(self.r_min, steps), steps))
 
     def __repr__(self) -> str:
         return f"HyperbandScheduler(eta={self.eta:g}, r_min={self.r_min})"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohpo.plugin import Identity, Options
 
 from ..steps import steps_of
-from .brackets import halvings, lowest_rung, plan
+from .brackets import fewest_steps, halvings, plan
 from .synchronous import SynchronousHalving
 
 
@@ -30,7 +30,7 @@ class SHAScheduler(SynchronousHalving):
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Lay out the bracket. Raises ``ValueError`` if there are no steps, or too few for a rung."""
         steps = steps_of("sha", max_steps, self.r_min or 1, self.eta)
-        r_min = lowest_rung(self.r_min, steps)
+        r_min = fewest_steps(self.r_min, steps)
         self._begin([plan(self.eta, r_min, steps, halvings(self.eta, r_min, steps), self.n)])
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ import pytest
 from aiohpo_plugins.schedulers.halving.brackets import (
     Plan,
     bracket_shares,
+    fewest_steps,
     geometric_levels,
     halvings,
     hyperband_plans,
@@ -41,6 +42,12 @@ def test_the_lowest_rung_leaves_three_below_the_end(steps, rungs):
     """Unless r_min says otherwise."""
     assert geometric_levels(3, lowest_rung(None, steps), None, steps) == rungs
     assert lowest_rung(5, steps) == 5
+
+
+@pytest.mark.parametrize(("steps", "rungs"), [(9, (1, 3)), (27, (1, 3, 9)), (50, (2, 6, 17)), (100, (4, 11, 33))])
+def test_the_longest_bracket_has_as_many_rungs_as_asha(steps, rungs):
+    """A 27th of the steps is rounded only after the halvings were counted."""
+    assert hyperband_plans(3, fewest_steps(None, steps), steps)[0].levels == (*rungs, steps)
 
 
 def test_brackets_of_the_paper():
