@@ -138,6 +138,8 @@ def in_words(run: Run, found: Assessment) -> str:
         kind = "" if calibrator is None else type(calibrator).__name__.lower()
         members.append([f"{weight:.3f}", str(numbers.get(str(member.trial), "")), kind, config])
     lines += _aligned(members)
+    if made.final is not None:
+        lines += ["", f"their mean has a calibrator of its own: {type(made.final).__name__.lower()}"]
     names = [found.valid.name, *(rows.name for rows in found.others)]
     table = [["", *(f"{who}, {printable(name)}" for name in names for who in ("best single", "ensemble"))]]
     for metric, both in found.table().items():

@@ -1,9 +1,10 @@
 """What an ensemble builder returns: members, weights and calibrators, as plain data.
 
-    m(x) = Σ_i w_i · c_i(p_i(x))
+    m(x) = f(Σ_i w_i · c_i(p_i(x)))
 
-where p_i are the member's predictions, c_i its calibrator (or none), and w_i weights that are positive and sum to
-one. For regression what is mixed are normal distributions, and m(x) has their mixture's mean and variance.
+where p_i are the member's predictions, c_i its calibrator (or none), w_i weights that are positive and sum to one,
+and f the calibrator of their mean (or none). For regression what is mixed are normal distributions, and m(x) has their
+mixture's mean and variance.
 
 A saved ensemble is a zip archive with ``ensemble.json`` (readable by people) and ``.npy`` arrays. There is no pickle
 in it; loading needs neither the builder that made it nor the run that it came from.
@@ -32,7 +33,8 @@ from .uncertainty import Uncertainty, decompose
 if TYPE_CHECKING:
     from ..plugin import FloatArray, IntArray
 
-_FORMAT = 1
+_FORMAT = 2
+_READ = (1, 2)  # 1 had no final calibrator
 _JSON = "ensemble.json"
 _LARGEST = 1 << 28  # bytes of all that is in a saved ensemble: weights and calibrators
 # What zipfile, json, numpy and this module raise for a file that is no saved ensemble.
@@ -72,6 +74,7 @@ class Ensemble:
     path         how it came about: (size, score on validation) for each step, for people to look at
     builder      what built it
     problems     what was wrong with predictions that were left out
+    final        the calibrator of the mixture, applied after averaging; None if it needs none
     """
 
     task: Task
@@ -84,6 +87,7 @@ class Ensemble:
     path: tuple[tuple[int, float], ...] = ()
     builder: str = ""
     problems: tuple[str, ...] = field(default=())
+    final: Calibrator | None = None
 
     def __post_init__(self) -> None:
         m = len(self.members)
@@ -117,8 +121,11 @@ class Ensemble:
     def combine(self, predictions: Any) -> FloatArray:
         """Return the ensemble's prediction in the form that metrics take: (n, k) probabilities, or (n, 1 or 2) means
         and variances. Arguments and errors as for :meth:`calibrated`."""
-        mapped = self.calibrated(predictions)
-        return mix_predictions(mapped, self.weights, self.task)
+        return self.finish(mix_predictions(self.calibrated(predictions), self.weights, self.task))
+
+    def finish(self, mixture: FloatArray) -> FloatArray:
+        """Apply the final calibrator, if there is one, to a mixture (n, k) of calibrated predictions."""
+        return mixture if self.final is None else self.final(mixture)
 
     def predict_proba(self, predictions: Any) -> FloatArray:
         """Return class probabilities (n, k). Arguments and errors as for :meth:`calibrated`."""
@@ -133,7 +140,7 @@ class Ensemble:
 
     def uncertainty(self, predictions: Any) -> Uncertainty:
         """Return the total uncertainty (n,) and its two parts. Arguments and errors as for :meth:`calibrated`."""
-        return decompose(self.calibrated(predictions), self.weights, self.task)
+        return decompose(self.calibrated(predictions), self.weights, self.task, self.final)
 
     def evaluate(self, metric: Metric, y: Any, predictions: Any) -> float:
         """Return a metric of the ensemble's prediction. Arguments and errors as for :meth:`calibrated`."""
@@ -195,6 +202,7 @@ class Ensemble:
             ],
             "path": [[size, score if np.isfinite(score) else None] for size, score in self.path],
             "problems": list(self.problems),
+            "final": None if self.final is None else kind_of(self.final),
         }
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -217,6 +225,8 @@ class Ensemble:
         for i, calibrator in enumerate(self.calibrators):
             if calibrator is not None:
                 arrays |= {f"calibrator.{i}.{name}": array for name, array in arrays_of(calibrator).items()}
+        if self.final is not None:
+            arrays |= {f"final.{name}": array for name, array in arrays_of(self.final).items()}
         for name, array in arrays.items():
             buffer = io.BytesIO()
             np.save(buffer, array, allow_pickle=False)
@@ -242,7 +252,7 @@ def load_ensemble(path: str | os.PathLike[str]) -> Ensemble:
             if sum(part.file_size for part in archive.infolist()) > _LARGEST:
                 raise UsageError(f"{path} is no saved ensemble: it would take more than {_LARGEST >> 20} MiB of memory")
             data = json.loads(archive.read(_JSON))
-            if data["format"] != _FORMAT:
+            if data["format"] not in _READ:
                 raise UsageError(f"{path} has format {data['format']}, this aiohpo reads {_FORMAT}: use a newer one")
             return _read(archive, data)
     except FileNotFoundError:
@@ -258,11 +268,11 @@ def _read(archive: zipfile.ZipFile, data: dict[str, Any]) -> Ensemble:
         with archive.open(f"{name}.npy") as file:
             return np.asarray(np.load(io.BytesIO(file.read()), allow_pickle=False), dtype=np.float64)
 
-    def calibrator(i: int, kind: str | None) -> Calibrator | None:
+    def calibrator(prefix: str, kind: str | None) -> Calibrator | None:
         if kind is None:
             return None
         found = KINDS[kind]
-        made: Calibrator = found(*(array(f"calibrator.{i}.{name}") for name in found.__dataclass_fields__))
+        made: Calibrator = found(*(array(f"{prefix}.{name}") for name in found.__dataclass_fields__))
         return made
 
     members = data["members"]
@@ -270,11 +280,12 @@ def _read(archive: zipfile.ZipFile, data: dict[str, Any]) -> Ensemble:
         task=data["task"],
         members=tuple(Member(m["row"], m["trial"], m["config"], m["checkpoint"]) for m in members),
         weights=array("weights"),
-        calibrators=tuple(calibrator(i, m["calibrator"]) for i, m in enumerate(members)),
+        calibrators=tuple(calibrator(f"calibrator.{i}", m["calibrator"]) for i, m in enumerate(members)),
         metric=data["metric"],
         score=float("nan") if data["score"] is None else data["score"],
         columns=data["columns"],
         path=tuple((size, float("nan") if score is None else score) for size, score in data["path"]),
         builder=data["builder"],
         problems=tuple(data["problems"]),
+        final=calibrator("final", data["final"]) if data["format"] > 1 else None,
     )

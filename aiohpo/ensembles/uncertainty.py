@@ -22,6 +22,7 @@ from .metrics import Task, auc
 
 if TYPE_CHECKING:
     from ..plugin import FloatArray
+    from .calibrators import Calibrator
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,7 +38,7 @@ class Uncertainty:
         return f"<Uncertainty of {len(self.total)} rows, on average: {means}>"
 
 
-def decompose(predictions: FloatArray, weights: FloatArray, task: Task) -> Uncertainty:
+def decompose(predictions: FloatArray, weights: FloatArray, task: Task, final: Calibrator | None = None) -> Uncertainty:
     """Decompose the uncertainty of a weighted mixture.
 
     Args:
@@ -45,6 +46,8 @@ def decompose(predictions: FloatArray, weights: FloatArray, task: Task) -> Uncer
             nothing is aleatoric.
         weights: (m,), not negative, with sum one.
         task: "classification" or "regression".
+        final: a calibrator of class probabilities that is applied after averaging. The total is then the entropy of
+            what it makes of the mixture, and each part keeps its share of it.
     """
     mixture: FloatArray = np.zeros(predictions.shape[1:])
     aleatoric = np.zeros(predictions.shape[1])
@@ -55,7 +58,11 @@ def decompose(predictions: FloatArray, weights: FloatArray, task: Task) -> Uncer
     if task == "classification":
         # never negative but for rounding, where all agree
         epistemic = np.maximum(entropy(mixture) - aleatoric, 0.0)
-        return Uncertainty(aleatoric + epistemic, aleatoric, epistemic)
+        total = aleatoric + epistemic
+        if final is None:
+            return Uncertainty(total, aleatoric, epistemic)
+        scale = entropy(final(mixture)) / np.where(total > 0, total, 1.0)
+        return Uncertainty(total * scale, aleatoric * scale, epistemic * scale)
     epistemic = np.zeros_like(aleatoric)
     for w, mean in zip(weights, predictions[:, :, 0], strict=True):
         epistemic += w * np.square(mean - mixture[:, 0])

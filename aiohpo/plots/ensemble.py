@@ -65,7 +65,8 @@ def _sizes(axes: Axes, found: Assessment) -> None:
         values = []
         for size in range(1, len(order) + 1):
             weights = made.weights[order[:size]]
-            values.append(found.metric(rows.y, mix_predictions(each[:size], weights / weights.sum(), made.task)))
+            mixture = mix_predictions(each[:size], weights / weights.sum(), made.task)
+            values.append(found.metric(rows.y, made.finish(mixture)))
         axes.plot(np.arange(1, len(order) + 1), values, ".-", color=colour, label=f"ensemble, {plot_text(rows.name)}")
         single = found.metric(rows.y, rows.single)
         axes.axhline(single, color=colour, ls="--", lw=1, label=f"best single model, {plot_text(rows.name)}")
@@ -88,7 +89,9 @@ def _weights(axes: Axes, found: Assessment, numbers: dict[str, int]) -> None:
 def _uncalibrated(found: Assessment, rows: PredictedRows) -> Any:
     """What the ensemble would predict without its calibrators; None if it has none."""
     made = found.ensemble
-    return None if all(c is None for c in made.calibrators) else mix_predictions(rows.members, made.weights, made.task)
+    if all(c is None for c in (*made.calibrators, made.final)):
+        return None
+    return mix_predictions(rows.members, made.weights, made.task)
 
 
 def _reliability(axes: Axes, found: Assessment, rows: PredictedRows) -> None:

@@ -18,6 +18,7 @@ from aiohpo.errors import UsageError
 
 RNG = np.random.default_rng(0)
 P = RNG.dirichlet([0.5] * 3, size=(2, 10))
+SHARPER = Scaling(number(1.4), np.zeros(3))
 
 
 def classifier(**changes: object) -> Ensemble:
@@ -44,6 +45,18 @@ def test_mixes_calibrated_predictions() -> None:
     expected = 0.75 * ensemble.calibrators[0](P[0]) + 0.25 * P[1]
     assert ensemble.predict_proba(P) == pytest.approx(expected)
     assert ensemble.predict(P).tolist() == expected.argmax(axis=1).tolist()
+
+
+def test_calibrates_the_mixture_last() -> None:
+    """The final calibrator maps the mean of the calibrated predictions; the total uncertainty is that of the result,
+    and each part keeps its share."""
+    bare, ensemble = classifier(), classifier(final=SHARPER)
+    mixture = SHARPER(bare.predict_proba(P))
+    assert ensemble.predict_proba(P) == pytest.approx(mixture)
+    before, u = bare.uncertainty(P), ensemble.uncertainty(P)
+    assert u.total == pytest.approx(-(mixture * np.log(mixture)).sum(axis=1))
+    assert u.aleatoric + u.epistemic == pytest.approx(u.total)
+    assert u.epistemic / u.total == pytest.approx(before.epistemic / before.total)
 
 
 def test_takes_predictions_by_the_names_of_trials() -> None:
@@ -144,6 +157,7 @@ CALIBRATED = {
         path=((1, 0.5), (2, float("nan"))),
         problems=("w-3: its predictions are lost",),
         builder="greedy",
+        final=SHARPER,
     ),
     "numbers": regressor((Affine(*[number(x) for x in RNG.random(4)]), None)),
 }
@@ -196,6 +210,19 @@ def test_a_file_is_readable_without_aiohpo(tmp_path: Path) -> None:
         "checkpoint": "abc",
         "calibrator": "scaling",
     }
+
+
+def test_files_without_a_final_calibrator_are_still_read(tmp_path: Path) -> None:
+    """Format 1 knew none."""
+    classifier(calibrators=(None, None)).save(tmp_path / "new")
+    with zipfile.ZipFile(tmp_path / "new") as new, zipfile.ZipFile(tmp_path / "old", "w") as old:
+        data = json.loads(new.read("ensemble.json"))
+        assert data.pop("final") is None
+        old.writestr("ensemble.json", json.dumps({**data, "format": 1}))
+        old.writestr("weights.npy", new.read("weights.npy"))
+    assert np.array_equal(
+        load_ensemble(tmp_path / "old").predict_proba(P), load_ensemble(tmp_path / "new").predict_proba(P)
+    )
 
 
 def test_equal_ensembles_are_equal_files(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Weights and calibrators of an ensemble, learned together by gradient descent on the ensemble's own cross-entropy.
 
 Calibrating each model by itself makes each honest, but their mean less sure than it could be (Ranjan and Gneiting,
-JRSS B 2010); learned together, calibrators make the *ensemble* honest. The objective is in
-:mod:`.mixture`, the descent is L-BFGS. With eighty models and some hundred rows that overfits, if
+JRSS B 2010); learned together with a temperature of the mean, calibrators make the *ensemble* honest. The objective is
+in :mod:`.mixture`, the descent is L-BFGS. With eighty models and some hundred rows that overfits, if
 nothing is done against it:
 
 1. It begins with a greedy selection, whose weights are where the descent of γ starts. So only models that add
@@ -151,7 +151,7 @@ class GradientBuilder:
             start = "uniform" if models.task == "classification" and _all_certain(models) else "greedy"
         best = _Crossed(self, models, start, fold)
         final = self.descend(models, start, np.ones(len(fold), dtype=bool), None, best.iterations)
-        weights, calibrators = self._result(models, final, best.honest)
+        weights, calibrators, after = self._result(models, final, best.honest)
         kept = np.flatnonzero(weights)
         return Ensemble(
             task=metric.task,
@@ -164,21 +164,22 @@ class GradientBuilder:
             path=tuple(enumerate(best.curve.tolist())),
             builder=self.name,
             problems=models.problems,
+            final=after,
         )
 
     def _result(
         self, models: Models, final: _Descent, honest: FloatArray
-    ) -> tuple[FloatArray, list[Calibrator | None]]:
-        """Weights, zero for members that are dropped, and calibrators."""
+    ) -> tuple[FloatArray, list[Calibrator | None], Calibrator | None]:
+        """Weights, zero for members that are dropped; the models' calibrators; and that of their mixture."""
         mixture = final.mixture
         x = self._sparse(mixture, final.found[-1])
         weights = mixture.weights(x)
         if len(final.found) == 1 and models.task == "classification":  # not one iteration: nothing is to be changed
-            return weights, [None] * len(weights)
+            return weights, [None] * len(weights), None
         if isinstance(mixture, NormalMixture) and models.metric.name != "nll":
             # the descent was stopped by what means are worth: held-out rows say what the variance is
             x = mixture.with_error(x, float(np.square(honest[:, 0] - models.y).mean()))
-        return weights, list(mixture.calibrators(x))
+        return weights, list(mixture.calibrators(x)), mixture.final(x)
 
     def descend(
         self, models: Models, start: str, learned: BoolArray, held: BoolArray | None, iterations: int

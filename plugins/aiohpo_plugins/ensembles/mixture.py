@@ -1,16 +1,20 @@
 """The ensemble as a function of its parameters, with analytic gradients.
 
-    m(x; γ, α, β) = Σ_i softmax(γ)_i · c_i(p_i(x))
+    m(x; γ, α, β, τ) ∝ (Σ_i softmax(γ)_i · c_i(p_i(x)))^exp(τ)
 
-(Gouneau's report on DeepHyper at Argonne, eq. 2 and 3), where for classification c_i is softmax(exp(α_i)·z_i + β_i) of
-log-probabilities z_i; with two classes that is σ(exp(α_i)·(z_i1 - z_i0) + β_i). The exponential keeps a model from
-being turned around. What is minimised is the cross-entropy of the *ensemble*,
+(Gouneau's report on DeepHyper at Argonne, eq. 2 and 3, where τ = 0). For classification c_i is
+softmax(exp(α_i)·z_i + β_i) of log-probabilities z_i; with two classes that is σ(exp(α_i)·(z_i1 - z_i0) + β_i). The
+exponential keeps a model from being turned around. The mean of calibrated models is less sure than it could be (Ranjan
+and Gneiting, JRSS B 2010). Sharper models do not make up for that, because their disagreement would cost more than it
+does; a temperature of the mean, exp(-τ), does. What is minimised is the cross-entropy of the *ensemble*,
 
     L = -1/n Σ_x log m(x)[y] + prior
 
-With responsibilities r_i(x) = w_i c_i(x)[y] / m(x)[y], the gradients are
+Write q(x) for the weighted mean, e = exp(τ), and G_c(x) = e·([c = y] - m(x)[c]) / q(x)[c], which is -∂L/∂q(x)[c] but
+for the factor 1/n. With g_i(x) = Σ_c c_i(x)[c]·G_c(x), the gradients are
 
-    ∂L/∂γ_i = w_i - mean_x r_i        ∂L/∂(logits of i at x) = -r_i(x)·(onehot(y) - c_i(x)) / n
+    ∂L/∂γ_i = -w_i mean_x g_i               ∂L/∂(logits of i at x)[c] = -w_i c_i(x)[c]·(G_c - g_i) / n
+    ∂L/∂τ   = -mean_x Σ_c e·([c = y] - m(x)[c])·log q(x)[c]
 
 For regression c_i has mean a_i·μ_i + b_i and variance f_i·v_i + s_i, and the cross-entropy is that of a normal with
 the mixture's mean M = Σ w_i μ_i and variance V = Σ w_i (v_i + μ_i²) - M². Where only means will be judged, V is
@@ -20,7 +24,7 @@ count for less), and variances still are right on average.
 Models of one search err alike: they are all too sure, or all too shy. So each calibration parameter is the sum of one
 that all models share and one of the model's own, θ_i = θ_0 + δ_i, and the prior, in nats per row,
 
-    (SHARED·|θ_0|² + own·Σ_i |δ_i|²) / n
+    (SHARED·(|θ_0|² + τ²) + own·Σ_i |δ_i|²) / n
 
 lets what they share follow the data and holds each one near it; shifts β cost SHIFTS times as much as scales.
 """
@@ -32,7 +36,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aiohpo.ensembles.calibrators import Affine, Calibrator, Scaling, log_probabilities, number, softmax
+from aiohpo.ensembles.calibrators import FLOOR, Affine, Calibrator, Scaling, log_probabilities, number, softmax
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,20 +50,24 @@ if TYPE_CHECKING:
 SHARED, SHIFTS = 5.0, 2.0
 _LEAST_VARIANCE = 1e-6  # of the targets' variance
 _ROUNDING = 1e-14  # relative
+_LEAST_PROBABILITY = 1e-300  # its logarithm is still a number
 _LEAST_SHARE = 0.05  # of what models think is noise; the rest may turn out to be disagreement
 
 
 class Mixture(ABC):
-    """Models' predictions and targets of some rows, under a common vector of parameters: γ (m,), θ_0 (p,), δ (m, p).
+    """Models' predictions and targets of some rows, under a common vector of parameters: γ (m,), θ_0 (p,), δ (m, p);
+    for classification also τ, the last.
 
     m  models
     n  rows
     p  calibration parameters of a model; zeros do nothing, or next to nothing
+    t  parameters of the mixture after averaging: 1, which is τ, or none
     """
 
     m: int
     n: int
     p: int
+    t = 0
     _cost: FloatArray  # (p,) of each calibration parameter's square
 
     def __init__(self, own: float) -> None:
@@ -67,49 +75,75 @@ class Mixture(ABC):
 
     def begin(self, weights: FloatArray) -> FloatArray:
         """Parameters of these weights and of calibrators that do nothing."""
-        return np.concatenate([np.log(weights), np.zeros(self.p * (self.m + 1))])
+        return np.concatenate([np.log(weights), np.zeros(self.p * (self.m + 1) + self.t)])
 
     def weights(self, x: FloatArray) -> FloatArray:
         """w (m,)"""
         return softmax(x[: self.m])
 
+    def _sharpness(self, x: FloatArray) -> float:
+        """τ; 0 where there is none."""
+        return float(x[-1]) if self.t else 0.0
+
+    def _split(self, x: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """θ_0 (p,) and δ (m, p)"""
+        shared, own = np.split(x[self.m : len(x) - self.t], [self.p])
+        return shared, own.reshape(self.m, self.p)
+
     def _theta(self, x: FloatArray) -> FloatArray:
         """θ (m, p)"""
-        shared, own = np.split(x[self.m :], [self.p])
-        return np.asarray(shared + own.reshape(self.m, self.p))
+        shared, own = self._split(x)
+        return np.asarray(shared + own)
 
     def __call__(self, x: FloatArray) -> tuple[float, FloatArray]:
         """The loss with its prior, and its gradient."""
-        shared, own = np.split(x[self.m :], [self.p])
-        value, by_weights, by_theta = self._loss(self.weights(x), self._theta(x))
+        shared, own = self._split(x)
+        tau = self._sharpness(x)
+        value, by_weights, by_theta, by_tau = self._loss(self.weights(x), self._theta(x), tau)
         cost = self._cost / self.n
-        each = np.tile(cost, self.m)
-        prior = SHARED * (cost * shared * shared).sum() + self._own * (each * own * own).sum()
+        prior = SHARED * ((cost * shared * shared).sum() + tau * tau / self.n) + self._own * (cost * own * own).sum()
         by_shared = by_theta.sum(axis=0) + 2 * SHARED * cost * shared
-        by_own = by_theta.ravel() + 2 * self._own * each * own
-        return float(value + prior), np.concatenate([by_weights, by_shared, by_own])
+        by_own = (by_theta + 2 * self._own * cost * own).ravel()
+        last = [by_tau + 2 * SHARED * tau / self.n] if self.t else []
+        return float(value + prior), np.concatenate([by_weights, by_shared, by_own, last])
 
     def predict(self, x: FloatArray) -> FloatArray:
         """The ensemble's predictions of these rows."""
-        return self._predict(self.weights(x), self._theta(x))
+        return self._predict(self.weights(x), self._theta(x), self._sharpness(x))
 
     def calibrators(self, x: FloatArray) -> list[Calibrator]:
         """Each model's calibrator."""
         return [self._calibrator(i, theta) for i, theta in enumerate(self._theta(x))]
 
-    @abstractmethod
-    def _loss(self, w: FloatArray, theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        """The cross-entropy, and its gradient by γ (m,) and by θ (m, p)."""
+    def final(self, x: FloatArray) -> Calibrator | None:
+        """The calibrator of their mixture; None where it has none."""
+        return None
 
     @abstractmethod
-    def _predict(self, w: FloatArray, theta: FloatArray) -> FloatArray: ...
+    def _loss(self, w: FloatArray, theta: FloatArray, tau: float) -> tuple[float, FloatArray, FloatArray, float]:
+        """The cross-entropy, and its gradient by γ (m,), by θ (m, p) and by τ."""
+
+    @abstractmethod
+    def _predict(self, w: FloatArray, theta: FloatArray, tau: float) -> FloatArray: ...
 
     @abstractmethod
     def _calibrator(self, i: int, theta: FloatArray) -> Calibrator: ...
 
 
-class BinaryMixture(Mixture):
+class _Sharpened(Mixture):
+    """Classes, of any number, whose mixture has a temperature."""
+
+    t = 1
+    _k: int  # classes
+
+    def final(self, x: FloatArray) -> Calibrator:
+        return Scaling(np.array([np.exp(self._sharpness(x))]), np.zeros(self._k))
+
+
+class BinaryMixture(_Sharpened):
     """Two classes: one logit per row. ``scaling`` may be ``temperature``, with α only, or ``platt``, with β too."""
+
+    _k = 2
 
     def __init__(self, predictions: Sequence[FloatArray], y: IntArray, scaling: str, own: float) -> None:
         super().__init__(own)
@@ -124,24 +158,32 @@ class BinaryMixture(Mixture):
         logits = np.exp(theta[:, :1]) * self._z
         return logits if self.p == 1 else logits + theta[:, 1:]
 
-    def _loss(self, w: FloatArray, theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    def _loss(self, w: FloatArray, theta: FloatArray, tau: float) -> tuple[float, FloatArray, FloatArray, float]:
         hit = _sigmoid(self._logits(theta) * self._sign)
         r = w[:, None] * hit
         mixed = r.sum(axis=0)
         r /= mixed
-        slope = -r * (1.0 - hit) * (self._sign / self.n)
+        logit = _logit(mixed)  # of the true class
+        final = _sigmoid(np.exp(tau) * logit)
+        miss = (1.0 - final) * np.exp(tau)
+        # q·(G_y - G_other), which is one where τ = 0
+        g = miss * ((mixed > FLOOR) + (1.0 - mixed > FLOOR) * mixed / np.maximum(1.0 - mixed, FLOOR))
+        slope = -r * g * (1.0 - hit) * (self._sign / self.n)
         by_theta = [(slope * self._z).sum(axis=1) * np.exp(theta[:, 0]), slope.sum(axis=1)]
-        return float(-np.log(mixed).mean()), w - r.mean(axis=1), np.stack(by_theta[: self.p], axis=1)
+        by_weights = w * g.mean() - (r * g).mean(axis=1)
+        by_tau = -float((miss * logit).mean())
+        return float(-np.log(final).mean()), by_weights, np.stack(by_theta[: self.p], axis=1), by_tau
 
-    def _predict(self, w: FloatArray, theta: FloatArray) -> FloatArray:
+    def _predict(self, w: FloatArray, theta: FloatArray, tau: float) -> FloatArray:
         p = _average(w, _sigmoid(self._logits(theta)))
+        p = _sigmoid(np.exp(tau) * _logit(p))
         return np.stack([1.0 - p, p], axis=1)
 
     def _calibrator(self, i: int, theta: FloatArray) -> Calibrator:
         return Scaling(np.exp(theta[:1]), np.array([0.0, 0.0 if self.p == 1 else theta[1]]))
 
 
-class ClassMixture(Mixture):
+class ClassMixture(_Sharpened):
     """Any number of classes: ``scaling`` is ``temperature``, ``platt`` (with shifts) or ``vector`` (and a scale per
     class)."""
 
@@ -160,24 +202,30 @@ class ClassMixture(Mixture):
             logits += theta[:, None, self._scales :]
         return softmax(logits)
 
-    def _loss(self, w: FloatArray, theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
-        slope, rows = self._each(theta), np.arange(self.n)
-        r = w[:, None] * slope[:, rows, self._y]
-        mixed = r.sum(axis=0)
-        r /= mixed
-        slope *= r[:, :, None]
-        slope[:, rows, self._y] -= r
-        slope /= self.n
+    def _loss(self, w: FloatArray, theta: FloatArray, tau: float) -> tuple[float, FloatArray, FloatArray, float]:
+        each, rows = self._each(theta), np.arange(self.n)
+        mixed = _average(w, each)
+        log = log_probabilities(mixed)
+        final = softmax(np.exp(tau) * log)
+        hit = np.maximum(final[rows, self._y], _LEAST_PROBABILITY)
+        miss = -np.exp(tau) * final
+        miss[rows, self._y] += np.exp(tau)
+        by_tau = -float((miss * log).sum() / self.n)
+        g = np.where(mixed > FLOOR, miss, 0.0) / np.maximum(mixed, FLOOR)  # -∂L/∂m, for each row and class
+        gain = (each * g).sum(axis=2)
+        slope = -(w[:, None, None] / self.n) * each * (g - gain[:, :, None])
         by_scale = (slope * self._z).sum(axis=1)
         if self._scales == 1:
             by_scale = by_scale.sum(axis=1, keepdims=True)
         by_theta = [by_scale * np.exp(theta[:, : self._scales])]
         if self.p > self._scales:
             by_theta.append(slope.sum(axis=1))
-        return float(-np.log(mixed).mean()), w - r.mean(axis=1), np.concatenate(by_theta, axis=1)
+        by_weights = -w * gain.mean(axis=1)
+        by_weights -= w * by_weights.sum()  # nothing, but where q is below FLOOR
+        return float(-np.log(hit).mean()), by_weights, np.concatenate(by_theta, axis=1), by_tau
 
-    def _predict(self, w: FloatArray, theta: FloatArray) -> FloatArray:
-        return _average(w, self._each(theta))
+    def _predict(self, w: FloatArray, theta: FloatArray, tau: float) -> FloatArray:
+        return softmax(np.exp(tau) * log_probabilities(_average(w, self._each(theta))))
 
     def _calibrator(self, i: int, theta: FloatArray) -> Calibrator:
         scale, shift = np.split(theta, [self._scales])
@@ -226,7 +274,7 @@ class NormalMixture(Mixture):
         centre = _average(w, mean)
         return centre, _average(w, variance + np.square(mean - centre))
 
-    def _loss(self, w: FloatArray, theta: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+    def _loss(self, w: FloatArray, theta: FloatArray, tau: float) -> tuple[float, FloatArray, FloatArray, float]:
         mean, variance = self._each(theta)
         centre, total = self._mixed(w, mean, variance)
         off, apart = self._y - centre, mean - centre
@@ -247,9 +295,9 @@ class NormalMixture(Mixture):
         if self._v is not None:
             by_theta.append((by_variance * self._v).sum(axis=1) * np.exp(theta[:, 3]))
         value = 0.5 * (np.log(2 * np.pi * total) + square / total).mean()
-        return float(value), w * (by_weight - (w * by_weight).sum()), np.stack(by_theta, axis=1)
+        return float(value), w * (by_weight - (w * by_weight).sum()), np.stack(by_theta, axis=1), 0.0
 
-    def _predict(self, w: FloatArray, theta: FloatArray) -> FloatArray:
+    def _predict(self, w: FloatArray, theta: FloatArray, tau: float) -> FloatArray:
         centre, total = self._mixed(w, *self._each(theta))
         return np.stack([centre * self._unit + self._centre, total * self._unit**2], axis=1)
 
@@ -298,3 +346,8 @@ def _unit(y: FloatArray) -> float:
 def _sigmoid(z: FloatArray) -> FloatArray:
     # bounded, so that a mixture's probability never becomes zero
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(z, -30.0, 30.0))))
+
+
+def _logit(p: FloatArray) -> FloatArray:
+    """Return log p - log(1 - p), neither of which is taken to be less than FLOOR."""
+    return log_probabilities(p) - log_probabilities(1.0 - p)

@@ -54,7 +54,8 @@ def check_gradient(mixture: Mixture, x: np.ndarray) -> None:
 def test_without_a_prior_the_loss_is_the_ensembles_cross_entropy(task: str, k: int, scaling: str) -> None:
     """Nothing else is minimised (for regression in units of the targets' spread)."""
     mixture, x, _, y = build(task, k, scaling, prior=0.0)
-    x[3 : 3 + mixture.p] = 0.0  # what is shared has a prior of its own
+    x[3 : 3 + mixture.p] = 0.0  # what is shared has a prior of its own, and so has the mixture's temperature
+    x[len(x) - mixture.t :] = 0.0
     if task == "classification":
         assert mixture(x)[0] == pytest.approx(METRICS["log_loss"](y, mixture.predict(x)))
     else:
@@ -85,6 +86,7 @@ def test_calibrators_and_weights_predict_the_same(task: str, k: int, scaling: st
         "any",
         0.0,
         k,  # type: ignore[arg-type]
+        final=mixture.final(x),
     )
     assert ensemble.combine(p) == pytest.approx(mixture.predict(x))
 
@@ -119,8 +121,8 @@ def test_what_models_share_costs_less_than_what_each_does() -> None:
     """The same calibrators as shared parameters, and as each model's own, differ in the prior only."""
     mixture, x, _, _ = build("classification", 2, "platt", prior=7.0)
     shared, own = x.copy(), x.copy()
-    shared[3:] = [0.5, 0.2, *[0.0] * 6]
-    own[3:] = [0.0, 0.0, *[0.5, 0.2] * 3]
+    shared[3:] = [0.5, 0.2, *[0.0] * 6, 0.1]
+    own[3:] = [0.0, 0.0, *[0.5, 0.2] * 3, 0.1]
     assert np.array_equal(mixture.predict(shared), mixture.predict(own))
     assert mixture(own)[0] - mixture(shared)[0] == pytest.approx((3 * 7.0 - SHARED) * (0.25 + SHIFTS * 0.04) / 40)
 
