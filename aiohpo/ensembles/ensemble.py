@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from ..plugin import FloatArray, IntArray
 
 _FORMAT = 2
-_READ = (1, 2)  # 1 had no final calibrator
 _JSON = "ensemble.json"
 _LARGEST = 1 << 28  # bytes of all that is in a saved ensemble: weights and calibrators
 # What zipfile, json, numpy and this module raise for a file that is no saved ensemble.
@@ -252,8 +251,10 @@ def load_ensemble(path: str | os.PathLike[str]) -> Ensemble:
             if sum(part.file_size for part in archive.infolist()) > _LARGEST:
                 raise UsageError(f"{path} is no saved ensemble: it would take more than {_LARGEST >> 20} MiB of memory")
             data = json.loads(archive.read(_JSON))
-            if data["format"] not in _READ:
-                raise UsageError(f"{path} has format {data['format']}, this aiohpo reads {_FORMAT}: use a newer one")
+            if data["format"] != _FORMAT:
+                raise UsageError(
+                    f"{path} has format {data['format']}, this aiohpo reads {_FORMAT}: use the version that saved it, or build it anew"
+                )
             return _read(archive, data)
     except FileNotFoundError:
         raise UsageError(f"there is no file {path}") from None
@@ -287,5 +288,5 @@ def _read(archive: zipfile.ZipFile, data: dict[str, Any]) -> Ensemble:
         path=tuple((size, float("nan") if score is None else score) for size, score in data["path"]),
         builder=data["builder"],
         problems=tuple(data["problems"]),
-        final=calibrator("final", data["final"]) if data["format"] > 1 else None,
+        final=calibrator("final", data["final"]),
     )

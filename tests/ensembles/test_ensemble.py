@@ -212,19 +212,6 @@ def test_a_file_is_readable_without_aiohpo(tmp_path: Path) -> None:
     }
 
 
-def test_files_without_a_final_calibrator_are_still_read(tmp_path: Path) -> None:
-    """Format 1 knew none."""
-    classifier(calibrators=(None, None)).save(tmp_path / "new")
-    with zipfile.ZipFile(tmp_path / "new") as new, zipfile.ZipFile(tmp_path / "old", "w") as old:
-        data = json.loads(new.read("ensemble.json"))
-        assert data.pop("final") is None
-        old.writestr("ensemble.json", json.dumps({**data, "format": 1}))
-        old.writestr("weights.npy", new.read("weights.npy"))
-    assert np.array_equal(
-        load_ensemble(tmp_path / "old").predict_proba(P), load_ensemble(tmp_path / "new").predict_proba(P)
-    )
-
-
 def test_equal_ensembles_are_equal_files(tmp_path: Path) -> None:
     """There is no time in them."""
     for name in "ab":
