@@ -253,7 +253,8 @@ def load_ensemble(path: str | os.PathLike[str]) -> Ensemble:
             data = json.loads(archive.read(_JSON))
             if data["format"] != _FORMAT:
                 raise UsageError(
-                    f"{path} has format {data['format']}, this aiohpo reads {_FORMAT}: use the version that saved it, or build it anew"
+                    f"{path} has format {data['format']}, this aiohpo reads {_FORMAT}: use the version that "
+                    "saved it, or build it anew"
                 )
             return _read(archive, data)
     except FileNotFoundError:
