@@ -16,6 +16,7 @@ of others. It is in no worker's member table: none pings it, waits for it or tak
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 
@@ -68,6 +69,8 @@ class Mesh:
         self._strange: dict[str, int] = {}  # address -> frames of another study or format
         self._audience: set[str] = set()  # addresses of spectators
         self._accused: set[str] = set()  # workers that sent what cannot be read
+        self._news: list[MemberNews] = []  # of members, to be passed on
+        self._news_sent = -math.inf
         self._met = False
         self._probing: str | None = None
         self._probe_due = now + suspicion.probe_dead * rng.uniform(0.5, 1.5)
@@ -93,7 +96,7 @@ class Mesh:
 
     def leave(self) -> list[Effect]:
         """Say goodbye to everybody linked."""
-        return [Publish(Members((self.membership.leave(),)))]
+        return [Publish(page) for page in pages_of_news([*self._news, self.membership.leave()])]
 
     # --------------------------------------------------------------------------------------------- frames
     def receive(self, now: float, peer: str, frame: Frame) -> list[Effect]:
@@ -249,10 +252,19 @@ class Mesh:
         held, refused = self.membership.members, self.members.refused
         known = [n for n in news if n.worker in held or n.worker == self.me or self.members.admit(peer, len(held))]
         spread, changed = self.membership.merge_news(known, now)
-        effects: list[Effect] = [Publish(page) for page in pages_of_news(spread)]
+        effects = self._spread(spread, now)
         if self.members.refused > refused and (complaint := self.members.complaint(peer)) is not None:
             effects.append(Notice(complaint))
         return effects + self._follow(changed, now)
+
+    def _spread(self, news: Sequence[MemberNews], now: float) -> list[Effect]:
+        """Pass news of members on, at once after a quiet time and else in batches as events: in a swarm that comes
+        together everybody hears of everybody from each neighbour."""
+        self._news += news
+        if not self._news or now < self._news_sent + self.gossip.interval:
+            return []
+        news, self._news, self._news_sent = self._news, [], now
+        return [Publish(page) for page in pages_of_news(news)]
 
     def _table_for(self, peer: str) -> list[Effect]:
         """Send the whole member table, in pages."""
@@ -302,17 +314,19 @@ class Mesh:
         if now >= self.membership.next_tick:
             ping, news, changed = self.membership.tick(now)
             effects += [Send(self.membership.members[w].address, Ping(now)) for w in ping]
-            effects += [Publish(page) for page in pages_of_news(news)]
+            effects += self._spread(news, now)
             effects += self._follow(changed, now)
             for address in sorted(self._linked):
                 if address not in self._worker_at:
                     effects += self.greet(address, now)
         if now >= self._probe_due:
             effects += self._probe(now)
-        return effects
+        return effects + self._spread((), now)
 
     def next_deadline(self) -> float:
-        return min(self.membership.next_tick, self._probe_due)
+        """When :meth:`tick` has something to do next."""
+        spread = self._news_sent + self.gossip.interval if self._news else math.inf
+        return min(self.membership.next_tick, self._probe_due, spread)
 
     def _probe(self, now: float) -> list[Effect]:
         self._probe_due = now + self._suspicion.probe_dead * self._rng.uniform(0.75, 1.25)

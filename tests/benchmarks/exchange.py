@@ -1,6 +1,6 @@
 """What the exchange costs one worker of a swarm of thousands, under steady traffic.
 
-    python tests/benchmarks/exchange.py [--workers 4096] [--seconds 60] [--trials 68] [--sockets]
+    python tests/benchmarks/exchange.py [--workers 4096] [--seconds 60] [--trials 68] [--sockets] [--quick]
 
 One production node of the mesh and its neighbours, production nodes too, that all know every worker as a member and as
 an origin of events; time is virtual. What the rest of the swarm records reaches each neighbour after 100 to 200 ms, at
@@ -276,13 +276,15 @@ def main() -> None:
     parser.add_argument("--trials", type=float, default=68.0, help="that end in a second, in the whole swarm")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sockets", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="10 seconds")
     parser.add_argument("--neighbours", nargs=6, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.neighbours:
         key, address, links, rate, interval, size = options.neighbours
         asyncio.run(play_neighbours(key, address, int(links), float(rate), float(interval), int(size)))
         return
-    found = measure(options.workers, options.seconds, options.trials, options.seed)
+    seconds = 10.0 if options.quick else options.seconds
+    found = measure(options.workers, seconds, options.trials, options.seed)
     links, copies = int(found["swarm"]["links"]), found["swarm"]["copies"]
     print(f"{options.workers} workers, {links} links, {copies:.1f} copies of an event")
     print(f"{'':<12}{'% of a core':>12}{'frames in/s':>12}{'kB in/s':>10}{'frames out/s':>14}{'kB out/s':>10}")
@@ -295,7 +297,7 @@ def main() -> None:
     if options.sockets:
         rate, size = found["all"]["frames_out"] / links, 1e3 * found["all"]["kB_out"] / found["all"]["frames_out"]
         interval = Timing().pace.interval_among(options.workers)
-        print(asyncio.run(measure_sockets(links, rate, interval, int(size), min(options.seconds, 20.0))))
+        print(asyncio.run(measure_sockets(links, rate, interval, int(size), min(seconds, 20.0))))
 
 
 if __name__ == "__main__":

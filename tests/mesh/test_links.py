@@ -275,16 +275,40 @@ def test_one_peer_fills_no_member_table(monkeypatch: pytest.MonkeyPatch) -> None
     ann = mesh("ann")
     greeted(ann, "bob")
     news = tuple(MemberNews(f"w{n}", f"addr-w{n}", State.LEFT, 0, "zoe") for n in range(25))
-    effects = ann.receive(0.0, "addr-bob", Members(news))
+    effects = ann.receive(1.0, "addr-bob", Members(news))
     [notice] = [e.text for e in effects if isinstance(e, Notice)]
     assert notice.startswith("addr-bob tells of more members than can be kept (10 from one peer")
     assert len(ann.membership.members) == 10
     [spread] = [e.frame for e in effects if isinstance(e, Publish)]
     assert len(spread.news) == 9  # bob is the tenth
-    again = ann.receive(0.0, "addr-bob", Members((*news, MemberNews("bob", "addr-bob", State.LEFT, 0, "bob"))))
+    again = ann.receive(1.0, "addr-bob", Members((*news, MemberNews("bob", "addr-bob", State.LEFT, 0, "bob"))))
     assert not any(isinstance(e, Notice) for e in again)
     assert ann.membership.state("bob") is State.LEFT
     assert ann.members.refused == 32
+
+
+def test_news_of_members_that_comes_together_leaves_together() -> None:
+    """The first news leaves at once, what comes within an interval of it in one frame at its end or with a goodbye."""
+
+    def published(effects: list) -> list[list[str]]:
+        return [[news.worker for news in e.frame.news] for e in effects if isinstance(e, Publish)]
+
+    ann = mesh("ann")
+    greeted(ann, "bob")
+    zoe = MemberNews("zoe", "addr-zoe", State.ALIVE, 0, "zoe")
+    hear = [(0.1, "cid"), (0.101, "dan"), (0.102, "eve")]
+    said = [
+        published(
+            ann.receive(now, "addr-bob", Members((MemberNews(worker, f"addr-{worker}", State.ALIVE, 0, worker),)))
+        )
+        for now, worker in hear
+    ]
+    assert said == [[["cid"]], [], []]
+    due = ann.next_deadline()
+    assert due == pytest.approx(0.1 + ann.gossip.interval)
+    assert published(ann.tick(due)) == [["dan", "eve"]]
+    assert published(ann.receive(due, "addr-bob", Members((zoe,)))) == []
+    assert published(ann.leave()) == [["zoe", "ann"]]
 
 
 def test_a_large_member_table_is_sent_in_pages() -> None:
