@@ -141,7 +141,9 @@ class Slot:
             outcome = None
         if outcome is not None and outcome.kind in COMPLETING and segment.claimed_by:
             try:
-                await worker.exchange.hear_rivals(segment, lambda: worker.is_ending or segment.doomed)
+                # What turns out to be surplus meanwhile is to be recorded once, too.
+                superseded = worker.state.why_superseded
+                await worker.exchange.hear_rivals(segment, lambda: worker.is_ending or bool(superseded(segment)))
             except asyncio.CancelledError:
                 if worker.exchange.failure is None:  # the worker ends, and the result is there all the same
                     self._end_segment(segment, channel, outcome, seconds)
