@@ -19,7 +19,6 @@ from ..costs import Costs
 from .claims import ClaimsUnderWay, TravellingClaim, offered
 from .fits import SharedFits
 from .meter import Meter
-from .news import Spreading
 from .worker import ModelWorker
 
 
@@ -34,14 +33,11 @@ class Wait:
 class Dealer:
     """Decides for all workers of a swarm, with one scheduler."""
 
-    def __init__(
-        self, view: View, scheduler: Scheduler, costs: Costs, fits: SharedFits, spreading: Spreading, meter: Meter
-    ) -> None:
+    def __init__(self, view: View, scheduler: Scheduler, costs: Costs, fits: SharedFits, meter: Meter) -> None:
         self._view = view
         self._scheduler = scheduler
         self._costs = costs
         self._fits = fits
-        self._spreading = spreading
         self._meter = meter
         self._under_way = ClaimsUnderWay()
         self._spare = np.random.default_rng(0)
@@ -107,7 +103,7 @@ class Dealer:
         segment = worker.recorder.record_claim(now, row, to_step, restart=restart, bracket=bracket)
         when, place, before = self._before
         if (when, place) != (now, worker.place) or trial_name(segment.trial) in before:
-            arrival = self._spreading.arrivals(worker.place, self._meter.rate)
+            arrival = self._meter.arrivals(now, worker.place)
             until = now + float(arrival[np.isfinite(arrival)].max())
             self._under_way.add(TravellingClaim(segment, worker.place, now, arrival, until))
         return segment

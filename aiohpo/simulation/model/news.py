@@ -53,23 +53,26 @@ class Spreading:
         self.links = links(workers)
         self.forwards = not floods_reach_all(len(workers))
         self._latency = latency
-        self._interval = (pace or Pace()).interval_among(len(workers))
+        self.interval = (pace or Pace()).interval_among(len(workers))
         self._rng = np.random.default_rng([seed, 1])
 
-    def arrivals(self, origin: int, rate: float) -> NDArray[np.float64]:
+    def arrivals(self, origin: int, rate: float, held: float = 0.0) -> NDArray[np.float64]:
         """Return how long an event of worker ``origin`` takes to each worker (n,), in seconds; 0 to itself.
 
-        ``rate``: of batches of news in the swarm, per second.
+        Args:
+            rate: of batches of news in the swarm, per second.
+            held: seconds for which the worker keeps it at least, as it has just sent a batch of its own.
         """
         n, k = self.links.shape
         travel = self._latency * self._rng.uniform(0.5, 1.5, (n, k))
         if not self.forwards:
-            delay: NDArray[np.float64] = travel[:, origin] + self._waits(1, rate / n)[0]
+            delay: NDArray[np.float64] = travel[:, origin] + max(self._waits(1, rate / n)[0], held)
             delay[origin] = 0.0
             return delay
         arrival = np.full(n, np.inf)
         arrival[origin] = 0.0
         wait = self._waits(n, rate)
+        wait[origin] = max(wait[origin], held)
         for _ in range(_MOST_HOPS):
             leaves = arrival + wait
             sooner = (leaves[self.links] + travel).min(axis=1)
@@ -81,8 +84,8 @@ class Spreading:
 
     def _waits(self, n: int, rate: float) -> NDArray[np.float64]:
         """Draw how long ``n`` workers keep what they pass on."""
-        waits = np.maximum(self._rng.uniform(0.0, self._interval, n), COLLECT_FOR)
-        return np.where(self._rng.random(n) < recent_share(rate, self._interval), waits, COLLECT_FOR)
+        waits = np.maximum(self._rng.uniform(0.0, self.interval, n), COLLECT_FOR)
+        return np.where(self._rng.random(n) < recent_share(rate, self.interval), waits, COLLECT_FOR)
 
     def __repr__(self) -> str:
         return f"<Spreading among {len(self.links)} workers>"

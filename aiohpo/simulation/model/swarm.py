@@ -90,7 +90,7 @@ class ModelSwarm:
         names = [worker_name(scenario.seed, start) for start in range(1, scenario.workers + 1)]
         spreading = Spreading(names, scenario.latency, scenario.seed)
         self._meter = Meter(spreading, scenario.workers, scenario.seconds, scenario.latency)
-        self._dealer = Dealer(self.view, self._scheduler, scenario.costs, self._fits, spreading, self._meter)
+        self._dealer = Dealer(self.view, self._scheduler, scenario.costs, self._fits, self._meter)
         self._rng = random.Random(f"{scenario.seed}/model")
 
     def play(self) -> ModelSwarm:

@@ -27,6 +27,21 @@ def test_what_a_worker_records_at_once_is_one_piece_of_news() -> None:
     assert counted.traffic(100.0, Timing())["bytes_per_worker_second"] > 2 * 100 * 6
 
 
+def test_news_that_follows_other_news_waits_for_its_turn() -> None:
+    """A worker sends a batch every interval, at most; what it records until then is in the next one."""
+    counted = meter()
+    interval = Timing().pace.interval
+    held = []
+    for second in (50.0, 50.005, 50.015, 50.03, 51.0):
+        counted.note(second, 1, 50)
+        held.append(np.delete(counted.arrivals(second, 1), 1).min())
+    first, second, third, fourth, last = held
+    assert max(first, last) < 0.01
+    assert second > interval - 0.005
+    assert third > interval - 0.015
+    assert fourth > 2 * interval - 0.03
+
+
 def test_some_events_are_followed_to_everybody() -> None:
     """Each to all the others; the beginning and the end are left out."""
     counted = meter(math.inf)
