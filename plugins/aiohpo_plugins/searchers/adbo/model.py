@@ -45,6 +45,8 @@ from .pool import ADBOPool
 from .targets import impute, rescale
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from aiohpo.plugin import FloatArray, Observations
     from aiohpo.space.space import Space
 
@@ -105,7 +107,8 @@ class ADBOLearner:
             z = see(o.curves.X).mean
             o = replace(o, X=o.curves.X, y=z)
         noted = o.pending if self.pending != "none" else o.pending[:0]
-        near = self.geometry.embed(np.concatenate([_sample(o, z, rng), o.failed[-REFERENCE:], noted]))
+        order = np.argsort(z, kind="stable")
+        near = self.geometry.embed(np.concatenate([_sample(o, order, rng), o.failed[-REFERENCE:], noted]))
         taken = np.concatenate([o.X, o.failed, o.pending])
 
         def predict(units: FloatArray, taken: FloatArray) -> ADBOPool:
@@ -120,7 +123,7 @@ class ADBOLearner:
         if self.space.size <= ENUMERATE:
             everything = np.concatenate(list(every_configuration(self.space)))
             return ADBOModel(predict(everything, taken), best, o.moment)
-        elites = o.X[np.argsort(z, kind="stable")[: self.elites]]
+        elites = o.X[order[: self.elites]]
         units = [self.candidates.uniform(rng, UNIFORM), self.candidates.around(rng, elites, LOCAL)]
         pool = predict(np.concatenate(units), taken)
         promising = [np.argsort(score(pool, best), kind="stable")[:10] for score in scores]
@@ -147,9 +150,10 @@ class ADBOLearner:
         return z[self.geometry.which_nearest(self.geometry.embed(o.pending), self.geometry.embed(o.X))]
 
 
-def _sample(o: Observations, z: FloatArray, rng: np.random.Generator) -> FloatArray:
-    """Return at most REFERENCE observed rows: the better half of them the best, the others random."""
-    if len(z) <= REFERENCE:
+def _sample(o: Observations, order: NDArray[np.intp], rng: np.random.Generator) -> FloatArray:
+    """Return at most REFERENCE observed rows: the better half of them the best, the others random. ``order``: the rows,
+    the best first."""
+    if len(order) <= REFERENCE:
         return o.X
-    order, half = np.argsort(z, kind="stable"), REFERENCE // 2
+    half = REFERENCE // 2
     return o.X[np.concatenate([order[:half], rng.choice(order[half:], half, replace=False)])]
