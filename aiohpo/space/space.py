@@ -167,7 +167,10 @@ class Space:
     def default(self) -> Config:
         """Return the configuration of the parameters' defaults. A Categorical without one stands at its first
         choice, any other parameter at the middle of its unit encoding."""
-        return self.decode(np.full((1, self.dim), np.nan))[0]
+        config = self.decode(np.full((1, self.dim), np.nan))[0]
+        given = {name: getattr(self.params[name], "default", None) for name in config}
+        # decoding may change the last bits of what was given
+        return {name: value if given[name] is None else given[name] for name, value in config.items()}
 
     def grid(self, resolution: int = 10) -> Iterator[Config]:
         """Yield every configuration of a grid once, later parameters varying faster (children after parents).

@@ -27,8 +27,9 @@ import numpy as np
 from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 
 from ..common.candidates import Candidates
-from ..common.design import SharedSobol, stable_hash
+from ..common.design import stable_hash
 from ..common.fresh import random_fresh_rows
+from ..common.start import InitialDesign
 from .acquisition import ACQUISITIONS, KappaDecay, boltzmann_order, draw_kappa, lcb, negative_ei
 from .geometry import Geometry
 from .model import PENDING, ADBOLearner, ADBOModel
@@ -47,7 +48,7 @@ class ADBOSearcher:
 
     Args:
         initial: observations, of all workers together and partial ones included, before the model is used; until
-            then a Sobol sequence.
+            then the space's defaults and a Sobol sequence.
         acquisition: ``qucb``, ``ucb`` (the same kappa for every worker, no decay), ``bucb`` or ``ei``.
         kappa: how much uncertainty is worth; for ``qucb`` the mean over workers.
         spread: how much kappa differs between workers: 0 not at all, 1 as in the paper.
@@ -115,7 +116,7 @@ class ADBOSearcher:
         if self.acquisition == "qucb":
             each = map(identity.of_slot, range(identity.slots))
             self._kappas = [draw_kappa(self.kappa, self.spread, seed, slot) for slot in each]
-        self._sobol = SharedSobol(space, seed, identity)
+        self._start = InitialDesign(space, seed, identity)
         self._learner = ADBOLearner(
             space,
             Candidates(space),
@@ -155,8 +156,9 @@ class ADBOSearcher:
 
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
-        model = self._model
-        rows = self._sobol.next_rows(view, slots) if model is None else self._suggest(model, view, rng, slots)
+        if self._model is None:
+            return self._start.next_configs(view, rng, slots)
+        rows = self._suggest(self._model, view, rng, slots)
         if len(rows) < len(slots):
             rows = np.concatenate([rows, random_fresh_rows(view, rng, len(slots) - len(rows), rows)])
         return self._space.decode(rows)

@@ -10,7 +10,7 @@ suggestions is drawn from the whole space, which keeps Hyperband's guarantee.
 
 All is done on the unit encoding, so on a logarithmic scale where a parameter has one. This differs from the paper:
 categories (:data:`.ratio.MOVES`; the rule above applied to their numbers says nothing); inactive
-parameters (:mod:`.density`), which the published code imputes; a Sobol sequence in the beginning;
+parameters (:mod:`.density`), which the published code imputes; defaults and a Sobol sequence in the beginning;
 running evaluations (:mod:`.ratio`). To begin with d + 3 trials, good and bad ones overlapping, as
 the published code does, was no better (mean rank 3.47 against 3.46, in the setting described there).
 """

@@ -30,9 +30,9 @@ import numpy as np
 from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 from aiohpo.space.row_hashes import row_hashes
 
-from ..common.design import SharedSobol
 from ..common.evidence import highest
 from ..common.fresh import random_fresh_rows
+from ..common.start import InitialDesign
 from .density import Density, Kernels
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ class RatioSearcher(ABC):
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
         self._space, self._kernels = space, Kernels(space)
-        self._sobol = SharedSobol(space, seed, identity)
+        self._start = InitialDesign(space, seed, identity)
         self._model = None
 
     def fit(self, observations: Observations) -> Ratio | None:
@@ -121,8 +121,10 @@ class RatioSearcher(ABC):
 
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
+        if self._model is None:
+            return self._start.next_configs(view, rng, slots)
         n = len(slots)
-        rows = self._sobol.next_rows(view, slots) if self._model is None else self._suggest(self._model, view, rng, n)
+        rows = self._suggest(self._model, view, rng, n)
         if len(rows) < n:
             rows = np.concatenate([rows, random_fresh_rows(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)

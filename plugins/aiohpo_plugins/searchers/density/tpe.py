@@ -46,7 +46,8 @@ class TPESearcher(RatioSearcher):
     """Multivariate TPE: Parzen densities of the good and of the bad trials.
 
     Args:
-        initial: trials, of all workers together, before the densities are used; until then a Sobol sequence.
+        initial: trials, of all workers together, before the densities are used; until then the
+            defaults and a Sobol sequence.
         good: share of the trials that is good, though at most 25 of them.
         candidates: how many are drawn per suggestion.
         prior: weight of the kernel that covers everything; a centre's is 1.

@@ -17,8 +17,9 @@ import numpy as np
 
 from aiohpo.plugin import Config, Identity, Observations, Options, StudyView
 
-from ..common.design import SharedSobol, stable_hash
+from ..common.design import stable_hash
 from ..common.fresh import random_fresh_rows, rows_without
+from ..common.start import InitialDesign
 from .model import PENDING, RESOURCES, GPLearner, GPModel
 from .surrogate.learn import Memory
 from .surrogate.threads import one_thread
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from aiohpo.plugin import FloatArray
     from aiohpo.space.space import Space
 
+FIRST = 5  # trials before the model is used
 MOST_TAKEN = 32  # evaluations begun since the fit that ask allows for: what fits into its time
 
 
@@ -34,9 +36,9 @@ class GPSearcher:
     """Suggest what maximises the expected improvement under a Gaussian process.
 
     Args:
-        initial: trials with a report or result, of all workers together, before the model is used; until then a
-            Sobol sequence. None: three per parameter, at least 5 and at most 20. (With two more than parameters,
-            Hartmann-6 ends in its second-best basin, -3.203, more often than not; with 12 or 20 at -3.322.)
+        initial: trials with a report or result, of all workers together, before the model is used; until then the
+            space's defaults and a Sobol sequence. None: 5; where trials have steps three per parameter, at least 5
+            and at most 20.
         resource: model of partial training: ``matern``, ``expdecay`` or ``decay``
             (:mod:`.surrogate.resource`); without steps it makes no difference.
         pending: what a running evaluation counts as: its mean (``believer``), joint ``fantasies``, or
@@ -74,9 +76,8 @@ class GPSearcher:
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
         self._key = [seed, stable_hash(identity.worker) if identity.rank is None else identity.rank]
-        self._first = min(max(5, 3 * space.dim), 20) if self.initial is None else self.initial
         enough = max(space.dim, 2) if self.enough is None else self.enough
-        self._sobol = SharedSobol(space, seed, identity)
+        self._start = InitialDesign(space, seed, identity)
         self._learner = GPLearner(space, self.resource, self.pending, self.fantasies, self.eta, enough, self.budget)
         self._space = space
         self._model = None
@@ -88,11 +89,17 @@ class GPSearcher:
 
     def _fit(self, o: Observations) -> GPModel | None:
         data = self._learner.gather(o)
-        if len(data.X) + len(o.failed) < self._first or len(data.X) < 2:
+        if len(data.X) + len(o.failed) < self._enough(o) or len(data.X) < 2:
             return None
         rng = np.random.default_rng([*self._key, len(data.q), len(o.failed), len(o.pending)])
         memory = Memory() if self._model is None else self._model.memory
         return self._learner.fit(o, data, rng, memory)
+
+    def _enough(self, o: Observations) -> int:
+        """Return how many trials are observed before the model is used."""
+        if self.initial is not None:
+            return self.initial
+        return FIRST if o.max_steps is None else min(max(FIRST, 3 * self._space.dim), 20)
 
     def adopt(self, state: GPModel | None) -> None:
         """Use a model that :meth:`fit` returned."""
@@ -100,8 +107,10 @@ class GPSearcher:
 
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
         """Return a configuration for each slot, fewer only when the space is exhausted."""
+        if self._model is None:
+            return self._start.next_configs(view, rng, slots)
         n = len(slots)
-        rows = self._sobol.next_rows(view, slots) if self._model is None else self._suggest(self._model, view, n)
+        rows = self._suggest(self._model, view, n)
         if len(rows) < n:
             rows = np.concatenate([rows, random_fresh_rows(view, rng, n - len(rows), rows)])
         return self._space.decode(rows)

@@ -47,12 +47,13 @@ def test_conforms_with_a_model(acquisition: str, pending: str) -> None:
     check_searcher(lambda: ADBOSearcher(initial=5, acquisition=acquisition, pending=pending))
 
 
-def test_starts_with_a_sobol_sequence() -> None:
-    """Until enough has been observed, suggestions are those of the quasi-random searcher."""
+def test_starts_with_the_defaults_and_a_sobol_sequence() -> None:
+    """Until enough has been observed, suggestions are the defaults and those of the quasi-random searcher."""
     view, rng = observed(PLANE, 3), np.random.default_rng(0)
     sobol = QuasiRandomSearcher()
     sobol.setup(PLANE, 0, Identity("w", 0, 1))
-    assert learned(PLANE, view).ask(view, rng, [0] * 4) == sobol.ask(view, rng, [0] * 4)
+    expected = [PLANE.default(), *sobol.ask(view, rng, [0] * 3)]
+    assert learned(PLANE, view).ask(view, rng, [0] * 4) == expected
 
 
 def test_finds_the_bottom_of_a_bowl() -> None:

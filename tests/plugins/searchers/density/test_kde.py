@@ -57,14 +57,14 @@ def test_a_third_is_random() -> None:
     assert np.mean(np.abs(rows - 0.9).max(axis=1) > 0.1) == pytest.approx(1 / 3, abs=0.07)
 
 
-def test_starts_with_a_sobol_sequence() -> None:
-    """Until there are enough trials, suggestions are those of the quasi-random searcher."""
+def test_starts_with_the_defaults_and_a_sobol_sequence() -> None:
+    """Until there are enough trials, suggestions are the defaults and those of the quasi-random searcher."""
     view = StaticView(PLANE, [[0.1, 0.2]], [1.0])
     answers = []
     for searcher in (KDESearcher(), QuasiRandomSearcher()):
         searcher.setup(PLANE, 0, Identity("w", 0, 1))
         answers.append(searcher.ask(view, np.random.default_rng(0), [0] * 3))
-    assert answers[0] == answers[1]
+    assert answers[0] == [PLANE.default(), *answers[1][:2]]
 
 
 @pytest.mark.parametrize(

@@ -61,13 +61,26 @@ def test_conforms_with_every_treatment_of_running_evaluations(pending: str) -> N
     check_searcher(lambda: GPSearcher(pending=pending, initial=4), spaces=spaces)
 
 
-def test_starts_with_a_sobol_sequence() -> None:
-    """Until enough has been observed, suggestions are those of the quasi-random searcher."""
+def test_starts_with_the_defaults_and_a_sobol_sequence() -> None:
+    """Until enough has been observed, suggestions are the defaults and those of the quasi-random searcher."""
     X = PLANE.sample(np.random.default_rng(0), 3)
     view, rng = StaticView(PLANE, X, bowl(X)), np.random.default_rng(0)
     sobol = QuasiRandomSearcher()
     sobol.setup(PLANE, 0, Identity("w", 0, 1))
-    assert learned(PLANE, view).ask(view, rng, [0] * 4) == sobol.ask(view, rng, [0] * 4)
+    expected = [PLANE.default(), *sobol.ask(view, rng, [0] * 3)]
+    assert learned(PLANE, view).ask(view, rng, [0] * 4) == expected
+
+
+def test_the_model_is_used_from_the_fifth_observation_on() -> None:
+    """With four observations there is no model and with five there is; where trials have steps it takes more."""
+    X = MIXED.sample(np.random.default_rng(0), 5)
+    models = [GPSearcher(), GPSearcher(), GPSearcher()]
+    views = [StaticView(MIXED, X[:4], bowl(X[:4])), StaticView(MIXED, X, bowl(X))]
+    views.append(StaticView(MIXED, X, bowl(X), max_steps=9))
+    for searcher in models:
+        searcher.setup(MIXED, 0, Identity("w", 0, 1))
+    fitted = [s.fit(view.observations()) is not None for s, view in zip(models, views, strict=True)]
+    assert fitted == [False, True, False]
 
 
 def test_finds_the_bottom_of_a_bowl() -> None:

@@ -16,20 +16,23 @@ R = np.array([1 / 27, 1 / 9, 1 / 3, 1.0])
 CASES = [(MaternModel(), False), (MaternModel(), True), (ExpDecayModel(), False), (DecayModel(), False)]
 
 
-def problem(model: ResourceModel, resource: bool, n: int = 20) -> tuple[Likelihood, TrainingRows, np.ndarray]:
+def problem(
+    model: ResourceModel, resource: bool, alike: bool = False, n: int = 20
+) -> tuple[Likelihood, TrainingRows, np.ndarray]:
     rng = np.random.default_rng(0)
     features = Features(SPACE, resource)
-    likelihood = Likelihood(model, features.group, features.groups)
+    likelihood = Likelihood(model, features.group, features.groups, alike)
     level = rng.integers(len(R), size=n)
     rows = TrainingRows(features.embed(SPACE.sample(rng, n), R[level]), level, rng.normal(size=n), R)
     low, high = np.array(likelihood.bounds).T
     return likelihood, rows, np.clip(likelihood.mean + 0.3 * rng.normal(size=len(low)), low + 0.1, high - 0.1)
 
 
+@pytest.mark.parametrize("alike", [False, True])
 @pytest.mark.parametrize(("model", "resource"), CASES)
-def test_the_gradient_agrees_with_finite_differences(model: ResourceModel, resource: bool) -> None:
+def test_the_gradient_agrees_with_finite_differences(model: ResourceModel, resource: bool, alike: bool) -> None:
     """All derivatives of the log posterior are right, to the accuracy of finite differences."""
-    likelihood, rows, theta = problem(model, resource)
+    likelihood, rows, theta = problem(model, resource, alike)
     _, gradient = likelihood.negative(theta, rows)
     step = 1e-5
     for i, unit in enumerate(np.eye(len(theta))):
@@ -53,6 +56,28 @@ def test_it_is_the_density_of_a_normal_distribution_times_the_priors(model: Reso
         )
         ours.append(-likelihood.negative(theta, rows)[0])
     assert ours[1] - ours[0] == pytest.approx(theirs[1] - theirs[0], rel=1e-5)
+
+
+def test_lengthscales_that_are_alike_have_a_common_level() -> None:
+    """Moving all of them costs no more than moving one alone does where they are independent; moving one apart from
+    the others costs far more."""
+    alike, rows, _ = problem(DecayModel(), False, alike=True)
+    independent = problem(DecayModel(), False)[0]
+    likely = {False: independent, True: alike}
+    groups = alike.groups
+    together, apart = np.zeros(len(alike.mean)), np.zeros(len(alike.mean))
+    together[groups : 2 * groups], apart[groups] = 1.0, 1.0  # of the second kernel
+
+    def cost(is_alike: bool, step: np.ndarray) -> float:
+        """What the prior says against a step: the likelihood of the rows is the same with both."""
+        chosen, other = likely[is_alike], likely[not is_alike]
+        at = chosen.mean + step
+        against = chosen.negative(at, rows)[0] - other.negative(at, rows)[0]
+        return against + 0.5 * step @ np.linalg.inv(other.prior_covariance) @ step
+
+    assert cost(True, together) == pytest.approx(0.5 / (1 + 0.25**2 / groups))
+    assert cost(False, together) == pytest.approx(0.5 * groups)
+    assert cost(True, apart) > 5 * cost(False, apart)
 
 
 def test_a_singular_matrix_gets_jitter() -> None:
