@@ -126,11 +126,18 @@ def resplit(library: Library, seeds: int) -> dict[str, Any]:
                 (LOSS(y[test], mixture), ECE(y[test], mixture), worse, worse and difference.mean() > 2 * error, bottom)
             )
     print(f"\n{library.name}: {seeds} random splits; floor of ece {np.mean([r[4] for r in rows['gradient']]):.4f}")
-    print(f"  {'':24}{'log-loss':>9}{'ece':>8}   worse than the best single model (beyond noise)")
+    print(
+        f"  {'':24}{'log-loss':>9}{'ece':>8}   worse than the best single model (beyond noise)"
+        "   less gradient's: log-loss, ece, with standard errors over splits"
+    )
+    ours = np.array(rows["gradient"], dtype=float)
     for name, found in rows.items():
         a = np.array(found, dtype=float)
+        off = a[:, :2] - ours[:, :2]
+        mean, error = off.mean(axis=0), off.std(axis=0, ddof=1) / np.sqrt(len(off))
         print(
-            f"  {name:24}{a[:, 0].mean():9.4f}{a[:, 1].mean():8.4f}{a[:, 2].sum():10.0f} ({a[:, 3].sum():.0f})",
+            f"  {name:24}{a[:, 0].mean():9.4f}{a[:, 1].mean():8.4f}{a[:, 2].sum():10.0f} ({a[:, 3].sum():.0f})"
+            f"   {mean[0]:+.4f} ± {error[0]:.4f}   {mean[1]:+.4f} ± {error[1]:.4f}",
             flush=True,
         )
     return {name: np.array(found, dtype=float) for name, found in rows.items()}

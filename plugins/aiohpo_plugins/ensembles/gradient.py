@@ -106,7 +106,8 @@ class GradientBuilder:
             classes without probabilities.
         scaling: of log-probabilities: ``temperature``; ``platt``, with a shift per class; ``vector``, with a scale
             per class as well.
-        prior: how strongly calibrators are held near what they share: squared deviations cost so many nats.
+        prior: how strongly calibrators are held near what they share: squared deviations cost so many nats, for
+            regression a quarter of it.
         iterations: of the descent, at most.
         folds: for stopping early and for an honest score.
         seed: of the folds.
@@ -122,7 +123,7 @@ class GradientBuilder:
         size: int = 25,
         start: str = "auto",
         scaling: str = "platt",
-        prior: float = 5.0,
+        prior: float = 20.0,
         iterations: int = 100,
         folds: int = 5,
         seed: int = 0,
