@@ -19,6 +19,7 @@ from aiohpo.simulation.durations import NormalTime
 BOUND = 32.768
 TIMES = NormalTime(60.0, 20.0)
 SECONDS = 1800.0
+WIDE_SECONDS = 300.0  # in several numbers of dimensions: 1,800 s of 4,096 workers would take an hour of CPU time
 
 
 def space_of(dimensions: int) -> Space:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..framework.pages import fill, number, share, spread, table
 from ..framework.results import Results
 from ..framework.study import Comparison
+from .ackley import SECONDS, WIDE_SECONDS
 from .published import ADBO, SDBO, UTILISATION
 
 if TYPE_CHECKING:
@@ -30,13 +31,12 @@ METHODS = {
 
 def text(results: Results) -> str:
     """Return the page."""
-    long = _dimension_seconds(results)
     return fill(
         TEMPLATE,
         provenance=results.provenance(),
         published=_published_table(results),
         methods=_methods_table(results),
-        dimension_seconds=", ".join(f"{seconds:,.0f}" for seconds in long) or "–",
+        dimension_seconds=f"{WIDE_SECONDS:,.0f}",
         dimensions=_dimensions_table(results),
         shifted=_shifted_table(results),
     )
@@ -54,7 +54,7 @@ def comparisons(results: Results) -> list[Comparison]:
             Comparison(f"best, {where}", theirs.best, _median(ours, "best"), "less"),
         ]
     for dimensions, utilisation in UTILISATION.items():
-        ours = results.where(method="ours", workers=4096, dimensions=dimensions, shifted=False)
+        ours = _in_dimensions(results, dimensions)
         lines.append(
             Comparison(
                 f"utilisation (busy), 4,096 workers, {dimensions} dimensions",
@@ -68,7 +68,11 @@ def comparisons(results: Results) -> list[Comparison]:
 
 # ------------------------------------------------------------------------------------------------------ tables
 def _of(results: Results, method: str, workers: int) -> list[dict[str, Any]]:
-    return results.where(method=method, workers=workers, dimensions=5, shifted=False)
+    return results.where(method=method, workers=workers, dimensions=5, shifted=False, seconds=SECONDS)
+
+
+def _in_dimensions(results: Results, dimensions: int) -> list[dict[str, Any]]:
+    return results.where(method="ours", workers=4096, dimensions=dimensions, shifted=False, seconds=WIDE_SECONDS)
 
 
 def _median(outcomes: list[dict[str, Any]], name: str) -> float | None:
@@ -137,15 +141,10 @@ def _methods_table(results: Results) -> str:
     return table(("workers", "method", "busy", "completed", "evaluations", "best", "seeds"), rows)
 
 
-def _dimension_seconds(results: Results) -> list[float]:
-    wide = [record for record in results if record.parameters["dimensions"] != 5]
-    return sorted({record.parameters["seconds"] for record in wide})
-
-
 def _dimensions_table(results: Results) -> str:
     rows = []
     for dimensions, utilisation in UTILISATION.items():
-        ours = results.where(method="ours", workers=4096, dimensions=dimensions, shifted=False)
+        ours = _in_dimensions(results, dimensions)
         rows.append(
             (
                 dimensions,
@@ -200,7 +199,11 @@ def _objective_plot(results: Results) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 7), layout="constrained")
-    sizes = [workers for workers in _sizes(results) if results.where(workers=workers, dimensions=5, shifted=False)]
+    sizes = [
+        workers
+        for workers in _sizes(results)
+        if results.where(workers=workers, dimensions=5, shifted=False, seconds=SECONDS)
+    ]
     shown = sorted({sizes[0], sizes[-1]}) if sizes else []
     for axes, workers in zip(figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0], shown, strict=False):
         for method, name in METHODS.items():
@@ -208,7 +211,7 @@ def _objective_plot(results: Results) -> Figure:
             for seed, outcome in enumerate(outcomes):
                 when, value = zip(*outcome["best_over_time"], strict=True)
                 style: dict[str, Any] = {"color": f"C{list(METHODS).index(method)}"}
-                end = 1800.0 / 60.0
+                end = SECONDS / 60.0
                 axes.step(
                     [*(t / 60.0 for t in when), end],
                     [*value, value[-1]],

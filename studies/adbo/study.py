@@ -11,13 +11,13 @@ from aiohpo.plugin.objective import Objective
 from aiohpo.simulation.costs import obtain
 from aiohpo.simulation.evaluator import Evaluation
 from aiohpo.simulation.figures import activity
-from aiohpo.simulation.model.swarm import ModelSwarm
 from aiohpo.simulation.swarm import Scenario
 
 from ..framework.results import Results
+from ..framework.sharing import SharingSwarm
 from ..framework.study import Parameters, Report
 from . import page
-from .ackley import SECONDS, TIMES, AckleyObjective, space_of
+from .ackley import SECONDS, TIMES, WIDE_SECONDS, AckleyObjective, space_of
 from .baselines import Baseline
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _REDUCED = ("ours", "random", "synchronous:1", "central:forest")
 SIZES = (128, 256, 512, 1024, 2048, 4096)
 BASELINES = (
-    "random",
     "synchronous:1",
     "synchronous:10",
     "published",
@@ -35,7 +34,6 @@ BASELINES = (
     "central:gp",
     "central-batch:gp",
 )
-WIDE_SECONDS = 300.0  # more dimensions than five: 1,800 s of 4,096 workers would take an hour of CPU time
 COSTS = Path(__file__).with_name("costs.json")
 _MOMENTS = 60  # of the best value over time that are kept
 
@@ -69,7 +67,14 @@ class ADBOStudy:
     def runs(self, *, reduced: bool) -> Sequence[Parameters]:
         if reduced:
             return [run_of(method, 32, seconds=300.0) for method in _REDUCED]
-        return [*_ours(), *_baselines(), *_wide(), *_shifted(), *_more_seeds()]
+        return [
+            *_published_sizes(),
+            *_baselines(128, 512),
+            *_shifted(),
+            *_wide(),
+            *_more_seeds(),
+            *_large_baselines(),
+        ]
 
     def play(self, parameters: Parameters) -> dict[str, Any]:
         objective = AckleyObjective(parameters["dimensions"], shifted=parameters["shifted"])
@@ -110,29 +115,26 @@ class ADBOStudy:
         return f"<ADBOStudy, {self.source}>"
 
 
-def _ours() -> Iterator[Parameters]:
-    for workers in (128, 512, 4096, 1024, 2048, 256):  # the page is of most use with some of each
-        yield run_of("ours", workers)
+def _published_sizes() -> Iterator[Parameters]:
+    for workers in (128, 512, 1024, 4096, 2048, 256):  # the page is of most use with some of each
+        for method in ("ours", "random"):
+            yield run_of(method, workers)
 
 
-def _baselines() -> Iterator[Parameters]:
-    """At the smallest, a middling and the largest size, the cheapest first; the paper's own at every size."""
-    for workers in (128, 512, 4096):
+def _baselines(*sizes: int) -> Iterator[Parameters]:
+    for workers in sizes:
         for method in BASELINES:
             yield run_of(method, workers)
-    for workers in SIZES:
-        if workers not in (128, 512, 4096):
-            yield run_of("published", workers)
-
-
-def _wide() -> Iterator[Parameters]:
-    for dimensions in (10, 30, 50, 100):
-        yield run_of("ours", 4096, dimensions=dimensions, seconds=WIDE_SECONDS)
 
 
 def _shifted() -> Iterator[Parameters]:
-    for workers in (128, 4096):
+    for workers in (4096, 128):
         yield run_of("ours", workers, shifted=True)
+
+
+def _wide() -> Iterator[Parameters]:
+    for dimensions in (5, 100, 10, 50, 30):
+        yield run_of("ours", 4096, dimensions=dimensions, seconds=WIDE_SECONDS)
 
 
 def _more_seeds() -> Iterator[Parameters]:
@@ -140,6 +142,14 @@ def _more_seeds() -> Iterator[Parameters]:
         for workers in SIZES:
             if workers <= 512:
                 yield run_of("ours", workers, seed=seed)
+
+
+def _large_baselines() -> Iterator[Parameters]:
+    """At the largest size; the paper's own at every size."""
+    yield from _baselines(4096)
+    for workers in SIZES:
+        if workers not in (128, 512, 4096):
+            yield run_of("published", workers)
 
 
 def _played_by_us(objective: AckleyObjective, searcher: str, parameters: Parameters) -> dict[str, Any]:
@@ -152,7 +162,7 @@ def _played_by_us(objective: AckleyObjective, searcher: str, parameters: Paramet
         seconds=parameters["seconds"],
         seed=parameters["seed"],
     )
-    swarm = ModelSwarm(study, scenario).play()
+    swarm = SharingSwarm(study, scenario).play()
     return _outcome(swarm.diary, scenario.workers, scenario.seconds)
 
 
