@@ -61,6 +61,7 @@ def comparisons(results: Results) -> list[Comparison]:
                 utilisation,
                 _median(ours, "utilisation"),
                 "more",
+                f"ours over {WIDE_SECONDS:.0f} s",
             )
         )
     return lines
@@ -92,7 +93,7 @@ def _published_table(results: Results) -> str:
             (
                 f"{workers:,}",
                 None if theirs is None else share(theirs.utilisation),
-                share(_median(ours, "utilisation")),
+                share(_median(ours, "utilisation"), 4),
                 share(_median(ours, "completed_share")),
                 None if theirs is None else f"{theirs.evaluations:,}",
                 number(_median(ours, "evaluations")),
@@ -126,7 +127,7 @@ def _methods_table(results: Results) -> str:
                 (
                     f"{workers:,}",
                     name,
-                    share(_median(outcomes, "utilisation")),
+                    share(_median(outcomes, "utilisation"), 4),
                     share(_median(outcomes, "completed_share")),
                     number(_median(outcomes, "evaluations")),
                     spread([outcome["best"] for outcome in outcomes]),
@@ -135,7 +136,15 @@ def _methods_table(results: Results) -> str:
             )
     for workers, theirs in SDBO.items():
         rows.append(
-            (f"{workers:,}", "SDBO, published", share(theirs.utilisation), None, f"{theirs.evaluations:,}", theirs.best)
+            (
+                f"{workers:,}",
+                "SDBO, published",
+                share(theirs.utilisation),
+                None,
+                f"{theirs.evaluations:,}",
+                theirs.best,
+                None,
+            )
         )
     rows.sort(key=lambda row: int(str(row[0]).replace(",", "")))
     return table(("workers", "method", "busy", "completed", "evaluations", "best", "seeds"), rows)
@@ -149,7 +158,7 @@ def _dimensions_table(results: Results) -> str:
             (
                 dimensions,
                 share(utilisation),
-                share(_median(ours, "utilisation")),
+                share(_median(ours, "utilisation"), 4),
                 share(_median(ours, "completed_share")),
                 number(_median(ours, "evaluations")),
                 spread([outcome["best"] for outcome in ours]),
@@ -164,7 +173,7 @@ def _shifted_table(results: Results) -> str:
         outcomes = results.where(method="ours", workers=workers, dimensions=5, shifted=True)
         if outcomes:
             best = spread([outcome["best"] for outcome in outcomes])
-            rows.append((f"{workers:,}", share(_median(outcomes, "utilisation")), best, len(outcomes)))
+            rows.append((f"{workers:,}", share(_median(outcomes, "utilisation"), 4), best, len(outcomes)))
     return table(("workers", "utilisation, busy", "best", "seeds"), rows)
 
 
@@ -183,7 +192,8 @@ def _utilisation_plot(results: Results) -> Figure:
         sizes = [workers for workers in _sizes(results) if _of(results, method, workers)]
         if sizes:
             busy = [_median(_of(results, method, workers), "utilisation") or 0.0 for workers in sizes]
-            axes.plot(sizes, busy, "o-", lw=2.2 if method == "ours" else 1.0, ms=4, label=name)
+            style: dict[str, Any] = {"lw": 2.2, "zorder": 3} if method == "ours" else {"lw": 1.0}
+            axes.plot(sizes, busy, "o-", ms=4, color=f"C{list(METHODS).index(method)}", label=name, **style)
     for name, theirs in (("ADBO, published", ADBO), ("SDBO, published", SDBO)):
         axes.plot(list(theirs), [p.utilisation for p in theirs.values()], "k--" if theirs is ADBO else "k:", label=name)
     axes.set_xscale("log", base=2)

@@ -50,9 +50,9 @@ def number(value: float | None, digits: int = 3) -> str | None:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 
-def share(value: float | None) -> str | None:
+def share(value: float | None, digits: int = 3) -> str | None:
     """Return a part of one as .995."""
-    return None if value is None else f"{value:.3f}".lstrip("0")
+    return None if value is None else f"{value:.{digits}f}".lstrip("0")
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str | None:

@@ -70,11 +70,6 @@ def _workers(results: Results, way: str) -> list[int]:
     return sorted({record.parameters["workers"] for record in results if record.parameters["way"] == way})
 
 
-def _exact(value: float | None) -> str | None:
-    """A part of one with a digit more than elsewhere, as the differences are small."""
-    return None if value is None else f"{value:.4f}".lstrip("0")
-
-
 def _sizes_table(results: Results) -> str:
     rows = []
     for workers in _workers(results, "model"):
@@ -85,7 +80,7 @@ def _sizes_table(results: Results) -> str:
                     (
                         f"{workers:,}",
                         name,
-                        _exact(_median(outcomes, "utilisation")),
+                        share(_median(outcomes, "utilisation"), 4),
                         share(_median(outcomes, "completed_share")),
                         number(_median(outcomes, "evaluations")),
                         number(_median(outcomes, "trials")),
@@ -147,8 +142,8 @@ _COSTS = (
 def _cost_of(outcome: dict[str, Any]) -> tuple[object, ...]:
     crashed = outcome["crashed"]
     return (
-        _exact(outcome["utilisation"]),
-        _exact(outcome["present"]),
+        share(outcome["utilisation"], 4),
+        share(outcome["present"], 4),
         number(outcome["evaluations"]),
         number(outcome["finished"]),
         crashed,
