@@ -17,6 +17,7 @@ from aiohpo import Float, Space, Trial
 from aiohpo.simulation.durations import NormalTime
 
 BOUND = 32.768
+BEGINNING = 20.0  # in each dimension: aiohpo begins with the defaults of a space, else with its middle, the minimum
 TIMES = NormalTime(60.0, 20.0)
 SECONDS = 1800.0
 WIDE_SECONDS = 300.0  # in several numbers of dimensions: 1,800 s of 4,096 workers would take an hour of CPU time
@@ -24,7 +25,7 @@ WIDE_SECONDS = 300.0  # in several numbers of dimensions: 1,800 s of 4,096 worke
 
 def space_of(dimensions: int) -> Space:
     """Return the search space."""
-    return Space(**{f"x{i}": Float(-BOUND, BOUND) for i in range(dimensions)})
+    return Space(**{f"x{i}": Float(-BOUND, BOUND, default=BEGINNING) for i in range(dimensions)})
 
 
 def ackley(x: NDArray[np.float64]) -> float:

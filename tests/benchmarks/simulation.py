@@ -39,7 +39,8 @@ from aiohpo.simulation.figures import figures_of
 from aiohpo.simulation.model.swarm import ModelSwarm
 from aiohpo.simulation.swarm import Scenario, Swarm
 
-SPACE = Space(**{f"x{i}": Float(-32.768, 32.768) for i in range(5)})
+# A search begins with the defaults, else with the middle of the space: here that would be the minimum.
+SPACE = Space(**{f"x{i}": Float(-32.768, 32.768, default=20.0) for i in range(5)})
 COSTS = {
     "random": Costs((Cost(10, 3e-5, 1e-6, 0.0),)),
     "adbo": Costs((Cost(10, 2e-4, 0.0, 0.0), Cost(30, 2e-3, 5e-5, 0.02), Cost(1000, 2e-3, 5e-5, 0.1))),

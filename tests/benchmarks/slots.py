@@ -48,7 +48,8 @@ from support.thread_peers import BOUND, DIMENSIONS, ackley  # noqa: E402
 
 DEEPHYPER = "deephyper==0.13.2"
 NAMES = [f"x{i}" for i in range(DIMENSIONS)]
-SPACE = aiohpo.Space({name: Float(-BOUND, BOUND) for name in NAMES})
+# A search begins with the defaults, else with the middle of the space: here that would be the minimum.
+SPACE = aiohpo.Space({name: Float(-BOUND, BOUND, default=0.6 * BOUND) for name in NAMES})
 MEAN, DEVIATION = 1.0, 0.25
 SERVICE = {
     "late": "the loop is late by",
