@@ -51,8 +51,10 @@ def number(value: float | None, digits: int = 3) -> str | None:
 
 
 def share(value: float | None, digits: int = 3) -> str | None:
-    """Return a part of one as .995."""
-    return None if value is None else f"{value:.{digits}f}".lstrip("0")
+    """Return a part of one as .995. Less than all is never rounded to all."""
+    if value is None:
+        return None
+    return f"{min(value, 1.0 - 10.0**-digits) if value < 1.0 else value:.{digits}f}".lstrip("0")
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str | None:

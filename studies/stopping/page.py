@@ -113,7 +113,7 @@ def _small(value: float | None) -> str | None:
     """A small part of one; nothing is 0."""
     if value is None:
         return None
-    return f"{value:.5f}".lstrip("0") if value else "0"
+    return f"{value:.5f}".lstrip("0") if value >= 0.5e-5 else "0"
 
 
 def _faults_table(results: Results) -> str:
@@ -175,13 +175,17 @@ def _utilisation_plot(results: Results) -> Figure:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 7), layout="constrained")
-    shown: dict[str, list[tuple[str, dict[str, Any]]]] = {"640 workers, by the model": [], "64, production's code": []}
+    shown: dict[str, list[tuple[str, dict[str, Any]]]] = {
+        "640 workers, by the model": [],
+        "64 workers, by production's code": [],
+    }
     for fault, name in FAULTS.items():
         for outcome in _of(results, 640, fault=fault)[:1]:
             shown["640 workers, by the model"].append((name, outcome))
         for outcome in results.where(fault=fault, way="production", scheduler="asha")[:1]:
-            shown["64, production's code"].append((name, outcome))
-    for axes, (title, lines) in zip(figure.subplots(2, 1, squeeze=False)[:, 0], shown.items(), strict=True):
+            shown["64 workers, by production's code"].append((name, outcome))
+    panels = [(title, lines) for title, lines in shown.items() if lines]
+    for axes, (title, lines) in zip(figure.subplots(max(len(panels), 1), 1, squeeze=False)[:, 0], panels, strict=False):
         for name, outcome in lines:
             when, part = zip(*outcome["utilisation_over_time"], strict=True)
             axes.plot([t / 60.0 for t in when], part, lw=1.2, color=f"C{list(FAULTS.values()).index(name)}", label=name)
@@ -189,8 +193,7 @@ def _utilisation_plot(results: Results) -> Figure:
         axes.set_ylim(0, 1.03)
         axes.set_xlabel("minutes")
         axes.set_title(title, loc="left", fontsize=10)
-        if lines:
-            axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
@@ -205,7 +208,8 @@ def _objective_plot(results: Results) -> Figure:
             for outcome in _of(results, workers, scheduler)[:1]:
                 if not outcome["best_over_time"]:
                     continue
-                when, value = zip(*outcome["best_over_time"], strict=True)
+                end = outcome["utilisation_over_time"][-1][0], outcome["best_over_time"][-1][1]
+                when, value = zip(*outcome["best_over_time"], end, strict=True)
                 label = f"{workers:,}, {'ASHA' if scheduler == 'asha' else 'no early stopping'}"
                 axes.step([t / 60.0 for t in when], value, style, where="post", lw=1.5, color=f"C{at}", label=label)
     axes.set_xlabel("minutes")
