@@ -66,7 +66,7 @@ class ADBOStudy:
 
     def runs(self, *, reduced: bool) -> Sequence[Parameters]:
         if reduced:
-            return [run_of(method, 32, seconds=300.0) for method in _REDUCED]
+            return [run_of(method, 32, seconds=600.0) for method in _REDUCED]
         return [
             *_published_sizes(),
             *_baselines(128, 512),
