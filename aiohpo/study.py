@@ -72,7 +72,7 @@ class Study:
         metric: str = "loss",
         mode: str = "min",
         max_steps: int | None = None,
-        searcher: Any = "adbo",
+        searcher: Any = "auto",
         scheduler: Any = "fifo",
         evaluator: Any = None,
         directory: str | Path | None = None,

@@ -37,7 +37,7 @@ from .scheduler import (
     Resume,
     Scheduler,
 )
-from .searcher import Finite, FittingSearcher, Searcher
+from .searcher import ExplainingSearcher, Finite, FittingSearcher, Searcher
 from .study_view import Config, Curves, Identity, Observations, StudyView, TrialState, TrialStatus
 from .transport import LaunchedTransport, OnFrame, TellingTransport, Transport
 
@@ -54,6 +54,7 @@ __all__ = [
     "Decision",
     "EnsembleBuilder",
     "Evaluator",
+    "ExplainingSearcher",
     "ExtendableScheduler",
     "Finite",
     "FittingSearcher",

@@ -66,3 +66,13 @@ class FittingSearcher(Searcher, Protocol):
     def adopt(self, state: Any) -> None:
         """Swap in the state that :meth:`fit` returned. Called on the loop; must be instant."""
         ...
+
+
+@runtime_checkable
+class ExplainingSearcher(Searcher, Protocol):
+    """A searcher that tells people what it does, such as one that chooses between others."""
+
+    def explain(self) -> str:
+        """Return one line: what it does now, and why. It is shown after :meth:`setup`, and again whenever ``adopt`` has
+        changed it, so it must not hold a number that grows."""
+        ...

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable
 
 from ..errors import Unavailable
-from ..plugin import FittingSearcher
+from ..plugin import ExplainingSearcher, FittingSearcher
 from ..text import printable
 from ..view.view import View
 from .threads import in_thread
@@ -56,12 +56,21 @@ def is_fresh(known: int, wanted: int) -> bool:
 
 
 class Fitting:
-    """Keeps a searcher's model up to date with a view. ``complain`` hears once that a fit failed."""
+    """Keeps a searcher's model up to date with a view. ``complain`` hears once that a fit failed, ``explain`` what the
+    searcher does, if it says so, whenever that has changed."""
 
-    def __init__(self, searcher: FittingSearcher, view: View, complain: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        searcher: FittingSearcher,
+        view: View,
+        complain: Callable[[str], None] | None = None,
+        explain: Callable[[str], None] | None = None,
+    ) -> None:
         self._searcher = searcher
         self._view = view
         self._complain = complain
+        self._explain = explain
+        self._explained = ""
         self._wanted = asyncio.Event()
         self._ready = asyncio.Event()
         self._asked = asyncio.Event()
@@ -74,6 +83,7 @@ class Fitting:
     async def keep_updated(self) -> None:
         """Refit whenever there is something new; runs until cancelled."""
         loop = asyncio.get_running_loop()
+        self._say_what_it_does()
         self._wanted.set()
         while True:
             await self._wanted.wait()
@@ -85,6 +95,7 @@ class Fitting:
             try:
                 state = await in_thread(self._searcher.fit, self._view.observations())
                 self._searcher.adopt(state)
+                self._say_what_it_does()
             except Unavailable:
                 raise
             except Exception as error:
@@ -94,6 +105,14 @@ class Fitting:
             self._fitted = n
             self._ready.set()
             await self._rest(REST * (loop.time() - began))
+
+    def _say_what_it_does(self) -> None:
+        if self._explain is None or not isinstance(self._searcher, ExplainingSearcher):
+            return
+        text = printable(self._searcher.explain(), 500)
+        if text != self._explained:
+            self._explained = text
+            self._explain(text)
 
     async def _rest(self, seconds: float) -> None:
         try:

@@ -16,7 +16,9 @@ The same class runs under :class:`aiohpo.testing.SimLoop`, which is how swarms a
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -116,7 +118,9 @@ class Peer:
         if first is not None and first != self.view.max_steps:
             extend_scheduler(services.scheduler, first)
         if isinstance(services.searcher, FittingSearcher):
-            self._model = Fitting(services.searcher, self.view, services.notice)
+            tell = partial(services.notice, level=logging.INFO)
+            # of workers launched together one speaks for all
+            self._model = Fitting(services.searcher, self.view, services.notice, None if identity.worker_rank else tell)
         if services.ensemble is not None:
             self.ensembling = Ensembling(
                 services.ensemble,

@@ -140,3 +140,31 @@ def test_a_fit_that_raises_leaves_the_last_model_and_is_said_once():
     play(main, Broken(), said.append)
     assert len(said) == 1
     assert "Broken.fit failed (ArithmeticError: singular): the search goes on with the last model" in said[0]
+
+
+def test_what_the_searcher_does_is_said_when_it_changes():
+    """A searcher that explains itself is heard at the start and after the fits that change what it says."""
+
+    class Explaining(Learner):
+        def setup(self, space, seed, identity):
+            pass
+
+        def ask(self, view, rng, slots):
+            return []
+
+        def explain(self):
+            return "many" if self.adopted and self.adopted[-1] > 4 else "few"
+
+    said = []
+
+    async def main():
+        view = View(SPACE, Objective("loss", "min"))
+        fitting = Fitting(Explaining(), view, explain=said.append)
+        task = asyncio.create_task(fitting.keep_updated())
+        for seq, event in enumerate(events_of(20), start=1):
+            grow(view, fitting, [(seq, event)])
+            await asyncio.sleep(100.0)
+        task.cancel()
+
+    run(main, seed=0, timeout=1e6)
+    assert said == ["few", "many"]

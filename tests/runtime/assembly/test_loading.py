@@ -61,17 +61,17 @@ import aiohpo
 aiohpo.Study, aiohpo.Worker
 here, heavy = threading.get_ident(), []
 real = builtins.__import__
-def noting(name, *rest):
+def noting(name, *rest, **more):
     if threading.get_ident() == here and name.partition(".")[0] in ("scipy", "sklearn") and name not in sys.modules:
         heavy.append(name)
-    return real(name, *rest)
+    return real(name, *rest, **more)
 builtins.__import__ = noting
 async def objective(trial):
     return trial["x"]
 async def main():
     await aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1))).arun(30, slots=4)
 asyncio.run(main())
-assert "sklearn" in sys.modules
+assert "scipy.optimize" in sys.modules
 print(heavy)
 """
 
