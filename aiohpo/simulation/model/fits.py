@@ -114,6 +114,8 @@ class SharedFits:
         if self._captured < 0:
             self.capture(now)
         if not self._is_fitted:
+            if self._state is not None:  # in production its own last model is about as new, and a fit begins with that
+                searcher.adopt(self._state)
             try:
                 self._state = searcher.fit(self._observations)
                 self.count += 1
