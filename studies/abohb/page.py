@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ..framework.pages import fill, number, spread, table
-from ..framework.regrets import breaks_away, draw_regrets, final_regrets, regret_at, share_of_time
+from ..framework.regrets import breaks_away, by_seed, draw_legend, draw_regrets, final_regrets, regret_at, share_of_time
 from ..framework.results import Results
 from ..framework.study import Comparison
 
@@ -61,7 +61,7 @@ def _comparison(results: Results, task: str, workers: int) -> Comparison:
 
 
 def _of(results: Results, name: str, task: str, workers: int) -> list[dict[str, Any]]:
-    return results.where(method=METHODS[name], task=task, workers=workers)
+    return by_seed(results, method=METHODS[name], task=task, workers=workers)
 
 
 def _plural(workers: int) -> str:
@@ -151,7 +151,7 @@ def _workers_plot(results: Results) -> Figure:
         axes.set_title(_plural(workers), loc="left", fontsize=10)
         if workers > 1:
             axes.set_ylabel("")
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    draw_legend(figure.axes[0])
     return figure
 
 
@@ -162,5 +162,5 @@ def _methods_plot(results: Results) -> Figure:
     for axes, task in zip(figure.subplots(1, 2), ("electricity", "nb301"), strict=True):
         draw_regrets(axes, {name: _of(results, name, task, 8) for name in _SHOWN})
         axes.set_title(f"{task}, 8 workers", loc="left", fontsize=10)
-    figure.axes[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    draw_legend(figure.axes[1], outside=True)
     return figure

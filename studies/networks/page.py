@@ -8,7 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from ..framework.pages import fill, number, share, spread, table
-from ..framework.regrets import draw_regrets, final_regrets, regret_at, share_of_time
+from ..framework.regrets import by_seed, draw_legend, draw_regrets, final_regrets, regret_at, share_of_time
 from ..framework.results import Results
 from ..framework.study import Comparison
 
@@ -50,7 +50,7 @@ def comparisons(results: Results) -> list[Comparison]:
 
 
 def _of(results: Results, name: str, task: str) -> list[dict[str, Any]]:
-    return results.where(method=METHODS[name], task=task)
+    return by_seed(results, method=METHODS[name], task=task)
 
 
 def _table(results: Results, task: str) -> str:
@@ -102,7 +102,7 @@ def _objective_plot(results: Results) -> Figure:
     for axes, (task, title) in zip(figure.subplots(2, 2).flat, TASKS.items(), strict=True):
         draw_regrets(axes, {name: _of(results, name, task) for name in METHODS})
         axes.set_title(title, loc="left", fontsize=10)
-    figure.axes[1].legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    draw_legend(figure.axes[1], outside=True)
     return figure
 
 
@@ -129,5 +129,5 @@ def _workers_plot(results: Results) -> Figure:
         column[1].set_xlabel("minutes")
         for axes in column:
             axes.grid(alpha=0.25)
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    draw_legend(figure.axes[0])
     return figure
