@@ -102,7 +102,7 @@ def _objective_plot(results: Results) -> Figure:
     for axes, (task, title) in zip(figure.subplots(2, 2).flat, TASKS.items(), strict=True):
         draw_regrets(axes, {name: _of(results, name, task) for name in METHODS})
         axes.set_title(title, loc="left", fontsize=10)
-    draw_legend(figure.axes[1], outside=True)
+    draw_legend(figure.axes[0])
     return figure
 
 
