@@ -199,6 +199,10 @@ def _utilisation_plot(results: Results) -> Figure:
             busy = [_median(_of(results, method, workers), "utilisation") or 0.0 for workers in sizes]
             style: dict[str, Any] = {"lw": 2.2, "zorder": 3} if method == "ours" else {"lw": 1.0}
             axes.plot(sizes, busy, "o-", ms=4, color=f"C{list(METHODS).index(method)}", label=name, **style)
+    soon = _median(_in_dimensions(results, 5), "utilisation")
+    if soon is not None:
+        label = f"ours, {WIDE_SECONDS:.0f} s"
+        axes.plot([4096], [soon], "o", ms=8, mfc="none", color="C0", zorder=3, label=label)
     for name, theirs in (("ADBO, published", ADBO), ("SDBO, published", SDBO)):
         axes.plot(list(theirs), [p.utilisation for p in theirs.values()], "k--" if theirs is ADBO else "k:", label=name)
     axes.set_xscale("log", base=2)

@@ -18,10 +18,10 @@ TEMPLATE = Path(__file__).with_name("page.md")
 SCHEDULERS = {"asha": "ASHA", "fifo": "none"}
 FAULTS = {
     "none": "none",
-    "crashes:0.01": "1 % of the workers crash in an hour",
-    "crashes:0.05": "5 %",
-    "crashes:0.1": "10 %",
-    "crashes:1.0": "100 %",
+    "crashes:0.01": "1 % crash in an hour",
+    "crashes:0.05": "5 % crash in an hour",
+    "crashes:0.1": "10 % crash in an hour",
+    "crashes:1.0": "100 % crash in an hour",
     "stragglers": "log-normal stragglers",
     "late": "half of the workers 10 minutes late",
     "partition": "two halves for 10 minutes",
