@@ -32,7 +32,7 @@ BEHIND, LEAST = 0.5, 20  # results that came during a fit, as a share of those t
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class SearcherChoice:
     """The name of a searcher, and why it is used."""
 
     name: str
@@ -43,7 +43,7 @@ class Choice:
 class Step:
     """What a fit leaves: the searcher to use from now on, its state, and how many results that knows."""
 
-    choice: Choice
+    choice: SearcherChoice
     searcher: FittingSearcher
     state: Any
     known: int
@@ -70,9 +70,9 @@ class AutoSearcher:
     def setup(self, space: Space, seed: int, identity: Identity) -> None:
         """Bind to a space; any will do."""
         self._bound = space, seed, identity
-        self._choice, self._known, self._is_behind = Choice(EXACT), 0, False
+        self._choice, self._known, self._is_behind = SearcherChoice(EXACT), 0, False
         if identity.size is not None and identity.size >= self.outstanding:
-            self._choice = Choice(SCALABLE, f"as {identity.size} trials run at a time")
+            self._choice = SearcherChoice(SCALABLE, f"as {identity.size} trials run at a time")
         self._name, self._searcher = EXACT, self._make(EXACT)  # before there is a model both suggest the same
 
     def fit(self, observations: Observations) -> Step:
@@ -99,16 +99,16 @@ class AutoSearcher:
             return f"auto: {SCALABLE}, {self._choice.reason}"
         return f"auto: {EXACT}, as fewer than {self.observations} trials are observed"
 
-    def _choose(self, o: Observations) -> Choice:
+    def _choose(self, o: Observations) -> SearcherChoice:
         if self._choice.name == SCALABLE:
             return self._choice
         observed = (len(o.y) if o.max_steps is None else len(o.curves.X)) + len(o.failed)
         if observed >= self.observations:
-            return Choice(SCALABLE, f"as {self.observations} trials or more are observed")
+            return SearcherChoice(SCALABLE, f"as {self.observations} trials or more are observed")
         if len(o.pending) >= self.outstanding:
-            return Choice(SCALABLE, f"as {self.outstanding} trials or more run at a time")
+            return SearcherChoice(SCALABLE, f"as {self.outstanding} trials or more run at a time")
         if self._is_behind:
-            return Choice(SCALABLE, f"as evaluations take less time than {EXACT} takes to learn from them")
+            return SearcherChoice(SCALABLE, f"as evaluations take less time than {EXACT} takes to learn from them")
         return self._choice
 
     def _make(self, name: str) -> FittingSearcher:
