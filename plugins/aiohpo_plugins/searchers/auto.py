@@ -8,8 +8,8 @@ one follows the other. CPU time of a fit, 16 outstanding, in 6 and in 60 dimensi
     gp            21 / 22     57 / 65    110 / 99    165 / 220 ms
     adbo          14 / 22     21 / 33     29 / 42     30 / 44
 
-Measured differences between the two are in docs/evidence. Both serve spaces of any kind, and studies with steps. The
-others are found through the registry, by name, as a user finds them.
+What the two differ in is measured in docs/evidence/auto.md. Both serve spaces of any kind, and studies with steps.
+They are found through the registry, by name, as a user finds them.
 """
 
 from __future__ import annotations
