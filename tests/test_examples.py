@@ -23,7 +23,7 @@ import pytest
 from aiohpo import Float, Space, Study
 from aiohpo.evaluate.checkpoint import decode, encode
 from aiohpo.testing import check_searcher
-from aiohpo_plugins.searchers.adbo.searcher import ADBOSearcher
+from aiohpo_plugins.searchers.auto import AutoSearcher
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -207,21 +207,21 @@ def test_embed_in_service(tmp_path):
 
 
 async def test_service_answers_while_it_searches(tmp_path, monkeypatch):
-    """While adbo searches in the service's loop, every request is answered, with what is best so far; its model is
-    never fitted on that loop's thread. (How late the loop is, ``benchmarks/responsiveness.py`` measures.)"""
+    """While the default searcher is at work in the service's loop, every request is answered, with what is best so far;
+    no model is fitted on that loop's thread. (How late the loop is, ``benchmarks/responsiveness.py`` measures.)"""
     aiohttp = pytest.importorskip("aiohttp")
     from aiohttp.test_utils import TestClient, TestServer
 
     monkeypatch.syspath_prepend(str(EXAMPLES))
     import embed_in_service
 
-    fitted, fit = [], ADBOSearcher.fit
+    fitted, fit = [], AutoSearcher.fit
 
     def recorded(self, observations):
         fitted.append(threading.get_ident())
         return fit(self, observations)
 
-    monkeypatch.setattr(ADBOSearcher, "fit", recorded)
+    monkeypatch.setattr(AutoSearcher, "fit", recorded)
     async with TestClient(TestServer(embed_in_service.make_app(tmp_path))) as client, asyncio.timeout(600):
         assert (await client.post("/search", params={"trials": 30})).status == 202
         answers = []
