@@ -287,14 +287,14 @@ class ModelSwarm:
         self._go_on(worker, run)
 
     def _finish(self, worker: ModelWorker, run: Playing, outcome: Outcome) -> None:
-        if run.over:
+        if run.over or run.lost_race:  # before it records an end it asks its rivals, and so hears that it lost
             return
         view, segment, note = self.view, run.segment, run.note
         self._free(worker, run, outcome.kind)
         seconds = self.now - note.began
         if outcome.kind == "finished":
             note.value = outcome.metrics.get(self.definition.objective.metric)
-        if not run.lost_race and view.status(segment.row) is Status.RUNNING:
+        if view.status(segment.row) is Status.RUNNING:
             self._dealer.note_end(worker, self.now)
             metrics = dict(outcome.metrics)
             value = metrics.pop(self.definition.objective.metric, run.value)

@@ -97,6 +97,15 @@ def test_workers_collide_while_news_of_a_claim_is_under_way() -> None:
     assert figures.trials["finished"] == len(finished)
 
 
+def test_who_has_lost_a_race_claims_nothing_again_before_it_hears_of_that() -> None:
+    """Even where what is left of the trial takes no time: else it would claim it for ever, in no time."""
+    asha = study(train, max_steps=9, scheduler="asha:r_min=1")
+    swarm, figures = play(asha, latency=0.2, times=NormalTime(9.0, 18.0), seconds=80.0)
+    assert figures.collisions["count"] > 5
+    claims = Counter((note.worker, note.trial, note.attempt) for note in swarm.diary if note.how == "aborted")
+    assert set(claims.values()) == {1}
+
+
 def test_a_scheduler_pauses_promotes_and_stops() -> None:
     """Steps take their share of the time, and a stopped trial plays no further."""
     swarm, figures = play(study(train, max_steps=9, scheduler="asha:r_min=1"), times=ConstantTime(9.0), seconds=60.0)
