@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..framework.pages import fill, number, share, spread, table
+from ..framework.pages import fill, median_of, number, share, spread, table
 from ..framework.results import Results
 from ..framework.study import Comparison
 from .ackley import SECONDS, WIDE_SECONDS
@@ -53,8 +52,8 @@ def comparisons(results: Results) -> list[Comparison]:
     for workers, theirs in ADBO.items():
         ours = _of(results, "ours", workers)
         for name, what, better in _COMPARED:
-            value, note = _median(ours, name), ""
-            soon = _median(_in_dimensions(results, 5), name) if workers == 4096 else None
+            value, note = median_of(ours, name), ""
+            soon = median_of(_in_dimensions(results, 5), name) if workers == 4096 else None
             if value is None and soon is not None:
                 note = f"{number(soon, 4)} over {WIDE_SECONDS:.0f} s in place of {SECONDS:,.0f}"
             lines.append(Comparison(f"{what}, {workers:,} workers", getattr(theirs, name), value, better, note))
@@ -64,7 +63,7 @@ def comparisons(results: Results) -> list[Comparison]:
             Comparison(
                 f"utilisation (busy), 4,096 workers, {dimensions} dimensions",
                 utilisation,
-                _median(ours, "utilisation"),
+                median_of(ours, "utilisation"),
                 "more",
                 f"ours over {WIDE_SECONDS:.0f} s",
             )
@@ -81,11 +80,6 @@ def _in_dimensions(results: Results, dimensions: int) -> list[dict[str, Any]]:
     return results.where(method="ours", workers=4096, dimensions=dimensions, shifted=False, seconds=WIDE_SECONDS)
 
 
-def _median(outcomes: list[dict[str, Any]], name: str) -> float | None:
-    values = [outcome[name] for outcome in outcomes if outcome[name] is not None]
-    return median(values) if values else None
-
-
 def _sizes(results: Results) -> list[int]:
     return sorted({record.parameters["workers"] for record in results} | set(ADBO))
 
@@ -98,10 +92,10 @@ def _published_table(results: Results) -> str:
             (
                 f"{workers:,}",
                 None if theirs is None else share(theirs.utilisation),
-                share(_median(ours, "utilisation"), 4),
-                share(_median(ours, "completed_share")),
+                share(median_of(ours, "utilisation"), 4),
+                share(median_of(ours, "completed_share")),
                 None if theirs is None else f"{theirs.evaluations:,}",
-                number(_median(ours, "evaluations")),
+                number(median_of(ours, "evaluations")),
                 None if theirs is None else f"{theirs.best:.2f}",
                 spread([outcome["best"] for outcome in ours]),
                 len(ours),
@@ -132,9 +126,9 @@ def _methods_table(results: Results) -> str:
                 (
                     f"{workers:,}",
                     name,
-                    share(_median(outcomes, "utilisation"), 4),
-                    share(_median(outcomes, "completed_share")),
-                    number(_median(outcomes, "evaluations")),
+                    share(median_of(outcomes, "utilisation"), 4),
+                    share(median_of(outcomes, "completed_share")),
+                    number(median_of(outcomes, "evaluations")),
                     spread([outcome["best"] for outcome in outcomes]),
                     len(outcomes),
                 )
@@ -163,9 +157,9 @@ def _dimensions_table(results: Results) -> str:
             (
                 dimensions,
                 share(utilisation),
-                share(_median(ours, "utilisation"), 4),
-                share(_median(ours, "completed_share")),
-                number(_median(ours, "evaluations")),
+                share(median_of(ours, "utilisation"), 4),
+                share(median_of(ours, "completed_share")),
+                number(median_of(ours, "evaluations")),
                 spread([outcome["best"] for outcome in ours]),
             )
         )
@@ -178,7 +172,7 @@ def _shifted_table(results: Results) -> str:
         outcomes = results.where(method="ours", workers=workers, dimensions=5, shifted=True)
         if outcomes:
             best = spread([outcome["best"] for outcome in outcomes])
-            rows.append((f"{workers:,}", share(_median(outcomes, "utilisation"), 4), best, len(outcomes)))
+            rows.append((f"{workers:,}", share(median_of(outcomes, "utilisation"), 4), best, len(outcomes)))
     return table(("workers", "utilisation, busy", "best", "seeds"), rows)
 
 
@@ -196,10 +190,10 @@ def _utilisation_plot(results: Results) -> Figure:
     for method, name in METHODS.items():
         sizes = [workers for workers in _sizes(results) if _of(results, method, workers)]
         if sizes:
-            busy = [_median(_of(results, method, workers), "utilisation") or 0.0 for workers in sizes]
+            busy = [median_of(_of(results, method, workers), "utilisation") or 0.0 for workers in sizes]
             style: dict[str, Any] = {"lw": 2.2, "zorder": 3} if method == "ours" else {"lw": 1.0}
             axes.plot(sizes, busy, "o-", ms=4, color=f"C{list(METHODS).index(method)}", label=name, **style)
-    soon = _median(_in_dimensions(results, 5), "utilisation")
+    soon = median_of(_in_dimensions(results, 5), "utilisation")
     if soon is not None:
         label = f"ours, {WIDE_SECONDS:.0f} s"
         axes.plot([4096], [soon], "o", ms=8, mfc="none", color="C0", zorder=3, label=label)

@@ -183,8 +183,3 @@ def best_at(best_over_time: Sequence[Sequence[float]], moment: float) -> float:
     """Return the lowest loss that was told until a moment; infinite before the first."""
     at = bisect_right(best_over_time, moment, key=lambda pair: pair[0])
     return best_over_time[at - 1][1] if at else math.inf
-
-
-def when_as_good(best_over_time: Sequence[Sequence[float]], loss: float) -> float:
-    """Return when a loss as low as this was first told; infinite if never."""
-    return next((moment for moment, value in best_over_time if value <= loss), math.inf)

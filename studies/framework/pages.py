@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from string import Template
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .study import Comparison, Report
 
@@ -61,12 +62,21 @@ def spread(values: Sequence[float], digits: int = 3) -> str | None:
     """Return the median of several seeds, with the smallest and the largest beside it if there are more than one."""
     if not values:
         return None
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    if len(ordered) == 1:
-        return number(median, digits)
-    return f"{number(median, digits)} ({number(ordered[0], digits)} to {number(ordered[-1], digits)})"
+    middle = number(median(values), digits)
+    if len(values) == 1:
+        return middle
+    return f"{middle} ({number(min(values), digits)} to {number(max(values), digits)})"
+
+
+def values_of(outcomes: Iterable[Mapping[str, Any]], name: str) -> list[float]:
+    """Return a figure of several runs, without those that have none."""
+    return [outcome[name] for outcome in outcomes if outcome[name] is not None]
+
+
+def median_of(outcomes: Iterable[Mapping[str, Any]], name: str) -> float | None:
+    """Return the median of a figure over several runs; None where no run has one."""
+    values = values_of(outcomes, name)
+    return median(values) if values else None
 
 
 def index(reports: Mapping[str, tuple[str, str, Report]]) -> str:

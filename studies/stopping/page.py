@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from ..framework.pages import fill, number, share, spread, table
+from ..framework.pages import fill, median_of, number, share, spread, table, values_of
 from ..framework.results import Results
 from ..framework.study import Comparison
 from .published import UTILISATION, WORKERS
@@ -45,7 +44,7 @@ def comparisons(results: Results) -> list[Comparison]:
     lines = []
     for scheduler, published in UTILISATION.items():
         name = "with early stopping" if scheduler == "asha" else "without early stopping"
-        ours = _median(_of(results, WORKERS, scheduler), "utilisation")
+        ours = median_of(_of(results, WORKERS, scheduler), "utilisation")
         lines.append(
             Comparison(f"utilisation (busy), {WORKERS:,} workers, {name}", published, ours, "more", _NOTE),
         )
@@ -55,15 +54,6 @@ def comparisons(results: Results) -> list[Comparison]:
 # ------------------------------------------------------------------------------------------------------ tables
 def _of(results: Results, workers: int, scheduler: str = "asha", fault: str = "none") -> list[dict[str, Any]]:
     return results.where(workers=workers, scheduler=scheduler, fault=fault, way="model")
-
-
-def _median(outcomes: list[dict[str, Any]], name: str) -> float | None:
-    values = [outcome[name] for outcome in outcomes if outcome[name] is not None]
-    return median(values) if values else None
-
-
-def _values(outcomes: list[dict[str, Any]], name: str) -> list[float]:
-    return [outcome[name] for outcome in outcomes if outcome[name] is not None]
 
 
 def _workers(results: Results, way: str) -> list[int]:
@@ -80,15 +70,15 @@ def _sizes_table(results: Results) -> str:
                     (
                         f"{workers:,}",
                         name,
-                        share(_median(outcomes, "utilisation"), 4),
-                        share(_median(outcomes, "completed_share")),
-                        number(_median(outcomes, "evaluations")),
-                        number(_median(outcomes, "trials")),
-                        number(_median(outcomes, "finished")),
-                        number(_median(outcomes, "promotions")),
-                        number(_median(outcomes, "collisions")),
-                        _small(_median(outcomes, "collision_share")),
-                        spread(_values(outcomes, "best")),
+                        share(median_of(outcomes, "utilisation"), 4),
+                        share(median_of(outcomes, "completed_share")),
+                        number(median_of(outcomes, "evaluations")),
+                        number(median_of(outcomes, "trials")),
+                        number(median_of(outcomes, "finished")),
+                        number(median_of(outcomes, "promotions")),
+                        number(median_of(outcomes, "collisions")),
+                        _small(median_of(outcomes, "collision_share")),
+                        spread(values_of(outcomes, "best")),
                         len(outcomes),
                     )
                 )
