@@ -17,4 +17,4 @@ settings.load_profile("reproducible")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--swarm-seeds", type=int, default=240, metavar="N", help="simulated swarms to play (240)")
+    parser.addoption("--swarm-seeds", type=int, default=90, metavar="N", help="simulated swarms to play (90)")

@@ -383,11 +383,11 @@ async def test_cancelling_kills_the_family(tmp_path: Path) -> None:
 
 
 async def test_megabytes_of_output_are_bounded(run: Run) -> None:
-    """A result behind 50 MB of chatter is found, and the log is cut."""
+    """A result behind 20 MB of chatter is found, and the log is cut."""
     channel = Recorder()
     program = """
         for stream in (sys.stdout, sys.stderr):
-            for _ in range(500): stream.write("spam spam\\n" * 10_000)
+            for _ in range(150): stream.write("spam spam\\n" * 10_000)
         sys.stdout.write("x" * 5_000_000 + "\\n")
         print(json.dumps({"loss": 1}))
     """

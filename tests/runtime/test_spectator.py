@@ -177,7 +177,7 @@ def test_a_spectator_hears_of_results_as_fast_as_workers_do() -> None:
             await spectator.catch_up(30.0)
             await asyncio.sleep(5.0)
             repairs = spectator.state.node.gossip.repairs
-            for _ in range(40):
+            for _ in range(20):
                 ended = {t.id for peer in it.peers for t in peer.view.records() if t.status == "finished"}
                 await asyncio.sleep(0.2)
                 assert ended <= {t.id for t in spectator.view.records() if t.status == "finished"}

@@ -52,12 +52,12 @@ def test_a_crash_between_checkpoint_and_report_loses_no_step() -> None:
 def test_what_is_nobodys_fault_costs_no_trial() -> None:
     """Evaluators that are unavailable for a while, at some workers or at all: the budget is met and nothing failed."""
     refused = 0
-    for seed in range(TROUBLED, TROUBLED + 8):
+    for seed in range(TROUBLED, TROUBLED + 5):
         refused += sum(evaluator.refused for evaluator in play(seed)[0].troubled)
-    assert refused > 20
+    assert refused > 10
 
 
-@pytest.mark.parametrize("seeds", [range(SLOTTED + at, SLOTTED + at + 4) for at in range(0, 24, 4)], ids=str)
+@pytest.mark.parametrize("seeds", [range(SLOTTED + at, SLOTTED + at + 4) for at in range(0, 12, 4)], ids=str)
 def test_workers_of_one_four_and_sixteen_slots_search_together(seeds: range) -> None:
     """The same invariants, whatever happens to workers that run many trials at a time."""
     for seed in seeds:
