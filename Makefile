@@ -11,12 +11,13 @@ FUZZ ?= 600
 SEQUENCES ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test examples soak lint types coverage bench studies studies-reduced clean
+.PHONY: help demo test examples docs soak lint types coverage bench studies studies-reduced clean
 
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
 	@echo "make test      run the tests, on all cores"
 	@echo "make examples  run the programs of examples/ and of the README, and check what they print"
+	@echo "make docs      build the documentation as a site in site/; a warning is an error"
 	@echo "make soak      play SEEDS=3000 simulated swarms and SEQUENCES=1000000 of hostile frames, then fuzz the frame"
 	@echo "               decoder for FUZZ=600 seconds"
 	@echo "make lint      ruff and the import contracts"
@@ -44,6 +45,10 @@ $(VENV)/bench-ready: $(READY)
 	@$(PIP) --editable '.[bench]'
 	@touch $@
 
+$(VENV)/docs-ready: $(READY)
+	@$(PIP) --editable '.[docs]'
+	@touch $@
+
 $(VENV)/soak-ready: $(READY)
 	@$(PIP) --editable '.[fuzz]'
 	@touch $@
@@ -57,6 +62,11 @@ test: $(READY)
 
 examples: $(READY)
 	@$(PYTEST) -m examples tests/test_examples.py
+
+# The theme's makers announce their next product at every build.
+docs: $(VENV)/docs-ready
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "the documentation is in site/index.html"
 
 soak: $(VENV)/soak-ready
 	@$(PYTEST) tests/swarm --swarm-seeds $(SEEDS)
@@ -87,4 +97,4 @@ studies-reduced: $(READY)
 	@$(BIN)/python -m studies --reduced
 
 clean:
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) site .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
