@@ -582,7 +582,7 @@ async def test_bad_arguments_of_a_run(options, message):
     [
         ({"searcher": "randon"}, "no searcher named 'randon'"),
         ({"searcher": "random:speed=9"}, "no option 'speed'"),
-        ({"searcher": None}, "is no searcher"),
+        ({"searcher": None}, "is not a searcher"),
         ({"scheduler": "fif"}, "no scheduler named 'fif'"),
         ({"evaluator": "proces"}, "no evaluator named 'proces'"),
         ({"function": None}, "no objective"),

@@ -157,7 +157,7 @@ class _AlgorithmOption(click.Option):
         from ..plugin.registry import available
 
         names = ", ".join(sorted(available("algorithms"))) or "none is installed"
-        self.help = f"A searcher and a scheduler at once: {names}. --searcher and --scheduler override it."
+        self.help = f"A searcher and a scheduler together: {names}. --searcher and --scheduler override it."
         return super().get_help_record(ctx)
 
 
@@ -165,13 +165,13 @@ def search_options(function: F) -> F:
     """Add the options that ``run`` and ``worker`` share."""
     whole = click.IntRange(min=1)
     options = [
-        click.option("--trials", type=whole, metavar="N", help="End after N trials in all, over all workers and runs."),
-        click.option("--shrink", is_flag=True, help="Let --trials be smaller than the number of trials that are done."),
+        click.option("--trials", type=whole, metavar="N", help="End after N trials in total, across workers and runs."),
+        click.option("--shrink", is_flag=True, help="Accept a --trials below the number of trials that are done."),
         click.option(
             "--time",
             type=Duration(),
             metavar="T",
-            help="Leave after this long, such as 90, 10m or 1h30m; workers started by other commands go on.",
+            help="Leave after this long, such as 90, 10m or 1h30m; workers started by other commands continue.",
         ),
         click.option(
             "--grace",
@@ -179,21 +179,19 @@ def search_options(function: F) -> F:
             default=10.0,
             show_default="10",
             metavar="T",
-            help="Time for running objectives to save and return at --time, Ctrl-C or SIGTERM, told by trial.ended.",
+            help="Time for objectives to save and return after --time, Ctrl-C or SIGTERM; trial.ended tells them.",
         ),
-        click.option(
-            "--target", "target_value", type=Number(), metavar="V", help="End when the metric is as good as V."
-        ),
+        click.option("--target", "target_value", type=Number(), metavar="V", help="End when the metric reaches V."),
         click.option("--trial-timeout", type=Duration(), metavar="T", help="Fail a trial that takes longer."),
         click.option(
             "--max-failures",
             type=click.IntRange(min=0),
             metavar="N",
-            help="Stop when N trials failed and none succeeded; 0: never. If neither this nor the study says, 10.",
+            help="Stop when N trials failed and none succeeded; 0: never. Default: what the study says, or 10.",
         ),
         click.option("--algorithm", cls=_AlgorithmOption, metavar="A"),
-        click.option("--searcher", metavar="S", help="Who suggests configurations, such as adbo or random."),
-        click.option("--scheduler", metavar="S", help="Who decides how far a trial runs, such as fifo or asha."),
+        click.option("--searcher", metavar="S", help="Suggests configurations: auto, adbo, random, …"),
+        click.option("--scheduler", metavar="S", help="Decides how far a trial runs: fifo, asha, …"),
         click.option("--ensemble", metavar="E", help="Keep an ensemble of the models: topk, greedy or gradient."),
         click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of all draws."),
     ]
@@ -261,7 +259,7 @@ class Slots(click.ParamType[int]):
         if isinstance(value, int):
             return value
         if not value.isdecimal() or not 1 <= int(value) <= MAX_SLOTS:
-            self.fail(f"{value!r} is no number of slots; write a whole number of at least 1, or auto", param, ctx)
+            self.fail(f"{value!r} is not a number of slots; write a whole number of at least 1, or auto", param, ctx)
         return int(value)
 
 

@@ -36,17 +36,17 @@ aiohpo ensemble runs/digits --method greedy --metric log_loss --size 25 --save d
     default=METHOD,
     show_default=True,
     metavar="E",
-    help="What builds it: topk, greedy, gradient, or a plugin; with options as in greedy:size=10.",
+    help="The builder: topk, greedy, gradient or a plugin, with options as in greedy:size=10.",
 )
 @click.option(
-    "--metric", metavar="M", help="What to be good at; by default log_loss, or rmse where targets are continuous."
+    "--metric", metavar="M", help="The metric to optimise. Default: log_loss, or rmse for continuous targets."
 )
-@click.option("--size", type=click.IntRange(min=1), metavar="N", help="How many members at most.")
+@click.option("--size", type=click.IntRange(min=1), metavar="N", help="Most members.")
 @click.option(
     "--models",
     type=click.IntRange(min=1),
     metavar="N",
-    help="How many trials to choose from: the best half of them, and others that differ. Default: as a running search.",
+    help="Trials to choose from: half of them the best, the others chosen to differ. Default: as in a search.",
 )
 @click.option(
     "--save",

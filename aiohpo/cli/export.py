@@ -37,7 +37,7 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
 
     if to.startswith(formats.OPTUNA):
         if file is not None:
-            raise click.UsageError(f"an Optuna storage is no file: leave out {str(file)!r}")
+            raise click.UsageError(f"an Optuna storage is not a file: leave out {str(file)!r}")
         done = formats.to_optuna(open_directory(directory), to, name)
         there = f" ({done.known} were there already)" if done.known else ""
         say(f"added {done.added} trials to the Optuna study {done.study!r}{there}", err=True)
@@ -47,7 +47,7 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
     if to not in formats.FORMATS:
         raise click.UsageError(f"there is no format {to!r}; there are: {', '.join(formats.FORMATS)}, optuna://URL")
     if name is not None:
-        raise click.UsageError("--name is the name of an Optuna study; it means nothing for a file")
+        raise click.UsageError("--name names an Optuna study and has no meaning for a file")
     if to == "parquet" and file is None and sys.stdout.isatty():
         raise click.UsageError("parquet is binary: name a FILE or send it through a pipe")
     run = open_directory(directory)

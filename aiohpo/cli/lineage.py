@@ -28,7 +28,7 @@ def show_lineage(run: Run, json_: bool) -> None:
         for text in _tree(run, lineage, root, line):
             say(text)
     if not lineage.inherited:
-        say(f"no trial of {run.path} inherited from another one")
+        say(f"in {run.path} no trial inherited from another")
     elif best is not None:
         worth = f"{printable(run.view.objective.metric)} {best.value:.6g}"
         say(f"\nschedule of trial {best.number}, {worth} (above: *, its ancestors +)")

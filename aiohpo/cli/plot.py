@@ -19,7 +19,7 @@ from .terminal import say
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where to; the suffix says the format (png, svg, pdf). Default: plot.png or plot-KIND.png in DIR.",
+    help="Output file; its suffix sets the format (png, svg, pdf). Default: plot.png or plot-KIND.png in DIR.",
 )
 @as_json
 def plot(directory: Path, kind: str, out: Path | None, json_: bool) -> None:

@@ -107,7 +107,7 @@ def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:
     default=Path("."),
     show_default=True,
     metavar="D",
-    help="Directory in which the package's own is made.",
+    help="Directory in which to create the package.",
 )
 @as_json
 def new_plugin(name: str, kind: str, into: Path, json_: bool) -> None:

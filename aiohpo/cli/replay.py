@@ -23,7 +23,7 @@ from .terminal import say
     "into",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="D",
-    help="New run directory for the training, with its checkpoints; if not given, nothing of it is kept.",
+    help="New run directory for the training, with its checkpoints. Default: nothing is kept.",
 )
 @as_json
 def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
@@ -42,7 +42,7 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
     study = load_study(target)
     if study._definition.hash != run.study["study"]:
         raise UsageError(
-            f"{directory} was searched for another study than the one in {target}: space, metric or mode differ"
+            f"{directory} belongs to a different study from the one in {target}: space, metric or mode differ"
         )
     best = run.summary.best()
     if best is None:
@@ -77,7 +77,7 @@ def replay(directory: Path, target: str, into: Path | None, json_: bool) -> int:
         say(f"the search had {metric} {best.value:.6g} in trial {best.number}; its schedule: {path}")
     else:
         say(
-            f"the training failed: {printable(failed[-1].error or '') if failed else 'it never came to its end'}",
+            f"the training failed: {printable(failed[-1].error or '') if failed else 'it did not end'}",
             err=True,
         )
     return DONE if trained else UNSUCCESSFUL

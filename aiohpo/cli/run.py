@@ -105,7 +105,7 @@ aiohpo run train.py:study --time 10m --searcher adbo:kappa=1.0 --dir runs/second
     "--workers",
     type=click.IntRange(min=1),
     metavar="N",
-    help=f"Worker processes; one per core if not given, at most {_MOST_DEFAULT_WORKERS}.",
+    help=f"Worker processes; default: one per core, at most {_MOST_DEFAULT_WORKERS}.",
 )
 @slots_option
 @click.option(
@@ -113,7 +113,7 @@ aiohpo run train.py:study --time 10m --searcher adbo:kappa=1.0 --dir runs/second
     "directory",
     type=PATH,
     metavar="D",
-    help="Run directory; if neither this nor the study says, runs/<name of FILE>.",
+    help="Run directory. Default: the study's, or runs/<name of FILE>.",
 )
 @share_option
 @key_option
@@ -214,7 +214,7 @@ def run(
     plugins = create("searchers", study.searcher), create("schedulers", study.scheduler)
     check_that_it_ends(given, goal, study.space, *plugins)
     if before.done:
-        say(f"{study.directory} has {before.done} trials already: going on from there", err=True)
+        say(f"{study.directory} has {before.done} trials already: continuing from there", err=True)
     return _search(study, options, before.done, json_, ctx.obj.again(), notices)
 
 
@@ -260,7 +260,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
                         told.of_directory(directory)
                     heard = _time.time()
                 if _vanished(directory):
-                    told.once(f"{directory} was deleted or moved while the search runs: its workers stop")
+                    told.once(f"{directory} was deleted or moved during the search: its workers stop")
                 if stopping:
                     told.once(stopping_in_words(options.grace))
                 shown.update(tally, launcher.alive, options.workers)
@@ -276,8 +276,8 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
         if told.reasons and all(code == BAD_INPUT for code in codes):
             return BAD_INPUT
         logs = directory / "output"
-        say(f"all workers ended before the search was over; what they wrote is in {logs}", err=True)
-        click.echo("nothing that was reported is lost; the same command goes on", err=True)
+        say(f"all workers ended before the search was over; their output is in {logs}", err=True)
+        click.echo("no reported result is lost; the same command continues", err=True)
     given_up = None if over is None else over.given_up
     short = falls_short(source.view, over)
     if over is not None and over.reason is EndReason.TIME_UP:
@@ -333,9 +333,7 @@ class _Notices:
                 file.write(bytes(_PROBE))
         except OSError as error:
             if not _vanished(directory):
-                self.once(
-                    f"cannot write to {directory}: {in_words(error)}. No trial fails for it: workers wait a while"
-                )
+                self.once(f"cannot write to {directory}: {in_words(error)}. No trial fails for that: workers wait")
 
     def of_end(self, end: WorkerExit, alive: int) -> None:
         if alive:

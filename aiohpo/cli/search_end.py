@@ -36,7 +36,7 @@ def why_nothing_to_do(run: Run, now: Snapshot, study: Study, trials: int | None,
         reached = f"{printable(view.objective.metric)} {view.record(view.best, 0).value:.6g}"
         return f"{run.path} has reached {reached} already, and --target {target:g} is met: nothing to do"
     settled = now.ended + now.counts.get("paused", 0)
-    retry = f"; to try failed ones again: aiohpo retry {shlex.quote(str(run.path))}" if _has_failed(now) else ""
+    retry = f"; to retry failed ones: aiohpo retry {shlex.quote(str(run.path))}" if _has_failed(now) else ""
     return (
         f"{run.path} has {settled} trials already, and its budget of {trials} is met: nothing to do "
         f"(for more: --trials {2 * settled}{retry})"

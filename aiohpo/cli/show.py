@@ -45,10 +45,15 @@ _NARROWEST = 14  # columns for a value and for a configuration, whose text wraps
     type=click.Choice(["number", "value", "seconds"]),
     default="number",
     show_default=True,
-    help="Order of the table (best value first).",
+    help="Order of the table (value: best first).",
 )
 @click.option(
-    "--limit", type=click.IntRange(min=0), default=40, show_default=True, metavar="N", help="Most rows; 0 for all."
+    "--limit",
+    type=click.IntRange(min=0),
+    default=40,
+    show_default=True,
+    metavar="N",
+    help="Most rows to show; 0 for all.",
 )
 @as_json
 def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, json_: bool) -> int:

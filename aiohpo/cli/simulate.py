@@ -68,32 +68,32 @@ aiohpo simulate train.py --workers 128 --slots 4 --eval-time 90s --latency 5ms -
 """,
 )
 @click.argument("target", metavar="FILE[:OBJECT]")
-@click.option("--workers", type=click.IntRange(min=1), required=True, metavar="N", help="Workers that are simulated.")
+@click.option("--workers", type=click.IntRange(min=1), required=True, metavar="N", help="Workers to simulate.")
 @click.option(
     "--slots",
     type=click.IntRange(min=1, max=MAX_SLOTS),
     default=1,
     show_default=True,
     metavar="K",
-    help="Trials that a worker runs at a time.",
+    help="Trials that each worker runs at a time.",
 )
 @click.option(
     "--eval-time",
     "eval_time",
     required=True,
     metavar="D",
-    help="What a full evaluation takes: normal:MEAN,SD, lognormal:MEDIAN,SIGMA, constant:T, or a run directory whose "
+    help="Duration of a full evaluation: normal:MEAN,SD, lognormal:MEDIAN,SIGMA, constant:T, or a run directory whose "
     "recorded times are drawn from.",
 )
-@click.option("--time", type=Duration(), metavar="T", help="Simulate so long, such as 30m.")
-@click.option("--trials", type=click.IntRange(min=1), metavar="N", help="End after N trials in all.")
+@click.option("--time", type=Duration(), metavar="T", help="Virtual time to simulate, such as 30m.")
+@click.option("--trials", type=click.IntRange(min=1), metavar="N", help="End after N trials in total.")
 @click.option(
     "--latency",
     type=Duration(zero=True),
     default=0.0005,
     show_default="0.5ms",
     metavar="T",
-    help="Mean time that a message travels between two workers.",
+    help="Mean travel time of a message between two workers.",
 )
 @click.option(
     "--crash-rate",
@@ -107,18 +107,18 @@ aiohpo simulate train.py --workers 128 --slots 4 --eval-time 90s --latency 5ms -
     "--restart",
     type=Duration(zero=True),
     metavar="T",
-    help="Start a new worker in the place of a crashed one after so long. Without it the place stays empty.",
+    help="Replace a crashed worker after this long. Default: it is not replaced.",
 )
-@click.option("--algorithm", metavar="A", help="A searcher and a scheduler at once, as for aiohpo run.")
-@click.option("--searcher", metavar="S", help="Who suggests configurations, such as adbo or random.")
-@click.option("--scheduler", metavar="S", help="Who decides how far a trial runs, such as fifo or asha.")
+@click.option("--algorithm", metavar="A", help="A searcher and a scheduler together, as for aiohpo run.")
+@click.option("--searcher", metavar="S", help="Suggests configurations: auto, adbo, random, …")
+@click.option("--scheduler", metavar="S", help="Decides how far a trial runs: fifo, asha, …")
 @click.option("--max-steps", type=click.IntRange(min=1), metavar="N", help="Steps of a complete trial.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", help="Seed of all draws; the study's if not given.")
 @click.option(
     "--costs",
     type=PATH,
     metavar="FILE",
-    help="Where the searcher's measured costs are kept. Default: aiohpo/costs.json in the user's cache directory.",
+    help="File with the searcher's measured costs. Default: aiohpo/costs.json in the user's cache directory.",
 )
 @click.option(
     "--model/--production",
@@ -127,7 +127,7 @@ aiohpo simulate train.py --workers 128 --slots 4 --eval-time 90s --latency 5ms -
     help="Simulate by a model of the workers, or by production's code. If neither is given: by the model with more "
     f"than {_MODEL_ABOVE} workers.",
 )
-@click.option("--plot", "picture", type=PATH, metavar="FILE", help="Draw what happened over the time (png, svg, pdf).")
+@click.option("--plot", "picture", type=PATH, metavar="FILE", help="Draw the search over time (png, svg, pdf).")
 @as_json
 def simulate(
     target: str,
@@ -160,7 +160,7 @@ def simulate(
     from ..simulation.swarm import Scenario
 
     if restart is not None and not crash_rate:
-        raise click.UsageError("--restart is about crashed workers, of which there are none without --crash-rate")
+        raise click.UsageError("--restart applies to crashed workers, and there are none without --crash-rate")
     times = read_times(eval_time)
     if picture is not None:
         _check_picture(picture)
@@ -281,7 +281,7 @@ def _load(
         limits, None, study.space, create("searchers", study.searcher), create("schedulers", study.scheduler)
     )
     if study.ensemble is not None:
-        say("the study's ensemble is left out: a simulation has no models to combine", err=True)
+        say("the study's ensemble is ignored: a simulation has no models to combine", err=True)
     if study.callbacks:
         say("the study's callbacks are not called by a simulation", err=True)
     return study

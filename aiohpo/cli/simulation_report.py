@@ -47,7 +47,7 @@ def report(study: Study, scenario: Scenario, figures: Figures) -> Iterator[str]:
     best = _best_in_words(study, f)
     rows = [
         ("utilisation", f"{f.utilisation:.2%}", "of the slots' time was spent evaluating"),
-        ("", f"{f.completed_share:.2%}", "in evaluations that came to their end"),
+        ("", f"{f.completed_share:.2%}", "in evaluations that ended"),
         ("evaluations", f"{f.evaluations:,}", in_words(f.endings)),
         ("trials", f"{sum(f.trials.values()):,}", in_words(f.trials)),
     ]
@@ -61,7 +61,7 @@ def report(study: Study, scenario: Scenario, figures: Figures) -> Iterator[str]:
         (
             "traffic",
             describe_bytes(f.traffic["bytes_per_worker_second"]),
-            f"in {f.traffic['frames_per_worker_second']:.3g} frames that a worker sends in a second",
+            f"in {f.traffic['frames_per_worker_second']:.3g} frames sent per worker and second",
         )
     )
     if f.collisions["count"]:
@@ -70,7 +70,7 @@ def report(study: Study, scenario: Scenario, figures: Figures) -> Iterator[str]:
         )
         rows.append(("collisions", f"{f.collisions['count']:,}", lost))
     else:
-        rows.append(("collisions", "0", "no trial ran on two workers at a time"))
+        rows.append(("collisions", "0", "no trial ran on two workers at the same time"))
     if f.crashes["count"]:
         rows.append(
             (

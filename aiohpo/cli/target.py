@@ -52,7 +52,7 @@ def load_study(target: str) -> Study:
             raise UsageError(f"{path}: {error.code}") from error
         raise UsageError(
             f"{path} ended the program when it was imported (exit status {error.code}): "
-            'move what does that under if __name__ == "__main__":'
+            'move the code that does so under if __name__ == "__main__":'
         ) from error
     except Exception as error:
         if MAIN in sys.modules:  # the file is fine; it is the name that is not there

@@ -39,14 +39,14 @@ aiohpo watch runs/train --json --interval 10 | jq .study.ended
 """,
 )
 @click.argument("target", metavar="DIR|ADDR")
-@click.option("--join", multiple=True, metavar="ADDR", help="More addresses to ask, should the first not answer.")
+@click.option("--join", multiple=True, metavar="ADDR", help="Further addresses to try if the first does not answer.")
 @key_option
 @click.option("--insecure", is_flag=True, help="The workers at ADDR were started with --insecure: there is no key.")
 @click.option(
-    "--transport", default=DEFAULT_TRANSPORT, show_default=True, metavar="T", help="How the peers at ADDR talk."
+    "--transport", default=DEFAULT_TRANSPORT, show_default=True, metavar="T", help="The transport of the peers at ADDR."
 )
-@click.option("--once", is_flag=True, help="Print how it stands, and end.")
-@click.option("--json", "json_", is_flag=True, help="Print one JSON document per line and interval.")
+@click.option("--once", is_flag=True, help="Print the current state and exit.")
+@click.option("--json", "json_", is_flag=True, help="Print one JSON document per interval, each on a line.")
 @click.option(
     "--interval",
     type=click.FloatRange(min=0.05),
@@ -92,7 +92,7 @@ def watch(
         opened = join_mesh([target, *join], transport, found, show.say, once)
     elif join or insecure or ctx.get_parameter_source("key") is ParameterSource.COMMANDLINE:
         raise click.UsageError(
-            f"--join, --key and --insecure go with an address; {target!r} is a directory, which is just read"
+            f"--join, --key and --insecure go with an address; {target!r} is a directory, which needs none of them"
         )
     else:
         check_directory(Path(target))
@@ -120,7 +120,7 @@ def _key_for(addresses: Sequence[str], transport: str, file: Path | None, insecu
     from ..launch.cards import directory_of, keeps_key
 
     if insecure and file is not None:
-        raise click.UsageError("--insecure means that there is no key: leave out one of --insecure and --key")
+        raise click.UsageError("--insecure means that there is no key: give either --insecure or --key")
     if file is not None:
         return find_key(file)
     if insecure or not takes_key(transport):

@@ -48,25 +48,33 @@ aiohpo worker train.py --bind tcp://0.0.0.0:5555 --key study.key --join tcp://no
 )
 @click.argument("target", metavar="FILE[:OBJECT]")
 @click.option(
-    "--transport", default=DEFAULT_TRANSPORT, show_default=True, metavar="T", help="How peers talk: zmq, inproc, ..."
+    "--transport",
+    default=DEFAULT_TRANSPORT,
+    show_default=True,
+    metavar="T",
+    help="Transport between peers: zmq, mpi, inproc, …",
 )
-@click.option("--bind", metavar="ADDR", help="Address to listen on; if not given, any free port of this machine only.")
-@click.option("--advertise", metavar="ADDR", help="Address that others are told, if not --bind (NAT, containers).")
+@click.option(
+    "--bind", metavar="ADDR", help="Address to listen on. Default: a free port, reachable from this machine only."
+)
+@click.option(
+    "--advertise", metavar="ADDR", help="Address announced to others, if different from --bind (NAT, containers)."
+)
 @click.option(
     "--join",
     multiple=True,
     metavar="ADDR",
-    help="A living peer, file:///dir where peers left addresses, or slurm: all tasks of the job. Repeatable.",
+    help="A running peer, file:///dir with peers' addresses, or slurm for all tasks of the job. Repeatable.",
 )
 @key_option
-@click.option("--insecure", is_flag=True, help="Use no key: whoever reaches the port can join, and run code here.")
+@click.option("--insecure", is_flag=True, help="Use no key: anyone who can reach the port can join and run code here.")
 @click.option("--dir", "directory", type=PATH, metavar="D", help="Run directory (journal).")
 @share_option
 @search_options
 @slots_option
-@click.option("--rank", type=click.IntRange(min=0), metavar="I", help="Place among --size workers launched together.")
-@click.option("--size", type=click.IntRange(min=1), metavar="N", help="How many workers were launched together.")
-@click.option("--quiet", "-q", is_flag=True, help="Say only what goes wrong.")
+@click.option("--rank", type=click.IntRange(min=0), metavar="I", help="Rank among --size workers launched together.")
+@click.option("--size", type=click.IntRange(min=1), metavar="N", help="Number of workers launched together.")
+@click.option("--quiet", "-q", is_flag=True, help="Print problems only.")
 def worker(
     target: str,
     transport: str,
@@ -105,7 +113,7 @@ def worker(
     if (rank is None) != (size is None):
         raise click.UsageError("--rank and --size go together")
     if rank is not None and size is not None and rank >= size:
-        raise click.UsageError(f"--rank counts from 0: it must be below --size {size}, not {rank}")
+        raise click.UsageError(f"ranks count from 0: --rank must be below --size {size}, not {rank}")
     from ..evaluate.capture import captured
     from ..evaluate.reimport import become_main
     from ..keys import FILE, StudyKey, keep_key, kept_key
@@ -228,7 +236,7 @@ async def _serve(peer: Worker, forget: Callable[[], None], quiet: bool, invite: 
     if not quiet:
         here = sum(trial.worker == peer.id for trial in result.trials)
         ended = "stopped" if result.interrupted else f"done ({result.end})"
-        alone = f"; nobody answered at {' or '.join(peer.unanswered)}" if peer.unanswered else ""
+        alone = f"; no answer from {' or '.join(peer.unanswered)}" if peer.unanswered else ""
         _say(f"{ended}: {result!r}, {here} of them here{alone}")
     return result
 

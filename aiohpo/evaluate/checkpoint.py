@@ -159,7 +159,7 @@ def decode_directory(blob: bytes, secret: bytes, scratch: Callable[[], Path]) ->
     kind, content = unseal(blob, secret)
     path = unpack_tree(content, scratch()) if kind == _FILES else None
     if path is None or not path.is_dir():
-        raise BadCheckpoint(f"is no directory but {'a file' if path else kind}: another evaluator wrote it")
+        raise BadCheckpoint(f"is not a directory but {'a file' if path else kind}: another evaluator wrote it")
     return path
 
 
@@ -236,7 +236,9 @@ def unpack_tree(data: bytes | memoryview, directory: Path) -> Path:
             if top is None:
                 raise BadCheckpoint("holds no files: it is damaged")
             if top.name in ("", ".", "..") or "/" in top.name or not (top.isfile() or top.isdir()):
-                raise BadCheckpoint(f"begins with {top.name!r}, which is no name of a file or directory: it is damaged")
+                raise BadCheckpoint(
+                    f"begins with {top.name!r}, which is not the name of a file or directory: it is damaged"
+                )
             members = _Members(top.name)
             for member in tar:
                 if fault := members.find_fault(member):

@@ -60,7 +60,7 @@ def as_finite(value: Any, name: str) -> float:
 def as_mapping(values: Mapping[Any, Any]) -> dict[str, float]:
     """Return named metrics as plain floats; raise UsageError naming the first that is none."""
     if len(values) > MAX_METRICS:
-        raise UsageError(f"{len(values)} metrics at once are too many: give at most {MAX_METRICS}")
+        raise UsageError(f"{len(values)} metrics in one report are too many: give at most {MAX_METRICS}")
     metrics = {}
     for name, value in values.items():
         check_name(name, "metric")
@@ -80,7 +80,7 @@ def check_name(name: Any, kind: str) -> None:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise UsageError(f"{kind} name {name!a} holds half a character (a lone surrogate)") from None
+        raise UsageError(f"{kind} name {name!a} contains a lone surrogate, which is not a character") from None
 
 
 def size_of(metrics: Mapping[str, float]) -> int:

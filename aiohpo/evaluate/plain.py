@@ -174,7 +174,7 @@ class _Decoder:
             return np.frombuffer(raw, np.dtype(dtype))[0]
         if code == _ARRAY:
             return self._array(*self.unpack(data))
-        raise ValueError(f"it has an extension {code}: a newer aiohpo wrote it")
+        raise ValueError(f"it has the extension {code}: a newer aiohpo wrote it")
 
     def _array(self, described: Any, shape: list[int], order: Any, where: int, size: int) -> Any:
         import numpy as np

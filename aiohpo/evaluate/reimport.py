@@ -55,7 +55,7 @@ def _refer(what: str, function: Any) -> Reference | None:
     remedy = 'move it to the top level of a file, with def, or use evaluator="thread"'
     if not isinstance(module, str) or not isinstance(name, str) or "<" in name:
         where = f"{name!r} of {module!r}" if name else f"a {type(function).__name__} object"
-        raise UsageError(f"{what} is {where}, which another process cannot import: {remedy}")
+        raise UsageError(f"{what} is {where}, so another process cannot import it: {remedy}")
     found = sys.modules.get(module)
     if found is None or not _same(_lookup(found, name), function):
         raise UsageError(f"{what} {name!r} is not what that name means in {module!r}: {remedy}")

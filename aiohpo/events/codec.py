@@ -47,7 +47,7 @@ def encode_checked(event: Event) -> bytes:
     try:
         raw = _encode(event)
     except UnicodeEncodeError as error:  # a lone surrogate
-        raise Unrecordable(f"cannot record an event ({what}) with text that is none: {error}") from None
+        raise Unrecordable(f"cannot record an event ({what}) with invalid text: {error}") from None
     if len(raw) > MAX_EVENT:
         raise Unrecordable(
             f"cannot record an event ({what}) of {len(raw)} bytes: it may have {MAX_EVENT}; report fewer metrics, or "

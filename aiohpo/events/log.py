@@ -374,7 +374,7 @@ class Log:
     def refused(self, known: int = 0) -> list[str]:
         """Say of each worker whose stamps were refused, but for the ``known`` first ones, what is left out and why."""
         return [
-            f"events of worker {origin} are left out: their stamp {lamport} is absurdly far ahead of all others "
+            f"events of worker {origin} are ignored: their stamp {lamport} is implausibly far ahead of all others "
             f"({self.clock})"
             for origin, lamport in list(self.far_ahead.items())[known:]
         ]

@@ -44,7 +44,7 @@ def make_transport(
     for option in given:
         if option not in known:
             raise UsageError(
-                f"the transport {spec.partition(':')[0]!r} takes no {option}; leave it out, or take another one "
+                f"the transport {spec.partition(':')[0]!r} has no {option}; leave it out, or use another transport "
                 "(aiohpo plugins transports)"
             )
     return create("transports", spec, worker=worker, **given)  # type: ignore[no-any-return]  # as above

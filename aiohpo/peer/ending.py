@@ -44,9 +44,9 @@ class EndReason(Enum):
     TIME_UP = "time is up"
     TARGET_REACHED = "the target is reached"
     GIVEN_UP = "trials failed and none succeeded"
-    CALLED_OFF = "another worker called it off"
+    CALLED_OFF = "another worker ended the search"
     BUDGET_MET = "the budget is met"
-    NOTHING_LEFT = "nothing is left to try"
+    NOTHING_LEFT = "there is nothing left to try"
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,7 +55,7 @@ class Patience:
         """What to raise when the worker stops for its present trouble."""
         return Unavailable(
             f"{self.trouble}. This has lasted for {now - self._since:.0f} s, so the worker stops. No trial has failed "
-            "for it; run the same command again once it is mended"
+            "because of this; run the same command again once it is fixed"
         )
 
     def __repr__(self) -> str:

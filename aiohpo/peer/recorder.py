@@ -215,7 +215,7 @@ class Recorder:
         if owner != self.me and attempt >= segment.attempt:
             return f"{owner} took it over"
         if status is Status.PAUSED and attempt == segment.attempt:
-            return "another worker was done with it first"
+            return "another worker finished it first"
         return ""
 
     # --------------------------------------------------------------------------------- what there is to do

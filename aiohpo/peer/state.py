@@ -197,9 +197,9 @@ class PeerState(Recorder):
             others = len(self.present) - 1
             so = f"{others} other workers have been met" if others else "this worker searches alone"
             so = so if others != 1 else "one other worker has been met"
-            self._out.append(Notice(f"nobody has answered at {address} for {ANSWERED_WITHIN:.0f} s: {so}"))
+            self._out.append(Notice(f"no answer from {address} for {ANSWERED_WITHIN:.0f} s: {so}"))
         for address in sorted({*before} - {*now}):
-            self._out.append(Notice(f"somebody answers at {address} now"))
+            self._out.append(Notice(f"{address} answers now"))
 
     def receive(self, now: float, peer: str, data: bytes) -> None:
         """Handle one frame from the peer at address ``peer``. Never raises for what it contains."""
@@ -304,7 +304,7 @@ class PeerState(Recorder):
         elif view.status(row) is Status.LOST and view.attempt(row) == segment.attempt:
             # Somebody thought us dead. We are not: claim the next attempt and go on.
             if segment.attempt == MAX_ATTEMPT:
-                self._doom(segment, "it was given up for lost too often")
+                self._doom(segment, "it was lost too often")
             else:
                 self.hold_on(segment)
 

@@ -74,7 +74,7 @@ def create(kind: str, spec: Any, **fixed: Any) -> Any:
             raise UsageError(f"{spec.__name__} is a class; give an instance, {spec.__name__}(), or a name")
         for method in _METHODS.get(kind, ()):
             if not callable(getattr(spec, method, None)):
-                raise UsageError(f"{spec!r:.80} is no {kind[:-1]}: it has no {method}(); give a name or an instance")
+                raise UsageError(f"{spec!r:.80} is not a {kind[:-1]}: it has no {method}(); give a name or an instance")
         return spec
     name, _, text = spec.partition(":")
     found = load_plugin(kind, name)

@@ -41,14 +41,14 @@ def last_lines(result: Result, directory: Path | None, show: bool) -> Iterator[s
     yield f"{verb}: {found}; {in_words(result.counts) or 'no trials'}{why}"
     if result.interrupted:
         place = "in this process (no directory was given)" if directory is None else f"in {printable(str(directory))}"
-        yield f"nothing that was reported is lost; run it again to go on {place}"
+        yield f"no reported result is lost; run it again to continue {place}"
 
 
 def interrupted(now: Snapshot, again: str) -> Iterator[str]:
     """What ``aiohpo run`` says after a Ctrl-C. ``again`` is the command that goes on."""
     best = "" if now.best is None else f", {best_in_words(now.metric, now.best, now.max_steps, 6)}"
-    yield f"stopped after {now.done} trials{best}; nothing that was reported is lost"
-    yield f"to go on: {again}"
+    yield f"stopped after {now.done} trials{best}; no reported result is lost"
+    yield f"to continue: {again}"
 
 
 def found(now: Snapshot, before: int, seconds: float, plot: Path | None) -> Iterator[str]:
@@ -75,7 +75,7 @@ def nothing_found(
         yield f"the search stopped early: {printable(given_up)} (--max-failures N allows more)"
     if now.counts.get("failed", 0) > now.retried:
         retry = f"aiohpo retry {shlex.quote(now.name)}"
-        yield f"to go on: mend the cause, then '{retry}', then '{again or 'aiohpo run …'}'"
+        yield f"to continue: fix the cause, then '{retry}', then '{again or 'aiohpo run …'}'"
         yield "(failed trials that are not retried count towards --trials)"
 
 
@@ -97,7 +97,7 @@ def next_commands(now: Snapshot, target: str, chosen: Sequence[str], again: str 
         yield f"  aiohpo ensemble {where}"
     yield f"  aiohpo export {where} --to csv {stem}.csv"
     more = f"aiohpo run {shlex.quote(target)}{options} --dir {where} --trials {2 * now.done}"
-    yield f"  {again or more}   # go on"
+    yield f"  {again or more}   # continue"
 
 
 def describe_best(best: TrialRecord, metric: str, max_steps: int | None, place: str) -> Iterator[str]:

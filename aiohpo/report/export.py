@@ -124,7 +124,7 @@ def to_optuna(run: Run, url: str, name: str | None = None) -> OptunaExport:
         raise UsageError("exporting to Optuna needs it: pip install 'aiohpo[optuna]'") from None
     storage = url.removeprefix(OPTUNA)
     if "://" not in storage:
-        raise UsageError(f"{url!r} names no storage; write optuna://sqlite:///trials.db")
+        raise UsageError(f"{url!r} is not a storage; write optuna://sqlite:///trials.db")
     name = name or run.path.resolve().name
     direction: Literal["minimize", "maximize"] = "minimize" if run.view.objective.direction == "min" else "maximize"
     with _quiet(optuna):
@@ -155,7 +155,7 @@ def to_optuna(run: Run, url: str, name: str | None = None) -> OptunaExport:
         notes.append(f"trials that have not ended were left out: {out}")
     if moved := sum(known.get(record.id, states[record.id]) != states[record.id] for record in records):
         notes.append(
-            f"trials that went on since they were exported: {moved}. Optuna cannot change a trial that has ended; "
+            f"trials that continued after they were exported: {moved}. Optuna cannot change a trial that has ended; "
             "export under another --name"
         )
     return OptunaExport(name, len(new), len(records) - len(new), tuple(notes))

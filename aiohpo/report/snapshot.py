@@ -135,7 +135,7 @@ class Snapshot:
     def notices(self) -> list[str]:
         """What people should hear of the reading, a line each."""
         alone = (
-            f"worker {worker.id} was told to join {address}, where nobody has answered"
+            f"worker {worker.id} was told to join {address}, which has not answered"
             for worker in self.workers
             if worker.status in HERE
             for address in worker.unanswered

@@ -92,7 +92,7 @@ class Dispatcher:
         if trouble:
             self._trouble = trouble
         elif self._worker.patience.relieve():
-            self._worker.services.notice("what was wrong has passed: going on", level=logging.INFO)
+            self._worker.services.notice("the problem is over: continuing", level=logging.INFO)
         self._change.set()
 
     async def _deal_until_over(self, group: asyncio.TaskGroup) -> None:
@@ -147,7 +147,7 @@ class Dispatcher:
         nothing_runs = len(self._free) == len(self.slots)
         end = self._loop.time() + patience.suffer(self._loop.time(), trouble, may_stop=nothing_runs)
         if patience.has_just_begun:
-            worker.say(f"{trouble}. No trial fails for it: trying again for up to {PATIENCE:.0f} s")
+            worker.say(f"{trouble}. No trial fails because of this: trying again for up to {PATIENCE:.0f} s")
         while not worker.is_over() and (left := end - self._loop.time()) > 0:
             self._change.clear()
             await self._wait_for_change(left)

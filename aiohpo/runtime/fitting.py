@@ -31,8 +31,8 @@ _LACK = 0.01
 def fit_failure_in_words(searcher: FittingSearcher, error: Exception) -> str:
     """Say that a searcher could not learn from the newest results."""
     return printable(
-        f"{type(searcher).__name__}.fit failed ({type(error).__name__}: {error}): the search goes on with the last "
-        "model; this is said only once",
+        f"{type(searcher).__name__}.fit failed ({type(error).__name__}: {error}): the search continues with the last "
+        "model; this is reported only once",
         500,
     )
 

@@ -83,7 +83,7 @@ def targets_of(records: Sequence[TrialRecord], name: str, read: Callable[[str], 
         if (y := read(digest)) is not None:
             return y
     raise UsageError(
-        f"nobody said what the predictions {name!r} should have been: give Study(targets={{{name!r}: y}}) or call "
+        f"there are no targets for the predictions {name!r}: give Study(targets={{{name!r}: y}}) or call "
         f"trial.targets({name}=y) in the objective"
     )
 

@@ -84,7 +84,7 @@ class Spectator:
             peer, definition = await self._inquire(end)
             self._join(peer, definition)
             if not await self._until(Milestone.MET, end):
-                raise UsageError(f"{peer} told what it searches but does not let us join{self._why()}")
+                raise UsageError(f"{peer} answered but does not let us join{self._why()}")
         except BaseException:
             await self.aclose()
             raise
@@ -105,7 +105,7 @@ class Spectator:
         if not self._answer.done():
             where = ", ".join(asked[:3]) + (f" and {len(asked) - 3} more" if len(asked) > 3 else "")
             raise UsageError(
-                f"no answer from {where or 'anybody: nobody left an address'}{self._why()}. Is a worker running there, "
+                f"no answer from {where or 'any peer: no addresses'}{self._why()}. Is a worker running there, "
                 "listening at that address and not at loopback only? Is it the study's key that was given (--key)? "
                 "Does a firewall let the port through?"
             )
@@ -120,7 +120,9 @@ class Spectator:
             view = View.of_study(study)
             bytes.fromhex(study["study"])
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            raise UsageError(f"{peer} answered with what is no study: {printable(str(error), _MOST_SAID)}") from None
+            raise UsageError(
+                f"{peer} answered with something that is not a study: {printable(str(error), _MOST_SAID)}"
+            ) from None
         self.state = SpectatorState(
             me=self.worker,
             view=view,

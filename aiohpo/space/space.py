@@ -294,7 +294,7 @@ def _collect(given: Any, params: Mapping[str, Parameter]) -> dict[str, Parameter
                 f"Space takes named parameters, such as Space(x=Float(0, 1), n=Int(1, 5)); {pair!r} has no name."
             )
         if not isinstance(name, str) or not name:
-            raise UsageError(f"{name!r} is no name for a parameter; use a non-empty str.")
+            raise UsageError(f"{name!r} is not a valid parameter name; use a non-empty str.")
         if not isinstance(param, Parameter):
             raise UsageError(
                 f"parameter {name!r}: {param!r} is not a parameter; use Float(low, high), Int(low, high), "

@@ -125,7 +125,7 @@ class Journal:
         if os.fstat(self._fd).st_nlink == 0 or _missing(self._where):
             raise JournalGone(
                 f"{self._where.parent.parent} was deleted or moved while the search ran, so the search stops; "
-                "if it was moved, the same command goes on with the new place (--dir)"
+                "if it was moved, the same command continues with the new path (--dir)"
             )
         dirty, self._dirty = self._dirty, False
         try:

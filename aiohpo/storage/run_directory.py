@@ -107,7 +107,7 @@ class RunDirectory:
         who = "every user" if found.st_mode & 0o002 else "its group" if found.st_mode & 0o020 else ""
         if who:
             self.concerns.append(
-                f"{who} may write to {self.path} (mode {stat.S_IMODE(found.st_mode):04o}), and so add, change and "
+                f"{who} can write to {self.path} (mode {stat.S_IMODE(found.st_mode):04o}), and so add, change and "
                 f"delete its trials: chmod 700 {self.path}, or share it with its group (--share group)"
             )
 
@@ -158,7 +158,7 @@ class RunDirectory:
             found = read_study(self.path)  # by the first of several workers that begin with the new number
             if found.get("max_steps") == wanted:
                 return found
-            why = "workers are running there that go by that number: stop them first"
+            why = "workers that use that number are running there: stop them first"
         if why:
             raise UsageError(
                 f"{self.path} holds a study with max_steps={before}, and this one has max_steps={wanted}: {why}. "
@@ -222,7 +222,7 @@ def read_study(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict) or found.get("format") != _FORMAT:
         raise UsageError(
             f"{file} has format {found.get('format') if isinstance(found, dict) else None!r}; "
-            f"this aiohpo reads format {_FORMAT}"
+            f"this version of aiohpo reads format {_FORMAT}"
         )
     for key in ("study", "directory", "space", "metric", "mode"):
         if key not in found:

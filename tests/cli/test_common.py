@@ -63,7 +63,7 @@ def test_help_names_the_recipes_that_are_installed(
 ) -> None:
     """Anyone's, and what is said where there are none."""
     point = metadata.EntryPoint("mine", "nowhere:MINE", "aiohpo.algorithms")
-    for known, said in (({"mine": point}, "at once: mine."), ({}, "at once: none is installed.")):
+    for known, said in (({"mine": point}, "together: mine."), ({}, "together: none is installed.")):
         monkeypatch.setattr(registry, "available", lambda kind, known=known: known)
         assert invoke(["run", "--help"]) == 0
         assert said in " ".join(capsys.readouterr().out.split())

@@ -37,4 +37,4 @@ def test_optuna_is_a_storage_and_not_a_file(tmp_path: Path, capsys: pytest.Captu
     assert invoke(["export", directory, "--to", url, "--name", "mine"]) == 0
     assert "added 2 trials to the Optuna study 'mine'" in capsys.readouterr().err
     assert invoke(["export", directory, "x.csv", "--to", url]) == 2
-    assert "is no file" in capsys.readouterr().err
+    assert "is not a file" in capsys.readouterr().err

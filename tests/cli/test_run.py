@@ -111,7 +111,7 @@ def test_a_met_budget_without_a_success_exits_with_1(capsys: pytest.CaptureFixtu
     make_run(Path("runs/train"), ["boom"], goal=1)
     assert invoke(["run", "train.py", "--trials", "1"]) == 1
     err = capsys.readouterr().err
-    assert "to try failed ones again: aiohpo retry runs/train" in err
+    assert "to retry failed ones: aiohpo retry runs/train" in err
     assert "the last error: boom" in err
 
 
@@ -202,7 +202,7 @@ def test_a_full_directory_is_said_for_workers_that_cannot(tmp_path: Path, monkey
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     for _ in range(2):
         notices.of_directory(tmp_path)
-    assert said == [f"cannot write to {tmp_path}: No space left on device. No trial fails for it: workers wait a while"]
+    assert said == [f"cannot write to {tmp_path}: No space left on device. No trial fails for that: workers wait"]
     assert not _vanished(tmp_path)
     (tmp_path / "study.json").unlink()
     assert _vanished(tmp_path)

@@ -136,7 +136,7 @@ def test_a_search_without_a_result_is_no_success(file: str, capsys: pytest.Captu
         ([*QUICK, "--latency", "-1"], "'-1' must be 0 or more seconds"),
         ([*QUICK, "--crash-rate", "-1"], "'-1' must be 0 or more crashes per worker and hour"),
         ([*QUICK, "--crash-rate", "often"], "'often' is not a number"),
-        ([*QUICK, "--restart", "5"], "--restart is about crashed workers"),
+        ([*QUICK, "--restart", "5"], "--restart applies to crashed workers"),
         ([*QUICK, "--searcher", "adbow"], "there is no searcher named 'adbow'. Did you mean 'adbo'?"),
         ([*QUICK, "--scheduler", "asha"], "max_steps"),
         ([*QUICK, "--plot", "a.docx"], "its suffix must be one of"),

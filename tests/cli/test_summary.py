@@ -27,7 +27,7 @@ def test_a_search_that_is_not_over_is_gone_on_with_as_it_was(
     directory = make_run(tmp_path / "r", [3.0])
     again = "aiohpo run train.py --trials 9"
     summarise(directory, "train.py", False, before=0, seconds=1.0, again=again)
-    assert capsys.readouterr().out.splitlines()[-1] == f"  {again}   # go on"
+    assert capsys.readouterr().out.splitlines()[-1] == f"  {again}   # continue"
 
 
 def test_going_on_needs_what_was_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,8 +73,8 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path, capsys: pytest.Cap
     """What was found so far and the command; the exit code is the shell's for Ctrl-C."""
     assert interrupted(make_run(tmp_path / "r", [3.0]), "aiohpo run train.py") == 130
     err = capsys.readouterr().err
-    assert "stopped after 1 trials, best loss 3 (trial 0); nothing that was reported is lost" in err
-    assert "to go on: aiohpo run train.py" in err
+    assert "stopped after 1 trials, best loss 3 (trial 0); no reported result is lost" in err
+    assert "to continue: aiohpo run train.py" in err
 
 
 def test_a_search_that_was_given_up_says_why_and_how_to_go_on(
@@ -108,4 +108,5 @@ def test_paused_trials_count_and_the_best_of_them_is_a_result(
     assert "--trials 6 " in out
     assert (directory / "plot.png").exists()
     interrupted(directory, "aiohpo run train.py")
-    assert "stopped after 3 trials, best accuracy 1.03 after 3 of 9 steps (trial 1); nothing" in capsys.readouterr().err
+    said = "stopped after 3 trials, best accuracy 1.03 after 3 of 9 steps (trial 1); no reported"
+    assert said in capsys.readouterr().err

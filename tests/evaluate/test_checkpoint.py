@@ -257,7 +257,7 @@ def test_only_directories_are_opened_where_only_they_make_sense(tmp_path: Path) 
     (tmp_path / "w.pt").write_bytes(b"w")
     for obj, name in ((alarm, "pickle"), (b"x", "bytes"), ([1], "plain"), (tmp_path / "w.pt", "a file")):
         (tmp_path / name).mkdir()
-        with pytest.raises(BadCheckpoint, match=f"is no directory but {name}: another evaluator wrote it"):
+        with pytest.raises(BadCheckpoint, match=f"is not a directory but {name}: another evaluator wrote it"):
             decode_directory(encode(obj, SECRET), SECRET, lambda name=name: tmp_path / name)
     assert not alarm.rang()
 

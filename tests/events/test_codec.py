@@ -193,7 +193,7 @@ def test_what_is_recorded_can_be_read_again():
         encode_checked(Reported(1, 1, 0, 1, 0.5, named))
     with pytest.raises(Unrecordable, match=r"\(Ended\) with a value out of range: .*seconds|\[8\]|\$"):
         encode_checked(Ended(1, 1, 0, "finished", 1, 0.5, -1.0))
-    with pytest.raises(Unrecordable, match="text that is none"):
+    with pytest.raises(Unrecordable, match="invalid text"):
         encode_checked(Reported(1, 1, 0, 1, 0.5, {"\ud800": 1.0}))
 
 

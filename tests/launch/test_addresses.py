@@ -36,7 +36,7 @@ def test_doors_that_take_a_key() -> None:
 @pytest.mark.parametrize("option", [{"key": KEY}, {"advertise": "tcp://h:1"}, {"insecure": True}])
 def test_what_a_transport_does_not_know_is_refused(option: dict[str, Any]) -> None:
     """An option that cannot be honoured is an error, and the key is not in it."""
-    with pytest.raises(UsageError, match=f"the transport 'inproc' takes no {next(iter(option))}") as error:
+    with pytest.raises(UsageError, match=f"the transport 'inproc' has no {next(iter(option))}") as error:
         make_transport("inproc", worker="w", **option)
     assert KEY.text not in str(error.value)
     with pytest.raises(UsageError, match="to the transport itself"):

@@ -116,7 +116,7 @@ def test_instances_are_taken_as_they_are():
 @pytest.mark.parametrize("kind", ["searchers", "schedulers", "evaluators"])
 def test_what_is_no_plugin_is_refused(kind, thing):
     """An object that lacks the protocol's methods is an error that names them."""
-    with pytest.raises(UsageError, match=f"is no {kind[:-1]}: it has no "):
+    with pytest.raises(UsageError, match=f"is not a {kind[:-1]}: it has no "):
         create(kind, thing)
 
 

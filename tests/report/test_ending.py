@@ -41,10 +41,11 @@ def test_an_interrupted_run_says_how_to_go_on(tmp_path: Path) -> None:
     """With what was found, if anything was."""
     lines = interrupted(snapshot(make_run(tmp_path / "r", [3.0])), "aiohpo run x.py")
     assert list(lines) == [
-        "stopped after 1 trials, best loss 3 (trial 0); nothing that was reported is lost",
-        "to go on: aiohpo run x.py",
+        "stopped after 1 trials, best loss 3 (trial 0); no reported result is lost",
+        "to continue: aiohpo run x.py",
     ]
-    assert next(interrupted(snapshot(make_run(tmp_path / "s", [])), "")).startswith("stopped after 0 trials; nothing")
+    said = next(interrupted(snapshot(make_run(tmp_path / "s", [])), ""))
+    assert said.startswith("stopped after 0 trials; no reported")
 
 
 def test_a_search_without_a_result_says_why_and_what_to_do(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_what_can_be_done_next_can_be_pasted(tmp_path: Path) -> None:
     now = snapshot(make_run(tmp_path / "my run", [3.0]))
     *_, last = next_commands(now, "my train.py", ["--searcher=gp:a=b c"], None)
     run = "aiohpo run 'my train.py' '--searcher=gp:a=b c'"
-    assert last == f"  {run} --dir '{tmp_path / 'my run'}' --trials 2   # go on"
+    assert last == f"  {run} --dir '{tmp_path / 'my run'}' --trials 2   # continue"
 
 
 def test_the_best_trial_has_a_line_for_each_parameter(tmp_path: Path) -> None:
@@ -81,7 +82,7 @@ def test_study_run_ends_with_one_line_or_says_more(tmp_path: Path) -> None:
     assert list(last_lines(Result(view), None, False)) == []
     stopped = list(last_lines(Result(view, interrupted=True), tmp_path, True))
     assert stopped[0].startswith("stopped: best loss 3 (trial 0)")
-    assert stopped[1] == f"nothing that was reported is lost; run it again to go on in {tmp_path}"
+    assert stopped[1] == f"no reported result is lost; run it again to continue in {tmp_path}"
     end = SearchEnd(EndReason.GIVEN_UP, "1 trial failed", 1)
     failed = Result(open_run(make_run(tmp_path / "s", ["boom"])).view, end=end)
     assert list(last_lines(failed, None, False)) == [

@@ -184,7 +184,7 @@ def test_paused_trials_are_pruned_in_optuna_until_they_went_on(tmp_path: Path) -
         assert trial.intermediate_values == record.curve
     s.run(trials=40, progress=False)
     (note,) = to_optuna(open_run(path), f"optuna://{url}").notes
-    assert note.startswith("trials that went on since they were exported: ")
+    assert note.startswith("trials that continued after they were exported: ")
 
 
 async def _climb(trial: Trial) -> None:
@@ -212,7 +212,7 @@ def test_a_study_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     to_optuna(open_run(make_run(tmp_path / "r", OUTCOMES)), url)
     with pytest.raises(UsageError, match="give another name with --name"):
         to_optuna(open_run(make_run(tmp_path / "s" / "r", OUTCOMES, mode="max")), url)
-    with pytest.raises(UsageError, match="names no storage"):
+    with pytest.raises(UsageError, match="is not a storage"):
         to_optuna(open_run(tmp_path / "r"), "optuna://x.db")
     with pytest.raises(UsageError, match="Optuna cannot open the storage"):
         to_optuna(open_run(tmp_path / "r"), f"optuna://sqlite:///{tmp_path / 'no' / 'x.db'}")

@@ -139,7 +139,7 @@ def test_a_fit_that_raises_leaves_the_last_model_and_is_said_once():
 
     play(main, Broken(), said.append)
     assert len(said) == 1
-    assert "Broken.fit failed (ArithmeticError: singular): the search goes on with the last model" in said[0]
+    assert "Broken.fit failed (ArithmeticError: singular): the search continues with the last model" in said[0]
 
 
 def test_what_the_searcher_does_is_said_when_it_changes():

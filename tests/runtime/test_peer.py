@@ -222,8 +222,8 @@ def test_what_is_not_the_objectives_fault_costs_no_trial():
         assert (
             notices
             == [
-                "there is no process to be had. No trial fails for it: trying again for up to 30 s",
-                "what was wrong has passed: going on",
+                "there is no process to be had. No trial fails because of this: trying again for up to 30 s",
+                "the problem is over: continuing",
             ]
             * 2
         )
@@ -274,7 +274,7 @@ def test_what_the_journal_cannot_take_waits_and_nothing_new_begins():
         for batch, following in pairwise(journal.batches):
             assert following.first == batch.last + 1
         assert journal.batches[-1].last == peer.services.log.count(peer.id)
-        assert notices[0].startswith("cannot write to journal: No space left on device. No trial fails for it")
+        assert notices[0].startswith("cannot write to journal: No space left on device. No trial fails because of this")
         begun = [round(record.started) for record in peer.view.records()]
         assert not [moment for moment in begun if 3 <= moment < 9]
 

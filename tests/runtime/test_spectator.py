@@ -334,7 +334,7 @@ def test_a_definition_that_is_none_is_an_error(text: str) -> None:
 
         await peer.start(answer)
         spectator = Spectator(network.endpoint("watch-1"), "watch-1", lambda: ["sim://peer"], notice=print)
-        with pytest.raises(UsageError, match="sim://peer answered with what is no study") as caught:
+        with pytest.raises(UsageError, match="sim://peer answered with something that is not a study") as caught:
             await spectator.start()
         assert str(caught.value).isprintable()
 
@@ -395,7 +395,7 @@ def test_a_spectator_transport_advertises_its_own_name() -> None:
     transport = spectator_transport("zmq", worker)
     assert transport._advertise == f"tcp://{worker}:*"  # type: ignore[attr-defined]
     assert spectator_transport("inproc", worker) is not None
-    with pytest.raises(UsageError, match="'inproc' takes no key"):
+    with pytest.raises(UsageError, match="'inproc' has no key"):
         spectator_transport("inproc", worker, StudyKey.generate())
 
 

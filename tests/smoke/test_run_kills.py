@@ -77,13 +77,13 @@ def test_all_killed_and_run_again_finishes_the_budget(place: Path) -> None:
     code, out, err = finish(running)
     assert code == 1
     assert "all workers ended before the search was over" in err
-    assert out.splitlines()[-1].strip() == f"aiohpo {' '.join(args)}   # go on"
+    assert out.splitlines()[-1].strip() == f"aiohpo {' '.join(args)}   # continue"
     before = {trial["id"]: trial["value"] for trial in shown(place, "r")["trials"] if trial["status"] == "finished"}
     assert len(before) == 9
     gate.open()
     code, out, err = call(place, *args)
     assert code == 0, err
-    assert "trials already: going on from there" in err
+    assert "trials already: continuing from there" in err
     show = shown(place, "r")
     assert show["study"]["ended"] == 20
     assert before.items() <= {trial["id"]: trial["value"] for trial in show["trials"]}.items()

@@ -33,7 +33,7 @@ def test_a_signal_stops_in_good_order_and_the_same_command_goes_on(place: Path, 
     code, out, err = finish(running)
     assert code == 130, err
     assert out == ""
-    assert f"to go on: aiohpo {' '.join(args)}" in err
+    assert f"to continue: aiohpo {' '.join(args)}" in err
     assert "Traceback" not in err
     show = shown(place, "r")
     assert show["study"]["running"] == 0

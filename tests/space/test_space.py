@@ -66,8 +66,8 @@ def test_ways_to_name_parameters() -> None:
         ((), {"x": (0, 1)}, r"parameter 'x': \(0, 1\) is not a parameter; use Float\(low, high\)"),
         ((), {"x": Float}, "is not a parameter"),
         (({"x": Int(0, 1)},), {"x": Int(0, 1)}, "parameter 'x' is given twice; rename one"),
-        (({1: Int(0, 1)},), {}, "1 is no name for a parameter"),
-        (({"": Int(0, 1)},), {}, "'' is no name"),
+        (({1: Int(0, 1)},), {}, "1 is not a valid parameter name"),
+        (({"": Int(0, 1)},), {}, "'' is not a valid parameter name"),
         ((Int(0, 1),), {}, r"Int\(0, 1\) needs a name; write Space\(name=Int\(0, 1\)\)"),
         (([Int(0, 1)],), {}, "is neither"),
         (("lr",), {}, "takes a dict of parameters by name, not 'lr'"),
@@ -235,7 +235,7 @@ def test_different_definitions_differ(other: Any) -> None:
         ([], "a space's definition is"),
         ({"parameters": ["a"]}, "a space's definition is"),
         ({"parameters": [{"name": "a", "type": "flt"}]}, "parameter 'a': unknown type 'flt'"),
-        ({"parameters": [{"type": "int", "low": 1, "high": 2}]}, "None is no name for a parameter"),
+        ({"parameters": [{"type": "int", "low": 1, "high": 2}]}, "None is not a valid parameter name"),
     ],
 )
 def test_bad_dicts_are_refused(definition: Any, message: str) -> None:

@@ -94,7 +94,7 @@ def test_a_raised_number_of_steps_is_noted_once_no_worker_goes_by_the_old_one(tm
     """It needs a scheduler that says so; the directory keeps its identity and everything else."""
     old, asked = RunDirectory(tmp_path, definition(max_steps=9, scheduler="asha")), []
     journal = old.journal("a")
-    with pytest.raises(UsageError, match="workers are running there that go by that number: stop them first"):
+    with pytest.raises(UsageError, match="workers that use that number are running there: stop them first"):
         RunDirectory(tmp_path, definition(max_steps=27), extend=asked.append)
     journal.close()
     new = RunDirectory(tmp_path, definition(max_steps=27), extend=asked.append)
@@ -273,7 +273,7 @@ def test_events_with_absurd_stamps_are_damage(tmp_path, stamp):
     write(tmp_path, "bob", [Batch("bob", 1, (encode_event(Goal(stamp, 5)),))])
     _, view, loaded = load(tmp_path)
     assert view.n_ended == 1
-    said = "events of worker {} are left out: their stamp {} is absurdly far ahead of all others (3)"
+    said = "events of worker {} are ignored: their stamp {} is implausibly far ahead of all others (3)"
     expected = [f"{tmp_path / 'journal' / f'{name}.log'}: {said.format(name, stamp)}" for name in ("ann", "bob")]
     assert loaded.notices == [f"damaged: {line}" for line in expected]
     (tmp_path / "study.json").write_text(json.dumps({**definition(), "format": 1, "directory": "d"}))
@@ -321,7 +321,7 @@ def test_a_directory_that_others_may_write_to_is_said(tmp_path):
     for mode, who in ((0o777, "every user"), (0o775, "its group")):
         made.path.chmod(mode)
         (concern,) = RunDirectory(made.path, definition()).concerns
-        assert concern.startswith(f"{who} may write to {made.path} (mode 0{mode:o})")
+        assert concern.startswith(f"{who} can write to {made.path} (mode 0{mode:o})")
         assert concern.endswith(f"chmod 700 {made.path}, or share it with its group (--share group)")
     assert RunDirectory(made.path, definition(), share=True).concerns == []
     assert RunDirectory(made.path, definition()).concerns == []
