@@ -1,4 +1,4 @@
-"""Files that somebody else may have put there, and the modes of the files and directories that aiohpo makes.
+"""Files that other users may have put there, and the modes of the files and directories that aiohpo makes.
 
 Several people may be able to write to a directory that a search uses: a run directory, or one in which workers meet.
 Opening what lies there must not wait (a FIFO), reading it must end (a link to ``/dev/zero``), and writing must not go
@@ -81,7 +81,7 @@ def read_at(descriptor: int, offset: int, most: int) -> bytes:
 
 # --------------------------------------------------------------------------------------------------- writing
 def is_shared(directory: str | Path) -> bool:
-    """Whether this directory was opened to its group, and to nobody else, by :func:`make_directory`."""
+    """Whether this directory was opened to its group only, by :func:`make_directory`."""
     return _is_shared_mode(os.stat(directory or ".").st_mode)
 
 
@@ -180,7 +180,7 @@ def replace_file(path: str | Path, data: bytes, *, mode: int | None = None) -> N
 
 
 def remove_unfinished(paths: Iterable[Path]) -> None:
-    """Remove those of these files that nobody has written to for an hour: what processes that were killed began."""
+    """Remove those of these files that have not changed for an hour: processes that were killed began them."""
     for path in paths:
         try:
             if time.time() - path.lstat().st_mtime > _ABANDONED_AFTER:

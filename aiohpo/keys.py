@@ -1,4 +1,4 @@
-"""The study key: 32 random bytes, and whoever has them is a peer.
+"""The study key: 32 random bytes. A process that has them is a peer.
 
 A search across machines is one circle of trust: a peer may add events, and there is no lesser right to give
 away. So there is one key per study and no certificates. A transport that encrypts derives what it needs from it
@@ -9,7 +9,7 @@ environment variable ``AIOHPO_KEY``), or ``study.key`` in the run directory, whi
 itself is never an argument of a command, which every user of the machine can list, nor in the environment, which
 every program that the objective starts inherits, nor in a ``repr``.
 
-A file is trusted for its owner and its mode, which are asked of the opened file. So somebody who may write into the
+A file is trusted for its owner and its mode, which are asked of the opened file. So a user who may write into the
 run directory can take the key away, but cannot put another in its place. In a directory that is shared with its group
 (:mod:`aiohpo.files`) the group may read the key, and a user who says that they trust it uses a key that a member made.
 """
@@ -41,7 +41,7 @@ _BARE = re.compile(r"[A-Za-z0-9_-]{43}=?")
 _SIZE = 32
 _MOST = 4096  # bytes of a key file that are looked at
 _PATIENCE, _PAUSE = 40, 0.05  # looks at an empty key file, and seconds between them
-_HEADER = "# The key of an aiohpo study: whoever has it can join. Keep it secret.\n"
+_HEADER = "# The key of an aiohpo study: anyone who has it can join. Keep it secret.\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def parse_key(text: str, where: str) -> StudyKey:
     return StudyKey(base64.urlsafe_b64decode(found[0] + "="))
 
 
-# What a study goes by that was told to have no key (``insecure``): anybody can forge what is authenticated under it.
+# What a study goes by that was told to have no key (``insecure``): anyone can forge what is authenticated under it.
 NO_KEY = StudyKey(bytes(_SIZE))
 
 _of_this_process = StudyKey.generate()
@@ -110,7 +110,7 @@ def read_key(path: Path) -> StudyKey:
 def _read(path: Path, flags: int = 0, group: int | None = None, trusts_group: bool = False) -> bytes:
     """Read the beginning of a key file after asking the open file whose it is.
 
-    ``group`` is the one that its directory is shared with, whose members may read it; None: nobody else may.
+    ``group`` is the one that its directory is shared with, whose members may read it; None: no other user may.
     """
     try:
         descriptor = open_regular(path, os.O_RDONLY | flags)
@@ -157,8 +157,8 @@ def _may_be_member(user: int, group: int) -> bool:
 
 
 def write_key(path: Path, key: StudyKey, *, force: bool = False, shared: bool = False) -> None:
-    """Write a key file that nobody else can read; if it is ``shared``, its group can. Raises ``UsageError`` if there is
-    one already, unless ``force``."""
+    """Write a key file that only its owner can read, and its group if it is ``shared``. Raises ``UsageError`` if
+    there is one already, unless ``force``."""
     # What is replaced may be readable by others, and may be in use: so a new file takes its place at once.
     target = path.with_name(f".{path.name}.{secrets.token_hex(4)}") if force else path
     try:

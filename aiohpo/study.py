@@ -58,8 +58,8 @@ class Study:
                    give them too (``trial.targets``)
     callbacks      called with each trial's record when it ended, in the process that evaluated it
     key            the file of the study's key (see "aiohpo keygen"), or the key. Without it: the file that AIOHPO_KEY
-                   names, else study.key in the directory, which is made there; a study in memory needs none. Whoever
-                   has the key can join the search, which includes running code in it
+                   names, else study.key in the directory, which is made there; a study in memory needs none. Anyone
+                   who has the key can join the search, which includes running code in it
     share          "group": the directory and all in it are shared with its group, whose members are trusted as those
                    who have the key are; None: they are for their owner only. Every user of the directory says so
     """

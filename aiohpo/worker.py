@@ -1,4 +1,4 @@
-"""A worker inside somebody's own event loop."""
+"""A worker inside your own event loop."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Worker:
     advertise   the address that others are told, where it is not the one listened at (NAT, containers)
     key         the file of the study's key, or the key; without it, the study's own, that of AIOHPO_KEY, or the one
                 that is kept in the run directory or where the workers meet (made there by the first of them)
-    insecure    do without a key: whoever reaches this worker can join, which includes running code here
+    insecure    do without a key: anyone who can reach this worker can join, which includes running code here
     trials      the study's budget, over all workers and runs; a smaller one than what is done needs ``shrink``
     time        seconds after which this worker leaves; the others go on
     grace       seconds that running objectives have then, told by ``trial.ended``, to save their work and return
@@ -137,7 +137,7 @@ class Worker:
             carrier = make_transport(spec, worker=self.id, bind=bind, advertise=advertise, insecure=True)
             local.use_key(NO_KEY)
             self.study._notice(
-                "insecure: there is no key, so whoever reaches this worker's port can join the search, which includes "
+                "insecure: there is no key, so anyone who can reach this worker's port can join it, which includes "
                 "running code here"
             )
             return carrier
@@ -215,7 +215,7 @@ class Worker:
 
     @property
     def unanswered(self) -> list[str]:
-        """The addresses to join at which nobody has answered so far."""
+        """The addresses to join that have not answered so far."""
         return self._peer.state.unanswered
 
     @property

@@ -1,4 +1,4 @@
-"""Files that somebody else may have put there, and the modes of what is made."""
+"""Files that other users may have put there, and the modes of what is made."""
 
 from __future__ import annotations
 

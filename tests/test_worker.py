@@ -261,7 +261,7 @@ def test_insecure_is_said(tmp_path, monkeypatch):
     assert key_of(worker) == NO_KEY
     assert kept_key(tmp_path / "r") is None
     assert "encrypted" not in repr(worker._transport)
-    assert "whoever reaches this worker's port can join" in worker.study.notices[0]
+    assert "anyone who can reach this worker's port can join" in worker.study.notices[0]
     for options in ({"key": StudyKey.generate()}, {}):
         with pytest.raises(UsageError, match="means that there is no key, and one was given"):
             Worker(study(key=None if options else tmp_path / "k"), transport="zmq", insecure=True, **options)

@@ -25,8 +25,8 @@ def keygen(file: Path, force: bool, json_: bool) -> None:
 
     All workers of a study have the same key. Those of one run directory share the one that is kept there, so that you
     need a key of your own making only to have it elsewhere, or before the first worker starts: copy the file to every
-    machine, over a channel that you trust, and give it with --key FILE, or put its name into AIOHPO_KEY. Whoever has
-    the key can join the search, which includes running code in it; nobody else can, nor read what the workers tell
+    machine, over a channel that you trust, and give it with --key FILE, or put its name into AIOHPO_KEY. Anyone who has
+    the key can join the search, which includes running code in it; no one else can, nor read what the workers tell
     each other.
     """
     from ..keys import StudyKey, write_key

@@ -64,7 +64,7 @@ def _describe_recipe(name: str) -> dict[str, str]:
 
     try:
         return {"name": name, **asdict(recipe(name))}
-    except Exception as error:  # a broken plugin of somebody else's must not hide the others
+    except Exception as error:  # one broken plugin must not hide the others
         return {"name": name, "error": " ".join(str(error).split())}
 
 
@@ -83,7 +83,7 @@ def _describe(kind: str, name: str, point: Any) -> dict[str, Any]:
     try:
         found = load_plugin(kind, name)
         options = options_of(found)
-    except Exception as error:  # a broken plugin of somebody else's must not hide the others
+    except Exception as error:  # one broken plugin must not hide the others
         entry["error"] = " ".join(str(error).split())
         return entry
     summary = " ".join((inspect.getdoc(found) or "").split("\n\n")[0].split())

@@ -1,6 +1,6 @@
 """A new plugin package, complete and working: what ``aiohpo new-plugin`` writes.
 
-The package is what anybody else's would be: its own distribution with its own ``pyproject.toml``, registered by
+The package is like any other: its own distribution with its own ``pyproject.toml``, registered by
 an entry point, tested by the conformance check. What it does is simple on purpose and not a stub: it can be
 installed and run by name as it is, and is then changed until it does what its author wants. The files are in
 ``templates/``, with ``$name`` and the like where the plugin's own words go.

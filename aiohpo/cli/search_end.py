@@ -49,7 +49,7 @@ def _has_failed(now: Snapshot) -> bool:
 
 
 def _is_work_left(view: View, study: Study) -> bool:
-    """Whether the study's scheduler would begin a trial or go on with one, if there was nobody else."""
+    """Whether the study's scheduler would begin a trial or go on with one, if there were no other worker."""
     import copy
 
     import numpy as np

@@ -119,7 +119,7 @@ def let_go(study: Study, *, evaluates: bool) -> Callable[[], None]:
 
     Processes that evaluate import the file again; what it holds is often large, and would be there once more for each
     worker and for what starts them. To be called before anything is made of the study. The modules themselves go when
-    the function is called that this returns, once nobody asks any more which files were imported. ``evaluates``:
+    the function is called that this returns, once it is no longer asked which files were imported. ``evaluates``:
     whether this process has the study's evaluator.
     """
     function, source = study.objective, study._source
@@ -155,7 +155,7 @@ def _forget_modules(directory: str) -> None:
 
 
 def default_directory(target: str) -> Path:
-    """Where a run goes that nobody gave a directory: ``runs/<file stem>``."""
+    """Where a run goes without a directory of its own: ``runs/<file stem>``."""
     path, name = split_target(target)
     stem = Path(path).stem
     return Path("runs") / (stem if name == "study" else f"{stem}-{name}")

@@ -68,9 +68,9 @@ def watch(
     """Show a search live: its workers, what each evaluates, how fast and how well it goes.
 
     DIR is a run directory; ADDR the address of any worker (tcp://host:port), or file:///dir where workers left
-    theirs. By address it joins as a silent spectator: it records nothing, counts as no worker, and disturbs nobody when
-    it goes. An address needs the study's key (--key), which a directory holds. Ends with Ctrl-C, or when no worker is
-    left.
+    theirs. By address it joins as a silent spectator: it records nothing, is not counted as a worker and does no harm
+    when it leaves. An address needs the study's key (--key), which a directory holds. Ends with Ctrl-C, or when no
+    worker is left.
     """
     import asyncio
 
@@ -127,7 +127,7 @@ def _key_for(addresses: Sequence[str], transport: str, file: Path | None, insecu
         return None
     for address in addresses:
         place = directory_of(address)
-        # Nothing that a group's peers could say to somebody who only watches runs code here.
+        # Nothing that a group's peers could say to a spectator runs code here.
         if place is not None and (key := kept_key(keeps_key(place), share=True)) is not None:
             return key
     raise UsageError(

@@ -107,7 +107,7 @@ def worker(
     Ctrl-C (or SIGTERM, a closed terminal, or a batch system's SIGUSR1, SIGUSR2 or SIGXCPU) makes it leave in good
     order: what it reported is kept and its running trials are released for others. A second Ctrl-C ends it at once.
     With a run directory it meets the workers that use the same directory by itself, and they share the key that is
-    kept there. A worker that joins from elsewhere needs a copy of that file (--key). Whoever has it can join the
+    kept there. A worker that joins from elsewhere needs a copy of that file (--key). Anyone who has it can join the
     search, which includes running code in it.
     """
     if (rank is None) != (size is None):

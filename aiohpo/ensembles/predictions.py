@@ -149,7 +149,7 @@ def encode_targets(y: Any, k: int) -> tuple[Any, tuple[Any, ...] | None]:
     """Return class indices (n,) and the classes' labels, None if the targets are such indices already.
 
     Classes may be absent. Labels are taken in sorted order, as scikit-learn does. Raises UsageError if there are
-    more of them than ``k``, the columns of the predictions, or fewer, so that nobody knows which is which.
+    more of them than ``k``, the columns of the predictions, or fewer, so that they cannot be matched.
     """
     if y.dtype.kind == "b":
         y = y.astype(np.int64)

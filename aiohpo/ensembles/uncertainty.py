@@ -7,7 +7,7 @@
     regression       Var           =  Σ w_i σ_i²    +  Σ w_i (μ_i - Σ w_j μ_j)²       (law of total variance)
 
 after Egele et al., AutoDEUQ, ICPR 2022 (arXiv 2110.13511), eq. 4 to 7. Whether it is of use is told by how well it
-finds the errors (:func:`error_auroc`), and by how accuracy grows as the least certain are left to somebody else
+finds the errors (:func:`error_auroc`), and by how accuracy grows as the least certain are left out
 (:func:`rejection_curve`).
 """
 

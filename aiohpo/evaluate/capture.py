@@ -98,7 +98,7 @@ class _Capture:
             if self._users:
                 return
             for name, standin in self._standins.items():
-                if getattr(sys, name) is standin:  # else somebody replaced it since, and will put it back
+                if getattr(sys, name) is standin:  # else other code replaced it since, and will put it back
                     setattr(sys, name, standin._stream)
             _redirect_handlers([(s, s._stream) for s in self._standins.values()])
             self._standins = {}

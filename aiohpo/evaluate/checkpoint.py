@@ -13,12 +13,12 @@ What follows the line depends on the kind:
 ``pickle``  everything else
 
 The code is an HMAC-SHA256 of kind and content under a secret that is derived from the study's key. It is verified
-before anything else looks at the content. So a checkpoint comes from a process that has the key: not from somebody
+before anything else looks at the content. So a checkpoint comes from a process that has the key: not from a user
 who can merely write into the run directory, nor from a peer that was let in without one. That matters most for a
 pickle, which runs code when it is loaded. But ``torch.load`` and ``joblib.load`` unpickle too, and a ``load=`` that
 parses may have its own weaknesses, so no kind of checkpoint goes without a seal.
 
-The seal is a part of the blob, rather than a file beside it or a field of its event: whoever ships, keeps or deletes
+The seal is a part of the blob, rather than a file beside it or a field of its event: what ships, keeps or deletes
 the blob has the seal with it, and the blob's name, the SHA-256 of all of it, covers both. Equal content under one key
 still is one blob. The price is that a file in the blob store is not exactly the file that a framework wrote: that is
 what ``tail -n +2`` prints of it. The code takes 55 ms for 100 MB, as computing the blob's name does.
@@ -253,7 +253,7 @@ def unpack_tree(data: bytes | memoryview, directory: Path) -> Path:
 
 
 # ------------------------------------------------------------------------------------------ predictions
-# Rounding by so much of a column's range matters to nobody. Numbers around 1e9 that differ by 1 are not rounded.
+# Rounding by so much of a column's range does not matter. Numbers around 1e9 that differ by 1 are not rounded.
 _NEGLIGIBLE = 1e-5
 
 

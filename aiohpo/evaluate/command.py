@@ -272,7 +272,7 @@ class _Run:
         self._err.begin(self._log)
         try:
             await asyncio.shield(self.group.started)
-        except BaseException:  # nobody else knows of it yet
+        except BaseException:  # nothing else knows of it yet
             self.close()
             self.group.kill()
             await self.group.wait(GONE_WITHIN)

@@ -86,7 +86,7 @@ async def _drive(program: Program, trial: Trial, done: asyncio.Future[Outcome]) 
         # On the loop's thread this is the user at the terminal, not the objective.
         raise
     except asyncio.CancelledError:
-        # If run() was cancelled, nobody hears this any more.
+        # If run() was cancelled, there is no one left to hear this.
         trouble = "the objective was cancelled, but not by the search"
         outcome = failed(trouble) if trial._trouble is None else conclude(trial, None)
     except BaseException as error:

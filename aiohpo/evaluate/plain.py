@@ -3,12 +3,12 @@
 Plain are None, bool, int of any size, float, complex, str, bytes and bytearray, numpy arrays and numbers without
 objects in them, and tuples, lists, dicts, sets and frozensets of these. What :func:`decode` returns has the same
 types, the same bits (NaN and -0.0 included) and the same memory order as what was encoded (C's for views that are not
-contiguous); its arrays own their memory and are writable. Reading it can neither import a module of somebody's choice
+contiguous); its arrays own their memory and are writable. Reading it can neither import an arbitrary module
 nor call a function, which reading a pickle can.
 
 Everything else is not plain, and :func:`encode` says so by returning None: subclasses of these types (an
 OrderedDict, a namedtuple, a masked array), since their class is a part of their value; an object that occurs twice
-or contains itself, since whoever restores it expects one object again; data nested deeper than 50 levels.
+or contains itself, since restoring it must give one object again; data nested deeper than 50 levels.
 
 Layout: eight bytes with the length of a msgpack document, the document, and the contents of all arrays one after
 the other. msgpack has no tuples, sets or arrays; they are extension types, whose numbers are below. The arrays are
@@ -83,7 +83,7 @@ class _Encoder:
             return self._items(obj, levels)
         if kind in _CONTAINERS:
             items = self._items(obj, levels)
-            # A tuple of mere atoms may well be shared (a shape, say): nobody can tell it from its copy.
+            # A tuple of mere atoms may well be shared (a shape, say): it cannot be told from a copy.
             if items is not obj or kind is set:
                 self._first_time(obj)
             return msgpack.ExtType(_CONTAINERS[kind], _pack(list(items)))

@@ -1,7 +1,7 @@
 """The user's source files as they were when the worker began.
 
 A new process for the objective imports the user's modules again, perhaps hours after the worker did. By then they may
-have changed, or somebody may be in the middle of an edit. Results of two versions must not mix in one search, and no
+have changed, or may be in the middle of an edit. Results of two versions must not mix in one search, and no
 trial should fail for an edit. So the worker keeps the text of the modules that were in use when it began, looks now
 and then whether the files still have it, and hands it to each new process, which imports it where a file has another.
 

@@ -40,7 +40,7 @@ class _Job:
         try:
             self.loop.call_soon_threadsafe(self._set, outcome)
         except RuntimeError:
-            pass  # the loop is closed; nobody waits
+            pass  # the loop is closed; nothing waits
 
     def _set(self, outcome: Outcome) -> None:
         if not self.done.done():

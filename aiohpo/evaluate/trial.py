@@ -41,7 +41,7 @@ class TrialEnded(BaseException):
 class TrialLink(Protocol):
     """Where a trial's words go, as to a :class:`~aiohpo.plugin.Channel`.
 
-    aborted  whether nobody waits for the segment any more; its words then raise :class:`TrialEnded`
+    aborted  whether the segment is no longer wanted; its calls then raise :class:`TrialEnded`
     ending   whether the worker is about to end: the objective should save what it has and return
     """
 
@@ -63,7 +63,7 @@ class TrialLink(Protocol):
 
 
 class _Closed:
-    """The link of a segment that is over: whoever still holds its trial learns that here."""
+    """The link of a segment that is over, for code that still holds its trial."""
 
     aborted = True
     ending = True
@@ -98,7 +98,7 @@ class Trial:
     start      last step that was done before this segment; 0 for a fresh trial
     step       current step: the one that :meth:`steps` is at, else the last one reported
     max_steps  steps of a whole trial; None if the study sets none
-    ended      whether the trial was told to pause or stop, its worker is about to end, or nobody waits for it any more
+    ended      whether the trial was told to pause or stop, its worker is about to end, or it is no longer wanted
     """
 
     __slots__ = (
@@ -160,7 +160,7 @@ class Trial:
 
     @property
     def ended(self) -> bool:
-        """Whether the trial was told to pause or stop, its worker is about to end, or nobody waits for it any more, as
+        """Whether the trial was told to pause or stop, its worker is about to end, or it is no longer wanted, as
         another worker has it or its time is up. For loops that do not use :meth:`steps`."""
         return self._decision is not Decision.CONTINUE or self._is_to_leave() or self._link.aborted
 
@@ -208,7 +208,7 @@ class Trial:
             self._stepping = False
 
     def _pause_at(self, to_step: int | None, max_steps: int | None) -> None:
-        """Pause at ``to_step`` even if nobody says so, unless the trial is complete there anyway."""
+        """Pause at ``to_step`` even without being told to, unless the trial is complete there anyway."""
         if (
             to_step is not None
             and self.step >= to_step

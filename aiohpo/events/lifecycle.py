@@ -2,7 +2,7 @@
 
 Two views of one thing. :data:`TRANSITIONS` is what a worker may record about a trial *now*; a worker that
 tries anything else has a bug, so :func:`advance` raises and nothing changes. But replicas hear the events of
-different workers in different orders, so the status that everybody agrees on must not depend on order:
+different workers in different orders, so the status that all agree on must not depend on order:
 :func:`settle` computes it from the *set* of facts alone, by maxima and minima.
 
 A trial runs in segments, its *attempts* 0, 1, 2, …. Each has one owner: the smallest (lamport, worker) among
@@ -102,7 +102,7 @@ class Facts(msgspec.Struct, array_like=True):
     """All that is known about one trial's segments; order-independent by construction.
 
     ``claims[a]`` is the claim of attempt a with the smallest stamp, ``ends[a][w]`` how worker w first ended it,
-    ``lost`` the attempts that somebody declared lost. Of a race's two sides only the owner can give an attempt up,
+    ``lost`` the attempts that were declared lost. Of a race's two sides only the owner can give an attempt up,
     but if the loser was done with it before it heard that it had lost, then it is done: like results, segments that
     were run are never thrown away.
     """
@@ -112,7 +112,7 @@ class Facts(msgspec.Struct, array_like=True):
     lost: set[int] = set()
     result: tuple[Stamp, Ended] | None = None
     cancelled: bool = False
-    attempt: int = -1  # the latest that anybody claimed; -1 for none
+    attempt: int = -1  # the latest that was claimed; -1 for none
     ended_seconds: bytes = b""  # of all in ``ends``, as a whole number: their sum is exact, so the same in any order
 
     def claim(self, attempt: int, claim: Claim) -> None:

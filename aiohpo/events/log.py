@@ -9,7 +9,7 @@ a 10-parameter trial, with no Python object for each.
 
 A journal with a corrupt record in the middle has a gap. The events behind it are still true, so they are
 *parked*: readers get them, but they are not part of the prefix, are not counted in the version vector and are
-not offered to peers until somebody fills the gap.
+not offered to peers until the gap is filled.
 
 An event of a kind that this version does not know is kept, counted and offered like any other; its meaning is skipped.
 

@@ -1,7 +1,7 @@
 """The log of one worker, as bytes.
 
 Events are packed in chunks; only the last few are single objects. A worker numbers its events, so two different events
-with one number are a *fork*: somebody else wrote in its name, or its journal was tampered with. Both are kept, or
+with one number are a *fork*: another process wrote in its name, or its journal was tampered with. Both are kept, or
 replicas that heard one of them first would differ for good: the earlier one by its stamp and bytes stands in line, the
 others beside it, so what is kept follows from what was heard, not from the order.
 

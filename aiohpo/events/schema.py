@@ -243,7 +243,7 @@ MAX_NAMED = 1000
 
 class Over(msgspec.Struct, frozen=True, array_like=True, tag=11):
     """The search is over for these ``workers``, which are those that its recorder knew to be there: the target is
-    reached or, where ``failures`` is not 0, so many trials failed and none succeeded. Whoever joins later, for
+    reached or, where ``failures`` is not 0, so many trials failed and none succeeded. A worker that joins later, for
     another run of the study, begins all the same."""
 
     lamport: Count
@@ -253,7 +253,7 @@ class Over(msgspec.Struct, frozen=True, array_like=True, tag=11):
 
 
 class Unanswered(msgspec.Struct, frozen=True, array_like=True, tag=12):
-    """Nobody has answered so far at these addresses, which its recorder was told to join; empty once somebody has at
+    """These addresses, which its recorder was told to join, have not answered so far; empty once one has at
     all of them."""
 
     lamport: Count

@@ -1,7 +1,7 @@
 """Starting workers as processes of this machine and watching them; nothing more.
 
 Each worker gets a session of its own. So a Ctrl-C at the terminal reaches only the launcher, which passes on
-exactly one signal to each worker, and a launcher that dies takes nobody with it: the workers go on. For the
+exactly one signal to each worker, and a launcher that dies takes no worker with it. For the
 same reason a worker's output goes to a file and not through a pipe, which would break with its reader.
 """
 

@@ -2,7 +2,7 @@
 
 All tasks of a job (all jobs of a job array) leave their addresses in ``slurm-<job>.peers`` in the directory that the
 job was submitted from, beside Slurm's own ``slurm-<job>.out``. Clusters share that directory between their nodes.
-Deriving addresses from the node list instead would need a fixed port per task, which somebody else's job may hold.
+Deriving addresses from the node list instead would need a fixed port per task, which another job may hold.
 """
 
 from __future__ import annotations

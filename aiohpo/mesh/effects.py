@@ -89,7 +89,7 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A fetch ended: all parts are here and want to be verified, or nobody has the blob."""
+    """A fetch ended: all parts are here and need to be verified, or no peer has the blob."""
 
     digest: str
     complete: bool

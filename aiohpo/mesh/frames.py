@@ -58,7 +58,7 @@ class Refused(msgspec.Struct, frozen=True, array_like=True, tag=2):
 
 
 class Events(msgspec.Struct, frozen=True, array_like=True, tag=3):
-    """Events, flooded when they are new or sent as ``repair`` to whoever asked. ``more`` says that the sender
+    """Events, flooded when they are new or sent as ``repair`` to a peer that asked. ``more`` says that the sender
     has more of them and waits to be asked again."""
 
     batches: Annotated[tuple[Batch, ...], msgspec.Meta(max_length=MAX_BATCHES)]

@@ -109,7 +109,7 @@ class Gossip:
         pending, self._pending = self._pending, []
         self._last_flush = now
         if not self.peers:
-            return []  # whoever comes later asks for it
+            return []  # a peer that comes later asks for it
         return [Publish(Events(page)) for page in pages_of_events(pending, self.pace.batch_bytes)]
 
     # -------------------------------------------------------------------------------------------- repair

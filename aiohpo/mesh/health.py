@@ -22,7 +22,7 @@ class Health:
 
     links       workers that frames come from directly
     round_trip  seconds from a ping to its answer, smoothed; None before the first answer
-    silent      seconds since anything arrived from anybody
+    silent      seconds since anything arrived
     repairs     rounds in which a peer had something that was missing here
     duplicates  events that arrived once more
     dropped     frames that were malformed or of another study

@@ -1,7 +1,7 @@
 """The mesh: introductions, links and membership of one worker; what its transport connects to and why.
 
 A link begins with a hello in each direction. It names the format version, the study and the worker; where one
-of them does not fit, both sides say so once and nothing else passes. Whoever one knows by a hello or by hearsay
+of them does not fit, both sides say so once and nothing else passes. A peer known by a hello or by hearsay
 goes into the member table; the overlay says which of them to link to. Addresses to join by are greeted until
 they answer, members believed dead are greeted now and then: otherwise the halves of a healed partition would
 never meet again.
@@ -85,7 +85,7 @@ class Mesh:
         return self._relink(now)
 
     def unanswered(self, addresses: Iterable[str]) -> list[str]:
-        """Those of these addresses at which nobody has answered yet."""
+        """Those of these addresses that have not answered yet."""
         return sorted(self._join.intersection(addresses) - self._refused)
 
     def visit(self, addresses: set[str]) -> list[Effect]:
@@ -118,7 +118,7 @@ class Mesh:
             case Members(news):
                 before = self.membership.incarnation
                 effects = self._learn(peer, news, now)
-                if self.membership.incarnation > before:  # we refuted; whoever doubted us may not be linked
+                if self.membership.incarnation > before:  # we refuted; the accuser may not be linked
                     effects.append(Send(peer, Members((self.membership.own_news(),))))
                 return effects
             case Ping(nonce):
@@ -309,7 +309,7 @@ class Mesh:
 
     # --------------------------------------------------------------------------------------------- ticking
     def tick(self, now: float) -> list[Effect]:
-        """Ping, suspect, bury, greet again whoever has not answered, and probe the dead."""
+        """Ping, suspect, bury, greet again those that have not answered, and probe the dead."""
         effects: list[Effect] = []
         if now >= self.membership.next_tick:
             ping, news, changed = self.membership.tick(now)

@@ -6,7 +6,7 @@ worker itself raises its incarnation, and it does so when it hears that it is su
 suspicion of a live worker is refuted, and a worker that was merely slow comes back by itself.
 
 Who watches whom follows from the overlay: a worker pings its neighbours, and anything heard from one counts
-as a sign of life. A silent neighbour becomes suspect; when a second accuser agrees, or when nobody else could
+as a sign of life. A silent neighbour becomes suspect; when a second accuser agrees, or when no other member could
 and the suspicion has lasted twice as long, it is dead.
 
 Self-doubt: when this worker's own clock shows that *it* was not running (a stopped process, a blocked loop),

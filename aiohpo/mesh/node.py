@@ -228,7 +228,7 @@ class Node:
                 whose = "this worker" if origin == self.mesh.me else f"worker {origin}"
                 effects.append(
                     Notice(
-                        f"the log of {whose} holds events that it did not record: somebody with the key writes in its "
+                        f"the log of {whose} holds events that it did not record: someone with the key writes in its "
                         "name, or a journal was changed; they count like the others"
                     )
                 )

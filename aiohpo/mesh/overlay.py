@@ -80,5 +80,5 @@ class Rings:
 
 
 def floods_reach_all(size: int) -> bool:
-    """Whether a publication reaches every member directly, so that nobody needs to forward it."""
+    """Whether a publication reaches every member directly, so that no member needs to forward it."""
     return size <= FULL_MESH

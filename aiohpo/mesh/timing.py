@@ -98,7 +98,7 @@ CLAIM_HEARD_WITHIN = 2.0  # peers that do not say by then whether they claimed a
 CAUTIOUS_FOR = 5.0  # the longest that a worker waits before a trial because all that ended have failed
 
 # A peer's beginning and end
-ANSWERED_WITHIN = 5.0  # after which people hear that nobody has answered at an address that they named
+ANSWERED_WITHIN = 5.0  # after which people hear that an address that they gave has not answered
 ACQUAINTED_WITHIN = 1.0  # a worker whose peers do not answer begins without them
 HEAR_OUT_WITHIN = 2.0  # what the peers know may be on its way for so long when the search seems to be over
 LEAVE_WITHIN = 2.0  # and so long a leaving worker waits for peers to take what it has

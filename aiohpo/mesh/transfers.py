@@ -1,4 +1,4 @@
-"""Fetching blobs from peers: in bounded chunks, from whoever has them, checked at the end.
+"""Fetching blobs from peers: in bounded chunks, from any peer that has them, checked at the end.
 
 A checkpoint may be large, so it is asked for in parts, a few at a time, and written down as they come; observations
 flooded meanwhile wait for at most those few. When a holder falls silent or does not have the blob, the next one is
@@ -21,10 +21,10 @@ from .effects import Effect, Fetched, Send, Serve, Store
 from .frames import Chunk, Want
 from .timing import FETCH_AT_LEAST, HOLDER_SILENT
 
-CHUNK_BYTES = 64 << 10  # every part but the last has so many, so that nobody can answer byte by byte
+CHUNK_BYTES = 64 << 10  # the size of every part but the last, so that no peer can answer byte by byte
 WINDOW = 4
 LEAST_RATE = 256 << 10  # bytes a second; a network that is slower still is no use to a search
-MOST_BYTES = 1 << 30  # of a blob whose size nobody announced
+MOST_BYTES = 1 << 30  # of a blob whose size was not announced
 ROUNDS = 3  # how often all holders are tried
 
 

@@ -64,7 +64,7 @@ class Eligibility:
         return digest is not None and self._here(digest)
 
     def obtainable(self, trial: str, step: int) -> bool:
-        """False once this worker tried to get the checkpoint and nobody had it, or if there is none."""
+        """False once this worker tried to get the checkpoint and no peer had it, or if there is none."""
         digest = self._digest(trial, step)
         return digest is not None and digest not in self._missing
 
@@ -78,7 +78,7 @@ class Eligibility:
         self._exhausted = True
 
     def missed(self, digest: str) -> None:
-        """Nobody had this blob."""
+        """No peer had this blob."""
         self._missing.add(digest)
 
     def _digest(self, trial: str, step: int | None) -> str | None:

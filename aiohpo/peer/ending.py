@@ -132,7 +132,7 @@ def find_end(
 def end_to_record(
     view: View, *, me: str, present: Callable[[], Collection[str]], target: float | None, max_failures: int
 ) -> SearchEnd | None:
-    """Why the search should be called off for everybody, which nobody has done yet; None if there is no reason to.
+    """Why the search should be ended for all workers, unless one has done so already; None if there is no reason to.
 
     Args:
         view, target: see :func:`final_end`.

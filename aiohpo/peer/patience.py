@@ -1,6 +1,6 @@
-"""How long a worker puts up with what is nobody's fault: a full disk, no process to be had, no file descriptors.
+"""How long a worker waits for problems that no trial caused: a full disk, no processes or file descriptors left.
 
-Such trouble often passes by itself: another program ends, somebody makes room. So the worker waits, longer each time,
+Such trouble often passes by itself: another program ends, or room is made. So the worker waits, longer each time,
 and takes up what it was doing; trouble that does not pass ends it, with the reason. Pure: the shell keeps the time.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..errors import Unavailable
 
 # Seconds of unbroken trouble after which a worker stops. Processes and descriptors that other programs have used up are
-# back within seconds; a disk on which nobody makes room in half a minute stays full until somebody reads the message.
+# back within seconds; a disk that is still full after half a minute stays full until a person reads the message.
 PATIENCE = 30.0
 # A trial that runs for hours before its checkpoint cannot be written deserves a second and a third attempt.
 LEAST_ATTEMPTS = 3

@@ -73,5 +73,5 @@ class Racing:
         return threshold >= 1.0 or unit_hash(self.me, trial_name(trial), attempt) < threshold
 
     def forget(self, trial: TrialId, attempt: int) -> None:
-        """The attempt was claimed by somebody."""
+        """The attempt was claimed."""
         self._since.pop((trial, attempt), None)

@@ -160,7 +160,7 @@ class Recorder:
     def yield_up(self, segment: Segment, *, step: int, seconds: float) -> None:
         """Give up an aborted segment without a result.
 
-        If it is somebody else's by now there is nothing to say. If it is still this worker's, it is released for
+        If another worker has it by now there is nothing to say. If it is still this worker's, it is released for
         anyone; but what repeats another trial, or lies behind the budget's line, is withdrawn if it has nothing to
         show. What it had reported there is kept: see :meth:`aiohpo.view.view.View.shown_status`.
         """
@@ -185,7 +185,7 @@ class Recorder:
         return self.me in self.view.called_off
 
     def record_unanswered(self, addresses: Sequence[str]) -> None:
-        """Record that nobody has answered at these addresses so far."""
+        """Record that these addresses have not answered so far."""
         self._record(lambda t: Unanswered(t, tuple(addresses)))
 
     def record_leaving(self, wall: float, reason: str) -> None:
@@ -205,7 +205,7 @@ class Recorder:
     def why_superseded(self, segment: Segment) -> str:
         """Why nothing that this worker still has to say of a segment is of use, in words; empty if it is.
 
-        Somebody else completed the trial, or paused it where this segment would have, or holds it by a claim that
+        Another worker completed the trial, or paused it where this segment would have, or holds it by a claim that
         comes before this worker's. An ending would then be the second one of the same trial.
         """
         view, row = self.view, segment.row

@@ -7,7 +7,7 @@ Kept are
     the last checkpoint of the ``best`` complete trials, for people;
     what ``also`` says: the checkpoints of the members of the present ensemble;
     the newest predictions of each name of every trial, and the targets that go with them.
-Everything else goes once it has not been needed for :data:`GRACE` seconds, as somebody who does not know yet may be
+Everything else goes once it has not been needed for :data:`GRACE` seconds, as a peer that does not know yet may be
 fetching it; when nothing runs any more, at once. A blob that several trials refer to (a child inherits its
 parent's, two models predict the same) stays as long as one of them needs it.
 
@@ -44,7 +44,7 @@ class Retention:
     Args:
         best: how many complete trials keep their last checkpoint.
         also: returns digests that are needed for other reasons.
-        present: returns the digests that are in the store when the first sweep begins; None: nobody can tell.
+        present: returns the digests that are in the store when the first sweep begins; None: unknown.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Retention:
         self._checkpoints: dict[int, _Needs] = {}  # of trials that need any
         self._predictions: dict[int, _Needs] = {}
         self._users: Counter[str] = Counter()  # how many trials need each digest now
-        # {digest: since when nobody has needed it, and the trial whose checkpoint it was}, the longest waiting first.
+        # {digest: since when it has not been needed, and the trial whose checkpoint it was}, the longest waiting first.
         self._unneeded: dict[str, tuple[float, int | None]] = {}
 
     def digests_to_delete(self, now: float, grace: float = GRACE) -> Iterator[list[str]]:
@@ -135,7 +135,7 @@ class Retention:
             needs.pop(row, None)
 
     def _due(self, now: float, grace: float) -> list[str]:
-        """What nobody needs, and has not needed for so long."""
+        """What has not been needed for that long."""
         also, due = self._also(), []
         for digest, (since, row) in list(self._unneeded.items()):
             if now - since < grace:

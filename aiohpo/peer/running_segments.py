@@ -20,7 +20,7 @@ class Segment:
     row: int
     attempt: int
     to_step: int | None = None  # pause there; None: run to the end
-    claimed_by: int = 0  # the number of the event that claimed it; 0: nobody else can have claimed this attempt
+    claimed_by: int = 0  # the number of the event that claimed it; 0: no other worker can have claimed this attempt
     doomed: bool = False  # an Abort was issued
     repeats: bool = False  # because another worker was first to try the same configuration
 

@@ -43,7 +43,7 @@ class SpectatorState:
         return out
 
     def join(self, addresses: Iterable[str], now: float) -> None:
-        """Greet these addresses until somebody answers."""
+        """Greet these addresses until one answers."""
         self._out += self.node.join(addresses, now)
 
     def receive(self, now: float, peer: str, data: bytes) -> None:

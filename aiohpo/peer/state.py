@@ -145,7 +145,7 @@ class PeerState(Recorder):
     def pause_before_proposing(self, now: float) -> float:
         """How long to wait, so that the others' proposals arrive first, when the budget is nearly used up.
 
-        Only then, and only after trials shorter than news takes to travel: everywhere else nobody waits. Without
+        Only then, and only after trials shorter than news takes to travel: otherwise no worker waits. Without
         it, workers with instant objectives each propose all that remains, and most of it is surplus.
         """
         if self.goal is None or self._turn_left or len(present := self.present) == 1:
@@ -171,18 +171,18 @@ class PeerState(Recorder):
 
     # -------------------------------------------------------------------------------- what others tell us
     def join(self, addresses: Iterable[str], now: float) -> None:
-        """Greet these addresses until somebody answers."""
+        """Greet these addresses until one answers."""
         self._out += self.node.join(addresses, now)
 
     def seek(self, addresses: Iterable[str], now: float) -> None:
-        """Greet these addresses, which people named, until somebody answers, and tell them if nobody does."""
+        """Greet these addresses, which people gave, until one answers, and say so if none does."""
         self._sought = frozenset(addresses)
         self._answers_due = now + ANSWERED_WITHIN if self._sought else math.inf
         self.join(self._sought, now)
 
     @property
     def unanswered(self) -> list[str]:
-        """Those of the sought addresses at which nobody has answered yet."""
+        """Those of the sought addresses that have not answered yet."""
         return self.node.mesh.unanswered(self._sought)
 
     def _look_for_answers(self) -> None:
@@ -291,7 +291,7 @@ class PeerState(Recorder):
         if fresh.again:
             self._out += [Persist(batch) for batch in self.log.all_of(origin, fresh.first)]
         elif origin == self.me or info is None or info.started is None or info.started.journal != self._shared_journal:
-            # Nobody else writes it to this worker's directory.
+            # No other process writes it to this worker's directory.
             self._out.append(Persist(self.log.batch_from(origin, fresh.first)))
 
     def _check(self, segment: Segment) -> None:
@@ -302,7 +302,7 @@ class PeerState(Recorder):
         if why := self.why_superseded(segment):
             self._doom(segment, why)
         elif view.status(row) is Status.LOST and view.attempt(row) == segment.attempt:
-            # Somebody thought us dead. We are not: claim the next attempt and go on.
+            # Another worker thought us dead. We are not: claim the next attempt and go on.
             if segment.attempt == MAX_ATTEMPT:
                 self._doom(segment, "it was lost too often")
             else:
@@ -355,7 +355,7 @@ class PeerState(Recorder):
         ]
 
         def believed(worker: str) -> State | None:
-            # Whoever answers has not left, whatever its log says: others may have written there.
+            # A worker that answers has not left, whatever its log says: others may have written there.
             info, state = view.workers.get(worker), membership.state(worker)
             return State.LEFT if info is not None and info.left and state is not State.ALIVE else state
 

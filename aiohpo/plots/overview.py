@@ -23,7 +23,7 @@ _HEIGHT = 4.5  # inches of the upper picture
 
 
 def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
-    """Both pictures; the upper one alone where nobody ran anything here, as in a study driven by hand."""
+    """Both pictures; only the upper one if nothing ran here, as in a study driven by hand."""
     partial = [r for r in records if r.curve and r.status in ("paused", "stopped") and not is_complete(run, r)]
     above = curves.draw_on if len(partial) > len(records) / 2 else history.draw_on
     arranged = timeline.arrange(run)

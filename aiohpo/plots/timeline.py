@@ -86,7 +86,7 @@ class Arrangement:
 
 
 def arrange(run: Run) -> Arrangement | None:
-    """Put the segments of a run into the lanes of their workers; None where nobody ran anything."""
+    """Put the segments of a run into the lanes of their workers; None if nothing ran."""
     found = drawable(run)
     if not found:
         return None
@@ -107,7 +107,7 @@ def arrange(run: Run) -> Arrangement | None:
 
 
 def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
-    """One picture of its own. Raises ``UsageError`` if nobody ran anything."""
+    """One picture of its own. Raises ``UsageError`` if nothing ran."""
     arranged = arrange(run)
     if arranged is None:
         raise UsageError(f"{run.path} has no trial that a worker ran")

@@ -74,7 +74,7 @@ class Outcome:
     """How a segment ended.
 
     kind     "finished", "paused" (stopped at ``to_step`` or by a PAUSE), "stopped" (by a STOP), "failed" (by the
-             objective's own fault) or "released" (by anybody else's: no process could be started, a checkpoint could
+             objective's own fault) or "released" (not its fault: no process could be started, a checkpoint could
              not be written)
     metrics  the returned metrics (finished; may be empty if the objective only reported)
     error    one line for people (failed, released), at most 2,000 characters

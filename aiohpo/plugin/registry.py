@@ -1,7 +1,7 @@
 """Plugins by name: a dictionary, entry points, and errors that list what there is.
 
 A plugin is named by its entry point, optionally with options: ``"adbo"``, ``"adbo:kappa=1.0,pending=none"``,
-``"optuna:tpe"`` (a bare word is a positional argument). Built-ins are found in exactly the same way as anybody
+``"optuna:tpe"`` (a bare word is a positional argument). Built-ins are found in exactly the same way as anyone
 else's plugins.
 """
 

@@ -33,7 +33,7 @@ class Inherit:
 class NewTrial:
     """Start a new trial and run it to ``to_step`` (None: to its end).
 
-    bracket  a number of the scheduler's choosing that stays with the trial and that everybody sees
+    bracket  a number chosen by the scheduler, which stays with the trial and is visible to all workers
     config   the configuration; None: the searcher suggests one
     parent   the checkpoint to begin with; None: none. The worker makes sure first that it can be had; if it
              cannot, nothing is started and ``claims.obtainable`` says so from then on
@@ -62,7 +62,7 @@ class Idle:
 
 class Claims(Protocol):
     """What this worker may take. Many workers become free at once and all want the best paused trial: who may
-    have it follows from a hash (:mod:`aiohpo.peer.racing`); whoever may not, starts something else and never waits."""
+    have it follows from a hash (:mod:`aiohpo.peer.racing`); the others start something else and never wait."""
 
     def may_start(self, *, suggested: bool = True) -> bool:
         """Whether ``NewTrial`` can be carried out: the study's budget has room for one more trial and, if its
@@ -78,7 +78,7 @@ class Claims(Protocol):
         ...
 
     def obtainable(self, trial: str, step: int) -> bool:
-        """False once this worker tried to get that checkpoint and nobody had it (or none was saved)."""
+        """False once this worker tried to get that checkpoint and no peer had it (or none was saved)."""
         ...
 
 

@@ -88,8 +88,8 @@ class Observations:
     X           (m, d) unit-encoded configurations with a successful result, of complete trials
     y           (m,)   their losses, finite
     failed      (f, d) configurations whose trial failed
-    pending     (p, d) configurations that somebody is evaluating right now
-    pending_to  (p,)   the step to which each of those runs before it pauses or ends; 0 where nobody knows
+    pending     (p, d) configurations that are being evaluated right now
+    pending_to  (p,)   the step to which each of those runs before it pauses or ends; 0 if unknown
     curves      what was reported on the way, partial trials included
     max_steps   steps of a complete trial; None in a study without steps
     version     changes whenever any of the above does
@@ -115,13 +115,13 @@ class TrialState:
     """One trial at one moment, as schedulers see it.
 
     id           its name; what ``Resume`` and ``Inherit`` take
-    status       "lost": its worker died and somebody will go on with it; "cancelled": it does not count, as its
+    status       "lost": its worker died and another one will continue it; "cancelled": it does not count, as its
                  proposal was withdrawn (the budget had been filled by earlier ones), or as it failed and is tried
                  again as another trial
     order        its proposal's place in the canonical order; no two trials share one
     bracket      what ``NewTrial`` said
     to_step      where the latest segment pauses; None: it runs to its end
-    attempt      number of the latest segment, from 0; -1 if nobody began it
+    attempt      number of the latest segment, from 0; -1 if it was never begun
     step         the last step that was reported, 0 for none
     curve        losses by step, as reported, in no particular order; finite
     loss         the loss with which it ended, if it finished (or was stopped) with one; finite
@@ -155,7 +155,7 @@ class StudyView(Protocol):
 
     @property
     def n_trials(self) -> int:
-        """Trials that anybody proposed and did not withdraw: running, finished, failed."""
+        """Trials that were proposed and not withdrawn: running, finished, failed."""
         ...
 
     @property
@@ -173,7 +173,7 @@ class StudyView(Protocol):
         ...
 
     def proposed(self, since: int) -> tuple[FloatArray, NDArray[np.bool_], int]:
-        """All configurations proposed after moment ``since`` (k, d); which of them somebody is evaluating now (k,); and
+        """All configurations proposed after moment ``since`` (k, d); which of them are being evaluated now (k,); and
         the present moment.
 
         They come in no particular order and may hold older ones and repetitions. Start with the ``moment`` of the

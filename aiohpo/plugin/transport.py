@@ -34,7 +34,7 @@ class Transport(Protocol):
 
     @staticmethod
     def undialled_address(worker: str) -> str | None:
-        """Return what to advertise for an endpoint that nobody connects to, different for each ``worker``.
+        """Return what to advertise for an endpoint that accepts no connections, different for each ``worker``.
 
         Peers tell each other apart by address, and the default addresses of two machines may be equal. None where
         that cannot happen, and for transports whose constructor takes no ``advertise``.
@@ -61,7 +61,7 @@ class Transport(Protocol):
 
     def connect(self, address: str) -> None:
         """Hear what ``address`` publishes and make it reachable by :meth:`send`. Idempotent; returns at
-        once, whether or not anybody is there (yet). Raises ``ValueError`` for a malformed address."""
+        once, whether or not a peer is there (yet). Raises ``ValueError`` for a malformed address."""
         ...
 
     def disconnect(self, address: str) -> None:
@@ -104,7 +104,7 @@ class LaunchedTransport(Transport, Protocol):
     def share(self, secret: bytes | None) -> bytes:
         """Hand rank 0's ``secret``, the study's key, to all endpoints of the launch, and return it.
 
-        Called once for each endpoint, on every rank: rank 0 gives it, the others give None. Rank 0 waits for nobody;
+        Called once for each endpoint, on every rank: rank 0 gives it, the others give None. Rank 0 does not wait;
         the others wait for rank 0, a bounded time, and raise ``UsageError`` if nothing comes, or if it is empty,
         with which rank 0 says that it has none."""
         ...

@@ -36,7 +36,7 @@ _WIDEST = 60  # characters of what the study says of itself
 _MOST_TRIALS = 10  # of a worker, where the height is no limit
 _BARS = "▁▂▃▄▅▆▇█"
 _NOTICES = 3  # lines that are shown above, and the latest below
-_QUIET = 5.0  # seconds without a word from anybody that are worth a word
+_QUIET = 5.0  # seconds of silence that are worth a word
 
 
 def draw(now: Snapshot, width: int, height: int | None, notices: Sequence[str] = ()) -> RenderableType:
@@ -64,7 +64,7 @@ def _metric(now: Snapshot) -> str:
 
 
 def _told(now: Snapshot, name: str) -> str:
-    """What the study says of itself, which anybody may have written."""
+    """What the study says about itself; it may contain any text."""
     return printable(str(now.study.get(name, "–")), _WIDEST)
 
 
@@ -126,7 +126,7 @@ def _health(health: Health) -> Text:
 
 
 def _fitting(workers: Sequence[WorkerNow], room: int) -> tuple[list[WorkerNow], list[WorkerNow]]:
-    """Split into those there is room for, whoever is here first, and the others; in the given order."""
+    """Split into those there is room for, running ones first, and the others; in the given order."""
     by_state = sorted(range(len(workers)), key=lambda i: (_FIRST_SHOWN.index(workers[i].status), i))
     chosen = set(by_state[:room])
     shown = [worker for i, worker in enumerate(workers) if i in chosen]

@@ -57,7 +57,7 @@ class WorkerNow:
     busy_seconds  spent on segments that ended, in all slots together
     utilisation   the part of the last minute that its slots spent on trials, None if it is away
     running       the trials that its slots evaluate now, the one that began first at the head
-    unanswered    addresses that it was told to join and at which nobody has answered
+    unanswered    addresses that it was told to join and that have not answered
     """
 
     id: str

@@ -69,7 +69,7 @@ class ProgressSource(Protocol):
 class FollowedDirectory(ProgressSource):
     """A run directory whose journals are read on while workers write to them.
 
-    Once somebody goes on with the study with more steps, everything means something else (which trials are complete,
+    Once the study is continued with more steps, everything means something else (which trials are complete,
     above all): then it is read anew, and there is a new :attr:`view`.
     """
 

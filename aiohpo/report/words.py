@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Characters; --json has all.
 _WIDEST_NAME, _WIDEST_VALUE, _WIDEST = 40, 60, 60
-_LONGEST = 1e10  # seconds, 300 years: what takes longer is no length of time that somebody waited
+_LONGEST = 1e10  # seconds, 300 years: anything longer is not a duration that was measured
 
 
 def stopping_in_words(grace: float) -> str:
@@ -84,7 +84,7 @@ def best_in_words(
 
 
 def busy_in_words(now: Snapshot) -> str:
-    """``97% busy``; empty where nobody is there to be busy."""
+    """``97% busy``; empty if there is no worker."""
     return "" if now.utilisation is None else f"{now.utilisation:.0%} busy"
 
 

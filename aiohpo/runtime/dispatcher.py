@@ -1,7 +1,7 @@
 """What keeps a worker's slots at work until the search is over.
 
 Slots that are free at the same time are dealt with together: the model is waited for once, the searcher is asked once,
-and the journal is written once. While something is amiss that is nobody's fault (no process to be had, a full disk),
+and the journal is written once. While there is a problem that no trial caused (no processes left, a full disk),
 nothing is begun; it is tried again after a while.
 """
 
@@ -142,7 +142,7 @@ class Dispatcher:
             pass
 
     async def _suffer(self, trouble: str) -> None:
-        """Wait after a trouble that is nobody's fault, longer each time. Raises Unavailable in the end."""
+        """Wait after a problem that no trial caused, longer each time. Raises Unavailable in the end."""
         worker, patience = self._worker, self._worker.patience
         nothing_runs = len(self._free) == len(self.slots)
         end = self._loop.time() + patience.suffer(self._loop.time(), trouble, may_stop=nothing_runs)

@@ -117,7 +117,7 @@ class Exchange(Driver):
         self.carry_out()
 
     def join(self, addresses: list[str]) -> None:
-        """Greet these addresses until somebody answers."""
+        """Greet these addresses until one answers."""
         if self.failure is None:
             self.state.join(addresses, self._loop.time())
             self.carry_out()
@@ -207,8 +207,8 @@ class Exchange(Driver):
             pause = min(2 * pause, LOOK_LATER)
 
     async def fetch(self, digest: str, saved_by: str | None, size: int | None = None) -> bool:
-        """Get a blob of ``size`` bytes (None: unknown) from whoever has it; False if nobody does. Returns at once if it
-        is here already.
+        """Get a blob of ``size`` bytes (None: unknown) from a peer that has it; False if none does. Returns at once if
+        it is here already.
 
         Raises :class:`~aiohpo.Unavailable` if it cannot be stored here.
         """
@@ -217,7 +217,7 @@ class Exchange(Driver):
         waiting = self._fetching.get(digest)
         if waiting is None:
             waiting = self._fetching[digest] = self._loop.create_future()
-            # Whoever waits for it may have been cancelled; then its error is of no interest.
+            # The waiting task may have been cancelled; then the error does not matter.
             waiting.add_done_callback(lambda done: done.cancelled() or done.exception())
             self.state.fetch(self._loop.time(), digest, saved_by, size)
             self.carry_out()

@@ -121,7 +121,7 @@ class Ensembling:
         metric: what it should be good at; None: what suits the targets.
         view: the study.
         read: ``read(digest) -> bytes | None`` of a blob that is here.
-        fetch: ``await fetch(digest, worker)`` gets a blob from whoever has it; False if nobody does.
+        fetch: ``await fetch(digest, worker)`` gets a blob from any worker that has it; False if none does.
         complain: hears, once, why there is no ensemble.
     """
 

@@ -260,7 +260,7 @@ class Peer:
         if self.exchange.failure is None:
             self.state.call_off(end.text, end.failures)
             self.exchange.carry_out()
-        self.end = self._final_end() or end  # somebody may have been first
+        self.end = self._final_end() or end  # another peer may have been first
         self._cancel()
 
     def _on_time_up(self) -> None:
@@ -314,7 +314,7 @@ class Peer:
             await self.exchange.sync()
 
     async def _keep_tidy(self) -> None:
-        """Delete checkpoints that nobody needs any more; runs until cancelled."""
+        """Delete checkpoints that are no longer needed; runs until cancelled."""
         while True:
             await asyncio.sleep(_TIDY_EVERY)
             await self._tidy(GRACE)

@@ -1,7 +1,7 @@
 """A place in a worker where one trial runs at a time.
 
 A slot runs the segments that it is given on the worker's evaluator, one after another, and records how they ended. What
-is nobody's fault (no process to be had, a full disk) releases the trial; the
+is not the objective's fault (no processes left, a full disk) releases the trial; the
 :class:`~aiohpo.runtime.dispatcher.Dispatcher` hears of it.
 """
 
@@ -191,10 +191,10 @@ class Slot:
         fault: str | None = None
         for _ in range(2):
             if not await self._worker.exchange.fetch(digest, saved_by, size):
-                return fault or "is lost: nobody has it"
+                return fault or "is lost: no worker has it"
             fault = await in_thread(find_fault, services.blobs, digest, services.program.secret)
             if fault is None or digest in services.blobs:
-                break  # else it was damaged, and is deleted: perhaps somebody has a good one
+                break  # else it was damaged, and is deleted: another worker may have a good one
         return fault
 
     def _end_segment(self, segment: Segment, channel: SegmentChannel, outcome: Outcome | None, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The spectator: somebody who watches a search over the network and takes no part in it.
+"""The spectator, which watches a search over the network and takes no part in it.
 
 It knows nothing but an address. It asks there what is searched (:class:`~aiohpo.mesh.frames.Inquire`) until a
 definition comes, makes a view of it and joins as a :class:`~aiohpo.peer.spectator.SpectatorState`, without a journal,
@@ -38,7 +38,7 @@ def spectator_id() -> str:
 
 
 def spectator_transport(name: str, worker: str, key: StudyKey | None = None) -> Transport:
-    """Make the transport of a spectator, which listens to nobody but must not be mistaken for somebody else.
+    """Make the transport of a spectator, which accepts no connections but must not be mistaken for another peer.
 
     Peers tell each other apart by address. That of a spectator is never dialled, but two of them on two machines
     could have the same one, their loopback address: so it advertises its own name instead.
@@ -75,7 +75,7 @@ class Spectator:
 
     # --------------------------------------------------------------------------------------------- life
     async def start(self, within: float = ANSWER_WITHIN) -> None:
-        """Find out what is searched and join. Raises ``UsageError`` if nobody answers ``within`` seconds."""
+        """Find out what is searched and join. Raises ``UsageError`` if there is no answer ``within`` seconds."""
         self._loop = asyncio.get_running_loop()
         self._answer = self._loop.create_future()
         end = self._loop.time() + within

@@ -331,7 +331,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self._refuse("waiting for I/O")
 
     def _write_to_self(self) -> None:
-        """Nobody sleeps in a selector, so nobody needs waking."""
+        """Nothing sleeps in a selector, so nothing needs waking."""
 
 
 def _refusal(name: str) -> Callable[..., NoReturn]:

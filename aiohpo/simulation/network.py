@@ -13,7 +13,7 @@ settling   A subscription works one network delay after ``connect``, or after th
            later. What was published before is lost to that subscriber, as with ZeroMQ.
 partition  A frame is lost if its link is cut when it leaves or when it would arrive.
 crash      What is in flight from and to the address is lost, and its endpoint does nothing any more. Another
-           endpoint may start at the same address; whoever is connected to the address will hear it.
+           endpoint may start at the same address; peers connected to the address will hear it.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class SimNetwork:
         return SimTransport(self, worker=worker, bind=bind)
 
     def degree(self, address: str) -> int:
-        """Return how many peers ``address`` is linked with, whoever connected."""
+        """Return how many peers ``address`` is linked with, whichever side connected."""
         endpoint = self._endpoints.get(address)
         return len({*(endpoint.connected if endpoint else ()), *self._subscribers[address]})
 
@@ -131,7 +131,7 @@ class SimNetwork:
         self._cuts.clear()
 
     def crash(self, address: str) -> None:
-        """Kill the endpoint at ``address`` without a word to anybody. The caller stops the code behind it."""
+        """Kill the endpoint at ``address`` without a word to its peers. The caller stops the code behind it."""
         self._note("crash", address, address, b"")
         self._remove(address, also_from=True)
 

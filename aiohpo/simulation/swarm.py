@@ -245,7 +245,7 @@ class Swarm:
                 helper.result()
 
     async def _look(self) -> None:
-        """Let somebody look at the progress, and end the simulation if they want that."""
+        """Let the caller look at the progress, and end the simulation if asked to."""
         s = self.scenario
         every = s.seconds / _LOOKS if math.isfinite(s.seconds) else 1.0
         loop = asyncio.get_running_loop()

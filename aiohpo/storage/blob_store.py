@@ -1,6 +1,6 @@
 """Blobs: checkpoints and predictions, content-addressed files beside the journal.
 
-A blob is named by the SHA-256 of its bytes, so it can be fetched from anybody and checked, written twice
+A blob is named by the SHA-256 of its bytes, so it can be fetched from any peer and checked, written twice
 without harm, and shared by trials. Files are written under another name and renamed, so that a reader never
 sees half of one.
 """
@@ -83,7 +83,7 @@ class DirectoryBlobs:
             if time.time() - path.stat().st_mtime >= unless_newer:
                 path.unlink()
         except OSError:
-            pass  # somebody else's sweep was faster
+            pass  # another process' sweep was faster
 
     def read_part(self, digest: str, offset: int, most: int) -> tuple[int, bytes] | None:
         """The blob's size and at most ``most`` of its bytes from ``offset`` on; None if it is not here."""
@@ -133,7 +133,7 @@ class DirectoryBlobs:
         return (path.name for path in self.root.glob("??/*") if "." not in path.name)
 
     def remove_unfinished(self) -> None:
-        """Remove what processes that were killed had begun to write, once nobody has gone on with it for an hour."""
+        """Remove what processes that were killed had begun to write, once it has not changed for an hour."""
         for ending in (UNFINISHED, ".part"):
             remove_unfinished(self.root.glob(f"??/*{ending}"))
 

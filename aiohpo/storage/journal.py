@@ -61,7 +61,7 @@ def pack_record(batch: Batch) -> bytes:
 
 
 class JournalGone(Unavailable):
-    """Somebody has deleted or moved the file: what is written to it now would be found by nobody."""
+    """The file was deleted or moved: what is written to it now would not be found again."""
 
 
 class Journal:

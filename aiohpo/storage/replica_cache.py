@@ -2,7 +2,7 @@
 
 A file ``replica-UID.cache`` beside the journals holds the image of the log and of the view, and of each journal how far
 it is in them, with a digest of the bytes up to there. It may be deleted at any time. It is used only by the user who
-wrote it (a file that somebody else could have written is left alone), by the code that wrote it, for the same study,
+wrote it (a file that another user could have written is left alone), by the code that wrote it, for the same study,
 and only if every byte that it stands for is still there.
 """
 

@@ -112,7 +112,7 @@ class RunDirectory:
             )
 
     def tell_ensemble(self, state: Mapping[str, Any]) -> None:
-        """Leave word of the search's present ensemble for whoever watches. A full disk must not end the search."""
+        """Write the search's present ensemble to a file, for those who watch. A full disk must not end the search."""
         try:
             replace_file(self.path / "ensemble.json", f"{json.dumps(state)}\n".encode())
         except OSError:
@@ -252,7 +252,7 @@ def _check_study(file: Path, found: dict[str, Any]) -> None:
 
 
 def _read_json(file: Path, parse_constant: Callable[[str], Any] | None = None) -> Any:
-    """What a JSON file holds that anybody may have written; ``parse_constant`` is :func:`json.loads`'. Raises
+    """What a JSON file of unknown origin holds; ``parse_constant`` is :func:`json.loads`'. Raises
     ``OSError``, or ``ValueError`` for what is no JSON."""
     try:
         found = json.loads(read_regular(file, _LARGEST), parse_constant=parse_constant)
@@ -305,7 +305,7 @@ def _short(value: Any) -> str:
 def read_ensemble(path: Path) -> dict[str, Any] | None:
     """What was left word of the search's present ensemble; None if there is none, or it cannot be read.
 
-    Anybody may have written the file: only that it is a JSON object is certain. A number that is none becomes None.
+    The file may be from anyone: it is only certain that it is a JSON object. A number that is none becomes None.
     """
     try:
         found = _read_json(path / "ensemble.json", parse_constant=lambda _: None)

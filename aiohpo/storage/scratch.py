@@ -2,7 +2,7 @@
 
 A scratch directory is called ``HOST-xxxxxxxx`` and lies in ``aiohpo-UID`` in the system's temporary directory. Its
 process holds a lock on it, which the kernel releases however the process ends. So the next process of the same user on
-the same machine sees which directories are nobody's any more, and removes them (:func:`sweep`): a worker when it
+the same machine sees which directories have no owner left, and removes them (:func:`sweep`): a worker when it
 starts, and when a process of its evaluator was killed; the supervisor of such a process when the worker is gone. The
 latter runs this file without the package, so it imports the standard library only. (systemd-tmpfiles spares locked
 directories, too.)
@@ -38,13 +38,13 @@ class Scratch:
         raise FileNotFoundError(errno.ENOENT, "a new directory vanishes again and again", tempfile.gettempdir())
 
     def _is_mine(self) -> bool:
-        """Lock the directory; say whether no other process took it for one that is nobody's."""
+        """Lock the directory; say whether no other process took it for an abandoned one."""
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:
-            return True  # a file system without locks: nobody removes what they cannot lock
+            return True  # a file system without locks: no process removes what it cannot lock
         return self.path.exists()
 
     def remove(self) -> None:
@@ -90,7 +90,7 @@ def _place() -> Path:
 
 
 def _is_ours(place: Path) -> bool:
-    """Whether this is a directory in which nobody else can put or replace anything. Raises ``OSError``."""
+    """Whether this is a directory in which no other user can put or replace anything. Raises ``OSError``."""
     found = os.lstat(place)
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 

@@ -167,7 +167,7 @@ class _EnsembleCheck:
 
     # -------------------------------------------------------------------------------------------- checks
     def ensemble(self) -> None:
-        """Be better than the median model on rows that nobody has seen."""
+        """Be better than the median model on unseen rows."""
         p = self.problem
         ensemble = self._fit(p.valid, p.y_valid, "twelve models")
         ours = self.metric.loss(p.y_test, ensemble.combine(p.test[ensemble.rows]))

@@ -67,8 +67,8 @@ class StaticView:
         X: (m, d) unit-encoded rows, or m configurations, with a successful result.
         y: (m,) their losses, lower is better.
         failed: rows or configurations whose trial failed.
-        pending: rows or configurations that somebody is evaluating.
-        pending_to: (p,) the steps they run to; 0 (nobody knows) if not given.
+        pending: rows or configurations that are being evaluated.
+        pending_to: (p,) the steps they run to; 0 (unknown) if not given.
         partial: rows or configurations of trials that are not complete: paused, stopped early.
         reports: (trial, step, loss) of everything that was reported on the way; ``trial`` counts through X, then
             ``partial``. With ``max_steps``, the results ``y`` stand at that step.

@@ -31,9 +31,9 @@ async def check_transport(
 
     - endpoints have addresses of their own, and ``connect`` refuses what is none with a ValueError;
     - the class says what its addresses are like;
-    - a published frame reaches who is connected and nobody else, whole, as bytes, with the publisher's address;
-    - a sent frame reaches its peer, and a reply the sender, though nobody connected to the sender;
-    - ``send`` to somebody unknown returns False; frames that are not bytes, or empty, raise TypeError;
+    - a published frame reaches the connected peers and no others, whole, as bytes, with the publisher's address;
+    - a sent frame reaches its peer, and a reply reaches the sender, though no peer connected to the sender;
+    - ``send`` to an unknown peer returns False; frames that are not bytes, or empty, raise TypeError;
     - frames of one link arrive in order, each at most once, small ones and large;
     - ``connect`` is idempotent; ``disconnect`` silences a peer and is undone by ``connect``; an endpoint that
       connects to itself does not hear itself;
@@ -42,7 +42,7 @@ async def check_transport(
     - a flood to a peer that does not read, and to one that is gone, neither blocks nor raises, and the link
       works afterwards;
     - ``aclose`` lets what was sent leave, is idempotent, and then nothing is heard, sent or raised;
-    - ``connect`` to an address where nobody is changes nothing for others.
+    - ``connect`` to an address without a peer changes nothing for others.
     """
     checks = _TransportCheck(factory, patience, quiet, flood)
     for check in (
@@ -275,7 +275,7 @@ class _TransportCheck:
         a.transport.connect(gone.address)
         await gone.transport.aclose()
         chunk = bytes(1024)
-        # Nobody can read while this loop does not yield.
+        # No peer can read while this loop does not yield.
         for _ in range(self.frames):
             a.publish(chunk)
             a.send(b, chunk)

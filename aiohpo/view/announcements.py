@@ -1,6 +1,6 @@
 """What workers say of themselves and of the whole study: that they began or left, the budget, a call-off.
 
-Everybody must draw the same from these events, in whatever order they arrive.
+All must conclude the same from these events, in whatever order they arrive.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The view's columns: one row a trial, in order of arrival, and the canonical order over them.
 
 Values are kept as *native rows* (what ``Space.pack`` made), so a configuration comes back exactly as it went in;
-the unit-encoded matrix is computed when somebody asks for it. About 130 bytes a 10-parameter trial.
+the unit-encoded matrix is computed when it is needed. About 130 bytes a 10-parameter trial.
 """
 
 from __future__ import annotations
@@ -129,6 +129,6 @@ class Columns:
 
 
 def _values(column: array[Any]) -> NDArray[Any]:
-    """The values of a column without a copy of it. Not to be kept, not even as a local variable, which whoever looks at
+    """The values of a column without a copy of it. Not to be kept, not even as a local variable, which code that reads
     a frame keeps alive: a column cannot grow while it is read so."""
     return np.frombuffer(column, dtype=column.typecode)

@@ -4,8 +4,8 @@ A trial has one constant configuration. Where a scheduler lets a trial inherit a
 based training does), what was trained is a *line* of trials, each with the steps from where it began to where the
 next one took over; the configurations along it are a *schedule*.
 
-Parents come from the log, so from anybody: a trial that names itself, a descendant or nobody known as its parent is
-taken to have none.
+Parents come from the log, so they may be wrong: a trial that names itself, a descendant or an unknown trial as parent
+is taken to have none.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Lineage:
     def parent(self, record: TrialRecord) -> TrialRecord | None:
         """The trial with whose checkpoint this one began."""
         parent = None if record.parent is None else self._records.get(record.parent[0])
-        if parent is None or parent.number >= record.number:  # nobody inherits from what came later
+        if parent is None or parent.number >= record.number:  # no trial inherits from a later one
             return None
         return parent
 

@@ -2,7 +2,7 @@
 
 The finished part of the observations grows by insertion: results come nearly in order, and one copy is all that it
 costs. Learning curves are kept in order of arrival; a searcher gets a copy of those columns (a fraction of a
-millisecond at 10,000 trials, on the event loop), which sorts itself when somebody looks at it: in the thread that fits.
+millisecond at 10,000 trials, on the event loop), which sorts itself when it is read: in the thread that fits.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class ObservationColumns(Columns):
         return self._cache
 
     def pending(self, most: int | None = None) -> FloatArray:
-        """The configurations that somebody is evaluating now; with ``most``, only the latest."""
+        """The configurations that are being evaluated now; with ``most``, only the latest."""
         running = self._running()
         return self._encode(running if most is None else running[max(len(running) - most, 0) :])
 
@@ -176,7 +176,7 @@ class ObservationColumns(Columns):
         return ReportedCurves(build)
 
     def seen(self, X: FloatArray) -> NDArray[np.bool_]:
-        """Say for each row of ``X`` (k, d) whether anybody proposed it."""
+        """Say for each row of ``X`` (k, d) whether it was proposed."""
         known = len(self._seen)
         if known < self.n_rows:
             d = self.space.dim

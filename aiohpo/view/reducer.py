@@ -55,7 +55,7 @@ class Reducer(Announcements):
         super().__init__(space, objective, max_steps)
         self.succeeded = False  # whether a segment of any trial of the budget ended well; never becomes False again
         self.n_retried = 0  # failed trials that are tried again, so that they do not count against the budget
-        self.waiting: set[int] = set()  # queued or lost: anybody may begin them or go on
+        self.waiting: set[int] = set()  # queued or lost: any worker may begin them or go on
         self.paused: set[int] = set()
         self.best: int | None = None
         self.counts = [0] * len(Status)

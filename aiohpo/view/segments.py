@@ -173,7 +173,7 @@ class Activity:
         known[at - (at > 0 and known[at - 1][0] == end) : upto] = [(end, value)]
 
     def forget_ends_before(self, time: float) -> None:
-        """Leave out of ``ends`` what nobody will ask about any more."""
+        """Leave out of ``ends`` what will not be asked about again."""
         self.ends = array("d", [end for end in self.ends if end >= time])
 
     def image(self) -> ActivityImage:

@@ -1,6 +1,6 @@
 """How a search stands, by its view and by what is believed of its workers: what every display and every JSON counts.
 
-The log says that a trial runs until somebody records its end. If its worker is dead, nobody may be left to record that
+The log says that a trial runs until its end is recorded. If its worker is dead, no worker may be left to record that
 the trial is lost, so that follows from what is believed of the worker. This is the only place where it does.
 """
 

@@ -139,7 +139,7 @@ class View(Checkpoints):
         return 0 if facts is None else facts.idle_pauses
 
     def attempt(self, row: int) -> int:
-        """The latest claimed attempt, -1 if nobody claimed it yet."""
+        """The latest claimed attempt, -1 if it was never claimed."""
         if (facts := self.facts(row)) is not None:
             return facts.attempt
         return -1 if self._status[row] == Status.QUEUED else 0
@@ -226,7 +226,7 @@ class View(Checkpoints):
         details = self._details.get(row)
         status, value = self.status(row), self._value[row]
         if status is Status.LOST and self.losses(row) > MOST_LOSSES:
-            status = Status.FAILED  # nobody will go on with it
+            status = Status.FAILED  # no worker will go on with it
         elif self.is_retried(row):
             status = Status.CANCELLED  # another one has taken its place
         parent = None if details is None else details.parent

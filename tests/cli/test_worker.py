@@ -129,7 +129,7 @@ def test_insecure_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     """It makes no key, with a warning; beside a key it is an error."""
     Path("train.py").write_text(STUDY.format(limit=2))
     assert invoke(["worker", "train.py", "--trials", "3", "--insecure"]) == 0
-    assert "whoever reaches this worker's port can join" in capsys.readouterr().err.splitlines()[0]
+    assert "anyone who can reach this worker's port can join" in capsys.readouterr().err.splitlines()[0]
     assert not Path("runs").exists()
     assert invoke(["worker", "train.py", "--trials", "3", "--insecure", "--key", "k"]) == 2
     assert "leave one of them out" in capsys.readouterr().err

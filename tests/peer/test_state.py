@@ -507,7 +507,7 @@ def test_what_is_written_in_ones_name_is_kept_and_said() -> None:
     forged = tell(state, "ann", Goal(9, 7), Goal(10, 8))
     assert [e.batch.first for e in forged if isinstance(e, Persist)] == [count + 1]
     [notice] = [e.text for e in forged if isinstance(e, Notice)]
-    assert notice.startswith("the log of this worker holds events that it did not record: somebody with the key")
+    assert notice.startswith("the log of this worker holds events that it did not record: someone with the key")
     segment = state.propose(0.0, (0.5,))
     assert segment.trial == ("ann", count + 3)
     assert not any(isinstance(e, Notice) for e in tell(state, "ann", Goal(11, 7)))

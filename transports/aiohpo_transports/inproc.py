@@ -2,7 +2,7 @@
 
 An address is ``inproc://`` and any name. An endpoint puts a frame into its peer's inbox and wakes the peer's
 loop; nothing is copied, as frames are bytes. An inbox takes a bounded number of frames from each link, so that
-one busy peer crowds nobody out, and hands on a bounded number per turn of the loop, so that a burst does not
+one busy peer crowds out no other, and hands on a bounded number per turn of the loop, so that a burst does not
 stall it.
 """
 

@@ -32,7 +32,7 @@ _LISTEN_AT_MOST = 30.0
 
 
 class CannotImport(Exception):
-    """The child could not import the objective; ``killed``: it was ended by a signal, which may be nobody's fault."""
+    """The child could not import the objective; ``killed``: by a signal, which need not be its own fault."""
 
     def __init__(self, error: str, detail: str | None, killed: bool = False) -> None:
         super().__init__(error)
@@ -48,7 +48,7 @@ class ChildProcess:
         self._loop = asyncio.get_running_loop()
         self._environment = environment
         self.ready: asyncio.Future[None] = self._loop.create_future()
-        # Whoever waits for it may have been cancelled; then its error is of no interest.
+        # The waiting task may have been cancelled; then the error does not matter.
         self.ready.add_done_callback(lambda ready: ready.cancelled() or ready.exception())
         self._begun: asyncio.Future[None] | None = None
         self._done: asyncio.Future[Outcome] | None = None

@@ -116,7 +116,7 @@ class Output:
         self._decoder.reset()
 
     def end(self) -> None:
-        """End the segment: what comes now belongs to nobody and only its tail is kept. Idempotent."""
+        """End the segment: output from now on belongs to no trial, and only its tail is kept. Idempotent."""
         if self._lines is not None:
             self._lines.close()
             self._lines = None

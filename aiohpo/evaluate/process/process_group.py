@@ -42,7 +42,7 @@ class ProcessGroup:
         self._on_exit = on_exit
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self.started: asyncio.Future[int] = self._loop.create_future()
-        # Whoever waits for it may have been cancelled; then its error is of no interest.
+        # The waiting task may have been cancelled; then the error does not matter.
         self.started.add_done_callback(lambda started: started.cancelled() or started.exception())
         self.pid = 0
         self.returncode: int | None = None

@@ -70,7 +70,7 @@ class Supervisor:
             self._refuse(int(trouble))
         os.close(reading)
         self._say(f"started {self._program}")
-        # Handlers only from here on, as the program is to inherit what this process did. Whoever signals a whole
+        # Handlers only from here on, as the program is to inherit what this process did. A signal to a whole
         # job, as schedulers do, means the worker and the program; this process sees the end of both.
         reading, writing = os.pipe()
         os.set_blocking(reading, False)

@@ -12,7 +12,7 @@ A segment is, from the child's side::
 preceded once by a hello, a map, answered with ``[READY]`` or ``[UNUSABLE, error, detail]``. ``fit``: whether another
 segment may run in the child.
 
-At any time there may come ``[ABORT, number]``: nobody waits for that segment any more. It answers a report that has not
+At any time there may come ``[ABORT, number]``: that segment is no longer wanted. It answers a report that has not
 been answered, and what the child says of the segment from then on is not heard, but for its END. Or ``[ENDING,
 number]``: the worker is about to end, and the objective should save its work and return.
 """

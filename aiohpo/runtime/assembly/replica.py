@@ -53,7 +53,7 @@ class Replica:
         self._given_key = key
         self._notice = notice
         self._known: tuple[Log, View] | None = None
-        self._is_held = False  # somebody writes to these two, and to no others
+        self._is_held = False  # a writer holds these two objects
         self._follower: Follower | None = None
         self._reached: Mapping[Path, int] = {}  # how far each journal was read
         self._workers: list[Log] = []  # of workers that run in this process
@@ -86,7 +86,7 @@ class Replica:
         return self._load()[1]
 
     def hold(self) -> tuple[Log, View]:
-        """Return both to somebody who writes to them. They stay these two objects from now on."""
+        """Return both to a writer. They stay these two objects from now on."""
         self._is_held = True
         return self._load()
 

@@ -43,7 +43,7 @@ class Services:
     is_gone         tells of a suspected worker whether it is certainly dead
     recover         reads a dead worker's journal
     read_again      reads what workers, but those named, have written to the same directory since it was loaded
-    remember        keeps what is known in the end for whoever reads the directory next
+    remember        keeps the final state for the next reader of the directory
     expects_peers   whether others were started together with this one, or should be there already
     max_failures    how many trials may fail before one succeeds; 0: any number
     notice          says a line to people

@@ -90,7 +90,7 @@ class _Onlooker:
 
 
 def offered(scheduler: Scheduler, view: View, rng: object) -> set[str]:
-    """The trials that a scheduler would have resumed now, had somebody been free to."""
+    """The trials that a scheduler would have resumed now, had a worker been free to."""
     if not view.paused and not view.waiting:
         return set()
     onlooker = _Onlooker()

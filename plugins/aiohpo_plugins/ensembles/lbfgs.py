@@ -1,4 +1,4 @@
-"""L-BFGS (Nocedal, 1980) as a generator: each step is yielded, and whoever has seen enough stops asking.
+"""L-BFGS (Nocedal, 1980) as a generator: each step is yielded, and the caller stops asking when it has seen enough.
 
 SciPy's would do, but its inner products go through BLAS, whose threads made it 250 times slower on two busy cores
 (40 parameters, 15 iterations: 97 ms of CPU time instead of 0.4), and whose last bits depend on their number.

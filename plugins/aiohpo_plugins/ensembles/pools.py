@@ -168,7 +168,7 @@ class SquaresPool:
         self._probabilities = metric.task == "classification"
         width = len(y) * (k if self._probabilities and k > 2 else 1)
         self._rows = _Rows(width, np.float32 if self._probabilities else np.float64)
-        self._gram: dict[int, FloatArray] = {}  # rows of G; NaN where nobody asked yet
+        self._gram: dict[int, FloatArray] = {}  # rows of G; NaN where not asked for yet
         self._diagonal: dict[int, float] = {}
         self._variance = 0.0 if self._probabilities else float(np.square(y - y.mean()).mean())
 

@@ -76,7 +76,7 @@ class MedianScheduler:
             return Decision.CONTINUE  # nothing to compare, or an earlier report was compared
         averages = self._ladder.place(trial).losses
         if at >= len(averages):
-            return Decision.CONTINUE  # somebody withdrew the trial while it runs here
+            return Decision.CONTINUE  # another worker withdrew the trial while it runs here
         median = self._median_of_others(trial, at)
         if median is None:
             return Decision.CONTINUE

@@ -16,9 +16,9 @@ _WINDOW = 64
 class GridSearcher:
     """Walk a grid of at most ``resolution`` values for each parameter that is not categorical.
 
-    Workers do not talk about who does what. Each looks at a window of the next points that nobody has seen; a
+    Workers do not talk about who does what. Each looks at a window of the next unseen points; a
     worker that knows its rank takes its own share of the window, another one a random point of it. So they
-    seldom meet, and no point is left out, whoever dies.
+    seldom meet, and no point is left out, whichever worker dies.
     """
 
     finite = True

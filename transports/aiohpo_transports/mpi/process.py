@@ -1,4 +1,4 @@
-"""MPI's life within a process: it begins once, and must not end in a collective that somebody else decides.
+"""MPI's life within a process: it begins once, and must not end in a collective that others decide.
 
 Beginning
 ---------
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 TAG = 24936  # "ah"; every MPI has tags up to 32767
 _SRUN_PATIENCE = 60.0
-# How many processes somebody launched together with this one, whatever MPI it is for.
+# How many processes were launched together with this one, whatever MPI it is for.
 _LAUNCHED = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS")
 
 
@@ -109,7 +109,7 @@ def _leave() -> None:
     try:
         waiting.join(seconds)
     except KeyboardInterrupt:
-        pass  # somebody does not want to wait for the other ranks
+        pass  # the user does not want to wait for the other ranks
 
 
 def _finalize() -> None:

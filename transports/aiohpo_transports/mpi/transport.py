@@ -1,14 +1,14 @@
 """The transport between the ranks of an MPI program: one rank, one worker.
 
-An address is ``mpi://`` and a rank. All ranks are known from the start, so nobody needs an address to join by:
+An address is ``mpi://`` and a rank. All ranks are known from the start, so no rank needs an address to join by:
 this is a :class:`~aiohpo.plugin.LaunchedTransport`.
 
 Messages
 --------
 A frame is one MPI message, behind a header: what it is, the number of the endpoint that sends it and the number
-of the one that it is for (0: whoever is there). Endpoints of a process are numbered because they may follow each
+of the one that it is for (0: any that is there). Endpoints of a process are numbered because they may follow each
 other, one search after another, while MPI delivers everything in the end: what was meant for the predecessor is
-thrown away. Whoever connects says LINK and is published to until it says UNLINK. A closing endpoint says BYE. A
+thrown away. A peer that connects says LINK and is published to until it says UNLINK. A closing endpoint says BYE. A
 LINK to a rank that has not started waits in MPI until it does.
 
 Everything is point-to-point and nonblocking (:mod:`.link`): no barrier, no collective, no call

@@ -127,7 +127,7 @@ class Ports:
         if not self.usable:
             return
         for _ in range(FRAMES_PER_TURN):
-            if port.socket.closed:  # by whoever got the last message
+            if port.socket.closed:  # by the receiver of the last message
                 return
             try:
                 parts = port.socket.recv_multipart(zmq.NOBLOCK)

@@ -2,7 +2,7 @@
 
 CURVE (https://rfc.zeromq.org/spec/26/, after CurveCP) encrypts and authenticates every frame with keys made for
 the one connection. The study's key is the long-term key of both ends. As the client must know the server's public
-key to be understood at all, and that is nowhere but in the key file, somebody without the key gets no answer but
+key to be understood at all, and that is nowhere but in the key file, a peer without the key gets no answer but
 the end of the connection. ZeroMQ then asks the ZAP handler (https://rfc.zeromq.org/spec/27/), here an object on the
 endpoint's own loop, whether the client's key, which it has proved to hold, is welcome: only the study's is. Should
 there be no handler, ZeroMQ refuses everybody (ZAP_ENFORCE_DOMAIN).
@@ -107,8 +107,8 @@ class Curve:
 def curves(bind: str | None, key: StudyKey | None, insecure: bool) -> tuple[Curve | None, Curve | None]:
     """What an endpoint connects with, and what it asks of those who connect to it; None is nothing.
 
-    Without a key, and unless it is insecure, it connects in the clear and nobody gets in: it asks for a key that
-    nobody else has. Raises ``UsageError`` if it was told where to listen all the same.
+    Without a key, and unless it is insecure, it connects in the clear and no peer gets in: it asks for a key that
+    no one has. Raises ``UsageError`` if it was told where to listen all the same.
     """
     if key is not None:
         if insecure:
@@ -208,7 +208,7 @@ class Visitors:
 
 
 def _describe(host: str) -> str:
-    return "a process of this machine" if host == HERE else host or "somebody who is gone already"
+    return "a process of this machine" if host == HERE else host or "a peer that is gone already"
 
 
 def _peer_of(descriptor: int, port: int) -> str:

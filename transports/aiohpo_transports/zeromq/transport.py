@@ -32,7 +32,7 @@ back-off of minutes.
 Refusals
 --------
 With a key every connection is encrypted and both ends prove that they have it: see :mod:`.security`. An
-endpoint without a key that was not told to be insecure has a door that nobody can open: it may only connect, to what
+endpoint without a key that was not told to be insecure has a door that cannot be opened: it may only connect, to what
 has no key either, which is what a spectator of an insecure mesh needs; loopback is no exception, as every user of the
 machine can connect to it. A peer
 whose handshake fails is tried again after 0.2 s, doubling to 30 s. ZeroMQ itself would either come back ten times a
@@ -79,9 +79,9 @@ class ZeroMQTransport:
             any free port on the loopback interface.
         advertise: the address that others are told, where it differs (NAT, containers); a port ``*`` is the one
             bound to. By default, for a bind to all interfaces, that of the default route.
-        key: the study's key, or the file that holds it; None: nobody can connect to this endpoint, and it connects
+        key: the study's key, or the file that holds it; None: no peer can connect to this endpoint, and it connects
             to others without encryption or authentication.
-        insecure: let anybody connect, without a key.
+        insecure: let anyone connect, without a key.
         outbox: messages that may wait for one peer.
         max_frame: the longest frame, in bytes.
     """
@@ -153,7 +153,7 @@ class ZeroMQTransport:
         self._ports = Ports()
         self._on_frame = on_frame
         try:
-            if self._guard is not None:  # before anybody can knock
+            if self._guard is not None:  # before any peer can knock
                 zap = self._ports.socket(zmq.REP)
                 zap.set(zmq.LINGER, 0)
                 zap.bind(ZAP_ENDPOINT)
@@ -215,7 +215,7 @@ class ZeroMQTransport:
         try:
             port.socket.send_multipart(self._guard.answer(request), zmq.NOBLOCK)
         except zmq.Again:
-            pass  # whoever wanted to know is gone
+            pass  # the one that wanted to know is gone
         self._ports.look_again(port)
 
     def _on_server_event(self, port: Port, parts: list[bytes]) -> None:

@@ -129,7 +129,7 @@ class ASHAScheduler:
         return self._ladders[min(trial.bracket, self.brackets - 1)]
 
     def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume:
-        """Promote whoever may be, from the top rung down; start a new trial if there is nobody."""
+        """Promote a trial that may be, from the top rung down; start a new one if there is none."""
         if self.type == "promotion":
             self._tracker.catch_up(view)
             for _, rung, to_step in self._down:

@@ -3,7 +3,7 @@
 R is the steps of a complete trial, r_min the fewest that tell anything, eta the factor between rungs.
 
 successive halving  n trials run to r steps, the best n/eta of them to r·eta steps, … (Jamieson & Talwalkar,
-                    arXiv 1502.07943). Generous r with few n, or many n with little r: nobody knows beforehand.
+                    arXiv 1502.07943). Generous r with few n, or many n with little r: it is not known beforehand.
 Hyperband           tries all: bracket s, for s = s_max … 0 with s_max = floor(log_eta(R/r_min)), begins with
                     n = ceil((s_max+1)/(s+1)·eta^s) trials of r = R·eta^-s steps and has rungs i = 0 … s, of
                     n_i = floor(n·eta^-i) trials at r_i = r·eta^i (Li et al., arXiv 1603.06560, Algorithm 1).

@@ -2,9 +2,9 @@
 
 A *bracket* is a plan (:class:`~.brackets.Plan`): n_0 trials run to r_0 steps; when all have, the
 best n_1 go on to r_1, and so forth to the end. Brackets are numbered, and every trial carries its bracket's number.
-A worker with nothing to do in one bracket works on the next: it waits for nobody.
+A worker with nothing to do in one bracket works on the next: it never waits.
 
-group     Nobody assigns slots, so many workers may start a trial for the last one at the same time; all 512 of a
+group     No one assigns slots, so many workers may start a trial for the last one at the same time; all 512 of a
           swarm may start the first bracket at once. Hence the trials of a number in canonical order, n_0 by n_0, are
           that number's *groups*, and each group is a bracket of its own. A surplus trial fills the next group. Which
           trial is in which group follows from the set of proposals; while an early one is still on its way to some
@@ -12,7 +12,7 @@ group     Nobody assigns slots, so many workers may start a trial for the last o
 complete  A rung is complete when it has its n_i trials and each has a value there (a failed one has the worst). The
           best n_{i+1} may go on, (loss, canonical order) deciding. A trial promoted in error (a result that arrived
           late would have been better) keeps its slot.
-lost      A trial whose worker died holds its rung up until somebody has gone on with it; that is done at once.
+lost      A trial whose worker died holds its rung up until another worker has continued it, which happens at once.
 budget    When no more trials may be started, the last group is a bracket with as many as it has.
 """
 

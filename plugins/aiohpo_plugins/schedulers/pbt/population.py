@@ -174,7 +174,7 @@ class Population:
         return holder.status in GOING or self.failures(slot) < MOST_FAILURES
 
     def floor(self) -> int:
-        """The least age of a living member: nobody will inherit anything younger."""
+        """The least age of a living member: no one will inherit anything younger."""
         ages = (self.age(holder) for slot, holder in enumerate(self.holders) if holder and self.lives(slot))
         return min(ages, default=NEVER)
 

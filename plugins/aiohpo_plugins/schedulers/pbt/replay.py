@@ -91,7 +91,7 @@ class ReplayScheduler:
                 f"trial {trial.id} paused at step {trial.step} without a checkpoint, so its training cannot go on with "
                 "another configuration: call trial.save(...) in the objective, at the latest when trial.ended"
             )
-        for at in range(latest, -1, -1):  # if nobody has the latest checkpoint any more, from an earlier one
+        for at in range(latest, -1, -1):  # if no worker has the latest checkpoint any longer, from an earlier one
             for step in trials[at].checkpoints[:1] if at in trials else ():
                 if claims.obtainable(trials[at].id, step):
                     return self._begin(at + 1, Inherit(trials[at].id, step))

@@ -10,17 +10,17 @@ configuration never changes within a trial; who exploits starts a new trial with
 When it is decided
     Trials pause at every multiple of ``interval``. Whether a paused member goes on as it is or is replaced is decided
     by the worker that takes it up again, as late as possible, because then most of the others have come to that age
-    too. (Deciding at the report, in ``on_report``, would compare the first ones with nobody.) What is compared is
+    too. (Deciding at the report, in ``on_report``, would compare the first ones with no one.) What is compared is
     always of equal age.
 Who does it
-    A free worker takes the youngest member that it may claim, so that all ages stay close together. Whoever may
+    A free worker takes the youngest member that it may claim, so that all ages stay close together. A worker that may
     claim a paused trial may replace it: the race between workers is the one that all schedulers have. If two act
     at once all the same, everybody agrees on which of them holds the slot, and the other one stops at its next
     report. The population can therefore exceed its size for a moment, and never grows. It keeps as many workers busy
     as it has members; more than that have nothing to do.
 What goes wrong
     A member that failed is replaced like a bad one. A worker that dies leaves its trial to the others. A donor whose
-    checkpoint nobody has any more is passed over, for another one of that age, or a younger age, or a fresh start.
+    checkpoint that is lost is passed over, for another one of that age, or a younger age, or a fresh start.
     A slot in which trial after trial fails is given up, so that a search ends in which nothing works.
 When it is over
     When all members are complete. A budget of trials should have room for the copies: for 8 members about two in
@@ -54,11 +54,11 @@ from . import exploit as rules
 from .explore import PERTURB, RESAMPLE, Explorer
 from .population import GOING, Population, bracket, place
 
-# Intervals in a training, if nobody says how long an interval is. On two tasks of examples/pbt_schedule.py's kind
+# Intervals in a training, if the length of an interval is not given. On two tasks of examples/pbt_schedule.py's kind
 # (8 members, 8 and 6 seeds) 20 ended at a loss of 0.0021 and 0.0026 in the median, 10 at 0.0026 and 0.0029, 40 (only
 # the first) at 0.0024.
 ROUNDS = 20
-# Draws of a neighbour that nobody has yet. With one parameter and two factors two copies of one donor would else be
+# Draws of a neighbour that no member has yet. With one parameter and two factors two copies of one donor would else be
 # the same training in half of the cases.
 TRIES = 8
 RULES = ("truncation", "tournament", "ttest", "none")
@@ -71,7 +71,7 @@ class PBTScheduler:
     interval    steps between two chances to copy a better member; default: a twentieth of the study's steps
     exploit     "truncation": the worst ``quantile`` copy the best ``quantile``; "tournament": a member copies
                 another one, drawn at random, that is better; "ttest": one that is significantly better; "none":
-                nobody copies another, and each goes on from its own weights with hyperparameters near its own
+                no member copies another; each continues from its own weights with hyperparameters near its own
     explore     whether copies change hyperparameters; if not, they keep those of the member that they copy, and
                 ``perturb``, ``resample`` and ``vary`` have no meaning
     quantile    for truncation; above 0, at most 0.5. At least one member, which matters to populations of 2
@@ -137,7 +137,7 @@ class PBTScheduler:
         self._view: StudyView | None = None
 
     def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume | Idle:
-        """Take up the youngest member that nobody is training and that this worker may claim."""
+        """Take up the youngest member that is not being trained and that this worker may claim."""
         members = self._read(view)
         for slot in self._youngest_first(members):
             holder = members.holders[slot]
@@ -216,17 +216,17 @@ class _Turn:
                 return copy
         newest = max(holder.checkpoints, default=None)
         if newest is not None and not claims.obtainable(holder.id, newest):
-            # Its own weights are lost: anybody's are better than none.
+            # Its own weights are lost: another member's are better than none.
             return self.replace() or Resume(holder.id, members.next_step(age))
         return Resume(holder.id, members.next_step(age))
 
     def replace(self) -> NewTrial | None:
         """Replace a member that cannot go on: by a copy of a good one of its age, or the next younger; else anew, and
-        always so where nobody copies another."""
+        always so where no member copies another."""
         members, holder = self.members, self.holder
         if self.scheduler.exploit != "none" and self.claims.may_start(suggested=False):
             oldest = max(members.age(holder), 1)
-            # Only ages that somebody has: a peer may say that it has done any number of steps.
+            # Only ages that some member has: a peer may say that it has done any number of steps.
             for age in sorted((age for age in members.rounds if 0 < age <= oldest), reverse=True):
                 round_ = members.rounds[age]
                 order = [name for name in rules.ranking(round_) if name != holder.id]
@@ -250,7 +250,7 @@ class _Turn:
         return NewTrial(self.members.next_step(age), self._bracket(), self._explore(donor), donor)
 
     def _explore(self, donor: Inherit) -> Config:
-        """A configuration near the donor's that nobody goes on with from the same checkpoint, if there is one; without
+        """A configuration near the donor's that no member uses from the same checkpoint, if there is one; without
         exploring, the donor's."""
         view, explorer = self.view, self.scheduler.explorer
         config = view.config_of(donor.trial)

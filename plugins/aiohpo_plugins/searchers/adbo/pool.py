@@ -5,7 +5,7 @@ How uncertain a candidate's loss is has two parts,
     sigma(x) = forest's standard deviation at x + lambda gap(x)
 
 where gap(x) is the distance (:mod:`.geometry`) to the nearest configuration that has been observed
-or is being evaluated. A forest is constant far from data and between neighbours, so its trees agree where nobody
+or is being evaluated. A forest is constant far from data and between neighbours, so its trees agree where no one
 has looked; the second part is what a Gaussian process would add there. It is what carries the search: with
 lambda = 0 the medians after 200 evaluations are 9.8 on shifted Ackley-5 and 7.6 on shifted Levy-8, with 2 they
 are 1.4 and 0.24, with 4 2.6 and 1.3.
@@ -86,7 +86,7 @@ class RemainingPool:
 
     pool    what was left of the pool of the fit when it was first looked at, with the present gaps
     fitted  (n,) the gaps of the fit
-    taken   (n,) which of its rows somebody has proposed since then
+    taken   (n,) which of its rows have been proposed since then
     """
 
     def __init__(self, pool: ADBOPool, view: StudyView, moment: int, geometry: Geometry | None) -> None:

@@ -1,7 +1,7 @@
 """ADBO: asynchronous decentralised Bayesian optimisation (Egele et al., arXiv 2207.00479).
 
-Each worker has a model of its own, of everything that it has heard of, and proposes whenever it is free; nobody
-waits for anybody. What keeps a swarm of such workers from proposing the same thing is that each explores to a
+Each worker has a model of its own, of everything that it has heard of, and proposes whenever it is free; no
+worker waits for another. What keeps a swarm of such workers from proposing the same thing is that each explores to a
 different degree (qUCB, see :mod:`.acquisition`), that running evaluations are shared, and that
 nothing is proposed twice.
 

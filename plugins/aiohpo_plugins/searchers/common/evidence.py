@@ -1,7 +1,7 @@
 """What is known about configurations at one amount of training: a rung's worth of losses.
 
-Losses after different numbers of steps cannot be compared, so whoever ranks configurations first chooses a rung:
-the highest one with enough trials (Falkner et al., arXiv 1807.01774, section 4.1). Which steps are rungs nobody
+Losses after different numbers of steps cannot be compared, so a searcher that ranks trials first chooses a rung:
+the highest one with enough trials (Falkner et al., arXiv 1807.01774, section 4.1). Which steps are rungs no one
 tells; they are where trials that are not running have ended. A trial's loss at a rung r is that of its first report
 at a step >= r (objectives that report seconds as steps overshoot), and a failed trial is worse than all others
 at every rung.

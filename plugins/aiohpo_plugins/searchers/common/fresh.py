@@ -1,4 +1,4 @@
-"""Configurations that nobody has evaluated or is evaluating, each at most once.
+"""Configurations that are neither evaluated nor being evaluated, each at most once.
 
 Every searcher ends in the same two questions: is this row new, and what if none of mine is? A space that is
 almost exhausted is searched systematically, so that the last configuration is found and then none is returned.

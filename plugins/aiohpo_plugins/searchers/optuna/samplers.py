@@ -1,7 +1,7 @@
 """Any Optuna sampler as a searcher: ``optuna:tpe``, ``optuna:cmaes``, ``optuna:gp,n_startup_trials=20``.
 
 Whatever was observed becomes an in-memory Optuna study, in canonical order and anew at every fit, so that a sampler's
-answer is a function of the set of observations as anybody else's:
+answer is a function of the set of observations like any other:
 
 complete trials  COMPLETE, with their curves as intermediate values
 partial trials   PRUNED, with their curves
