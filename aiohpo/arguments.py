@@ -71,6 +71,7 @@ RESULT_ATTRIBUTES = {
     "best_params": "write result.best_config",
     "best_value": "write result.best.value",
     "trials_dataframe get_dataframe": "write result.to_dataframe()",
+    "importances param_importances get_param_importances": "write result.importance()",
 }
 TRIAL_ATTRIBUTES = {
     "suggest_float suggest_int suggest_categorical suggest_uniform suggest_loguniform": "the study's Space says what "

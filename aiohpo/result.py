@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas
 
     from .ensembles.ensemble import Ensemble
+    from .importance.importances import Importances
     from .peer.ending import SearchEnd
 
 _AT_ONCE = 250  # records, which take about 5 ms
@@ -46,6 +47,7 @@ class Result:
         ensemble: Ensemble | None = None,
         trials: list[TrialRecord] | None = None,
     ) -> None:
+        self._space, self._objective = view.space, view.objective
         self.metric = view.objective.metric
         self.mode = view.objective.direction
         self.interrupted = interrupted
@@ -102,6 +104,17 @@ class Result:
         except ImportError:
             raise UsageError("to_dataframe needs pandas: pip install 'aiohpo[pandas]'") from None
         return pandas.DataFrame([flat_record(trial) for trial in self.trials])
+
+    def importance(self, method: str = "fanova", *, seed: int = 0) -> Importances:
+        """Compute how much each parameter matters, overall and among the best trials (a tenth, at least 20).
+
+        ``method`` is "fanova" (the share of the metric's variance that a parameter explains by itself) or "ped-anova"
+        (how differently the values of good trials are distributed); ``seed`` is that of the bootstrap samples. Takes
+        less than a second for 10,000 trials. Raises ``UsageError`` if there are too few trials.
+        """
+        from .importance.importances import importances
+
+        return importances(self._space, self._objective, self.trials, method=method, seed=seed)
 
     def _summary(self) -> str:
         return ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "no trials"

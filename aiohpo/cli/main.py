@@ -24,6 +24,7 @@ from .best import best
 from .common import BAD_INPUT, CRASHED, DONE, INTERRUPTED, UNSUCCESSFUL, Group, Settings
 from .ensemble import ensemble
 from .export import export
+from .importance import importance
 from .keygen import keygen
 from .plot import plot
 from .plugins import new_plugin, plugins
@@ -55,6 +56,7 @@ _COMMANDS = (
     show,
     watch,
     plot,
+    importance,
     retry,
     replay,
     ensemble,

@@ -30,7 +30,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import UsageError
 from ..plugin import Config
 from . import parameters as _parameters
-from .conditions import condition_holds, count_configurations, resolve
+from .conditions import Condition, condition_holds, count_configurations, resolve
 from .encoding import Encoding, FloatArray, satisfied
 from .packing import Packing, Row, unknown
 from .parameter import CATEGORICAL, CONTINUOUS, ORDERED, Parameter
@@ -65,6 +65,7 @@ class Space:
     dim          d, the number of columns
     kinds        (d,) int8: CONTINUOUS, ORDERED or CATEGORICAL
     cardinality  (d,) float64: number of values, inf if continuous
+    conditions   for each column ((parent column, native values that satisfy), …); empty if it is always active
     """
 
     def __init__(
@@ -86,9 +87,9 @@ class Space:
 
         columns = {name: c for c, name in enumerate(self.names)}
         self._by_name, order = resolve(self.params, columns, lambda name: unknown(name, self.params))
-        self._conditions = [self._by_name[name] for name in self.names]
+        self.conditions: tuple[Condition, ...] = tuple(self._by_name[name] for name in self.names)
         self._order = [columns[name] for name in order if name in columns]
-        self._encoding = Encoding(tunable, self._conditions, self._order)
+        self._encoding = Encoding(tunable, self.conditions, self._order)
         self._rows = Packing(self.params, columns, self._by_name, order)
 
     # ----------------------------------------------------------------------------------- many at a time
@@ -191,7 +192,7 @@ class Space:
                 yield self.unpack(row)
                 return
             c = self._order[i]
-            for value in natives[c] if condition_holds(self._conditions[c], row) else [None]:
+            for value in natives[c] if condition_holds(self.conditions[c], row) else [None]:
                 row[c] = value
                 yield from walk(i + 1)
             row[c] = None
@@ -206,7 +207,7 @@ class Space:
         Conditions are accounted for. Exact (as far as a double is), unless they are so entangled that counting
         would take long; then an upper bound, see :func:`aiohpo.space.conditions.count_configurations`.
         """
-        return count_configurations(self._conditions, self.cardinality.tolist(), self._order)
+        return count_configurations(self.conditions, self.cardinality.tolist(), self._order)
 
     @cached_property
     def hash(self) -> str:

@@ -29,6 +29,7 @@ def test_commands_that_print_results_take_json() -> None:
         "show",
         "watch",
         "plot",
+        "importance",
         "retry",
         "replay",
         "simulate",

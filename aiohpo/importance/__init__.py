@@ -1,0 +1,1 @@
+"""Which parameters matter: fANOVA and PED-ANOVA over a space with conditions. Pure."""
