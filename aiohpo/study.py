@@ -162,7 +162,7 @@ class Study:
         ``[17] text`` with the trial's number; with a directory it is in ``output/`` too.
         """
         refuse_in_child()
-        from .report.bar import run_with_progress
+        from .report.live import run_with_progress
 
         limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
 
