@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import RUN_ARGUMENTS, STUDY_ARGUMENTS, STUDY_ATTRIBUTES, explained, explained_class
+from .by_hand import DrivenByHand
 from .errors import UsageError
 from .evaluate.checkpoint import encode_array
-from .evaluate.program import Program, StudyFile, in_child, refuse_in_child
+from .evaluate.program import Program, StudyFile, refuse_in_child
 from .events.schema import MAX_SLOTS, MAX_STEPS, TARGETS
 from .keys import StudyKey
 from .peer.limits import GRACE, Limits, make_limits
-from .plugin import Config, Identity, Options
+from .plugin import Identity, Options
 from .plugin.objective import Objective
-from .plugin.registry import make_plugin
 from .runtime.notices import Logged
 from .space.space import Space
 
@@ -23,18 +23,15 @@ from .space.space import Space
 if TYPE_CHECKING:
     from .mesh.timing import Timing
     from .result import Result
-    from .runtime.ask_tell import AskedTrial, AskTell
     from .runtime.assembly.definition import Callback, StudyDefinition
-    from .runtime.assembly.past import PastTrial, Wishes
     from .runtime.assembly.replica import Replica
     from .runtime.assembly.services import Services
     from .runtime.peer import Peer
     from .storage.printed import Sink
-    from .view.trials import TrialRecord
 
 
 @explained_class(STUDY_ARGUMENTS, STUDY_ATTRIBUTES)
-class Study:
+class Study(DrivenByHand):
     """What is searched, for what, and how.
 
     objective      called with a :class:`~aiohpo.evaluate.trial.Trial`; ``def`` or ``async def``; None to drive the
@@ -123,13 +120,9 @@ class Study:
         self._dump, self._load = dump, load
         self._notice = Logged(self.notices.append)
         self._replica_here: Replica | None = None
-        self._manual: AskTell | None = None
         self._peer_here: Peer | None = None
         self._is_searching = False
         self._stopping = False
-        self._hand_searcher: Any = None
-        self._wishes: Wishes | None = None
-        self._wishes_in_file: tuple[tuple[Config, float | None, bool], ...] = ()
         self._task()  # what is wrong with it should be said here, not when it runs
 
     # ------------------------------------------------------------------------------------------- running
@@ -241,90 +234,6 @@ class Study:
 
         self._replica.refresh()
         return Result(self._replica.view, states=self._replica.states())
-
-    # --------------------------------------------------------------------------------------- by hand
-    def ask(self) -> AskedTrial:
-        """Return a configuration to evaluate. Raises ``UsageError`` when the searcher has no more."""
-        if self._hand_searcher is None:
-            self._hand_searcher = make_plugin("searchers", self.searcher)
-        asked = self._by_hand.ask(self._hand_searcher)
-        if asked is None:
-            raise UsageError(f"the searcher {self.searcher!r} has no more configurations to suggest")
-        return asked
-
-    def tell(
-        self, asked: AskedTrial, value: float | Mapping[str, float] | None = None, *, error: str | None = None
-    ) -> TrialRecord:
-        """Record the outcome of an asked trial: the metric's value, a dict of metrics, or an ``error``."""
-        from .runtime.ask_tell import outcome
-
-        metrics = outcome(asked, value, error, self.metric)
-        self._by_hand.tell(asked, metrics.pop(self.metric, None), metrics, error)
-        return self._by_hand.record(asked)
-
-    def enqueue(self, config: Mapping[str, Any]) -> str:
-        """Queue a complete configuration to be tried before the searcher's; returns its trial id.
-
-        A script may queue its configurations whenever it is run: what it asks for, and an earlier run or another
-        process has queued in the study's directory already, is not queued again, and the id is that one's. In a file
-        that ``aiohpo run`` or ``aiohpo worker`` reads, the first worker does it, and the id is empty.
-        """
-        fitting = self.space.validate(config)
-        if in_child():
-            self._wishes_in_file += ((fitting, None, True),)
-            return ""
-        return self._by_hand.enqueue(fitting)
-
-    def _fulfil(self) -> None:
-        """Carry out what the file said by :meth:`enqueue` and :meth:`add` while it was only being imported."""
-        wishes, self._wishes_in_file = self._wishes_in_file, ()
-        for config, value, queued in wishes:
-            if queued:
-                self._by_hand.enqueue(config)
-            else:
-                self._by_hand.add([(config, value)])
-        if wishes and self._manual is not None:
-            self._manual.close()
-            self._manual = None
-
-    def add(self, past: Iterable[PastTrial] | Result | str | Path) -> int:
-        """Add past trials, which searchers learn from and which do not count against the budget.
-
-        ``past`` is ``[(config, value), …]`` (value None: it failed), a :class:`Result`, or the directory of an earlier
-        run, of which those trials are taken that ran to their end or failed. Trials that do not fit this space are an
-        error, and so is a run with another metric, mode or ``max_steps``, before anything is added. What an earlier run
-        of the same script has added already is not added again. Returns how many there are.
-        """
-        from .result import Result
-        from .runtime.assembly.past import check_comparable, check_past, results_of
-
-        name = "that result" if isinstance(past, Result) else str(past)
-        if isinstance(past, str | Path):
-            from .storage.run import open_run
-
-            past = Result(open_run(Path(past)).view)
-        if isinstance(past, Result):
-            theirs = Objective(past.metric, past.mode), past.max_steps
-            check_comparable(name, theirs, (self._judged_by, self.max_steps))
-            past, others = results_of(past.trials)
-            if others:
-                self._notice(f"left out {others} of {name}: only trials that ran to their end have a result")
-        checked = check_past(past, self.space, self.metric)
-        if in_child():
-            self._wishes_in_file += tuple((fitting, value, False) for fitting, value in checked)
-        else:
-            self._by_hand.add(checked)
-        return len(checked)
-
-    @property
-    def _by_hand(self) -> AskTell:
-        from .runtime.ask_tell import drive_by_hand
-        from .runtime.assembly.past import Wishes
-
-        if self._manual is None:
-            self._wishes = self._wishes or Wishes()
-            self._manual = drive_by_hand(self._replica, self.seed, self._wishes, self._notice)
-        return self._manual
 
     # --------------------------------------------------------------------------------------- for workers
     @property
