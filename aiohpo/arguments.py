@@ -58,9 +58,9 @@ CHOICE_ARGUMENTS = {
 }
 STUDY_ATTRIBUTES = {
     "optimize minimize maximize fit": "write study = Study(objective, space); study.run(trials=100)",
-    "best best_trial": "write study.result.best",
-    "best_params best_config": "write study.result.best_config",
-    "best_value": "write study.result.best.value",
+    "best_trial": "write study.best",
+    "best_params best_config": "write study.best.config",
+    "best_value": "write study.best.value",
     "trials": "write study.result.trials",
     "trials_dataframe": "write study.result.to_dataframe()",
     "enqueue_trial": "write study.enqueue({'x': 0.5})",

@@ -13,6 +13,20 @@ class UsageError(AiohpoError, ValueError):
     """Wrong usage or bad input. The message names the value, the place and the remedy; the command line
     prints it without a traceback and exits with 2."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: where in the user's code, and what is wrong. IPython calls this."""
+        import traceback
+
+        shown = []
+        for frame, line in traceback.walk_tb(self.__traceback__):
+            package = str(frame.f_globals.get("__name__")).partition(".")[0]
+            if package == __package__:
+                break  # what is farther down is ours
+            if package != "IPython":
+                shown.append((frame, line))
+        lines = traceback.StackSummary.extract(iter(shown)).format()
+        return [*"".join(lines).splitlines(), f"{type(self).__name__}: {self}"]
+
 
 class Unavailable(AiohpoError):
     """Something that a worker needs (room on a disk, a process, a descriptor) was not to be had for so long that the

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from .runtime.assembly.services import Services
     from .runtime.peer import Peer
     from .storage.printed import Sink
+    from .view.trials import TrialRecord
 
 
 @explained_class(STUDY_ARGUMENTS, STUDY_ATTRIBUTES)
@@ -115,6 +117,7 @@ class Study(DrivenByHand):
         self.key = key
         self.share = None if share is None else Options().choice("share", share, ("group",))
         self.notices: list[str] = []
+        self._notices_shown = 0  # of these, by earlier runs
         self._source: StudyFile | None = None
         self._targets = {TARGETS + name: encode_array(name, y) for name, y in (targets or {}).items()}
         self._dump, self._load = dump, load
@@ -137,7 +140,7 @@ class Study(DrivenByHand):
         trial_timeout: float | None = None,
         grace: float = GRACE,
         shrink: bool = False,
-        progress: bool = True,
+        progress: bool | str = True,
     ) -> Result:
         """Search until ``trials`` trials ended (over all runs of this study), ``time`` seconds passed or
         ``target`` is reached. At least one of the three is needed, unless the search comes to an end by itself: the
@@ -149,21 +152,24 @@ class Study(DrivenByHand):
         ``slots`` trials are evaluated at a time, by one worker. Ctrl-C (or SIGTERM, or a closed terminal) ends the
         search in good order: what was reported is kept, what was running is released, and running again goes on. As
         when the time is up, objectives learn of it by ``trial.ended`` and have ``grace`` seconds to save their work
-        and return. A second Ctrl-C ends it at once. Inside an event loop use :meth:`arun`.
+        and return. A second Ctrl-C ends it at once. In a notebook, interrupting the kernel is Ctrl-C.
+
+        ``progress`` is shown by a "bar", by "lines", one for each trial that ends or pauses, or, if it is False, not
+        at all. True is a bar in a terminal and in a notebook, and lines elsewhere.
 
         What trials print, warn or log appears above the progress bar, or on stdout where there is none, as
         ``[17] text`` with the trial's number; with a directory it is in ``output/`` too.
+
+        Where an event loop runs already, as in a cell of a notebook, the search has a loop of its own in a thread, and
+        the running one stands still until it is over; ``await`` :meth:`arun` where that must not be.
         """
         refuse_in_child()
         from .report.live import run_with_progress
 
         limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
-
-        def search(output: Sink) -> Coroutine[Any, Any, Result]:
-            return self._search(limits, slots, output)
-
+        search = partial(self._search, limits, slots)
         self._stopping = False
-        return run_with_progress(self, search, show=progress, grace=limits.grace)
+        return run_with_progress(self, search, progress=progress, grace=limits.grace)
 
     @explained("Study.arun", RUN_ARGUMENTS)
     async def arun(
@@ -176,18 +182,31 @@ class Study(DrivenByHand):
         trial_timeout: float | None = None,
         grace: float = GRACE,
         shrink: bool = False,
+        progress: bool | str | None = None,
     ) -> Result:
-        """Like :meth:`run`, inside a running event loop and without touching signals or the terminal.
+        """Like :meth:`run`, inside a running event loop and without touching signals.
 
         Cancelling it ends the search in good order; :meth:`stop` does too and returns the result so far.
-        What trials print in processes of their own goes to ``output/`` in the directory, if there is one; what they
-        print in this process goes where your application's own output goes.
+
+        Progress is shown by a bar in a notebook, and elsewhere only if ``progress`` says how, as for :meth:`run`.
+        Where none is shown, neither the terminal nor the streams are touched: what trials print in processes of their
+        own goes to ``output/`` in the directory, if there is one, and what they print in this process goes where your
+        application's own output goes.
         """
         self._stopping = False
         limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
-        return await self._search(limits, slots, None)
+        if progress is not False:
+            from .report.live import choose_progress, watch
 
-    async def _search(self, limits: Limits, slots: int, output: Sink | None) -> Result:
+            if (shown := choose_progress(progress, self._notice)) is not None:
+                return await watch(self, partial(self._search, limits, slots), shown, "stopping")
+        return await self._search(limits, slots)
+
+    async def _search(
+        self, limits: Limits, slots: int, output: Sink | None = None, begin: Callable[[Peer], None] | None = None
+    ) -> Result:
+        """Search until ``limits`` end it. ``output`` takes what trials print; ``begin`` is called with the peer before
+        it starts."""
         refuse_in_child()
         slots = Options().whole("slots", slots, least=1, most=MAX_SLOTS)
         if self._is_searching:
@@ -204,6 +223,8 @@ class Study(DrivenByHand):
             place = Identity.of_worker(new_worker_id(), 0, 1, slots)
             peer = self._peer_here = Peer(self._services(limits=limits, identity=place, output=output, must_end=True))
             replica.follow_worker(peer.services.log)
+            if begin is not None:
+                begin(peer)
             if self._stopping:
                 peer.stop()
             try:
@@ -226,6 +247,14 @@ class Study(DrivenByHand):
         self._stopping = True
         if self._peer_here is not None:
             self._peer_here.stop(grace)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best trial that is known now, as :attr:`result` would have it; None while there is none."""
+        from .view.summary import Summary
+
+        self._replica.refresh()
+        return Summary(self._replica.view, self._replica.states()).best()
 
     @property
     def result(self) -> Result:

@@ -419,8 +419,6 @@ async def test_a_study_runs_once_at_a_time():
     s.objective = nested
     result = await s.arun(trials=1)
     assert statuses(result) == {"finished": 1}
-    with pytest.raises(UsageError, match="arun"):
-        s.run(trials=1)
 
 
 def test_run_blocks_and_returns_the_result(capsys):

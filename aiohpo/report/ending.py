@@ -36,12 +36,12 @@ def last_lines(result: Result, directory: Path | None, show: bool) -> Iterator[s
     if result.given_up:
         yield f"given up: {printable(result.given_up)} (for more: Study(max_failures=…))"
         why = ""  # that was it
-    verb = "stopped" if result.interrupted or result.given_up else "done"
+    verb = "interrupted" if result.interrupted else "stopped" if result.given_up else "done"
     found = "no successful trial" if best is None else best_in_words(result.metric, best, result.max_steps, 6)
     yield f"{verb}: {found}; {in_words(result.counts) or 'no trials'}{why}"
     if result.interrupted:
         place = "in this process (no directory was given)" if directory is None else f"in {printable(str(directory))}"
-        yield f"no reported result is lost; run it again to continue {place}"
+        yield f"no reported result is lost; run the interrupted search again to continue {place}"
 
 
 def interrupted(now: Snapshot, again: str) -> Iterator[str]:

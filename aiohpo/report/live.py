@@ -16,6 +16,8 @@ from ..runtime.signals import run_stoppable
 from ..storage.printed import Sink, tagged, write_plainly
 from .bar import Bar, say
 from .ending import last_lines
+from .notebook import NotebookBar, in_notebook
+from .plain import TrialLines
 from .sources import OwnWorker
 from .tally import Tally
 from .words import stopping_in_words
@@ -24,76 +26,134 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..result import Result
+    from ..runtime.peer import Peer
     from ..study import Study
 
 _REFRESH = 0.2
+PROGRESS = ("bar", "lines")
+
+# Takes what is to take the lines that trials print, and what is to be called with the peer before it starts.
+Search = Callable[[Sink, Callable[["Peer"], None]], Coroutine[Any, Any, "Result"]]
 
 
-Search = Callable[[Sink], Coroutine[Any, Any, "Result"]]
+def choose_progress(progress: bool | str | None, notice: Callable[[str], None]) -> str | None:
+    """Return how progress is to be shown here, one of :data:`PROGRESS`; None: not at all.
+
+    Args:
+        progress: one of them, False, or True: a bar in a terminal or a notebook, else lines. None: a bar in a notebook.
+        notice: hears that there can be no bar.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    if progress is None:
+        return "bar" if in_notebook() else None
+    if not isinstance(progress, bool) and progress not in PROGRESS:
+        raise UsageError(f"progress must be True, False, 'bar' or 'lines', not {progress!r}")
+    if progress is False:
+        return None
+    if progress == "lines":
+        return "lines"
+    if in_notebook() or _is_terminal():
+        return "bar"
+    if progress == "bar":
+        notice("no bar can be shown, as stderr is not a terminal: a line per trial instead")
+    return "lines"
 
 
-def run_with_progress(study: Study, search: Search, *, show: bool, grace: float) -> Result:
+def _is_terminal() -> bool:
+    from rich.console import Console
+
+    return sys.stderr is not None and sys.stderr.isatty() and Console(file=sys.stderr).is_interactive
+
+
+def run_with_progress(study: Study, search: Search, *, progress: bool | str, grace: float) -> Result:
     """Run ``search`` to its end, showing how it goes; the first Ctrl-C stops it in good order, see
     :mod:`aiohpo.runtime.signals`.
 
-    ``search`` is given what takes the lines that trials print.
-
     Raises:
-        UsageError: an event loop runs in this thread already.
+        UsageError: there is no such ``progress``.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        raise UsageError("Study.run() inside a running event loop: use 'await study.arun(...)' there")
-    return run_stoppable(_watch(study, search, show, grace), lambda: study.stop(grace))
+    shown = choose_progress(progress, study._notice)
+    again = "interrupt again" if in_notebook() else "Ctrl-C again"
+    return run_stoppable(watch(study, search, shown, stopping_in_words(grace, again)), lambda: study.stop(grace))
 
 
-async def _watch(study: Study, search: Search, show: bool, grace: float) -> Result:
+async def watch(study: Study, search: Search, shown: str | None, stopping: str) -> Result:
+    """Run ``search`` to its end, showing how it goes in the way ``shown``. ``stopping`` is said when it is stopped."""
     from rich.console import Console
 
-    # The stream as it is now: later sys.stderr is a stand-in, whose text comes back here.
-    console = Console(file=sys.stderr)
-    screen = show and console.is_interactive and sys.stderr is not None and sys.stderr.isatty()
-    with Bar(console, redirect=False) if screen else nullcontext() as bar:
-        printed = _Printed(sys.stdout, bar)
+    # The streams as they are now: later they are stand-ins, whose text comes back here.
+    stdout = sys.stdout
+    # In a notebook stderr looks like errors.
+    stream = stdout if in_notebook() else sys.stderr
+    console = Console(file=stream, force_jupyter=False)
+    bar = None if shown != "bar" else NotebookBar() if in_notebook() else Bar(console, redirect=False)
+    above = bar if isinstance(bar, Bar) else None
+    with bar or nullcontext():
+        printed = _Printed(stdout, above)
+        lines = stream if shown == "lines" else None
+        display = _Display(study, console if shown else None, bar, lines, stopping)
         with captured(printed.others):
-            task = asyncio.create_task(search(printed.take))
+            task = asyncio.create_task(search(printed.take, display.begin))
             try:
-                await _look(study, task, bar, console if show else None, grace)
+                while not task.done():
+                    await asyncio.wait([task], timeout=_REFRESH)
+                    display.look()
             finally:
-                if not task.done():  # cancelled by a second Ctrl-C
+                if not task.done():  # cancelled, by a second Ctrl-C say
                     task.cancel()
                     await asyncio.wait([task])
                 printed.close()
     result = await task
-    for line in last_lines(result, study.directory, show):
+    for line in last_lines(result, study.directory, shown is not None):
         say(console, line, style="")
     return result
 
 
-async def _look(
-    study: Study,
-    task: asyncio.Task[Result],
-    bar: Bar | None,
-    console: Console | None,
-    grace: float,
-) -> None:
-    """Show how it goes until ``task`` is done. ``console`` is for notices."""
-    said, tally, stopping = 0, None, False
-    while not task.done():
-        await asyncio.wait([task], timeout=_REFRESH)
-        if console is not None:
-            for text in study.notices[said:]:
-                say(console, text)
-            said = len(study.notices)
-            if study._stopping and not stopping:
-                stopping = True
-                say(console, stopping_in_words(grace))
-        if bar is not None and (peer := study._peer_here) is not None:
-            tally = tally or Tally(OwnWorker(peer, study._definition.as_dict(), study.directory))
-            bar.update(tally.look(time.time()))
+class _Display:
+    """Shows how a search goes, as often as it looks: notices on ``console``, lines of trials on ``lines``."""
+
+    def __init__(
+        self,
+        study: Study,
+        console: Console | None,
+        bar: Bar | NotebookBar | None,
+        lines: TextIO | None,
+        stopping: str,
+    ) -> None:
+        self._study = study
+        self._console = console
+        self._bar = bar
+        self._stream = lines
+        self._stopping = stopping
+        self._has_told_of_stop = False
+        self._tally: Tally | None = None
+        self._lines: TrialLines | None = None
+
+    def begin(self, peer: Peer) -> None:
+        """Show what this peer knows from now on."""
+        study = self._study
+        if self._bar is not None:
+            self._tally = Tally(OwnWorker(peer, study._definition.as_dict(), study.directory))
+        if self._stream is not None:
+            self._lines = TrialLines(peer.view)
+
+    def look(self) -> None:
+        """Show what is new."""
+        if self._console is None:
+            return
+        study = self._study
+        for text in study.notices[study._notices_shown :]:
+            say(self._console, text)
+        study._notices_shown = len(study.notices)
+        if study._stopping and not self._has_told_of_stop:
+            self._has_told_of_stop = True
+            say(self._console, self._stopping)
+        if self._lines is not None and (lines := self._lines.new()):
+            write_plainly("".join(f"{line}\n" for line in lines), self._stream)
+        if self._bar is not None and self._tally is not None:
+            self._bar.update(self._tally.look(time.time()))
 
 
 class _Printed:

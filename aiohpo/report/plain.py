@@ -1,4 +1,5 @@
-"""How a search looks where it shares stderr or a log with other text: one live line, or a plain line now and then."""
+"""How a search looks where it shares stderr or a log with other text: one live line, or plain lines: one for each trial
+that ends, and one now and then about all of them."""
 
 from __future__ import annotations
 
@@ -8,9 +9,13 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
+from ..text import printable
+from ..view.summary import value_in_words
+from ..view.trials import HIDDEN
 from .words import (
     best_in_words,
     busy_in_words,
+    configuration,
     describe_rate,
     describe_seconds,
     ensemble_in_words,
@@ -20,6 +25,8 @@ from .words import (
 )
 
 if TYPE_CHECKING:
+    from ..view.trials import TrialRecord
+    from ..view.view import View
     from .snapshot import Snapshot
     from .tally import Tally
 
@@ -45,6 +52,46 @@ def climb_in_words(now: Snapshot) -> str:
     rungs = rungs_in_words(now.rungs, now.promoted, now.moved)
     complete = f"{now.counts.get('finished', 0)} complete, {rungs}" if rungs else ""
     return ", ".join(filter(None, (complete, ensemble_in_words(now.ensemble))))
+
+
+def trial_in_line(trial: TrialRecord, metric: str, max_steps: int | None, *, is_best: bool = False) -> str:
+    """``trial 17: loss 0.0312 in 2.3 s, the best so far; lr=0.01, width=64``, or how it ended if not in success."""
+    value = "" if trial.value is None else f"{printable(metric)} {value_in_words(trial, max_steps, 5)}"
+    what = [value] if trial.status == "finished" else [trial.status, value if trial.error is None else ""]
+    took = "" if trial.seconds is None else f" in {describe_seconds(trial.seconds)}"
+    best = ", the best so far" if is_best else ""
+    error = "" if trial.error is None else f": {printable(trial.error)}"
+    return f"trial {trial.number}: {', '.join(filter(None, what))}{took}{best}{error}; {configuration(trial.config)}"
+
+
+class TrialLines:
+    """A line for each trial that ends, or pauses, from now on."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        _, self._seen = view.touched(0)
+        self._told: dict[int, tuple[str, int]] = {row: self._state(row) for row in range(view.n_rows)}
+        self._best = view.leader()
+
+    def _state(self, row: int) -> tuple[str, int]:
+        """What makes a line: a trial that goes on after a pause has another one."""
+        return self._view.shown_status(row), self._view.attempt(row)
+
+    def new(self) -> list[str]:
+        """The lines for what became known since the last call, in the order in which it did."""
+        view, lines = self._view, []
+        rows, self._seen = view.touched(self._seen)
+        best = view.leader() if rows else self._best
+        for row in rows:
+            state = self._state(row)
+            if state == self._told.get(row) or state[0] in (*HIDDEN, "running", "lost"):
+                continue
+            self._told[row] = state
+            is_best = row == best != self._best
+            record = view.record(row)
+            lines.append(trial_in_line(record, view.objective.metric, view.max_steps, is_best=is_best))
+        self._best = best
+        return lines
 
 
 class Display(Protocol):

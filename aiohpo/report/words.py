@@ -22,10 +22,10 @@ _WIDEST_NAME, _WIDEST_VALUE, _WIDEST = 40, 60, 60
 _LONGEST = 1e10  # seconds, 300 years: anything longer is not a duration that was measured
 
 
-def stopping_in_words(grace: float) -> str:
-    """What is said at the first Ctrl-C."""
+def stopping_in_words(grace: float, again: str = "Ctrl-C again") -> str:
+    """What is said at the first Ctrl-C. ``again`` is what ends it at once."""
     within = f" within {describe_seconds(grace)}" if grace else ""
-    return f"stopping: running trials are released{within} (Ctrl-C again to end at once)"
+    return f"stopping: running trials are released{within} ({again} to end at once)"
 
 
 def describe_seconds(seconds: float) -> str:

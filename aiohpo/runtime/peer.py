@@ -143,6 +143,7 @@ class Peer:
         """Work until the search is over or :meth:`stop` is called. Raises what broke the worker itself."""
         assert self._dispatcher is not None, "start() was not awaited"
         self._check_failure()
+        broken: BaseException | None = None
         deadline: asyncio.TimerHandle | None = None
         if self.services.limits.seconds is not None:
             deadline = self._loop.call_at(self._started + self.services.limits.seconds, self._on_time_up)
@@ -159,12 +160,13 @@ class Peer:
                 for task in helpers:
                     task.cancel()
         except BaseExceptionGroup as errors:
-            self._check_failure()
-            raise errors.exceptions[0] from None
+            broken = errors.exceptions[0]
         finally:
             if deadline is not None:
                 deadline.cancel()
         self._check_failure()
+        if broken is not None:
+            raise broken  # here, where the group is not its context: IPython shows no error that has one
         await self._until_written()
         if self.ensembling is not None and await self.ensembling.update():
             self._tell_ensemble(self.ensembling.state)

@@ -14,11 +14,12 @@ handles stays its own, if it is one of the warnings.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import os
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -93,6 +94,9 @@ def _forget_closed_terminal() -> None:
 def run_stoppable(main: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
     """Run a coroutine in a new event loop, as ``asyncio.run`` does, with signals handled from beginning to end.
 
+    Where an event loop runs in this thread already, as in a cell of a notebook, the new one runs in a thread of its
+    own while this one waits for it.
+
     The first signal calls ``stop`` in the loop, which should make ``main`` return soon. The second cancels ``main``
     or, if the loop has been too busy to hear of the first, interrupts whatever keeps it busy. Tasks that do not end
     when they are cancelled are left behind after a second, where ``asyncio.run`` would wait for them for ever.
@@ -112,27 +116,52 @@ def run_stoppable(main: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
     def at_once() -> None:
         if not heard:
             raise KeyboardInterrupt
-        loop.call_soon_threadsafe(task.cancel)
+        _call_in(loop, task.cancel)
 
+    with handling_signals(lambda: _call_in(loop, stop_in_loop), at_once) as arrived:
+        try:
+            return _run_in_thread(loop, task) if is_loop_running() else _run(loop, task)
+        except asyncio.CancelledError:
+            if len(arrived) > 1:
+                raise KeyboardInterrupt from None
+            raise
+
+
+def is_loop_running() -> bool:
+    """Whether an event loop runs in this thread."""
     try:
-        with handling_signals(lambda: _call_in(loop, stop_in_loop), at_once) as arrived:
-            try:
-                return _run(loop, task)
-            except asyncio.CancelledError:
-                if len(arrived) > 1:
-                    raise KeyboardInterrupt from None
-                raise
-    finally:
-        loop.close()
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
-def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
-    if not loop.is_closed():
+def _run_in_thread(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
+    """Run a task in a thread of its own, which sees the context variables of this one (to which cell of a notebook its
+    output belongs, say), and wait for it. A signal's handler that raises leaves the thread behind."""
+    done: Future[T] = Future()
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        try:
+            done.set_result(context.run(_run, loop, task))
+        except BaseException as error:
+            done.set_exception(error)
+
+    # A daemon, so that a search that was left behind does not hold up the interpreter's exit.
+    threading.Thread(target=work, name="aiohpo-search", daemon=True).start()
+    return done.result()
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[[], object]) -> None:
+    try:
         loop.call_soon_threadsafe(function)  # wakes the loop up, if it waits
+    except RuntimeError:
+        pass  # it is closed: there is nothing left to end
 
 
 def _run(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
-    """Run a task to its end, and then everything that it left in the loop."""
+    """Run a task to its end, and then everything that it left in the loop; close the loop."""
     executor = ThreadPoolExecutor(thread_name_prefix="asyncio")
     loop.set_default_executor(executor)
     asyncio.set_event_loop(loop)
@@ -148,6 +177,7 @@ def _run(loop: asyncio.AbstractEventLoop, task: asyncio.Task[T]) -> T:
             executor.shutdown(wait=False, cancel_futures=True)
             loop.set_exception_handler(lambda *_: None)  # which would complain of the tasks that are left behind
             asyncio.set_event_loop(None)
+            loop.close()
 
 
 def _cancel(loop: asyncio.AbstractEventLoop, tasks: set[asyncio.Task[Any]], within: float) -> None:

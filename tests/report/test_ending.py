@@ -81,8 +81,8 @@ def test_study_run_ends_with_one_line_or_says_more(tmp_path: Path) -> None:
     assert list(last_lines(Result(view), None, True)) == ["done: best loss 3 (trial 0); 1 finished, 1 failed"]
     assert list(last_lines(Result(view), None, False)) == []
     stopped = list(last_lines(Result(view, interrupted=True), tmp_path, True))
-    assert stopped[0].startswith("stopped: best loss 3 (trial 0)")
-    assert stopped[1] == f"no reported result is lost; run it again to continue in {tmp_path}"
+    assert stopped[0].startswith("interrupted: best loss 3 (trial 0)")
+    assert stopped[1] == f"no reported result is lost; run the interrupted search again to continue in {tmp_path}"
     end = SearchEnd(EndReason.GIVEN_UP, "1 trial failed", 1)
     failed = Result(open_run(make_run(tmp_path / "s", ["boom"])).view, end=end)
     assert list(last_lines(failed, None, False)) == [

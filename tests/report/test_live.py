@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import logging
+import os
 import re
+import signal
 import sys
 import warnings
 from contextlib import redirect_stderr, redirect_stdout
@@ -14,6 +17,7 @@ import pytest
 
 import aiohpo
 from aiohpo.evaluate.trial import Trial
+from aiohpo.report.live import choose_progress
 
 SPACE = aiohpo.Space(x=aiohpo.Int(0, 2))
 
@@ -38,6 +42,72 @@ def complain(trial: Trial) -> float:
 
 def fail(trial: Trial) -> float:
     raise ValueError(f"[/red] {trial['x']} is bad")
+
+
+@pytest.mark.parametrize(
+    ("progress", "term", "shown", "told"),
+    [
+        (True, "xterm", "bar", 0),
+        ("bar", "xterm", "bar", 0),
+        ("lines", "xterm", "lines", 0),
+        (False, "xterm", None, 0),
+        (None, "xterm", None, 0),
+        (True, "dumb", "lines", 0),
+        ("bar", "dumb", "lines", 1),
+    ],
+)
+def test_progress_is_what_was_asked_for_or_suits_the_place(
+    progress: bool | str | None, term: str, shown: str | None, told: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bar that cannot be shown becomes lines, with a notice if it was asked for by name."""
+    monkeypatch.setenv("TERM", term)
+    notices: list[str] = []
+    with redirect_stderr(Terminal()):
+        assert choose_progress(progress, notices.append) == shown
+    assert len(notices) == told
+
+
+def test_another_progress_is_an_error() -> None:
+    """It names the value and what there is."""
+    with pytest.raises(aiohpo.UsageError, match="True, False, 'bar' or 'lines', not 'none'"):
+        choose_progress("none", print)
+
+
+async def test_a_search_within_a_running_loop_can_be_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
+    """As in a notebook: the result says so, as does the last line, and running again goes on."""
+    to_interrupt = [1]
+
+    async def objective(trial: Trial) -> float:
+        if trial.number in to_interrupt:
+            to_interrupt.clear()
+            os.kill(os.getpid(), signal.SIGINT)
+            while not trial.ended:
+                await asyncio.sleep(0.01)
+        return 1.0
+
+    study = aiohpo.Study(objective, aiohpo.Space(x=aiohpo.Float(0, 1)), searcher="random")
+    result = study.run(trials=3)
+    assert repr(result) == "<Result best loss 1, 1 finished, 1 lost, interrupted>"
+    first, last = capsys.readouterr().err.splitlines()[-2:]
+    assert first == "interrupted: best loss 1 (trial 0); 1 finished, 1 lost"
+    assert last.endswith("run the interrupted search again to continue in this process (no directory was given)")
+    assert study.best == result.best
+    assert repr(study.run(trials=3, progress=False)) == "<Result best loss 1, 3 finished>"
+
+
+async def test_arun_shows_progress_only_if_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    """It runs in somebody's application, to whom stderr and the terminal belong."""
+
+    async def objective(trial: Trial) -> float:
+        return trial["x"]
+
+    study = aiohpo.Study(objective, SPACE, searcher="grid")
+    await study.arun(trials=2)
+    assert capsys.readouterr() == ("", "")
+    await study.arun(trials=3, progress="lines")
+    assert re.search(
+        r"\ntrial 2: loss 2 in [\d.]+ \S+; x=2\ndone: best loss 0 \(trial 0\); 3 finished\n$", capsys.readouterr().err
+    )
 
 
 def numbers(text: str, pattern: str = r"x=(\d)") -> dict[int, set[int]]:
@@ -65,8 +135,10 @@ def test_without_a_terminal_lines_go_to_stdout(
     assert {number: told[number] for number in expected} == expected
     assert captured.out.count("] 100%\n") == len(told)
     assert "\x1b" not in captured.out
-    assert captured.err == (
-        f"done: best loss 1 (trial {result.best.number}); {result._summary()}\n" if progress else ""
+    said = captured.err.splitlines()
+    assert said[-1:] == ([f"done: best loss 1 (trial {result.best.number}); {result._summary()}"] if progress else [])
+    assert {line.partition(":")[0] for line in said[:-1]} == (
+        {f"trial {number}" for number in expected} if progress else set()
     )
     kept = "".join(file.read_text() for file in (tmp_path / "r" / "output").iterdir())
     ids = dict(re.findall(r"^\[\d+ (\S+)\] x=(\d) red$", kept, re.MULTILINE))
@@ -125,10 +197,10 @@ def test_a_search_of_failures_says_why(progress: bool, tmp_path: Path, capsys: p
     """The last error as it is, how many there are, and where all are to be seen; also without progress."""
     study = aiohpo.Study(fail, SPACE, searcher="grid", evaluator="thread")
     result = study.run(progress=progress)
-    said = capsys.readouterr().err
-    assert said.startswith(
-        "done: no successful trial; 3 failed; the last error: ValueError: [/red] 2 is bad (see all: "
-    )
+    lines, done, said = capsys.readouterr().err.partition("done: ")
+    assert ("trial 2: failed in " in lines) == progress
+    assert done
+    assert said.startswith("no successful trial; 3 failed; the last error: ValueError: [/red] 2 is bad (see all: ")
     assert "result.trials" in said
     with pytest.raises(aiohpo.UsageError, match=r"3 failed.*the last error: ValueError: .* is bad"):
         _ = result.best_config

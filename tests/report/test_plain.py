@@ -8,10 +8,15 @@ from pathlib import Path
 
 import pytest
 
+import aiohpo
+from aiohpo.events.log import Log
+from aiohpo.peer.recorder import Recorder
+from aiohpo.plugin.objective import Objective
 from aiohpo.report import plain as display
-from aiohpo.report.plain import BarDisplay, LogDisplay, as_line
+from aiohpo.report.plain import BarDisplay, LogDisplay, TrialLines, as_line
 from aiohpo.report.sources import FollowedDirectory
 from aiohpo.report.tally import Tally
+from aiohpo.view.view import View
 from tests.report.test_screen import busy, slotted
 from tests.report.test_tally import NOW, Told
 from tests.support.run_directories import BEGAN, make_climb, make_run
@@ -40,6 +45,37 @@ def test_rungs_and_promotions_are_seen_where_trials_pause(tmp_path: Path) -> Non
         "3 trials, 0 complete, rungs 1:3 3:1 9:0, 1 promoted (1 on another worker), "
         "best accuracy 1.03 after 3 of 9 steps (trial 1), "
     )
+
+
+def test_every_trial_that_ends_or_pauses_from_now_on_has_a_line() -> None:
+    """How it ended, its value, how long it took and its configuration, with nothing in it that acts on a terminal."""
+    space = aiohpo.Space(x=aiohpo.Float(0, 1))
+    view = View(space, Objective("accuracy", "max"), 9)
+    recorder = Recorder("a" * 12, view, Log(), "")
+
+    def trial(x: float, how: str, value: float | None = None, error: str | None = None) -> None:
+        segment = recorder.propose(BEGAN, (x,))
+        if how == "paused" and value is not None:
+            recorder.report(segment, 3, value, {})
+        elif how != "running":
+            recorder.end(segment, how, step=0, seconds=0.5, value=value, error=error)
+        if how == "paused":
+            recorder.end(segment, "paused", step=3, seconds=0.5)
+
+    trial(0.0, "finished", 0.25)
+    lines = TrialLines(view)
+    trial(0.125, "finished", 0.125)
+    trial(0.25, "finished", 0.5)
+    trial(0.375, "failed", error="ValueError: \x1b]0;owned")
+    trial(0.5, "paused", 0.75)
+    trial(0.625, "running")
+    assert lines.new() == [
+        "trial 1: accuracy 0.125 in 500 ms; x=0.125",
+        "trial 2: accuracy 0.5 in 500 ms, the best so far; x=0.25",
+        r"trial 3: failed in 500 ms: ValueError: \x1b]0;owned; x=0.375",
+        "trial 4: paused, accuracy 0.75 after 3 of 9 steps in 500 ms; x=0.5",
+    ]
+    assert lines.new() == []
 
 
 def test_plain_lines_come_ever_more_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

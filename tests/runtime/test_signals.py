@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -151,6 +152,47 @@ def test_what_is_raised_comes_out():
         run_stoppable(fail(ZeroDivisionError()), lambda: None)
     with pytest.raises(asyncio.CancelledError):
         run_stoppable(fail(asyncio.CancelledError()), lambda: None)
+
+
+async def test_where_a_loop_runs_already_the_coroutine_has_one_of_its_own():
+    """As in a notebook's cell: context variables and signals reach it all the same, and errors come out."""
+    before = [signal.getsignal(number) for number in JOB_SIGNALS]
+    variable: ContextVar[str] = ContextVar("variable")
+    variable.set("seen")
+    stopped: list[asyncio.Event] = []
+
+    async def main() -> str:
+        stopped.append(asyncio.Event())
+        assert threading.current_thread() is not threading.main_thread()
+        send(signal.SIGINT)
+        async with asyncio.timeout(30.0):
+            await stopped[0].wait()
+        return variable.get()
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    assert run_stoppable(main(), lambda: stopped[0].set()) == "seen"
+    assert [signal.getsignal(number) for number in JOB_SIGNALS] == before
+    with pytest.raises(ZeroDivisionError):
+        run_stoppable(fail(), lambda: None)
+
+
+async def test_a_blocked_loop_of_its_own_is_left_behind_at_the_second_signal():
+    """The cell ends, whatever the objective does; its thread holds up nothing."""
+    gate, left = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        send(signal.SIGINT)
+        send(signal.SIGTERM)  # two of one kind might arrive as one
+        gate.wait(30.0)
+        left.set()
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stoppable(main(), lambda: None)
+    assert not left.is_set()
+    gate.set()
+    assert left.wait(30.0)
 
 
 STUBBORN = """
