@@ -1,7 +1,8 @@
 """Find an objective again from another process.
 
 A *reference* is ``[module, file, package, name]``: enough to import what another process has, and plain data,
-so it crosses the pipe without pickle. What that process ran as ``__main__`` is imported under the name that
+so it crosses the pipe without pickle. What cannot be imported is sent as it is, see
+:mod:`aiohpo.evaluate.process.by_value`. What that process ran as ``__main__`` is imported under the name that
 :mod:`multiprocessing` uses for the purpose, ``__mp_main__``, so that an ``if __name__ == "__main__":`` block does
 not run. Afterwards it takes the place of ``__main__``, see :func:`become_main`: everything that ships functions and
 classes to further processes then treats it as it treats any program.
@@ -14,11 +15,13 @@ import importlib.util
 import os
 import sys
 from collections.abc import Mapping
+from functools import partial
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
 from ..errors import UsageError
+from .process.by_value import pickle_by_value, unpickle_functions
 from .program import ImportedInChild, Program, StudyFile, reimporting
 from .sources import KeptSources, loader_of
 
@@ -28,45 +31,71 @@ _NONE: Mapping[str, bytes] = MappingProxyType({})
 
 
 # ------------------------------------------------------------------------------------- in the worker
-def describe(program: Program) -> dict[str, Any]:
-    """Return what :func:`rebuild` needs, as plain data; raise UsageError if it cannot be found again."""
+def describe(program: Program) -> tuple[dict[str, Any], bytes]:
+    """Return what :func:`rebuild` needs: plain data, and the pickle of functions that cannot be imported, empty if all
+    can. Raises UsageError for what can neither be imported nor pickled."""
     source = program.source
+    functions = {"function": program.function, "dump": program.dump, "load": program.load}
+    references: dict[str, Reference | None] = dict.fromkeys(functions)
+    module: Reference | None = None
+    pickled = b""
+    if source is None:
+        try:
+            references = {name: _refer(function) for name, function in functions.items()}
+        except _NotImportable:
+            named = {"the objective": program.function, "dump": program.dump, "load": program.load}
+            pickled = pickle_by_value([*named.items()])
+            module = _module_of(program.function)
     return {
         "metric": program.metric,
         "max_steps": program.max_steps,
         "source": None if source is None else [os.path.abspath(source.path), source.name],
-        "function": None if source is not None else _refer("the objective", program.function),
-        "dump": None if source is not None else _refer("dump", program.dump),
-        "load": None if source is not None else _refer("load", program.load),
-    }
+        "module": module,
+        **references,
+    }, pickled
 
 
 def file_of(description: dict[str, Any]) -> str:
     """The file that holds what was described; empty if there is none."""
     found = description["source"] or description["function"]
-    return str(found[0] if description["source"] else found[1])
+    return "" if found is None else str(found[0] if description["source"] else found[1])
 
 
-def _refer(what: str, function: Any) -> Reference | None:
+class _NotImportable(Exception):
+    """No name leads to it in a process that imports what this one has."""
+
+
+def _refer(function: Any) -> Reference | None:
     if function is None:
         return None
     module = getattr(function, "__module__", None)
     name = getattr(function, "__qualname__", None)
-    remedy = 'move it to the top level of a file, with def, or use evaluator="thread"'
     if not isinstance(module, str) or not isinstance(name, str) or "<" in name:
-        where = f"{name!r} of {module!r}" if name else f"a {type(function).__name__} object"
-        raise UsageError(f"{what} is {where}, so another process cannot import it: {remedy}")
+        raise _NotImportable
     found = sys.modules.get(module)
     if found is None or not _same(_lookup(found, name), function):
-        raise UsageError(f"{what} {name!r} is not what that name means in {module!r}: {remedy}")
+        raise _NotImportable  # another function has the name by now
     file = getattr(found, "__file__", None) or ""
     if module != "__main__":
         return [module, file and os.path.abspath(file), "", name]
     if not os.path.isfile(file):
-        raise UsageError(f"{what} {name!r} was typed into a notebook or a prompt, not read from a file: {remedy}")
+        raise _NotImportable  # typed into a notebook or at a prompt
     # Checkpoints pickled in the child name its module; this process must know the name as well.
     sys.modules.setdefault(MAIN, found)
     return [MAIN, os.path.abspath(file), getattr(found, "__package__", None) or "", name]
+
+
+def _module_of(function: Any) -> Reference | None:
+    """The module that a function is from, which names in its pickle lead to; None for ``__main__``, which they do not.
+
+    It may be importable from its file only, as a test is that was loaded from its path.
+    """
+    while isinstance(function, partial):
+        function = function.func
+    name = getattr(function, "__module__", None) or type(function).__module__
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    return None if name == "__main__" or file is None else [name, os.path.abspath(file), "", ""]
 
 
 def _same(found: Any, function: Any) -> bool:
@@ -82,16 +111,23 @@ def _lookup(module: ModuleType, name: str) -> Any:
 
 
 # -------------------------------------------------------------------------------------- in the child
-def rebuild(description: dict[str, Any], texts: Mapping[str, bytes] = _NONE) -> Program:
+def rebuild(
+    description: dict[str, Any], pickled: bytes | bytearray = b"", texts: Mapping[str, bytes] = _NONE
+) -> Program:
     """Find what :func:`describe` described. Raises UsageError, or whatever the user's file raises.
 
-    ``texts`` are the user's files, each with the text to import instead if it has another by now.
+    ``pickled`` is unpickled, so it must come from the process that started this one. ``texts`` are the user's files,
+    each with the text to import instead if it has another by now.
     """
     if texts:
         sys.meta_path.insert(0, KeptSources(texts))
     if description["source"] is not None:
         program = find_objective(StudyFile(*description["source"]), texts)
         function, dump, load = program.function, program.dump, program.load
+    elif pickled:
+        if description["module"] is not None:
+            _module(description["module"], texts)
+        function, dump, load = unpickle_functions(pickled)
     else:
         function = _resolve(description["function"], texts)
         dump = _resolve(description["dump"], texts)
@@ -103,17 +139,19 @@ def rebuild(description: dict[str, Any], texts: Mapping[str, bytes] = _NONE) -> 
 def _resolve(reference: Reference | None, texts: Mapping[str, bytes]) -> Any:
     if reference is None:
         return None
-    name, file, package, attribute = reference
-    module = sys.modules.get(name)
-    if module is None:
-        module = _import(name, file, package, texts)
-    found = _lookup(module, attribute)
+    name, file, _, attribute = reference
+    found = _lookup(_module(reference, texts), attribute)
     if found is None:
         raise UsageError(
             f"{file or name} does not define {attribute!r} when it is imported: define it at top level, "
             'with study.run() below it or under if __name__ == "__main__":'
         )
     return found
+
+
+def _module(reference: Reference, texts: Mapping[str, bytes]) -> ModuleType:
+    name, file, package, _ = reference
+    return sys.modules.get(name) or _import(name, file, package, texts)
 
 
 def _import(name: str, file: str, package: str, texts: Mapping[str, bytes]) -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import pickle
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.program import Program, StudyFile
-from aiohpo.evaluate.reimport import MAIN, become_main, describe, find_objective, import_source, rebuild
+from aiohpo.evaluate.reimport import MAIN, become_main, describe, file_of, find_objective, import_source, rebuild
 from tests.support import evaluate_objectives
 
 
@@ -43,7 +44,8 @@ def write(path: Path, text: str) -> Path:
 
 
 def there_and_back(program: Program) -> Program:
-    return rebuild(json.loads(json.dumps(describe(program))))
+    description, pickled = describe(program)
+    return rebuild(json.loads(json.dumps(description)), pickled)
 
 
 @pytest.mark.parametrize("function", [evaluate_objectives.double, Holder.objective, len])
@@ -65,22 +67,31 @@ def local() -> Any:
     return lambda trial: 1.0
 
 
-@pytest.mark.parametrize(
-    "function",
-    [lambda trial: 1.0, local(), Holder().method, functools.partial(len), type("Odd", (), {"__call__": len})()],
-)
-def test_what_cannot_be_found_again_is_an_error_with_the_remedy(function: Any) -> None:
-    """Closures, lambdas, bound methods and objects are refused, naming what works."""
-    with pytest.raises(UsageError, match='evaluator="thread"'):
-        describe(Program(function))
+class Called:
+    def __call__(self, trial: Any) -> float:
+        return float(len(trial))
 
 
-def test_a_name_that_means_something_else_now_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The child would run the other function; better to say so."""
+@pytest.mark.parametrize("function", [lambda trial: 1.0, local(), Holder().method, functools.partial(len), Called()])
+def test_what_no_name_leads_to_is_sent_as_it_is(function: Any) -> None:
+    """Closures, lambdas, bound methods and objects; their module is imported for what they refer to."""
+    description, pickled = describe(Program(function, dump=lambda obj: b"d", load=pickle.loads))
+    assert description["module"] == (None if isinstance(function, functools.partial) else [__name__, __file__, "", ""])
+    assert description["function"] is None
+    again = rebuild(description, pickled)
+    assert again.function is not None
+    assert again.function("x") == 1.0
+    assert again.dump is not None
+    assert again.dump(0) == b"d"
+    assert again.load is pickle.loads
+
+
+def test_a_function_whose_name_means_another_one_now_is_sent_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child would import the other one."""
     original = evaluate_objectives.double
     monkeypatch.setattr(evaluate_objectives, "double", len)
-    with pytest.raises(UsageError, match="is not what that name means"):
-        describe(Program(original))
+    again = there_and_back(Program(original))
+    assert again.function not in (None, len)
 
 
 def test_a_prompt_is_told_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,8 +99,23 @@ def test_a_prompt_is_told_from_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluate_objectives.double, "__module__", "__main__")
     monkeypatch.setattr(sys.modules["__main__"], "double", evaluate_objectives.double, raising=False)
     monkeypatch.setattr(sys.modules["__main__"], "__file__", "<stdin>", raising=False)
-    with pytest.raises(UsageError, match="notebook"):
-        describe(Program(evaluate_objectives.double))
+    description, pickled = describe(Program(evaluate_objectives.double))
+    assert file_of(description) == ""
+    assert pickled
+
+
+def test_a_module_that_has_no_name_in_the_child_is_imported_from_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a test is that was loaded from its path: what its lambda refers to is found there."""
+    file = write(tmp_path / "aiohpo_by_path.py", "def helper(): return 3\nobjective = lambda trial: helper()\n")
+    spec = importlib.util.spec_from_file_location("aiohpo_by_path", file)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "aiohpo_by_path", module)
+    spec.loader.exec_module(module)
+    described = describe(Program(module.objective))
+    del sys.modules["aiohpo_by_path"]
+    assert rebuild(*described).function(None) == 3
 
 
 def test_a_file_is_loaded_with_its_neighbours(tmp_path: Path) -> None:
@@ -274,7 +300,7 @@ def test_a_changed_file_is_imported_as_it_was(tmp_path: Path) -> None:
     }
     before = list(sys.meta_path)
     try:
-        made = rebuild(describe(Program(len, source=StudyFile(str(file)))), texts)
+        made = rebuild(*describe(Program(len, source=StudyFile(str(file)))), texts)
     finally:
         sys.meta_path[:] = before
         sys.modules.pop("aiohpo_test_helper", None)

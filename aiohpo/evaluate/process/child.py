@@ -151,7 +151,8 @@ def serve_worker(sock: int) -> None:
         hello = wire.receive()
         sys.argv = hello["argv"]
         try:
-            objective = replace(rebuild(hello["objective"], hello["texts"]), secret=hello["secret"])
+            pickled = wire.receive_bytes(hello["pickled"])
+            objective = replace(rebuild(hello["objective"], pickled, hello["texts"]), secret=hello["secret"])
         except BaseException as error:
             outcome = failure_of(error)
             wire.send([UNUSABLE, outcome.error, "" if isinstance(error, UsageError) else outcome.detail])

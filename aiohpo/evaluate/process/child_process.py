@@ -42,9 +42,9 @@ class CannotImport(Exception):
 
 
 class ChildProcess:
-    """One child process, from its start to its end."""
+    """One child process, from its start to its end. ``pickled`` are the functions that it cannot import."""
 
-    def __init__(self, hello: dict[str, Any], environment: dict[str, str]) -> None:
+    def __init__(self, hello: dict[str, Any], pickled: bytes, environment: dict[str, str]) -> None:
         self._loop = asyncio.get_running_loop()
         self._environment = environment
         self.ready: asyncio.Future[None] = self._loop.create_future()
@@ -74,7 +74,8 @@ class ChildProcess:
             os.close(their_out)
         self._output = Output(out)
         self._wire = LoopWire(ours, self._on_message, self._on_lost)
-        self._wire.send(hello)
+        self._wire.send({**hello, "pickled": len(pickled)})
+        self._wire.send_bytes(pickled)
 
     def _spawn(self, sock: socket.socket, out: int) -> ProcessGroup:
         path = [os.getcwd() if entry == "" else entry for entry in sys.path]

@@ -45,8 +45,9 @@ _MOST_STARTS = 3
 class _Lane:
     """What runs a slot's segments: a process that stays from segment to segment."""
 
-    def __init__(self, hello: dict[str, Any], environment: dict[str, str]) -> None:
+    def __init__(self, hello: dict[str, Any], pickled: bytes, environment: dict[str, str]) -> None:
         self._hello = hello
+        self._pickled = pickled
         self._environment = environment
         self.child: ChildProcess | None = None
 
@@ -61,7 +62,7 @@ class _Lane:
                 # What it holds (memory, a GPU) may be what the next one needs.
                 await child.group.wait(GONE_WITHIN)
                 await _remove_leftovers()
-            self.child = child = ChildProcess(self._hello, self._environment)
+            self.child = child = ChildProcess(self._hello, self._pickled, self._environment)
         if not child.ready.done():
             # Shielded: a cancelled segment must not take the child that is still starting with it.
             await asyncio.shield(child.ready)
@@ -102,6 +103,7 @@ class ProcessEvaluator:
         share = Options("process").whole("share", share, least=1)
         self._threads = threads_for(share, os.environ) if share > 1 else {}
         self._hello: dict[str, Any] | None = None
+        self._pickled = b""
         self._lanes: dict[int, _Lane] = {}  # by slot
         self._first_slot = 0
         self._devices: list[str] = []
@@ -123,7 +125,7 @@ class ProcessEvaluator:
                 'the process evaluator needs blobs on disk: give the study a directory, or evaluator="thread"'
             )
         blob_root = os.path.abspath(blobs.root)  # noqa: ASYNC240 - looks at no file
-        description = describe(program)
+        description, self._pickled = describe(program)
         self._sources = Sources(files_in_use(file_of(description)))
         self._hello = {
             "objective": description,
@@ -165,7 +167,7 @@ class ProcessEvaluator:
         if lane is None:
             assert self._hello is not None, "start() was not awaited"
             environment = self._threads | slot_environment(self._first_slot + slot, self._devices)
-            lane = self._lanes[slot] = _Lane(self._hello, environment)
+            lane = self._lanes[slot] = _Lane(self._hello, self._pickled, environment)
         return lane
 
     async def run(self, assignment: Assignment, channel: Channel) -> Outcome:

@@ -9,8 +9,9 @@ A segment is, from the child's side::
     -> [LISTEN]: the objective asks whether to end, which is said once
     -> [END, fit, kind, metrics, error, detail]
 
-preceded once by a hello, a map, answered with ``[READY]`` or ``[UNUSABLE, error, detail]``. ``fit``: whether another
-segment may run in the child.
+preceded once by a hello, a map, and by as many bytes as it says, a pickle of the objective if that cannot be imported.
+The hello is answered with ``[READY]`` or ``[UNUSABLE, error, detail]``. ``fit``: whether another segment may run in the
+child.
 
 At any time there may come ``[ABORT, number]``: that segment is no longer wanted. It answers a report that has not
 been answered, and what the child says of the segment from then on is not heard, but for its END. Or ``[ENDING,
@@ -56,6 +57,20 @@ class BlockingWire:
                 raise EOFError
             self._unpacker.feed(data)
 
+    def receive_bytes(self, size: int) -> bytearray:
+        """Return the next ``size`` bytes, which are no message. Raises EOFError as :meth:`receive` does."""
+        data = bytearray(size)
+        at = 0
+        if here := self._unpacker.read_bytes(size):
+            data[: len(here)], at = here, len(here)
+        with memoryview(data) as view:
+            while at < size:
+                received = self._socket.recv_into(view[at:])
+                if not received:
+                    raise EOFError
+                at += received
+        return data
+
     def receive_now(self) -> Any:
         """Return the next message if it is here, else None. Raises EOFError as :meth:`receive` does."""
         try:
@@ -81,15 +96,19 @@ class LoopWire:
         self._on_message = on_message
         self._on_lost = on_lost
         self._unpacker = msgpack.Unpacker(strict_map_key=False)
-        self._unsent = b""
+        self._unsent = bytearray()
         self.closed = False
         self._loop.add_reader(sock.fileno(), self.read)
 
     def send(self, message: Any) -> None:
         """Send without waiting; what the socket does not take now follows later."""
+        self.send_bytes(encode_message(message))
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes that are no message, or an encoded one, as :meth:`send` does."""
         if self.closed:
             return
-        self._unsent += encode_message(message)
+        self._unsent += data
         self._flush()
 
     def _flush(self) -> None:
@@ -100,7 +119,7 @@ class LoopWire:
             sent, waiting = 0, True
         except OSError:
             return  # the child is gone, which reading finds out
-        self._unsent = self._unsent[sent:]
+        del self._unsent[:sent]  # which moves nothing
         if self._unsent or waiting:
             self._loop.add_writer(self._socket.fileno(), self._flush_rest)
 

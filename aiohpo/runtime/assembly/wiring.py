@@ -205,7 +205,7 @@ def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> 
 
 
 def why_not_elsewhere(task: Program) -> str | None:
-    """Why another process cannot find the objective again; None if it can."""
+    """Why the objective cannot run in another process; None if it can."""
     try:
         describe(task)
     except UsageError as error:

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import ModuleType
@@ -210,13 +211,22 @@ async def test_a_slot_and_its_gpu_are_in_the_environment(start: Start, monkeypat
 
 # ------------------------------------------------------------------------------------------------- starting
 async def test_what_cannot_be_imported_is_refused(start: Start) -> None:
-    """A closure, and a study without objective, are usage errors that name the remedy."""
-    with pytest.raises(UsageError, match="thread"):
-        await start(lambda trial: 1.0)
+    """What does not pickle, and a study without objective, are usage errors that name the remedy."""
+    lock = threading.Lock()
+    with pytest.raises(UsageError, match=r"'lock'.*thread"):
+        await start(lambda trial: lock)
     with pytest.raises(UsageError, match="needs an objective"):
         await ProcessEvaluator().start(Program(None), DirectoryBlobs(Path()))
     with pytest.raises(UsageError, match="blobs on disk"):
         await ProcessEvaluator().start(Program(double), {})
+
+
+async def test_a_closure_runs_in_another_process(start: Start) -> None:
+    """It is sent there with what it refers to, however large that is."""
+    here, large = os.getpid(), bytes(5 << 20)
+    evaluator = await start(lambda trial: len(large) if os.getpid() != here else -1)
+    outcome = await within(evaluator.run(assignment(), Recorder()))
+    assert outcome.metrics == {"loss": 5 << 20}
 
 
 async def test_a_process_that_is_killed_during_its_import_is_replaced(
@@ -652,9 +662,7 @@ async def test_cancelling_while_the_child_starts_keeps_the_child(start: Start, m
     await within(evaluator.run(assignment(do="os exit"), Recorder()))
     made: list[Any] = []
     original = module.ChildProcess
-    monkeypatch.setattr(
-        module, "ChildProcess", lambda hello, environment: made.append(original(hello, environment)) or made[-1]
-    )
+    monkeypatch.setattr(module, "ChildProcess", lambda *arguments: made.append(original(*arguments)) or made[-1])
     for _ in range(3):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.001):

@@ -50,6 +50,18 @@ async def test_a_full_socket_does_not_block_the_loop(ends: Ends) -> None:
     assert got == list(range(50))
 
 
+async def test_bytes_between_messages_are_no_message(ends: Ends) -> None:
+    """None of them is lost to the messages around them, however many there are."""
+    for size in (0, 10, 3_000_000):
+        ends.loop.send([size])
+        ends.loop.send_bytes(bytes(range(10)) * (size // 10))
+        ends.loop.send(["after"])
+        receive = [ends.child.receive, lambda size=size: ends.child.receive_bytes(size), ends.child.receive]
+        before, data, after = await asyncio.to_thread(lambda receive=receive: [take() for take in receive])
+        assert (before, len(data), after) == ([size], size, ["after"])
+        assert data == bytes(range(10)) * (size // 10)
+
+
 async def test_a_closed_end_is_noticed(ends: Ends) -> None:
     """Once, after what was sent before it."""
     ends.child.send([1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import FrozenInstanceError
 
 import pytest
@@ -47,7 +48,8 @@ def test_a_worker_without_an_identity_gets_one():
 
 
 def test_the_evaluator_suits_the_objective():
-    """async def: coroutine; what another process can find again: process; else threads, which is said."""
+    """async def: coroutine; what another process can be given: process; else threads, which is said."""
+    lock = threading.Lock()
     said: list[str] = []
 
     def made(function):
@@ -55,8 +57,9 @@ def test_the_evaluator_suits_the_objective():
 
     assert made(objective) == "<CoroutineEvaluator>"
     assert "ProcessEvaluator" in made(plain)
+    assert "ProcessEvaluator" in made(lambda trial: 0.0)
     assert not said
-    assert made(lambda trial: 0.0) == "<ThreadEvaluator>"
+    assert made(lambda trial: lock) == "<ThreadEvaluator>"
     assert said[0].startswith("evaluating in threads of this process: ")
     with pytest.raises(UsageError, match="no objective"):
         made(None)
