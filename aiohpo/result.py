@@ -12,7 +12,7 @@ from .errors import UsageError
 from .plugin import Config
 from .text import printable
 from .view.summary import Summary, last_error_in_words, value_in_words
-from .view.trials import TrialRecord
+from .view.trials import TrialList, TrialRecord, trials_table
 from .view.view import View
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .peer.ending import SearchEnd
 
 _AT_ONCE = 250  # records, which take about 5 ms
+_MOST_ROWS = 5  # trials that a notebook shows of a result
 
 
 @explained_class(attributes=RESULT_ATTRIBUTES)
@@ -45,7 +46,7 @@ class Result:
         interrupted: bool = False,
         end: SearchEnd | None = None,
         ensemble: Ensemble | None = None,
-        trials: list[TrialRecord] | None = None,
+        trials: TrialList | None = None,
     ) -> None:
         self._space, self._objective = view.space, view.objective
         self.metric = view.objective.metric
@@ -54,7 +55,7 @@ class Result:
         self.end = end
         self.ensemble = ensemble
         summary = Summary(view, states)
-        self.trials: list[TrialRecord] = list(summary.records()) if trials is None else trials
+        self.trials = TrialList(summary.records()) if trials is None else trials
         self.max_steps = view.max_steps
         self.best: TrialRecord | None = summary.best()
 
@@ -69,7 +70,7 @@ class Result:
         ensemble: Ensemble | None = None,
     ) -> Result:
         """Make one in an event loop that has other things to do, too."""
-        trials: list[TrialRecord] = []
+        trials = TrialList()
         for record in Summary(view, states).records():
             trials.append(record)
             if len(trials) % _AT_ONCE == 0:
@@ -124,6 +125,13 @@ class Result:
         best = f"best {metric} {value_in_words(self.best, self.max_steps)}" if self.best else "no result"
         ended = f", given up: {self.given_up}" if self.given_up else ", interrupted" if self.interrupted else ""
         return f"<Result {best}, {self._summary()}{printable(ended)}>"
+
+    def _repr_html_(self) -> str:
+        complete = [trial for trial in self.trials if trial.status == "finished" and trial.value is not None]
+        complete.sort(key=lambda trial: trial.value or 0.0, reverse=self.mode == "max")
+        chosen = complete or ([self.best] if self.best else self.trials)
+        what = "the best" if complete or self.best else "all"
+        return trials_table(f"{repr(self)[1:-1]}; {what} trials:", chosen, _MOST_ROWS)
 
 
 def flat_record(trial: TrialRecord) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from .plugin import Identity, Options
 from .plugin.objective import Objective
 from .runtime.notices import Logged
 from .space.space import Space
+from .tables import html_table
 
 # The parts of a search are imported where they are needed: the processes that evaluate import Study, but never search.
 if TYPE_CHECKING:
@@ -334,3 +335,15 @@ class Study(DrivenByHand):
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""
         return f"<Study {self.mode} {self.metric} over {len(self.space)} parameters by {self.searcher}{where}>"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "metric": f"{self.metric}, {self.mode}",
+            "steps": self.max_steps,
+            "searcher": self.searcher,
+            "scheduler": self.scheduler,
+            "evaluator": self.evaluator,
+            "directory": self.directory,
+        }
+        settings = [(name, value) for name, value in rows.items() if value is not None]
+        return html_table("Study", (), settings) + self.space._repr_html_()

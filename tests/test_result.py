@@ -12,6 +12,7 @@ from aiohpo.plugin.objective import Objective
 from aiohpo.result import Result
 from aiohpo.view.view import View
 from tests.support.histories import SPACE
+from tests.test_tables import Parsed
 
 
 def view() -> View:
@@ -54,6 +55,19 @@ def test_repr_is_a_status_line():
     assert repr(Result(view())) == "<Result best loss 0.5, 1 failed, 1 finished, 1 running>"
     assert repr(Result(view(), interrupted=True)).endswith(", interrupted>")
     assert repr(Result(View(SPACE, Objective("loss", "min")))) == "<Result no result, no trials>"
+
+
+def test_a_notebook_shows_the_best_trials():
+    """Complete ones, the best first; all while there is none."""
+    v = view()
+    assert Parsed(Result(v)._repr_html_()).text == (
+        "Result best loss 0.5, 1 failed, 1 finished, 1 running; the best trials:"
+        "numberstatusvaluestepssecondsx0finished0.531.50.25"
+    )
+    v.apply("ann", 7, Ended(7, 5, 0, "finished", 1, 0.125))
+    assert "secondsx2finished0.125" in Parsed(Result(v)._repr_html_()).text.replace(" ", "")
+    nothing = Result(View(SPACE, Objective("loss", "min")))
+    assert Parsed(nothing._repr_html_()).text.startswith("Result no result, no trials; all trials:")
 
 
 def test_data_frames_have_one_row_per_trial():

@@ -19,6 +19,7 @@ from aiohpo.events.schema import Goal
 from aiohpo.peer.limits import Limits
 from aiohpo.storage.blob_store import DirectoryBlobs
 from tests.support.evaluate_objectives import behave
+from tests.test_tables import Parsed
 
 SPACE = Space(x=Float(-1.0, 1.0), k=Int(1, 4), c=Categorical(["a", "b"]))
 
@@ -645,6 +646,24 @@ def test_repr_is_a_status_line(tmp_path):
     assert repr(study()) == "<Study min loss over 3 parameters by random>"
     assert repr(study(directory="runs/a")) == "<Study min loss over 3 parameters by random in runs/a>"
     assert aiohpo.Study is Study
+
+
+def test_a_notebook_shows_a_study_and_its_space():
+    """The settings that are not left open, and a row for each parameter."""
+    text = Parsed(study()._repr_html_()).text
+    assert text.startswith("Studymetricloss, minsearcherrandomschedulerfifoSpace")
+    assert "parametervaluesxFloat(" in text
+
+
+def test_the_best_is_what_is_known_now():
+    """None while there is nothing, else the result's best, with its number."""
+    s = study()
+    assert s.best is None
+    s.tell(s.ask(), 2.0)
+    s.tell(s.ask(), 1.0)
+    assert s.best == s.result.best
+    assert s.best is not None
+    assert (s.best.number, s.best.value) == (1, 1.0)
 
 
 def test_targets_are_kept_with_the_predictions(tmp_path):

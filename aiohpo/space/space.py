@@ -29,6 +29,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import UsageError
 from ..plugin import Config
+from ..tables import html_table
 from . import parameters as _parameters
 from .conditions import Condition, condition_holds, count_configurations, resolve
 from .encoding import Encoding, FloatArray, satisfied
@@ -269,6 +270,10 @@ class Space:
         parts += [f"{len(self.constants)} constant"] if self.constants else []
         names = textwrap.shorten(", ".join(self.params), 60, placeholder=" …")
         return f"<Space {', '.join(parts)}, size {self.size:.6g}: {names}>"
+
+    def _repr_html_(self) -> str:
+        title = f"{self!r}"[1:-1].rpartition(": ")[0]
+        return html_table(title, ("parameter", "values"), ((name, repr(p)) for name, p in self.params.items()))
 
     def _array(self, array: ArrayLike) -> FloatArray:
         result = np.asarray(array, np.float64)

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import math
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 from ..arguments import RECORD_ATTRIBUTES, explained_class
 from ..events.schema import Left, Started, Unanswered
 from ..plugin import Config
+from ..tables import html_table
+from ..text import printable
 
 HIDDEN = ("cancelled", "queued")  # statuses of trials that are not listed
+_WIDEST = 200  # characters of a record's repr
+_MOST_ROWS = 20  # trials in a table
 
 
 @explained_class(attributes=RECORD_ATTRIBUTES)
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TrialRecord:
     """One trial of a study, as :class:`~aiohpo.Result`, callbacks, ``show --json`` and exports give it.
 
@@ -76,6 +81,58 @@ class TrialRecord:
         plain["parent"] = None if self.parent is None else {"trial": self.parent[0], "step": self.parent[1]}
         plain["curve"] = [[step, value] for step, value in sorted(self.curve.items())]
         return plain
+
+    def _summary(self) -> str:
+        value = "" if self.value is None else f", {self.value:.6g}"
+        error = "" if self.error is None else f" ({self.error})"
+        return f"{self.number} {self.status}{value}{error}"
+
+    def __repr__(self) -> str:
+        config = ", ".join(
+            f"{name}={value:.6g}" if isinstance(value, float) else f"{name}={value!r}"
+            for name, value in self.config.items()
+        )
+        return f"<TrialRecord {printable(f'{self._summary()}: {config}', _WIDEST)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [("status", self.status), ("error", self.error), ("value", self.value)]
+        rows += [("steps", self.step or None), ("seconds", self.seconds), ("worker", self.worker)]
+        rows += [(f"config.{name}", value) for name, value in self.config.items()]
+        rows += [(f"metric.{name}", value) for name, value in self.metrics.items()]
+        return html_table(f"trial {self.number}", (), [row for row in rows if row[1] is not None])
+
+
+class TrialList(list[TrialRecord]):
+    """A list of trials, of which a notebook shows a table."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> TrialRecord: ...
+    @overload
+    def __getitem__(self, index: slice) -> TrialList: ...
+    def __getitem__(self, index: SupportsIndex | slice) -> TrialRecord | TrialList:
+        found = super().__getitem__(index)
+        return TrialList(found) if isinstance(found, list) else found
+
+    def _repr_html_(self) -> str:
+        return trials_table(f"{len(self)} trials", self)
+
+
+def trials_table(title: str, trials: Sequence[TrialRecord], most: int = _MOST_ROWS) -> str:
+    """Return a table of HTML of the first ``most`` trials, and how many more there are."""
+    shown = trials[:most]
+    names = list(dict.fromkeys(name for trial in shown for name in trial.config))
+    errors = ["error"] if any(trial.error for trial in shown) else []
+    rows = [
+        [
+            *(trial.number, trial.status, trial.value, trial.step or None, trial.seconds),
+            *(trial.config.get(name) for name in names),
+            *(trial.error for _ in errors),
+        ]
+        for trial in shown
+    ]
+    more = len(trials) - len(shown)
+    columns = ["number", "status", "value", "steps", "seconds", *names, *errors]
+    return html_table(title, columns, rows, f"and {more} more" if more else "")
 
 
 @dataclass(slots=True)
