@@ -32,7 +32,7 @@ space = Space(
     min_leaf=Int(1, 20, log=True, when={"model": "trees"}),
 )
 
-# What somebody tried last week: (configuration, accuracy), and None for what failed.
+# What a colleague tried last week: (configuration, accuracy), and None for what failed.
 experience = [
     ({"model": "neighbours", "scaler": "standard", "k": 5, "p": 2.0}, 0.9552),
     ({"model": "neighbours", "scaler": "minmax", "k": 40, "p": 4.0}, None),

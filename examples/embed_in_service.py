@@ -49,7 +49,7 @@ def train(trial):
 
 
 class Tuner:
-    """A study, the search that may be running, and whoever listens to it."""
+    """A study, the search that may be running, and its listeners."""
 
     def __init__(self, directory):
         self.study = aiohpo.Study(train, space, metric="accuracy", mode="max", directory=directory, seed=0)
@@ -204,7 +204,7 @@ async def serve(host, port, directory, once):
 
 
 async def watch(url, trials):
-    """Use the service like anybody would."""
+    """Use the service as a client would."""
     async with ClientSession() as client:
         print(await (await client.post(f"{url}/search", params={"trials": trials})).json())
         best = 0.0

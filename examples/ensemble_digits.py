@@ -9,7 +9,7 @@ or, step by step,
     aiohpo plot runs/ensemble_digits --kind ensemble
 
 Each trial leaves its predictions of the validation and the test images. The ensemble is built from the former, and
-the latter, which nobody has seen before, say what it is worth. Every worker knows the ensemble of what has finished
+the latter, which no model has seen before, say what it is worth. Every worker knows the ensemble of what has finished
 so far.
 """
 

@@ -66,7 +66,7 @@ LEAST = minimum()
 def descend(W, rate, step, order=ORDER):
     """Return the weights after one more step, and how far their loss lies above the minimum."""
     W = W.copy()
-    # The images of a step are the same whoever does it: trainings that went on elsewhere can be repeated.
+    # The images of a step are the same on every worker: trainings that went on elsewhere can be repeated.
     for batch in np.random.default_rng([order, step]).integers(len(y), size=(UPDATES, BATCH)):
         W -= rate * loss_and_gradient(W, X[batch], y[batch])[1]
     return W, loss_and_gradient(W, X, y)[0] - LEAST

@@ -161,7 +161,7 @@ class Baseline:
         self._captured = now
 
     def _take(self, score: Callable[[Array, Array], Array]) -> Array | None:
-        """Return the best candidate by its mean and standard deviation that nobody has; None: there is no model yet."""
+        """Return the best candidate by its mean and standard deviation that is untried; None: there is no model yet."""
         if self._pool is None or self._taken.all():
             return None
         candidates, mean, std = self._pool

@@ -50,7 +50,7 @@ class StragglingTimes:
 class ASHAStudy:
     """Implements :class:`studies.framework.study.LiteratureStudy`."""
 
-    title = "ASHA: promotions that wait for nobody"
+    title = "ASHA: promotions without waiting"
     source = "Li et al., arXiv 1810.05934"
 
     def runs(self, *, reduced: bool) -> Sequence[Parameters]:

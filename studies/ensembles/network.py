@@ -149,7 +149,7 @@ class Network:
 
 
 def train(config: Mapping[str, Any], x: Matrix, y: NDArray[np.int64], seed: int) -> Network:
-    """Train a network on x (n, d) and classes y (n,); NaN and infinities are left for whoever reads predictions."""
+    """Train a network on x (n, d) and classes y (n,); NaN and infinities are left to the reader of the predictions."""
     rng = np.random.default_rng(seed)
     network = Network(x.shape[1], config, rng)
     parameters = network.parameters()

@@ -1,4 +1,4 @@
-"""The problem: learning curves that end at Ackley's function, in place of trainings that nobody can repeat here.
+"""The problem: learning curves that end at Ackley's function, in place of trainings that cannot be repeated here.
 
 A curve begins near 22.5, whatever the configuration, and falls exponentially to its value,
 

@@ -7,7 +7,7 @@ Differential evolution moves a configuration x towards a good one and along the 
 with p among the best of the population, a in the population and b anywhere ("current-to-pbest/1" with an archive:
 Zhang and Sanderson, JADE, IEEE Transactions on Evolutionary Computation 13, 2009, eq. 6 and 7). The differences
 shrink as the population contracts, so the steps need no schedule. The original works in generations and waits for
-each of them; here the population is simply the best configurations observed so far, whoever observed them and in
+each of them; here the population is simply the best configurations observed so far, whichever worker observed them and in
 whatever order. So a suggestion is a function of what was observed and of ``rng``, nothing else, which is what aiohpo
 asks of a searcher, and the searcher has no state to keep or to lose.
 
@@ -50,7 +50,7 @@ class DifferentialSearcher:
         self._categorical = space.kinds == CATEGORICAL
 
     def ask(self, view: StudyView, rng: np.random.Generator, slots: Sequence[int]) -> list[Config]:
-        """Return for each slot a configuration that nobody has tried; fewer when hardly any are left."""
+        """Return for each slot an untried configuration; fewer when hardly any are left."""
         n, chosen = len(slots), np.empty((0, self._space.dim))
         for _ in range(_ROUNDS):
             rows = self._space.snap(self._candidates(view, rng, _CANDIDATES * n))
