@@ -7,7 +7,7 @@ Differential evolution moves a configuration x towards a good one and along the 
 with p among the best of the population, a in the population and b anywhere ("current-to-pbest/1" with an archive:
 Zhang and Sanderson, JADE, IEEE Transactions on Evolutionary Computation 13, 2009, eq. 6 and 7). The differences
 shrink as the population contracts, so the steps need no schedule. The original works in generations and waits for
-each of them; here the population is simply the best configurations observed so far, whichever worker observed them and in
+each of them; here the population is simply the best configurations observed so far, by any worker and in
 whatever order. So a suggestion is a function of what was observed and of ``rng``, nothing else, which is what aiohpo
 asks of a searcher, and the searcher has no state to keep or to lose.
 
