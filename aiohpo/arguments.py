@@ -78,15 +78,15 @@ TRIAL_ATTRIBUTES = {
     "is searched, and trial['x'] is the value",
     "params get items keys values": "the configuration is trial.config, a dict, and trial['x'] is one value of it",
     "should_prune should_stop": "write 'for step in trial.steps():', a loop that ends when the trial is to stop",
-    "set_user_attr user_attrs": "report it as a metric by its name: trial.report(loss=loss, seconds=12.5)",
+    "set_user_attr user_attrs": "write trial.note(name=value), or report it as a metric: trial.report(seconds=12.5)",
 }
 RECORD_ATTRIBUTES = {
     "params": "write trial.config",
     "values": "write trial.value, or trial.metrics for all of them",
     "state": "write trial.status",
     "duration": "write trial.seconds",
-    "user_attrs": "write trial.metrics",
-    "intermediate_values": "write trial.curve",
+    "user_attrs": "write trial.notes, or trial.metrics for what was reported",
+    "intermediate_values": "write trial.curve, or trial.curves for those of all metrics",
 }
 
 

@@ -99,7 +99,7 @@ class Result:
         return self.best.config
 
     def to_dataframe(self) -> pandas.DataFrame:
-        """One row per trial: the record's columns, then ``config.NAME`` and ``metric.NAME``."""
+        """One row per trial: the record's columns, then ``config.NAME``, ``metric.NAME`` and ``note.NAME``."""
         try:
             import pandas
         except ImportError:
@@ -148,4 +148,5 @@ def flat_record(trial: TrialRecord) -> dict[str, Any]:
         "error": trial.error,
         **{f"config.{name}": value for name, value in trial.config.items()},
         **{f"metric.{name}": value for name, value in trial.metrics.items()},
+        **{f"note.{name}": value for name, value in trial.notes.items()},
     }

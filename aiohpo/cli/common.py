@@ -251,7 +251,7 @@ class Slots(click.ParamType[int]):
     name = "slots"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        from ..evaluate.resources import auto_slots
+        from ..evaluate.process.resources import auto_slots
         from ..events.schema import MAX_SLOTS
 
         if value == "auto":

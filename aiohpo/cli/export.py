@@ -17,6 +17,7 @@ from .terminal import say
     "export",
     example="""
 aiohpo export runs/digits --to csv digits.csv
+aiohpo export runs/digits --to csv --curves curves.csv
 aiohpo export runs/digits --to json | jq .study.best
 aiohpo export runs/digits --to optuna://sqlite:///trials.db
 """,
@@ -24,8 +25,9 @@ aiohpo export runs/digits --to optuna://sqlite:///trials.db
 @run_directory
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--to", required=True, metavar="FORMAT", help="csv, parquet, json, or optuna://STORAGE-URL.")
+@click.option("--curves", is_flag=True, help="Write what was reported on the way, a line for each number.")
 @click.option("--name", metavar="NAME", help="Name of the Optuna study; the directory's name if not given.")
-def export(directory: Path, file: Path | None, to: str, name: str | None) -> None:
+def export(directory: Path, file: Path | None, to: str, curves: bool, name: str | None) -> None:
     """Write the trials in DIR to FILE (or stdout), or add them to an Optuna storage.
 
     In CSV, text that a spreadsheet would take for a formula begins with an apostrophe, and control characters are
@@ -36,6 +38,8 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
     from ..report import export as formats
 
     if to.startswith(formats.OPTUNA):
+        if curves:
+            raise click.UsageError("an Optuna storage gets the objective's curves anyway: leave out --curves")
         if file is not None:
             raise click.UsageError(f"an Optuna storage is not a file: leave out {str(file)!r}")
         done = formats.to_optuna(open_directory(directory), to, name)
@@ -48,16 +52,19 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
         raise click.UsageError(f"there is no format {to!r}; there are: {', '.join(formats.FORMATS)}, optuna://URL")
     if name is not None:
         raise click.UsageError("--name names an Optuna study and has no meaning for a file")
+    if curves and to == "json":
+        raise click.UsageError("JSON has the curves anyway, with the trials: leave out --curves")
     if to == "parquet" and file is None and sys.stdout.isatty():
         raise click.UsageError("parquet is binary: name a FILE or send it through a pipe")
     run = open_directory(directory)
     if to == "parquet":
         binary = io.BytesIO()
-        formats.write_parquet(run, binary)
+        formats.write_parquet(run, binary, curves=curves)
         data = binary.getvalue()
     else:
         text = io.StringIO()
-        (formats.write_csv if to == "csv" else formats.write_json)(run, text)
+        write = formats.write_json if to == "json" else formats.write_curves_csv if curves else formats.write_csv
+        write(run, text)
         data = text.getvalue().encode(errors="backslashreplace")
     if file is None:
         sys.stdout.buffer.write(data)
@@ -66,4 +73,5 @@ def export(directory: Path, file: Path | None, to: str, name: str | None) -> Non
         file.write_bytes(data)
     except OSError as error:
         raise UsageError(f"cannot write {file}: {error.strerror or error}") from None
-    say(f"wrote {sum(1 for _ in run.summary.listed())} trials to {file}", err=True)
+    what = "the curves of " if curves else ""
+    say(f"wrote {what}{sum(1 for _ in run.summary.listed())} trials to {file}", err=True)

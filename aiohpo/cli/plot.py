@@ -12,7 +12,14 @@ from .common import as_json, command, open_directory, print_json, run_directory
 from .terminal import say
 
 
-@command("plot", example="aiohpo plot runs/digits\naiohpo plot runs/digits --kind parallel --out digits.svg")
+@command(
+    "plot",
+    example="""
+aiohpo plot runs/digits
+aiohpo plot runs/digits --kind parallel --out digits.svg
+aiohpo plot runs/digits --kind curves --metric accuracy
+""",
+)
 @run_directory
 @click.option("--kind", type=click.Choice(list(KINDS)), default="overview", show_default=True, help="What to draw.")
 @click.option(
@@ -21,8 +28,9 @@ from .terminal import say
     metavar="FILE",
     help="Output file; its suffix sets the format (png, svg, pdf). Default: plot.png or plot-KIND.png in DIR.",
 )
+@click.option("--metric", metavar="NAME", help="Draw the curves of another metric that trials reported.")
 @as_json
-def plot(directory: Path, kind: str, out: Path | None, json_: bool) -> None:
+def plot(directory: Path, kind: str, out: Path | None, metric: str | None, json_: bool) -> None:
     """Draw what is in DIR.
 
     overview is history (or curves, where most trials are given up early) above timeline; history shows every result
@@ -34,7 +42,7 @@ def plot(directory: Path, kind: str, out: Path | None, json_: bool) -> None:
     run = open_directory(directory)
     path = out or directory / ("plot.png" if kind == "overview" else f"plot-{kind}.png")
     try:
-        save(run, kind, path)
+        save(run, kind, path, metric)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}; name another file with --out") from None
     if json_:

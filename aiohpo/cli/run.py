@@ -146,7 +146,7 @@ def run(
     FILE defines an aiohpo.Study named "study" (or OBJECT). Ctrl-C stops in good order; the same command goes on
     where it stopped, also after a crash. --trials counts all trials of the run directory.
     """
-    from ..evaluate.resources import available_cores
+    from ..evaluate.process.resources import available_cores
     from ..peer.limits import check_that_it_ends, make_limits
     from ..plugin.algorithms import searcher_and_scheduler
     from ..plugin.registry import create
@@ -219,7 +219,7 @@ def run(
 
 
 def _search(study: Study, options: RunOptions, before: int, json_: bool, again: str, notices: Collection[str]) -> int:
-    from ..evaluate.resources import threads_for
+    from ..evaluate.process.resources import threads_for
     from ..launch.processes import LocalLauncher
     from ..peer.ending import EndReason, falls_short
     from ..report.plain import display

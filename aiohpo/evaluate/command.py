@@ -6,21 +6,22 @@
     CommandEvaluator("python train.py")                          # python train.py --lr=0.1 --width=64
     CommandEvaluator(["julia", "train.jl"], input="json")        # {"lr": 0.1, "width": 64} on its stdin
 
-What the program prints on stdout is its log, but for two kinds of lines, which are JSON objects:
+What the program prints on stdout is its log, but for three kinds of lines, which are JSON objects:
 
 ``{"step": 3, "accuracy": 0.9}``  with a step and other numbers: a report
 ``{"accuracy": 0.93}``            with the study's metric and no step: the result; the last one counts
+``{"note": {"layers": [3, 5]}}``  notes on the trial, of whatever JSON can hold; a report may have some, too
 
 What else is in such a line and is no number is ignored. The exit code says whether it succeeded. No shell is
 involved: a parameter's value is one argument whatever characters it has. With a placeholder write ``--rate={lr}``, not
 ``--rate {lr}``: most programs take a value that begins with "-", such as -5e-05, for an option of its own.
 
-The environment has ``AIOHPO_TRIAL``, ``AIOHPO_NUMBER`` and ``AIOHPO_SLOT`` (:mod:`aiohpo.evaluate.resources`), for
-programs that do steps ``AIOHPO_START_STEP``, ``AIOHPO_TO_STEP`` and ``AIOHPO_MAX_STEPS`` (absent where there is none),
-and ``AIOHPO_CHECKPOINT_DIR``: what that directory holds when the trial is paused is there again when it is resumed,
-here or on another worker. A program whose trial is paused or stopped gets SIGTERM, and SIGKILL if it takes longer than
-``grace`` seconds. So does one whose worker is about to end; what it leaves in the directory then is kept if it exits by
-itself, rather than by the signal.
+The environment has ``AIOHPO_TRIAL``, ``AIOHPO_NUMBER`` and ``AIOHPO_SLOT`` (:mod:`aiohpo.evaluate.process.resources`),
+for programs that do steps ``AIOHPO_START_STEP``, ``AIOHPO_TO_STEP`` and ``AIOHPO_MAX_STEPS`` (absent where there is
+none), and ``AIOHPO_CHECKPOINT_DIR``: what that directory holds when the trial is paused is there again when it is
+resumed, here or on another worker. A program whose trial is paused or stopped gets SIGTERM, and SIGKILL if it takes
+longer than ``grace`` seconds. So does one whose worker is about to end; what it leaves in the directory then is kept if
+it exits by itself, rather than by the signal.
 """
 
 from __future__ import annotations
@@ -44,13 +45,15 @@ from ..plugin import Assignment, BlobStore, Channel, Config, Options, Outcome
 from ..storage.scratch import Scratch
 from .checkpoint import encode
 from .link import LoopLink
+from .process.json_lines import JsonLine, parse_line
 from .process.output import Output, Sink, bounded
 from .process.process_group import GONE_WITHIN, ProcessGroup, describe_exit
+from .process.resources import slot_environment, visible_devices
 from .program import Program
-from .resources import slot_environment, visible_devices
 from .segment import conclude, failed, released
 from .sources import Sources
-from .trial import Trial, TrialEnded
+from .trial import Trial
+from .trial_link import TrialEnded
 
 # {{name}} is a literal {name}; braces around anything that is no name, such as JSON, are left alone.
 _PLACEHOLDER = re.compile(r"\{(\{[^{}\s\"':,]+\})\}|\{([^{}\s\"':,]+)\}")
@@ -283,25 +286,22 @@ class _Run:
             self._on_line(line)
 
     def _on_line(self, line: str) -> None:
-        values = _parse(line)
-        metric = self._trial._program.metric
-        numbers = {name: value for name, value in values.items() if _is_number(value)}
-        if metric in values:
-            # Not a number, or at a step that is none: a mistake to be told about.
-            numbers |= {name: values[name] for name in (metric, "step") if name in values}
-        if metric not in numbers and ("step" not in numbers or len(numbers) == 1):
+        said = parse_line(line, self._trial._program.metric)
+        if said is None:
             self._log(line + "\n")
         elif self._trial._failure is None and not self.done.done():  # not while it is being closed
-            self._take(numbers)
+            self._take(said)
 
-    def _take(self, numbers: dict[str, Any]) -> None:
-        trial, ended = self._trial, self._trial.ended
-        step = numbers.pop("step", None)
-        if step is None:
-            self._final = numbers
-            return
+    def _take(self, said: JsonLine) -> None:
+        trial, step, ended = self._trial, said.step, self._trial.ended
         try:
-            trial.report(numbers, step=int(step) if isinstance(step, float) and step.is_integer() else step)
+            if said.notes:
+                trial.note(**said.notes)
+            if said.metrics and step is None:
+                self._final = said.metrics
+            elif said.metrics:
+                step = int(step) if isinstance(step, float) and step.is_integer() else step
+                trial.report(said.metrics, step=step)
         except TrialEnded:
             pass
         except UsageError as error:
@@ -367,22 +367,6 @@ def _check_program(name: str, directory: str | None) -> None:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _parse(line: str) -> dict[str, Any]:
-    """Return the object that ``line`` is in JSON, empty if it is none."""
-    if line.lstrip().startswith("{"):
-        try:
-            found = json.loads(line)
-        except (ValueError, RecursionError):
-            return {}
-        if isinstance(found, dict):
-            return found
-    return {}
 
 
 def _environment(assignment: Assignment, checkpoint: Path) -> dict[str, str]:

@@ -16,7 +16,8 @@ from .link import LoopLink
 from .process.output import LineAssembler, bounded
 from .program import Program
 from .segment import conclude, failed, failure_of
-from .trial import Trial, TrialEnded
+from .trial import Trial
+from .trial_link import TrialEnded
 
 # Seconds that a cancelled objective gets for its own clean-up before it is left behind.
 GRACE = 1.0

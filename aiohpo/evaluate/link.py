@@ -13,7 +13,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ..plugin import Channel, Decision
-from .trial import TrialEnded
+from .trial_link import TrialEnded
 
 T = TypeVar("T")
 # How often a waiting thread looks whether its loop is still there to answer.
@@ -78,6 +78,9 @@ class LoopLink:
 
     def predictions(self, digests: Mapping[str, str]) -> None:
         self._call(self._channel.predictions, digests)
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        self._call(self._channel.note, notes)
 
     def log(self, text: str) -> None:
         """Pass on what was printed, without waiting and without an error: printing has none."""

@@ -13,7 +13,8 @@ from ..errors import UsageError, listing
 from ..plugin import Decision, Outcome
 from .metrics import as_metrics
 from .program import Program
-from .trial import Trial, TrialEnded
+from .trial import Trial
+from .trial_link import TrialEnded
 
 MAX_ERROR = 2_000
 MAX_DETAIL = 8_000

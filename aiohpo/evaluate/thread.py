@@ -1,7 +1,7 @@
 """Evaluate ordinary functions in a thread of the worker's process.
 
 For objectives that cannot run in another process, since they refer to what does not pickle, and that release the GIL
-while they work. A thread cannot be killed: on cancellation :class:`~aiohpo.evaluate.trial.TrialEnded` is raised in
+while they work. A thread cannot be killed: on cancellation :class:`~aiohpo.evaluate.trial_link.TrialEnded` is raised in
 it, at its next bytecode, and a new thread serves the next segment. Code that never returns to the interpreter
 goes on in the background until it does; the process evaluator has no such limit.
 """
@@ -20,7 +20,8 @@ from .link import LoopLink
 from .process.output import LineAssembler, bounded
 from .program import Program
 from .segment import released, run_segment
-from .trial import Trial, TrialEnded
+from .trial import Trial
+from .trial_link import TrialEnded
 
 
 class _Job:

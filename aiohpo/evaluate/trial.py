@@ -19,69 +19,23 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..arguments import TRIAL_ATTRIBUTES, explained, explained_class
 from ..errors import Unavailable, UsageError, listing
+from ..events.notes import encode_notes
 from ..events.schema import MAX_STEPS, TARGETS
 from ..peer.patience import in_words
 from ..plugin import Assignment, BlobStore, Config, Decision
 from ..storage.scratch import Scratch
 from . import checkpoint
 from .metrics import as_mapping, as_number, check_name, describe_briefly
+from .trial_link import CLOSED, TrialEnded, TrialLink
 
 if TYPE_CHECKING:
     from .program import Program
 
 
-class TrialEnded(BaseException):
-    """Unwinds an objective whose trial is over: paused, stopped, failed or cancelled."""
-
-
-class TrialLink(Protocol):
-    """Where a trial's words go, as to a :class:`~aiohpo.plugin.Channel`.
-
-    aborted  whether the segment is no longer wanted; its calls then raise :class:`TrialEnded`
-    ending   whether the worker is about to end: the objective should save what it has and return
-    """
-
-    @property
-    def aborted(self) -> bool: ...
-
-    @property
-    def ending(self) -> bool: ...
-
-    def listen(self) -> None:
-        """Take note that the objective asks whether to end."""
-        ...
-
-    def report(self, step: int, metrics: Mapping[str, float]) -> Decision: ...
-
-    def save(self, step: int, digest: str, size: int) -> None: ...
-
-    def predictions(self, digests: Mapping[str, str]) -> None: ...
-
-
-class _Closed:
-    """The link of a segment that is over, for code that still holds its trial."""
-
-    aborted = True
-    ending = True
-
-    def listen(self) -> None:
-        pass
-
-    def report(self, step: int, metrics: Mapping[str, float]) -> Decision:
-        raise TrialEnded
-
-    def save(self, step: int, digest: str, size: int) -> None:
-        raise TrialEnded
-
-    def predictions(self, digests: Mapping[str, str]) -> None:
-        raise TrialEnded
-
-
-_CLOSED = _Closed()
 MAX_ARRAYS = 100  # of one call of predictions() or targets()
 
 
@@ -291,7 +245,7 @@ class Trial:
         """End the segment without a verdict, whatever the objective does with the exception: what went wrong is not its
         fault. Raises TrialEnded."""
         self._trouble = trouble
-        self._link = _CLOSED
+        self._link = CLOSED
         raise TrialEnded
 
     def _put(self, what: str, data: bytes) -> str:
@@ -379,6 +333,16 @@ class Trial:
         """
         self._store(arrays, TARGETS)
 
+    def note(self, /, **notes: Any) -> None:
+        """Note something about the trial, whatever JSON can hold: ``trial.note(layers=[64, 32], data="v3")``.
+
+        Notes are kept by name, the last one of a name counts; they are shown and exported with the trial and mean
+        nothing to the search. Numbers that change from step to step are metrics: see :meth:`report`. Arrays and numbers
+        of numpy and torch become lists and plain numbers. Raises UsageError for what JSON cannot hold (NaN, objects)
+        and for more than 60 kB at once.
+        """
+        self._link.note(encode_notes(notes))
+
     def _store(self, arrays: Mapping[str, Any], prefix: str) -> None:
         single = prefix != TARGETS  # targets may be large numbers whose last digits count
         if len(arrays) > MAX_ARRAYS:
@@ -394,7 +358,7 @@ class Trial:
 
     def _close(self) -> None:
         """End the segment: from now on every word raises :class:`TrialEnded`. Called by evaluators."""
-        self._link = _CLOSED
+        self._link = CLOSED
         if self._directory is not None:
             self._directory.remove()
             self._directory = None

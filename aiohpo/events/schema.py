@@ -260,7 +260,20 @@ class Unanswered(msgspec.Struct, frozen=True, array_like=True, tag=12):
     addresses: Annotated[tuple[Address, ...], msgspec.Meta(max_length=100)]
 
 
-Event = Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost | Over | Unanswered
+MAX_NOTE_BYTES = 60 << 10  # for the names and values of one event
+
+
+class Noted(msgspec.Struct, frozen=True, array_like=True, tag=13):
+    """Notes on a trial, ``{name: JSON}``. Of each name the latest by (lamport, worker) holds."""
+
+    lamport: Count
+    trial: TrialRef
+    notes: Annotated[dict[Short, Annotated[str, msgspec.Meta(max_length=MAX_EVENT)]], msgspec.Meta(max_length=1000)]
+
+
+Event = (
+    Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost | Over | Unanswered | Noted
+)
 
 
 @final
@@ -275,7 +288,7 @@ class Unknown(msgspec.Struct, frozen=True):
     lamport: int
 
 
-TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost
+TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):

@@ -26,6 +26,7 @@ from ..events.schema import (
     Goal,
     Left,
     Lost,
+    Noted,
     Over,
     Parent,
     Predicted,
@@ -131,6 +132,10 @@ class Recorder:
     def predicted(self, segment: Segment, digests: Mapping[str, str]) -> None:
         """Record predictions."""
         self._record(lambda t: Predicted(t, self._ref(segment.trial), segment.attempt, dict(digests)))
+
+    def note(self, trial: TrialId, notes: Mapping[str, str]) -> None:
+        """Record what was noted of a trial."""
+        self._record(lambda t: Noted(t, self._ref(trial), dict(notes)))
 
     def end(
         self,

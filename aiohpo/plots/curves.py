@@ -75,7 +75,8 @@ def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quanti
     else:
         whole_numbers(axes.xaxis)
         axes.set_xlim(min(1, points[:, 0].min()) - 0.01 * last, last * 1.02)
-    outside = _scale(axes, list(curves.values()), rungs, run.view.objective)
+    objective = run.view.objective if metric.name == run.view.objective.metric else None
+    outside = _scale(axes, list(curves.values()), rungs, objective)
     ended = sum(is_complete(run, r) for r in shown)
     some = "" if len(curves) == len(shown) else f" ({len(curves)} drawn)"
     axes.set_title(f"{len(shown)} curves{some}, {ended} of complete trials{outside}", loc="left")
@@ -102,9 +103,12 @@ def _curve(run: Run, record: TrialRecord) -> NDArray[np.float64]:
     return np.array(sorted(points.items()), dtype=float)
 
 
-def _scale(axes: Axes, curves: Sequence[NDArray[np.float64]], rungs: Sequence[int], objective: Objective) -> str:
+def _scale(axes: Axes, curves: Sequence[NDArray[np.float64]], rungs: Sequence[int], objective: Objective | None) -> str:
     """Choose the y axis; say what lies outside. A long curve must not count by its many points, but by what it was
-    worth at each rung and in the end."""
+    worth at each rung and in the end. Of a metric without an ``objective`` no end of the axis is the bad one."""
+    if objective is None:
+        axes.autoscale_view(scalex=False)
+        return ""
     y = np.concatenate([curve[:, 1] for curve in curves])
     chosen = [np.isin(curve[:, 0], [*rungs, curve[-1, 0]]) for curve in curves]
     typical = np.concatenate([curve[at, 1] for curve, at in zip(curves, chosen, strict=True)])

@@ -48,22 +48,25 @@ KINDS = {
 }
 
 
-def draw(run: Run, kind: str) -> Figure:
-    """Draw one kind of picture. Raises ``UsageError`` if there is nothing to draw or no matplotlib."""
+def draw(run: Run, kind: str, metric: str | None = None) -> Figure:
+    """Draw one kind of picture; ``curves`` also of another ``metric`` than the objective's. Raises ``UsageError`` if
+    there is nothing to draw or no matplotlib."""
     figure = new_figure()
     if kind not in KINDS:
         raise UsageError(f"there is no plot of kind {kind!r}; there are: {', '.join(KINDS)}")
+    if metric is not None and kind != "curves":
+        raise UsageError(f"only curves are drawn of other metrics than the objective's, {kind} is not: --kind curves")
     from .units import metric_of
 
     with own_style():
-        metric, records = metric_of(run, list(run.records()))
-        import_module(KINDS[kind], __package__).draw(figure, run, records, metric)
+        quantity, records = metric_of(run, list(run.records()), metric)
+        import_module(KINDS[kind], __package__).draw(figure, run, records, quantity)
     return figure
 
 
-def save(run: Run, kind: str, path: Path) -> None:
+def save(run: Run, kind: str, path: Path, metric: str | None = None) -> None:
     """Draw to a file, whose suffix says the format (png, svg, pdf). Raises ``UsageError``."""
-    figure = draw(run, kind)
+    figure = draw(run, kind, metric)
     suffix = format_of(path)
     with own_style():
         if path.parent != run.path:

@@ -8,11 +8,12 @@ of ten, which the axis' label names; a logarithmic axis that reaches so far show
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError, listing
 from ..space.parameter import Parameter
 from ..text import plot_text
 
@@ -75,10 +76,13 @@ class Quantity:
         return f"{name} / 1e{self.exponent}" if self.exponent else name
 
 
-def metric_of(run: Run, records: Sequence[TrialRecord]) -> tuple[Quantity, list[TrialRecord]]:
-    """The metric and the trials with their values in its unit."""
+def metric_of(run: Run, records: Sequence[TrialRecord], name: str | None = None) -> tuple[Quantity, list[TrialRecord]]:
+    """The metric and the trials with their values in its unit. With ``name`` another metric that trials reported stands
+    in the place of the objective's. Raises ``UsageError`` if none did."""
+    if name is not None and name != run.view.objective.metric:
+        records = _by_another(run, records, name)
     values = [value for r in records for value in (r.value, *r.curve.values()) if value is not None]
-    metric = Quantity.of(run.view.objective.metric, values)
+    metric = Quantity.of(name or run.view.objective.metric, values)
     if not metric.exponent:
         return metric, list(records)
     return metric, [
@@ -86,6 +90,27 @@ def metric_of(run: Run, records: Sequence[TrialRecord]) -> tuple[Quantity, list[
             r,
             value=None if r.value is None else metric.drawn(r.value),
             curve={step: metric.drawn(value) for step, value in r.curve.items()},
+        )
+        for r in records
+    ]
+
+
+def _by_another(run: Run, records: Sequence[TrialRecord], name: str) -> list[TrialRecord]:
+    known = {metric for r in records for metric in r.curves}
+    if name not in known:
+        raise UsageError(
+            f"no trial in {run.path} reported {name!r} on its way"
+            + (f"; there are curves of {listing(sorted(known))}" if known else ": call trial.report(…) at each step")
+        )
+
+    def finite(curve: Mapping[int, float]) -> dict[int, float]:
+        return {step: value for step, value in curve.items() if math.isfinite(value)}
+
+    return [
+        replace(
+            r,
+            value=value if math.isfinite(value := r.metrics.get(name, math.nan)) else None,
+            curve=finite(r.curves.get(name, {})),
         )
         for r in records
     ]

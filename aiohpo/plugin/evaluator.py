@@ -51,6 +51,10 @@ class Channel(Protocol):
         """Predictions are in the blob store, ``{name: digest}``."""
         ...
 
+    def note(self, notes: Mapping[str, str]) -> None:
+        """The objective notes something, ``{name: JSON}`` as :func:`aiohpo.events.notes.encode_notes` makes it."""
+        ...
+
     def log(self, text: str) -> None:
         """One or several whole lines that the user's code printed (stdout or stderr), bounded by the evaluator."""
         ...

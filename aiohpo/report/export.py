@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import isfinite
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..errors import UsageError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from ..view.trials import TrialRecord
 
 OPTUNA = "optuna://"
+# Attributes of an exported trial that a note of the same name must not replace.
+_OWN_ATTRIBUTES = ("aiohpo_id", "worker", "seconds", "metrics", "error", "constants")
 # Texts that those who read tables take for an empty cell.
 _NOTHING = frozenset(["", "none", "null", "nan", "na", "n/a", "<na>", "#n/a"])
 
@@ -31,7 +34,9 @@ def table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
     """Columns and rows, one row per trial; a parameter that is inactive in a trial has no entry in its row."""
     rows = [flat_record(record) for record in run.records()]
     # Parameters stand in the order of the space, whichever trial happens to come first.
-    columns = dict.fromkeys(name for name in (rows[0] if rows else ()) if not name.startswith(("config.", "metric.")))
+    columns = dict.fromkeys(
+        name for name in (rows[0] if rows else ()) if not name.startswith(("config.", "metric.", "note."))
+    )
     columns |= dict.fromkeys(f"config.{name}" for name in run.view.space)
     columns |= dict.fromkeys(sorted({name for row in rows for name in row} - set(columns)))
     return list(columns), rows
@@ -43,12 +48,31 @@ def write_csv(run: Run, file: IO[str]) -> None:
     Text is written for spreadsheets and terminals, see :func:`aiohpo.text.spreadsheet_cell`; JSON has it as it is. Of a
     parameter whose choices would look alike, such as 1 and "1", all values are written as JSON.
     """
-    columns, rows = _told_apart(run)
+    _write_rows(*_told_apart(run), file)
+
+
+def write_curves_csv(run: Run, file: IO[str]) -> None:
+    """One line per number that a trial reported on its way; a line of a metric that was not a number has no value."""
+    _write_rows(*curves_table(run), file)
+
+
+def _write_rows(columns: Sequence[str], rows: Sequence[Mapping[str, Any]], file: IO[str]) -> None:
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(map(spreadsheet_cell, columns))
     for row in rows:
         cells = (row.get(name) for name in columns)
         writer.writerow([spreadsheet_cell(cell) if isinstance(cell, str) else cell for cell in cells])
+
+
+def curves_table(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
+    """Columns and rows of all curves in the long format: trial, metric, step, value."""
+    rows = [
+        {"number": r.number, "id": r.id, "metric": name, "step": step, "value": value if isfinite(value) else None}
+        for r in run.records()
+        for name, curve in r.curves.items()
+        for step, value in sorted(curve.items())
+    ]
+    return ["number", "id", "metric", "step", "value"], rows
 
 
 def write_json(run: Run, file: IO[str]) -> None:
@@ -57,14 +81,14 @@ def write_json(run: Run, file: IO[str]) -> None:
     file.write("\n")
 
 
-def write_parquet(run: Run, file: IO[bytes]) -> None:
+def write_parquet(run: Run, file: IO[bytes], *, curves: bool = False) -> None:
     """As CSV, typed. A parameter whose choices are of several types becomes text, its values written as JSON."""
     try:
         import pandas
         import pyarrow  # noqa: F401 - what pandas writes it with
     except ImportError:
         raise UsageError("parquet needs pandas and pyarrow: pip install 'aiohpo[pandas]'") from None
-    columns, rows = _told_apart(run)
+    columns, rows = curves_table(run) if curves else _told_apart(run)
     for name in columns:
         if any(isinstance(value := row.get(name), int) and not -(2**63) <= value < 2**63 for row in rows):
             for row in rows:
@@ -73,7 +97,8 @@ def write_parquet(run: Run, file: IO[bytes]) -> None:
 
 
 def _told_apart(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
-    """The table, in which the values of a parameter are JSON texts where they would else look alike."""
+    """The table, in which the values of a parameter are JSON texts where they would else look alike, and those of a
+    note where they are lists or of several kinds."""
     columns, rows = table(run)
     for name in run.view.space:
         if _look_alike(run.view.space[name]):
@@ -81,7 +106,18 @@ def _told_apart(run: Run) -> tuple[list[str], list[dict[str, Any]]]:
             for row in rows:
                 if key in row:
                     row[key] = json.dumps(row[key], ensure_ascii=False)
+    for key in columns:
+        if key.startswith("note.") and _is_mixed(row[key] for row in rows if key in row):
+            for row in rows:
+                if key in row:
+                    row[key] = json.dumps(row[key], ensure_ascii=False)
     return columns, rows
+
+
+def _is_mixed(notes: Iterable[Any]) -> bool:
+    """Whether the values of a note are not all numbers, all texts or all truth values."""
+    kinds = {float if type(note) is int else type(note) for note in notes}
+    return len(kinds) > 1 or not kinds <= {float, str, bool}
 
 
 def _look_alike(parameter: Parameter) -> bool:
@@ -184,6 +220,7 @@ def _optuna_trial(optuna: Any, parameters: Mapping[str, _OptunaParameter], recor
             "metrics": {k: v for k, v in record.metrics.items() if v == v and abs(v) != float("inf")},
             **({"error": record.error} if record.error else {}),
             **({"constants": constants} if constants else {}),
+            **{f"note.{name}" if name in _OWN_ATTRIBUTES else name: note for name, note in record.notes.items()},
         },
     )
 

@@ -21,6 +21,7 @@ from ..errors import UsageError
 from ..evaluate.metrics import as_metrics
 from ..evaluate.segment import failed
 from ..events.log import Log
+from ..events.notes import encode_notes
 from ..events.schema import EXTERNAL, QUEUED, trial_name
 from ..mesh.effects import Persist
 from ..peer.recorder import Recorder
@@ -37,6 +38,8 @@ from .fitting import fit_failure_in_words
 if TYPE_CHECKING:
     from .assembly.replica import Replica
 
+_Note = Callable[["AskedTrial", Mapping[str, str]], None]
+
 
 @explained_class(attributes=TRIAL_ATTRIBUTES)
 class AskedTrial:
@@ -48,10 +51,11 @@ class AskedTrial:
     seconds  how long ago it was asked for
     """
 
-    __slots__ = ("_began", "_segment", "config", "id", "number")
+    __slots__ = ("_began", "_note", "_segment", "config", "id", "number")
 
-    def __init__(self, segment: Segment, config: Config, number: int) -> None:
+    def __init__(self, segment: Segment, config: Config, number: int, note: _Note) -> None:
         self._segment = segment
+        self._note = note
         self.config = config
         self.id = trial_name(segment.trial)
         self.number = number
@@ -59,6 +63,10 @@ class AskedTrial:
 
     def __getitem__(self, name: str) -> Any:
         return self.config[name]
+
+    def note(self, /, **notes: Any) -> None:
+        """Note something about the trial, as :meth:`aiohpo.Trial.note` does; also after it was told."""
+        self._note(self, encode_notes(notes))
 
     @property
     def seconds(self) -> float:
@@ -158,7 +166,7 @@ class AskTell:
                 self.state.declare_lost(view.id(row), view.attempt(row))
 
     def _asked(self, segment: Segment) -> AskedTrial:
-        return AskedTrial(segment, self.view.config(segment.row), self.view.number(segment.row))
+        return AskedTrial(segment, self.view.config(segment.row), self.view.number(segment.row), self.note)
 
     def _refresh(self) -> None:
         if self._replica is not None:
@@ -181,6 +189,11 @@ class AskTell:
             extra=extra,
             error=None if error is None else failed(error).error,
         )
+        self._persist()
+
+    def note(self, asked: AskedTrial, notes: Mapping[str, str]) -> None:
+        """Record notes on an asked trial, told or not."""
+        self.state.note(asked._segment.trial, notes)
         self._persist()
 
     def enqueue(self, config: Config) -> str:

@@ -91,6 +91,10 @@ class SegmentChannel:
         self._worker.state.predicted(self.segment, {**self._worker.services.targets, **digests})
         self._worker.exchange.carry_out()
 
+    def note(self, notes: Mapping[str, str]) -> None:
+        self._worker.state.note(self.segment.trial, notes)
+        self._worker.exchange.carry_out()
+
     def log(self, text: str) -> None:
         worker, segment = self._worker, self.segment
         if worker.services.output is not None:

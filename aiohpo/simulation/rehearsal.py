@@ -47,7 +47,7 @@ class Rehearsal:
 
 @dataclass(slots=True)
 class _Notebook:
-    """The link of a trial that is rehearsed. Implements :class:`aiohpo.evaluate.trial.TrialLink`."""
+    """The link of a trial that is rehearsed. Implements :class:`aiohpo.evaluate.trial_link.TrialLink`."""
 
     step: int
     said: list[Said] = field(default_factory=list)
@@ -68,6 +68,9 @@ class _Notebook:
 
     def predictions(self, digests: Mapping[str, str]) -> None:
         self.said.append(Said(self.step, "predictions", (dict(digests),)))
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        self.said.append(Said(self.step, "note", (dict(notes),)))
 
 
 class Rehearser:

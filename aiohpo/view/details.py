@@ -6,17 +6,25 @@ something was heard lately are objects; the others are kept as bytes, in about 1
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Mapping
+
 import msgspec
 
 from ..events.lifecycle import Facts, Stamp
 from ..events.schema import Parent, TrialId
 
 MOST_OBJECTS = 2048
+_REPORT = struct.Struct("<qiq")  # step, attempt, lamport
 
 
 class Details(msgspec.Struct, array_like=True):
     """What only some trials have. ``curve`` says where in the view's columns the report of each step is,
-    ``checkpoints`` is {step: (attempt, digest, size, worker)}."""
+    ``checkpoints`` is {step: (attempt, digest, size, worker)}, ``notes`` is {name: (stamp, JSON)}.
+
+    ``reports`` has the named metrics, a table of bytes for each set of names that was reported together: 20 bytes for a
+    report and 8 for each number in it. Objects would take ten times as much.
+    """
 
     facts: Facts | None = None
     curve: dict[int, int] = {}
@@ -30,6 +38,50 @@ class Details(msgspec.Struct, array_like=True):
     superseded: set[str] = set()  # the digests of older ones
     error: str | None = None
     detail: str | None = None
+    notes: dict[str, tuple[Stamp, str]] = {}
+    reports: dict[tuple[str, ...], bytearray] = {}
+
+    def predict(self, stamp: Stamp, digests: Mapping[str, str]) -> None:
+        """Take predictions; of each name the latest ones count."""
+        for name, digest in digests.items():
+            new = stamp, digest
+            known = self.predictions.get(name, new)
+            self.predictions[name] = max(new, known)
+            if known != new:
+                self.superseded.add(min(new, known)[1])
+
+    def note(self, stamp: Stamp, notes: Mapping[str, str]) -> None:
+        """Take notes; of each name the latest one stays."""
+        for name, text in notes.items():
+            new = stamp, text
+            self.notes[name] = max(new, self.notes.get(name, new))
+
+    def report(self, step: int, attempt: int, lamport: int, metrics: Mapping[str, float]) -> None:
+        """Take the named metrics of one report."""
+        names = tuple(sorted(metrics))
+        table = self.reports.setdefault(names, bytearray())
+        size = _REPORT.size + 8 * len(names)
+        if table:  # several reports of a step are one, which is told again with all that it has
+            last, before, clock = _REPORT.unpack_from(table, len(table) - size)
+            if (last, before) == (step, attempt) and clock < lamport:
+                del table[-size:]
+        table += _REPORT.pack(step, attempt, lamport)
+        table += struct.pack(f"<{len(names)}d", *[metrics[name] for name in names])
+
+    def curves(self) -> dict[str, dict[int, float]]:
+        """{name: {step: value}} of the named metrics, by step. Of a step that was reported again by a restart, the
+        first attempt's report stands, as in the objective metric's curve; within an attempt the latest."""
+        found: dict[str, dict[int, tuple[int, int, bytes, float]]] = {}
+        for names, table in sorted(self.reports.items()):
+            row = struct.Struct(f"<qiq{8 * len(names)}s")
+            for step, attempt, lamport, numbers in row.iter_unpack(table):
+                for name, value in zip(names, struct.unpack(f"<{len(names)}d", numbers), strict=True):
+                    curve = found.setdefault(name, {})
+                    # The bytes decide between two workers of a race that reported at the same lamport time.
+                    new = -attempt, lamport, struct.pack("<d", value), value
+                    if step not in curve or new[:3] > curve[step][:3]:
+                        curve[step] = new
+        return {name: {step: kept[3] for step, kept in sorted(curve.items())} for name, curve in sorted(found.items())}
 
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -19,6 +19,7 @@ from ..events.schema import (
     Goal,
     Left,
     Lost,
+    Noted,
     Over,
     Predicted,
     Reported,
@@ -34,7 +35,7 @@ from .view import View
 _PLAIN = (
     "version", "succeeded", "n_retried", "best", "counts", "n_external", "n_results", "first_max_steps",
 )  # fmt: skip
-_TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost
+_TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted
 
 
 class WorkerImage(msgspec.Struct, array_like=True):

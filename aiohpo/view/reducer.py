@@ -22,6 +22,7 @@ from ..events.schema import (
     Goal,
     Left,
     Lost,
+    Noted,
     Over,
     Predicted,
     Proposed,
@@ -227,14 +228,11 @@ class Reducer(Announcements):
             found = (event.attempt, event.digest, event.size, stamp[1])
             saved[event.step] = max(found, saved.get(event.step, found))
         elif isinstance(event, Predicted):
-            details = self._detail(row)
-            for name, digest in event.digests.items():
-                new = stamp, digest
-                known = details.predictions.get(name, new)
-                details.predictions[name] = max(new, known)
-                if known != new:
-                    details.superseded.add(min(new, known)[1])
+            self._detail(row).predict(stamp, event.digests)
+            for name in event.digests:
                 self._predicting.setdefault(name, {})[row] = None
+        elif isinstance(event, Noted):
+            self._detail(row).note(stamp, event.notes)
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         self.n_results += 1
@@ -291,6 +289,8 @@ class Reducer(Announcements):
         details = self._detail(row)
         if event.value is not None and math.isfinite(event.value):
             self._note(row, details.curve, event.step, event.attempt, event.value)
+        if event.extra:
+            details.report(event.step, event.attempt, stamp[0], event.extra)
         self._step[row] = max(event.step, self._step[row])
         at = event.step, stamp
         if self._status[row] not in _FINAL and (

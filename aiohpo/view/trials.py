@@ -47,6 +47,8 @@ class TrialRecord:
     targets      {name: digest} of what ``trial.targets`` stored
     retry_of     the failed trial whose configuration it tries again
     ended_as     "finished", "stopped" or "failed", also where ``status`` is "surplus"; None if it has not ended
+    curves       {name: {step: value}} of every report of every metric, that of the objective metric included
+    notes        {name: value} of what ``trial.note`` was given
     """
 
     id: str
@@ -70,6 +72,8 @@ class TrialRecord:
     targets: dict[str, str] = field(default_factory=dict)
     retry_of: str | None = None
     ended_as: str | None = None
+    curves: dict[str, dict[int, float]] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form (``show --json``); JSON has no NaN, so a number that is none becomes null."""
@@ -79,7 +83,8 @@ class TrialRecord:
                 plain[name] = None
         plain["metrics"] = {k: v if math.isfinite(v) else None for k, v in self.metrics.items()}
         plain["parent"] = None if self.parent is None else {"trial": self.parent[0], "step": self.parent[1]}
-        plain["curve"] = [[step, value] for step, value in sorted(self.curve.items())]
+        plain["curve"] = _points(self.curve)
+        plain["curves"] = {name: _points(curve) for name, curve in self.curves.items()}
         return plain
 
     def _summary(self) -> str:
@@ -133,6 +138,10 @@ def trials_table(title: str, trials: Sequence[TrialRecord], most: int = _MOST_RO
     more = len(trials) - len(shown)
     columns = ["number", "status", "value", "steps", "seconds", *names, *errors]
     return html_table(title, columns, rows, f"and {more} more" if more else "")
+
+
+def _points(curve: dict[int, float]) -> list[list[float | None]]:
+    return [[step, value if math.isfinite(value) else None] for step, value in sorted(curve.items())]
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..events.lifecycle import FINAL, MOST_LOSSES, Status
+from ..events.notes import decode_note
 from ..events.schema import EXTERNAL, OWN, QUEUED, TARGETS, TrialId, parse_trial, trial_name
 from ..plugin import Config, Inherit, TrialState, TrialStatus
 from ..plugin.objective import Objective
@@ -339,6 +340,9 @@ class View(Checkpoints):
         error = details.error
         if error is None and ended_as == "failed" and status is Status.LOST:
             error = f"given up: {self.losses(row)} workers died while they ran it"
+        curves = details.curves()
+        if curve:
+            curves[self.objective.metric] = curve
         metrics = dict(details.extra or {})
         if value == value:
             metrics[self.objective.metric] = value
@@ -364,6 +368,8 @@ class View(Checkpoints):
             parent=None if details.parent is None else (trial_name(details.parent.trial), details.parent.step),
             retry_of=None if details.retry_of is None else trial_name(details.retry_of),
             ended_as=ended_as,
+            curves=curves,
+            notes={name: decode_note(text) for name, (_, text) in sorted(details.notes.items())},
         )
 
     def canonical_rows(self) -> list[int]:

@@ -15,7 +15,8 @@ from aiohpo.evaluate.capture import captured
 from aiohpo.evaluate.checkpoint import encode
 from aiohpo.evaluate.coroutine import CoroutineEvaluator
 from aiohpo.evaluate.program import Program
-from aiohpo.evaluate.trial import Trial, TrialEnded
+from aiohpo.evaluate.trial import Trial
+from aiohpo.evaluate.trial_link import TrialEnded
 from aiohpo.plugin import Evaluator, GracefulEvaluator, Outcome
 from aiohpo.testing import MemoryBlobs
 from tests.support.evaluate_objectives import (

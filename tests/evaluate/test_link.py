@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from aiohpo.evaluate.link import LoopLink
-from aiohpo.evaluate.trial import TrialEnded
+from aiohpo.evaluate.trial_link import TrialEnded
 from aiohpo.plugin import Decision
 from tests.support.evaluate_objectives import Recorder, stop_at
 

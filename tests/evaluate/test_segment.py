@@ -10,7 +10,8 @@ import pytest
 
 from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.segment import MAX_DETAIL, MAX_ERROR, failed, run_segment
-from aiohpo.evaluate.trial import Trial, TrialEnded
+from aiohpo.evaluate.trial import Trial
+from aiohpo.evaluate.trial_link import TrialEnded
 from aiohpo.plugin import Decision, Outcome
 from tests.support.evaluate_objectives import Recorder, assignment, behave, stop_at
 

@@ -15,7 +15,8 @@ import pytest
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.program import Program
 from aiohpo.evaluate.segment import conclude, run_segment
-from aiohpo.evaluate.trial import Trial, TrialEnded
+from aiohpo.evaluate.trial import Trial
+from aiohpo.evaluate.trial_link import TrialEnded
 from aiohpo.events.schema import trial_name
 from aiohpo.plugin import Assignment, Decision, Outcome
 from aiohpo.storage.blob_store import DirectoryBlobs
@@ -373,7 +374,7 @@ def test_what_is_public_is_what_objectives_need():
     """What evaluators use to conclude a segment is no part of what users see."""
     assert {name for name in dir(Trial) if not name.startswith("_")} == {
         *("config", "id", "number", "start", "step", "max_steps", "ended"),
-        *("steps", "report", "save", "restore", "predictions", "targets"),
+        *("steps", "report", "save", "restore", "predictions", "targets", "note"),
     }
 
 

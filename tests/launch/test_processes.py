@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.evaluate.resources import THREADS, available_cores, threads_for
+from aiohpo.evaluate.process.resources import THREADS, available_cores, threads_for
 from aiohpo.launch.processes import LocalLauncher
 from aiohpo.plugin import Launcher, WorkerExit
 

@@ -42,6 +42,7 @@ class Recorder:
     reports: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     saves: list[tuple[int, str, int]] = field(default_factory=list)
     stored: dict[str, str] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
     logged: list[str] = field(default_factory=list)
     noticed: list[str] = field(default_factory=list)
     timed: bool = True
@@ -62,6 +63,9 @@ class Recorder:
 
     def predictions(self, digests: Mapping[str, str]) -> None:
         self.stored.update(digests)
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        self.notes.update(notes)
 
     def log(self, text: str) -> None:
         self.logged.append(text)

@@ -29,6 +29,7 @@ from aiohpo.events.schema import (
     Goal,
     Left,
     Lost,
+    Noted,
     Over,
     Parent,
     Predicted,
@@ -71,10 +72,10 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
         clocks[origin] += rng.randint(1, 3)
         t, seq = clocks[origin], len(logs[origin]) + 1
         event: Event
-        kind = rng.choice("ppcrrseeeeelgxyon") if trials else "p"
+        kind = rng.choice("ppcrrseeeeelgxyont") if trials else "p"
         trial, attempt, step = rng.choice(trials or [("", 1)]), rng.choice([0, 0, 0, 1, 2]), rng.randint(0, 3)
         value = rng.choice([None, 0.25, rng.random()])
-        extra = rng.choice([None, {"aux": rng.random()}])
+        extra = rng.choice([None, {"aux": rng.random()}, {"aux": rng.random(), "more": 0.5}])
         match kind:
             case "p":
                 source = rng.choice([OWN, OWN, QUEUED, EXTERNAL])
@@ -97,6 +98,8 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
                 )
             case "l":
                 event = Lost(t, trial, attempt)
+            case "t":
+                event = Noted(t, trial, {rng.choice("ab"): str(rng.randint(0, 9))})
             case "y":
                 event = Proposed(t, float(t), row(rng), QUEUED, retry_of=trial)
                 trials.append((origin, seq))
@@ -809,3 +812,33 @@ def test_observations_that_grew_are_those_that_were_made_at_once():
         grown, whole = view.observations(), view_of(history, max_steps=3).observations()
         for name in ("X", "y", "failed", "pending", "pending_to"):
             np.testing.assert_array_equal(getattr(grown, name), getattr(whole, name))
+
+
+def test_every_metric_has_a_curve():
+    """By step, of several reports of one step the last, of a restart only the steps that the first attempt did not do;
+    numbers that are none stay, and JSON has null for them."""
+    nan = float("nan")
+    history: History = [
+        ("ann", 1, Proposed(1, 1.0, (0.5, 1, 0, None))),
+        ("ann", 2, Reported(2, 1, 0, 1, 0.5, {"acc": 0.1})),
+        ("ann", 3, Reported(3, 1, 0, 1, 0.5, {"acc": 0.2, "grad": nan})),
+        ("ann", 4, Reported(4, 1, 0, 1, 0.5, {"acc": 0.3, "grad": nan})),
+        ("bob", 1, Reported(9, ("ann", 1), 1, 1, 0.7, {"acc": 0.9})),
+        ("bob", 2, Reported(10, ("ann", 1), 1, 2, 0.6, {"acc": 0.8})),
+    ]
+    for order in (history, [*history[:1], *history[4:], *history[1:4]]):
+        record = view_of(order).record(0)
+        assert record.curves["acc"] == {1: 0.3, 2: 0.8}
+        assert record.curves["loss"] == record.curve == {1: 0.5, 2: 0.6}
+        assert record.as_dict()["curves"]["grad"] == [[1, None]]
+
+
+def test_the_latest_note_of_a_name_holds():
+    """Whichever arrives first; notes on a trial that is over count, too."""
+    history: History = [
+        *finished(0.5),
+        ("ann", 3, Noted(4, 1, {"a": "1", "b": "[2]"})),
+        ("bob", 1, Noted(3, ("ann", 1), {"a": "0", "c": '"x"'})),
+    ]
+    for order in (history, [history[3], *history[:3]]):
+        assert view_of(order).record(0).notes == {"a": 1, "b": [2], "c": "x"}

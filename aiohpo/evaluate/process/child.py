@@ -26,10 +26,25 @@ from ...plugin import Assignment, Decision, Outcome
 from ..program import Program
 from ..reimport import rebuild
 from ..segment import failure_of, run_segment
-from ..trial import Trial, TrialEnded
+from ..trial import Trial
+from ..trial_link import TrialEnded
 from .job_signals import JOB_SIGNALS
 from .surroundings import Surroundings
-from .wire import ABORT, BEGIN, DECIDE, END, ENDING, LISTEN, PREDICTIONS, READY, REPORT, SAVE, UNUSABLE, BlockingWire
+from .wire import (
+    ABORT,
+    BEGIN,
+    DECIDE,
+    END,
+    ENDING,
+    LISTEN,
+    NOTE,
+    PREDICTIONS,
+    READY,
+    REPORT,
+    SAVE,
+    UNUSABLE,
+    BlockingWire,
+)
 
 if TYPE_CHECKING:
     import asyncio
@@ -120,6 +135,11 @@ class PipeLink:
         with self._lock:
             self._check()
             self._wire.send([PREDICTIONS, digests])
+
+    def note(self, notes: Mapping[str, str]) -> None:
+        with self._lock:
+            self._check()
+            self._wire.send([NOTE, notes])
 
 
 def _do_nothing(number: int, frame: object) -> None:

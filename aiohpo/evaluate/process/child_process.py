@@ -15,7 +15,7 @@ from ...plugin import Assignment, Channel, Outcome
 from ..segment import failed, released
 from .output import Output, bounded
 from .process_group import ProcessGroup, describe_exit
-from .wire import ABORT, BEGIN, DECIDE, END, ENDING, PREDICTIONS, READY, REPORT, RUN, SAVE, UNUSABLE, LoopWire
+from .wire import ABORT, BEGIN, DECIDE, END, ENDING, NOTE, PREDICTIONS, READY, REPORT, RUN, SAVE, UNUSABLE, LoopWire
 
 # The child sees what this process sees: the same modules, in the same order. (-P: nothing else.)
 _PATH = "AIOHPO_SYS_PATH"
@@ -180,6 +180,8 @@ class ChildProcess:
             channel.save(*rest)
         elif kind == PREDICTIONS:
             channel.predictions(*rest)
+        elif kind == NOTE:
+            channel.note(*rest)
 
     def _end(self, fit: bool) -> None:
         """Note that no segment runs any more; unless the child is fit for another, it leaves."""

@@ -25,11 +25,11 @@ from ...storage.blob_store import DirectoryBlobs
 from ...storage.scratch import sweep
 from ..program import Program
 from ..reimport import describe, file_of
-from ..resources import slot_environment, threads_for, visible_devices
 from ..segment import released
 from ..sources import Sources, files_in_use
 from .child_process import CannotImport, ChildProcess
 from .process_group import GONE_WITHIN
+from .resources import slot_environment, threads_for, visible_devices
 
 # Seconds for a child to leave when told to.
 _LEAVE = 1.0

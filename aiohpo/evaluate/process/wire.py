@@ -6,6 +6,7 @@ A segment is, from the child's side::
     -> [BEGIN]
     -> [REPORT, step, metrics]            <- [DECIDE, decision]
     -> [SAVE, step, digest, size]         -> [PREDICTIONS, digests]
+    -> [NOTE, notes]
     -> [LISTEN]: the objective asks whether to end, which is said once
     -> [END, fit, kind, metrics, error, detail]
 
@@ -26,7 +27,7 @@ from typing import Any
 
 import msgpack
 
-READY, UNUSABLE, BEGIN, REPORT, SAVE, PREDICTIONS, END, LISTEN = range(8)
+READY, UNUSABLE, BEGIN, REPORT, SAVE, PREDICTIONS, END, LISTEN, NOTE = range(9)
 RUN, DECIDE, ABORT, ENDING = range(4)
 _CHUNK = 1 << 16
 

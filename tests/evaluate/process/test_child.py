@@ -15,7 +15,7 @@ import pytest
 from aiohpo.errors import UsageError
 from aiohpo.evaluate.process.child import PipeLink
 from aiohpo.evaluate.process.wire import ABORT, DECIDE, END, PREDICTIONS, REPORT, SAVE, BlockingWire
-from aiohpo.evaluate.trial import TrialEnded
+from aiohpo.evaluate.trial_link import TrialEnded
 from aiohpo.plugin import Decision
 
 

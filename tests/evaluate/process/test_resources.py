@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from aiohpo.evaluate.resources import auto_slots, available_cores, installed_devices, slot_environment, visible_devices
+from aiohpo.evaluate.process.resources import (
+    auto_slots,
+    available_cores,
+    installed_devices,
+    slot_environment,
+    visible_devices,
+)
 
 
 @pytest.mark.parametrize(
