@@ -48,8 +48,8 @@ class Study(DrivenByHand):
     seed           the same seed gives every worker of a rank the same draws
     keep           of that many best complete trials the last checkpoint stays; others are deleted once no scheduler
                    can need them
-    max_failures   the search stops when so many trials failed since it was started and none has ever succeeded: the
-                   mistake is in the objective then; 0: it never stops for that
+    max_failures   the search stops after so many failures since it was started if no trial ever succeeded; 0: never
+    retries        how often a trial whose process crashes or runs out of memory (not one that raises) is tried again
     dump, load     how ``trial.save`` makes bytes of a checkpoint and ``trial.restore`` reads them
     ensemble       what keeps an ensemble of the models while the search runs: "greedy", "topk", "gradient" or an
                    instance; objectives call ``trial.predictions(valid=…)``
@@ -79,6 +79,7 @@ class Study(DrivenByHand):
         seed: int = 0,
         keep: int = 10,
         max_failures: int = 10,
+        retries: int = 0,
         dump: Callable[[Any], bytes] | None = None,
         load: Callable[[bytes], Any] | None = None,
         ensemble: Any = None,
@@ -112,6 +113,7 @@ class Study(DrivenByHand):
         self.seed = Options().whole("seed", seed, least=0)
         self.keep = Options().whole("keep", keep, least=0)
         self.max_failures = Options().whole("max_failures", max_failures, least=0)
+        self.retries = Options().whole("retries", retries, least=0, most=1000)
         self.ensemble = ensemble
         self.ensemble_metric = ensemble_metric
         self.callbacks = tuple(callbacks)
@@ -147,8 +149,7 @@ class Study(DrivenByHand):
         ``target`` is reached. At least one of the three is needed, unless the search comes to an end by itself: the
         space is finite, or the searcher or scheduler is, as a grid and population based training are.
 
-        Fewer ``trials`` than have a result already are refused, unless ``shrink`` says that this is meant; those
-        beyond do not count any more.
+        Fewer ``trials`` than have a result already are refused, unless ``shrink`` says that this is meant.
 
         ``slots`` trials are evaluated at a time, by one worker. Ctrl-C (or SIGTERM, or a closed terminal) ends the
         search in good order: what was reported is kept, what was running is released, and running again goes on. As
@@ -282,6 +283,7 @@ class Study(DrivenByHand):
             seed=self.seed,
             keep=self.keep,
             max_failures=self.max_failures,
+            retries=self.retries,
             ensemble=self.ensemble,
             ensemble_metric=self.ensemble_metric,
             targets=self._targets,

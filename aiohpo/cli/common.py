@@ -189,6 +189,12 @@ def search_options(function: F) -> F:
             metavar="N",
             help="Stop when N trials failed and none succeeded; 0: never. Default: what the study says, or 10.",
         ),
+        click.option(
+            "--retries",
+            type=click.IntRange(min=0, max=1000),
+            metavar="K",
+            help="Try a trial whose process crashes or runs out of memory K times more, from its last checkpoint.",
+        ),
         click.option("--algorithm", cls=_AlgorithmOption, metavar="A"),
         click.option("--searcher", metavar="S", help="Suggests configurations: auto, adbo, random, …"),
         click.option("--scheduler", metavar="S", help="Decides how far a trial runs: fifo, asha, …"),

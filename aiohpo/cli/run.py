@@ -129,6 +129,7 @@ def run(
     target_value: float | None,
     trial_timeout: float | None,
     max_failures: int | None,
+    retries: int | None,
     algorithm: str | None,
     searcher: str | None,
     scheduler: str | None,
@@ -165,6 +166,7 @@ def run(
         ensemble=ensemble,
         seed=seed,
         max_failures=max_failures,
+        retries=retries,
         share=share,
     )
     let_go(study, evaluates=False)()
@@ -180,6 +182,7 @@ def run(
         "target": target_value,
         "trial-timeout": trial_timeout,
         "max-failures": max_failures,
+        "retries": retries,
     }
     chosen = [f"--{name}={value}" for name, value in typed.items() if value is not None]
     options = RunOptions(

@@ -73,6 +73,7 @@ def configure(
     ensemble: str | None = None,
     seed: int | None,
     max_failures: int | None = None,
+    retries: int | None = None,
     share: str | None = None,
 ) -> None:
     """Let what was given on the command line override what the file says.
@@ -92,6 +93,8 @@ def configure(
         study.seed = seed
     if max_failures is not None:
         study.max_failures = max_failures
+    if retries is not None:
+        study.retries = retries
     if share is not None:
         study.share = share
     me = Identity("check", 0, 1)

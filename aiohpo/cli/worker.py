@@ -92,6 +92,7 @@ def worker(
     target_value: float | None,
     trial_timeout: float | None,
     max_failures: int | None,
+    retries: int | None,
     algorithm: str | None,
     searcher: str | None,
     scheduler: str | None,
@@ -135,6 +136,7 @@ def worker(
         ensemble=ensemble,
         seed=seed,
         max_failures=max_failures,
+        retries=retries,
         share=share,
     )
     forget = let_go(study, evaluates=True)
@@ -177,6 +179,7 @@ def worker(
             "target": target_value,
             "trial-timeout": trial_timeout,
             "max-failures": max_failures,
+            "retries": retries,
             "searcher": searcher,
             "scheduler": scheduler,
             "ensemble": ensemble,

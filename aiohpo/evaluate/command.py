@@ -58,6 +58,7 @@ from .trial_link import TrialEnded
 # {{name}} is a literal {name}; braces around anything that is no name, such as JSON, are left alone.
 _PLACEHOLDER = re.compile(r"\{(\{[^{}\s\"':,]+\})\}|\{([^{}\s\"':,]+)\}")
 _INPUTS = ("arguments", "json")
+_KILLED = range(129, 193)  # the exit codes with which a shell says that a signal, from 1 to 64, killed its program
 
 
 class CommandEvaluator:
@@ -333,7 +334,8 @@ class _Run:
                 self.done.set_exception(error)
         else:
             detail = self._err.tail.strip() or self._out.tail.strip()
-            self.done.set_result(failed(f"{self._name} {describe_exit(returncode)}", detail))
+            crashed = returncode < 0 or returncode in _KILLED
+            self.done.set_result(failed(f"{self._name} {describe_exit(returncode)}", detail, crashed=crashed))
 
     def wind_down(self) -> None:
         """Ask the program to save its work and exit, because the worker ends."""

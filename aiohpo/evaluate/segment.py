@@ -21,12 +21,13 @@ MAX_DETAIL = 8_000
 _HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def failed(error: str, detail: str | None = None) -> Outcome:
+def failed(error: str, detail: str | None = None, *, crashed: bool = False) -> Outcome:
     """Return a failed outcome within the bounds of :class:`~aiohpo.plugin.Outcome`."""
     line = " ".join(error[: 2 * MAX_ERROR].split())
     if len(line) > MAX_ERROR:
         line = line[: MAX_ERROR - 1] + "…"
-    return Outcome("failed", error=_clean(line), detail=_clean(detail[-MAX_DETAIL:]) if detail else None)
+    detail = _clean(detail[-MAX_DETAIL:]) if detail else None
+    return Outcome("failed", error=_clean(line), detail=detail, crashed=crashed)
 
 
 def released(error: str, detail: str | None = None) -> Outcome:
@@ -51,7 +52,12 @@ def failure_of(error: BaseException) -> Outcome:
         # Our own errors are written for people; a class name in front adds nothing.
         name = "" if isinstance(error, UsageError) else type(error).__name__
         line = ": ".join(part for part in (name, message) if part)
-    return failed(line, _trace(error))
+    return failed(line, _trace(error), crashed=_is_out_of_memory(error))
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether the system, or a GPU, had no memory to give: torch's and TensorFlow's errors are told by their names."""
+    return isinstance(error, MemoryError) or type(error).__name__ in ("OutOfMemoryError", "ResourceExhaustedError")
 
 
 def _trace(error: BaseException) -> str:

@@ -271,8 +271,33 @@ class Noted(msgspec.Struct, frozen=True, array_like=True, tag=13):
     notes: Annotated[dict[Short, Annotated[str, msgspec.Meta(max_length=MAX_EVENT)]], msgspec.Meta(max_length=1000)]
 
 
+class Died(msgspec.Struct, frozen=True, array_like=True, tag=14):
+    """The process of segment ``attempt`` died, or ran out of memory: why, in ``error``. Its worker tries a trial again
+    after so many ``retries`` of such crashes; then its :class:`Ended` says that the segment is released, so that it may
+    be claimed again, and else that it failed."""
+
+    lamport: Count
+    trial: TrialRef
+    attempt: Attempt
+    error: Text
+    retries: Count = 0
+
+
 Event = (
-    Started | Left | Goal | Proposed | Claimed | Reported | Saved | Predicted | Ended | Lost | Over | Unanswered | Noted
+    Started
+    | Left
+    | Goal
+    | Proposed
+    | Claimed
+    | Reported
+    | Saved
+    | Predicted
+    | Ended
+    | Lost
+    | Over
+    | Unanswered
+    | Noted
+    | Died
 )
 
 
@@ -288,7 +313,7 @@ class Unknown(msgspec.Struct, frozen=True):
     lamport: int
 
 
-TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted
+TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted | Died
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):

@@ -20,6 +20,7 @@ from ..events.schema import (
     QUEUED,
     Batch,
     Claimed,
+    Died,
     Ended,
     Ending,
     Event,
@@ -136,6 +137,12 @@ class Recorder:
     def note(self, trial: TrialId, notes: Mapping[str, str]) -> None:
         """Record what was noted of a trial."""
         self._record(lambda t: Noted(t, self._ref(trial), dict(notes)))
+
+    def crash(self, segment: Segment, error: str, retries: int) -> bool:
+        """Record that a segment's process died, before its end is recorded; say whether the trial is to be tried again.
+        It is after each of its first ``retries`` crashes, on whatever worker."""
+        self._record(lambda t: Died(t, self._ref(segment.trial), segment.attempt, error, retries))
+        return self.view.crashes(segment.row) <= retries
 
     def end(
         self,

@@ -83,12 +83,15 @@ class Outcome:
     metrics  the returned metrics (finished; may be empty if the objective only reported)
     error    one line for people (failed, released), at most 2,000 characters
     detail   traceback or the tail of stderr (failed), at most 8,000 characters
+    crashed  whether the objective's process died, or ran out of memory (failed): the next time it may not, so the trial
+             is tried again if the study has ``retries``
     """
 
     kind: Literal["finished", "paused", "stopped", "failed", "released"]
     metrics: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
     detail: str | None = None
+    crashed: bool = False
 
 
 @runtime_checkable

@@ -5,6 +5,7 @@ Text that others wrote (names, choices, errors) is made printable here, see :mod
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -112,6 +113,25 @@ def ensemble_in_words(state: Mapping[str, Any] | None) -> str:
         return f"ensemble of {size}: {metric} {state['score']:.5g} (best single {state['single']:.5g})"
     except (ValueError, KeyError, TypeError, OverflowError):
         return ""
+
+
+def tries_in_words(record: TrialRecord) -> str:
+    """``try 2 of 3`` for a trial whose process crashed and that may be tried again, or was; else empty."""
+    if not record.crashes or not record.retries:
+        return ""
+    return f"try {min(len(record.crashes), record.retries) + 1} of {record.retries + 1}"
+
+
+def notes_in_words(notes: Mapping[str, Any]) -> str:
+    """Notes in one line: ``layers=[64, 32], data=v3``."""
+    return ", ".join(
+        f"{printable(name, _WIDEST_NAME)}={note_in_words(note, _WIDEST_VALUE)}" for name, note in notes.items()
+    )
+
+
+def note_in_words(note: Any, most: int | None = None) -> str:
+    """The value of a note: text as it is, anything else as JSON."""
+    return printable(note if isinstance(note, str) else json.dumps(note, ensure_ascii=False), most)
 
 
 def configuration(config: Mapping[str, Any]) -> str:

@@ -203,6 +203,15 @@ class Slot:
             worker.state.yield_up(segment, step=channel.step, seconds=seconds)
             worker.exchange.carry_out()
             return
+        retries = worker.services.retries
+        if outcome.crashed and worker.state.crash(segment, outcome.error or "", retries):
+            worker.state.end(segment, "released", step=channel.step, seconds=seconds)
+            worker.exchange.carry_out()
+            worker.say(
+                f"trial {trial_name(segment.trial)}: {outcome.error}; it is tried again "
+                f"(try {worker.view.crashes(segment.row) + 1} of {retries + 1})"
+            )
+            return
         metrics = dict(outcome.metrics)
         value = metrics.pop(worker.view.objective.metric, channel.value)
         worker.state.end(

@@ -294,6 +294,7 @@ class Swarm:
             expects_peers=s.workers > 1,
             limits=Limits(trials=s.trials),
             max_failures=study.max_failures,
+            retries=study.retries,
             wall=asyncio.get_running_loop().time,
             keep=study.keep,
             targets={name: blobs.put(data) for name, data in study.targets.items()},

@@ -20,7 +20,8 @@ _REPORT = struct.Struct("<qiq")  # step, attempt, lamport
 
 class Details(msgspec.Struct, array_like=True):
     """What only some trials have. ``curve`` says where in the view's columns the report of each step is,
-    ``checkpoints`` is {step: (attempt, digest, size, worker)}, ``notes`` is {name: (stamp, JSON)}.
+    ``checkpoints`` is {step: (attempt, digest, size, worker)}, ``notes`` is {name: (stamp, JSON)},
+    ``crashes`` is {attempt: (stamp, error, retries)}.
 
     ``reports`` has the named metrics, a table of bytes for each set of names that was reported together: 20 bytes for a
     report and 8 for each number in it. Objects would take ten times as much.
@@ -40,6 +41,7 @@ class Details(msgspec.Struct, array_like=True):
     detail: str | None = None
     notes: dict[str, tuple[Stamp, str]] = {}
     reports: dict[tuple[str, ...], bytearray] = {}
+    crashes: dict[int, tuple[Stamp, str, int]] = {}
 
     def predict(self, stamp: Stamp, digests: Mapping[str, str]) -> None:
         """Take predictions; of each name the latest ones count."""
@@ -55,6 +57,11 @@ class Details(msgspec.Struct, array_like=True):
         for name, text in notes.items():
             new = stamp, text
             self.notes[name] = max(new, self.notes.get(name, new))
+
+    def crash(self, stamp: Stamp, attempt: int, error: str, retries: int) -> None:
+        """Take that the process of an attempt died. Of a race's two sides that both did the first one counts."""
+        new = stamp, error, retries
+        self.crashes[attempt] = min(new, self.crashes.get(attempt, new))
 
     def report(self, step: int, attempt: int, lamport: int, metrics: Mapping[str, float]) -> None:
         """Take the named metrics of one report."""

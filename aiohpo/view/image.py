@@ -15,6 +15,7 @@ import numpy as np
 from ..events.lifecycle import CLAIMABLE, Stamp, Status
 from ..events.schema import (
     Claimed,
+    Died,
     Ended,
     Goal,
     Left,
@@ -35,7 +36,7 @@ from .view import View
 _PLAIN = (
     "version", "succeeded", "n_retried", "best", "counts", "n_external", "n_results", "first_max_steps",
 )  # fmt: skip
-_TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted
+_TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted | Died
 
 
 class WorkerImage(msgspec.Struct, array_like=True):

@@ -17,6 +17,7 @@ from ..events.schema import (
     OWN,
     QUEUED,
     Claimed,
+    Died,
     Ended,
     Event,
     Goal,
@@ -233,6 +234,8 @@ class Reducer(Announcements):
                 self._predicting.setdefault(name, {})[row] = None
         elif isinstance(event, Noted):
             self._detail(row).note(stamp, event.notes)
+        elif isinstance(event, Died):
+            self._detail(row).crash(stamp, event.attempt, event.error, event.retries)
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         self.n_results += 1

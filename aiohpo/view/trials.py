@@ -49,6 +49,8 @@ class TrialRecord:
     ended_as     "finished", "stopped" or "failed", also where ``status`` is "surplus"; None if it has not ended
     curves       {name: {step: value}} of every report of every metric, that of the objective metric included
     notes        {name: value} of what ``trial.note`` was given
+    crashes      why its process died, once for each attempt in which it did
+    retries      how many crashes it survives, as its worker was told at the last one (``Study(retries=…)``)
     """
 
     id: str
@@ -74,6 +76,8 @@ class TrialRecord:
     ended_as: str | None = None
     curves: dict[str, dict[int, float]] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
+    crashes: list[str] = field(default_factory=list)
+    retries: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form (``show --json``); JSON has no NaN, so a number that is none becomes null."""

@@ -134,6 +134,11 @@ class View(Checkpoints):
         facts = self.facts(row)
         return 0 if facts is None else len(facts.lost)
 
+    def crashes(self, row: int) -> int:
+        """In how many of its attempts the process died."""
+        details = self._details.get(row)
+        return 0 if details is None else len(details.crashes)
+
     def idle_pauses(self, row: int) -> int:
         """How many of its latest pauses in a row came no further than it had come before."""
         facts = self.facts(row)
@@ -369,6 +374,8 @@ class View(Checkpoints):
             retry_of=None if details.retry_of is None else trial_name(details.retry_of),
             ended_as=ended_as,
             curves=curves,
+            crashes=[error for _, (_, error, _) in sorted(details.crashes.items())],
+            retries=max(details.crashes.values())[2] if details.crashes else 0,
             notes={name: decode_note(text) for name, (_, text) in sorted(details.notes.items())},
         )
 

@@ -213,6 +213,7 @@ async def test_an_exit_code_fails_the_trial(run: Run) -> None:
     outcome = await run("print('{\"loss\": 1}'); print('x' * 9999 + 'the reason', file=sys.stderr); sys.exit(3)")
     assert outcome.kind == "failed"
     assert (outcome.error or "").endswith("exited with code 3")
+    assert not outcome.crashed
     assert (outcome.detail or "").endswith("the reason")
     assert len(outcome.detail or "") <= 8_000
 
@@ -221,6 +222,7 @@ async def test_a_crash_names_the_signal(run: Run) -> None:
     """And the end of stdout where stderr is empty."""
     outcome = await run("print('last words'); os.kill(os.getpid(), signal.SIGSEGV)")
     assert "was killed by SIGSEGV" in (outcome.error or "")
+    assert outcome.crashed
     assert outcome.detail == "last words"
 
 

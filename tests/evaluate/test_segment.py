@@ -226,3 +226,20 @@ def test_a_failure_is_cut_to_bounds() -> None:
     assert outcome.detail is not None
     assert len(outcome.detail) == MAX_DETAIL
     assert outcome.detail.endswith("end")
+
+
+class OutOfMemoryError(RuntimeError):
+    """As torch names it."""
+
+
+@pytest.mark.parametrize(
+    ("error", "crashed"), [(MemoryError(), True), (OutOfMemoryError("CUDA"), True), (ValueError("no"), False)]
+)
+def test_what_runs_out_of_memory_has_crashed(error: Exception, crashed: bool) -> None:
+    """Of all exceptions only these may come of what else the machine did."""
+
+    def objective(trial: Trial) -> float:
+        raise error
+
+    outcome = run(objective)
+    assert (outcome.kind, outcome.crashed) == ("failed", crashed)

@@ -52,6 +52,7 @@ events = st.one_of(
         st.none() | texts,
     ),
     st.builds(ev.Lost, lamports, trials, small),
+    st.builds(ev.Died, lamports, trials, small, texts, small),
     st.builds(ev.Noted, lamports, trials, st.dictionaries(texts, texts, max_size=2)),
 )
 raws = events.map(encode_event) | st.binary(max_size=20)

@@ -269,23 +269,26 @@ def play(
     version: Version | None = None,
     beside: Beside | None = None,
     saves_first: bool = False,
+    out_of_memory: float = 0.0,
 ) -> tuple[Swarm, str]:
     """Play a scenario and check the invariants; return the swarm and a fingerprint of all that happened.
 
     ``version(place)`` is entered while a worker is put together, so that not all need be of one version of aiohpo;
     ``beside`` runs beside the search. With ``saves_first`` the objective saves a step, goes on for a while and only
-    then reports the step, so that workers crash in between.
+    then reports the step, so that workers crash in between. With ``out_of_memory`` so many of the objective's
+    evaluations, or steps, have no memory, after which a trial is tried again twice.
     """
     scenario = Scenario.draw(seed)
     out: list[Swarm] = []
 
     async def main() -> None:
-        await _play(scenario, out, trace, version, beside, saves_first)
+        await _play(scenario, out, trace, version, beside, saves_first, out_of_memory)
 
     try:
         run(main, seed=seed, timeout=3000.0)
     except Exception as error:
         given = ", saves_first=True" if saves_first else ""
+        given += f", out_of_memory={out_of_memory}" if out_of_memory else ""
         error.add_note(f"reproduce with: harness.play({seed}{given})  # {scenario}")
         raise
     swarm = out[0]
@@ -300,6 +303,7 @@ async def _play(
     version: Version | None,
     beside: Beside | None,
     saves_first: bool,
+    out_of_memory: float,
 ) -> None:
     network = SimNetwork(seed=s.seed, delay=s.delay, loss=s.loss, duplicate=s.duplicate, reorder=s.reorder, trace=trace)
     loop = asyncio.get_running_loop()
@@ -313,6 +317,8 @@ async def _play(
         await asyncio.sleep(rng.expovariate(1.0 / s.mean_seconds))
         if rng.random() < s.fails:
             raise RuntimeError("this configuration does not train")
+        if out_of_memory and rng.random() < out_of_memory:
+            raise MemoryError("as others use it")
         return float(config["x"] ** 2 + config["depth"])
 
     async def stepwise(trial: Trial) -> float:
@@ -325,6 +331,8 @@ async def _play(
             await asyncio.sleep(rng.expovariate(s.steps / s.mean_seconds))
             if s.fails and rng.random() < s.fails / s.steps:
                 raise RuntimeError("this configuration does not train")
+            if out_of_memory and rng.random() < out_of_memory:
+                raise MemoryError("as others use it")
             if saves_first:
                 trial.save(bytes([step]))
                 await asyncio.sleep(rng.expovariate(s.steps / s.mean_seconds))
@@ -333,7 +341,15 @@ async def _play(
                 trial.save(bytes([step]) + bytes(rng.choice([10, 200_000])))
         return float(trial["x"] ** 2 + trial["depth"])
 
-    study = Study(objective, SPACE, searcher=RandomSearcher(), scheduler=s.scheduler, seed=s.seed, max_steps=s.steps)
+    study = Study(
+        objective,
+        SPACE,
+        searcher=RandomSearcher(),
+        scheduler=s.scheduler,
+        seed=s.seed,
+        max_steps=s.steps,
+        retries=2 if out_of_memory else 0,
+    )
     swarm = Swarm(s, network, study)
     if version is not None:
         swarm.version = version
@@ -466,7 +482,9 @@ def check(swarm: Swarm) -> None:
                 f"a step of {record.id} was never reported"
             )
     if s.fails == 0.0:
-        assert not [r.id for r in records if r.status == "failed"], "a trial failed that was nobody's fault"
+        assert not [r.id for r in records if r.status == "failed" and not r.crashes], (
+            "a trial failed that was nobody's fault"
+        )
     # What a worker has written down and nobody has heard when it dies is not known before its directory is read.
     told = s.shared_directory or not s.crashes
     if s.partition is None and told and s.workers <= 16:  # where everybody is linked to everybody

@@ -24,6 +24,7 @@ from aiohpo.events.schema import (
     OWN,
     QUEUED,
     Claimed,
+    Died,
     Ended,
     Event,
     Goal,
@@ -72,7 +73,7 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
         clocks[origin] += rng.randint(1, 3)
         t, seq = clocks[origin], len(logs[origin]) + 1
         event: Event
-        kind = rng.choice("ppcrrseeeeelgxyont") if trials else "p"
+        kind = rng.choice("ppcrrseeeeelgxyontk") if trials else "p"
         trial, attempt, step = rng.choice(trials or [("", 1)]), rng.choice([0, 0, 0, 1, 2]), rng.randint(0, 3)
         value = rng.choice([None, 0.25, rng.random()])
         extra = rng.choice([None, {"aux": rng.random()}, {"aux": rng.random(), "more": 0.5}])
@@ -98,6 +99,8 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
                 )
             case "l":
                 event = Lost(t, trial, attempt)
+            case "k":
+                event = Died(t, trial, attempt, rng.choice("ab"), rng.randint(0, 2))
             case "t":
                 event = Noted(t, trial, {rng.choice("ab"): str(rng.randint(0, 9))})
             case "y":

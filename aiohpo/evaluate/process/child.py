@@ -211,7 +211,7 @@ def _serve(wire: BlockingWire, program: Program, blobs: str) -> None:
             os._exit(0)
         link.close()
         fit = surroundings.restore()
-        wire.send([END, fit, outcome.kind, dict(outcome.metrics), outcome.error, outcome.detail])
+        wire.send([END, fit, outcome.kind, dict(outcome.metrics), outcome.error, outcome.detail, outcome.crashed])
 
 
 def _run(program: Program, trial: Trial, runner: asyncio.Runner | None) -> Outcome:

@@ -212,7 +212,8 @@ class ChildProcess:
             if self.group.lost:
                 outcome = released(f"the process that watches over the objective's {how}", self._output.tail)
             elif began:
-                outcome = failed(f"the objective's process {how}", self._output.tail)
+                # What broke the connection was written to it by the objective, and would be again.
+                outcome = failed(f"the objective's process {how}", self._output.tail, crashed=not self._how)
             else:
                 outcome = released(f"the objective's process {how} before the objective began", self._output.tail)
             self._done.set_result(outcome)

@@ -189,8 +189,8 @@ class ProcessEvaluator:
         if self._ending:
             return Outcome("released")  # it had not begun
         outcome = await child.run(assignment, channel)
-        if outcome.kind == "released":
-            # Perhaps the process has run out of something (descriptors); the next one has not.
+        if outcome.kind == "released" or (outcome.crashed and child.group.returncode is None):
+            # Perhaps the process has run out of something (descriptors, memory); the next one has not.
             await lane.end()
         return outcome
 

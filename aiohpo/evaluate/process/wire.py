@@ -8,7 +8,7 @@ A segment is, from the child's side::
     -> [SAVE, step, digest, size]         -> [PREDICTIONS, digests]
     -> [NOTE, notes]
     -> [LISTEN]: the objective asks whether to end, which is said once
-    -> [END, fit, kind, metrics, error, detail]
+    -> [END, fit, kind, metrics, error, detail, crashed]
 
 preceded once by a hello, a map, and by as many bytes as it says, a pickle of the objective if that cannot be imported.
 The hello is answered with ``[READY]`` or ``[UNUSABLE, error, detail]``. ``fit``: whether another segment may run in the

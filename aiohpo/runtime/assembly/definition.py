@@ -40,6 +40,7 @@ class StudyDefinition:
     seed: int
     keep: int
     max_failures: int
+    retries: int
     ensemble: Any
     ensemble_metric: Any
     targets: Mapping[str, bytes]

@@ -46,6 +46,7 @@ class Services:
     remember        keeps the final state for the next reader of the directory
     expects_peers   whether others were started together with this one, or should be there already
     max_failures    how many trials may fail before one succeeds; 0: any number
+    retries         how many crashes of its process a trial survives
     notice          says a line to people
     output          takes what trials print
     wall            tells the time of day, in seconds
@@ -78,6 +79,7 @@ class Services:
     expects_peers: bool = False
     limits: Limits = field(default_factory=Limits)
     max_failures: int = 0
+    retries: int = 0
     timing: Timing = field(default_factory=Timing)
     callbacks: Sequence[Callable[[TrialRecord], Any]] = ()
     output: Sink | None = None

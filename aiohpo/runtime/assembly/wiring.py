@@ -130,6 +130,7 @@ def build_services(
         expects_peers=bool(join) or identity.has_company,
         limits=limits,
         max_failures=definition.max_failures,
+        retries=definition.retries,
         timing=timing or Timing(),
         callbacks=definition.callbacks,
         output=output,

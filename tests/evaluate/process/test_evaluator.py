@@ -348,6 +348,7 @@ async def test_a_crashing_objective_gets_a_new_process(start: Start, behaviour: 
     assert outcome.kind == "failed"
     assert error in (outcome.error or "")
     assert detail in (outcome.detail or "")
+    assert outcome.crashed == ("connection" not in error)
     assert len(outcome.detail or "") <= 8_192
     assert await asyncio.to_thread(gone, int(before))
     for _, metrics in channel.reports:
