@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError
+from ..errors import UsageError, listing
 from ..report.words import (
     best_in_words,
     configuration,
     describe_seconds,
     ensemble_in_words,
+    notes_in_words,
     rungs_in_words,
     trials_in_words,
+    tries_in_words,
 )
+from ..storage.printed import tails
 from ..text import printable
 from .common import DONE, as_json, command, open_directory, print_json, run_directory
 from .terminal import plain_console, say
@@ -36,9 +39,19 @@ _WIDEST_NAME, _WIDEST_ERROR = 40, 300
 _NARROWEST = 14  # columns for a value and for a configuration, whose text wraps
 
 
-@command("show", example="aiohpo show runs/digits --sort value --limit 10\naiohpo show runs/digits --failed")
+@command(
+    "show",
+    example="""
+aiohpo show runs/digits --sort value --limit 10
+aiohpo show runs/digits --failed
+aiohpo show runs/digits --trial 17
+aiohpo show runs/digits --output 17 | less
+""",
+)
 @run_directory
 @click.option("--failed", is_flag=True, help="Show the failed trials with their errors.")
+@click.option("--trial", metavar="TRIAL", help="Show all that there is of one trial, by its number or id.")
+@click.option("--output", metavar="TRIAL", help="Show what one trial printed.")
 @click.option("--lineage", is_flag=True, help="Show which trial inherited from which, and the best one's schedule.")
 @click.option(
     "--sort",
@@ -56,16 +69,32 @@ _NARROWEST = 14  # columns for a value and for a configuration, whose text wraps
     help="Most rows to show; 0 for all.",
 )
 @as_json
-def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, json_: bool) -> int:
-    """Show the study, the workers and the trials in DIR."""
+def show(
+    directory: Path,
+    failed: bool,
+    trial: str | None,
+    output: str | None,
+    lineage: bool,
+    sort: str,
+    limit: int,
+    json_: bool,
+) -> int:
+    """Show the study, the workers and the trials in DIR, or one of the trials."""
     from ..report.tally import run_as_dict, take_snapshot
 
+    views = {"--trial": trial is not None, "--output": output is not None, "--lineage": lineage, "--failed": failed}
+    if sum(views.values()) > 1:
+        raise UsageError(f"give one of {listing([name for name, given in views.items() if given])}: each is a view")
     run = open_directory(directory, tell=lineage)
+    if trial is not None or output is not None:
+        from .one_trial import show_output, show_trial
+
+        show = show_trial if trial is not None else show_output
+        show(run, trial or output or "", json_)
+        return DONE
     if lineage:
         from .lineage import show_lineage
 
-        if failed:
-            raise UsageError("--lineage shows all trials; leave out --failed")
         show_lineage(run, json_)
         return DONE
     summary, view = run.summary, run.view
@@ -85,7 +114,7 @@ def show(directory: Path, failed: bool, lineage: bool, sort: str, limit: int, js
     shown = trials if not limit else trials[-limit:] if latest else trials[:limit]
     records = [summary.record(row, number) for number, row in shown]
     if failed:
-        _print_failures(records, len(trials))
+        _print_failures(run, records, len(trials))
         return DONE
     console.print(_workers(now))
     if records:
@@ -132,8 +161,9 @@ def _workers(now: Snapshot) -> Table:
 
 def _trials(now: Snapshot, records: list[TrialRecord]) -> Table:
     metric = printable(now.metric, _WIDEST_NAME)
-    columns = ("number", "status", metric, "configuration", "step", "time", "worker")
-    table = _table(*columns, wrapping=(metric, "configuration"))
+    noted = any(record.notes for record in records)
+    columns = ("number", "status", metric, "configuration", *(["notes"] if noted else []), "step", "time", "worker")
+    table = _table(*columns, wrapping=(metric, "configuration", "notes"))
     best = now.best and now.best.id
     for record in records:
         value = "" if record.value is None else f"{record.value:.6g}"
@@ -141,7 +171,8 @@ def _trials(now: Snapshot, records: list[TrialRecord]) -> Table:
             str(record.number),
             record.status,
             f"{value} *" if record.id == best else value,
-            printable(record.error, _WIDEST_ERROR) if record.error else configuration(record.config),
+            _what(record),
+            *([notes_in_words(record.notes)] if noted else []),
             str(record.step or ""),
             "" if record.seconds is None else describe_seconds(record.seconds),
             record.worker[:6],
@@ -150,15 +181,29 @@ def _trials(now: Snapshot, records: list[TrialRecord]) -> Table:
     return table
 
 
-def _print_failures(failures: list[TrialRecord], total: int) -> None:
+def _what(record: TrialRecord) -> str:
+    """Why a trial failed, else its configuration; and the number of its try, if it has crashed."""
+    told = printable(record.error, _WIDEST_ERROR) if record.error else configuration(record.config)
+    return f"{told} ({tries})" if (tries := tries_in_words(record)) else told
+
+
+def _print_failures(run: Run, failures: list[TrialRecord], total: int) -> None:
     """Print the latest of so many failed trials."""
+    from .one_trial import LINES, print_tail
+
+    printed = tails(run.path, {record.id for record in failures}, LINES)
     if not failures:
         say("no trial has failed")
     for record in failures:
-        say(f"\ntrial {record.number} ({record.id}): {printable(record.error or 'failed')}")
+        tries = f", {tries}" if (tries := tries_in_words(record)) else ""
+        say(f"\ntrial {record.number} ({record.id}){tries}: {printable(record.error or 'failed')}")
         say("  " + ", ".join(f"{printable(name)}={printable(repr(v))}" for name, v in record.config.items()))
         if record.detail:
             say("\n".join(f"  | {line}" for line in printable(record.detail.rstrip(), lines=True).split("\n")))
+        last = printed.get(record.id, [])
+        if last and last[-1].strip() not in (record.detail or ""):  # else it is what the process printed at its end
+            say(f"  printed last (all of it: --output {record.number}):")
+            print_tail(last)
     if len(failures) < total:
         say(f"\nthe latest {len(failures)} of {total} failed trials; all: --limit 0")
 
@@ -177,7 +222,7 @@ def _table(*columns: str, wrapping: Sequence[str] = ()) -> Table:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in columns:
-        text = name in ("worker", "status", "configuration", "host")
+        text = name in ("worker", "status", "configuration", "notes", "host")
         wraps = name in wrapping
         table.add_column(
             name,

@@ -1,14 +1,15 @@
-"""What trials print, on its way to people: every line says which trial wrote it."""
+"""What trials print, on its way to people and back from files: every line says which trial wrote it."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TextIO
 
-from ..files import open_to_write
+from ..files import open_regular, open_to_write
 from ..text import SIGNS, printable
 
 # Takes whole lines that a trial printed: its id, its number as far as is known now, and the text.
@@ -16,6 +17,9 @@ Sink = Callable[[str, int, str], None]
 
 # Cursor moves and titles, as progress bars and shells write them, say nothing in a line.
 _MOVES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\))")
+
+# What begins a line that tagged() made with a trial's id.
+_TAG = re.compile(r"\[\d+ ([A-Za-z0-9_.-]{1,64}-\d+)\] ")
 
 
 def tagged(text: str, number: int, trial: str = "") -> str:
@@ -76,3 +80,35 @@ class OutputFile:
 
     def __repr__(self) -> str:
         return f"<OutputFile {self.path}>"
+
+
+def read_output(directory: Path, trials: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield what trials of these ids printed, as it is kept in a run directory: (id, a line without its end).
+
+    The lines of one file come in the order in which they were printed; of several files, as of a trial that went from
+    worker to worker, the one that was written last comes last. Lines are as untrustworthy as what trials print.
+    """
+    files = []
+    for path in (directory / "output").glob("*.log"):
+        try:
+            files.append((path.stat().st_mtime, path))
+        except OSError:
+            pass  # it has just been removed
+    for _, path in sorted(files):
+        try:
+            descriptor = open_regular(path)
+        except OSError:
+            continue
+        with os.fdopen(descriptor, encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            for line in file:
+                found = _TAG.match(line)
+                if found is not None and found[1] in trials:
+                    yield found[1], line[found.end() :].removesuffix("\n")
+
+
+def tails(directory: Path, trials: Collection[str], most: int) -> dict[str, list[str]]:
+    """Return the last lines, at most so many, that each of these trials printed; those that printed something."""
+    found: dict[str, deque[str]] = {}
+    for trial, line in read_output(directory, trials):
+        found.setdefault(trial, deque(maxlen=most)).append(line)
+    return {trial: list(lines) for trial, lines in found.items()}

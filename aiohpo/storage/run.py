@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..errors import UsageError
 from ..events.log import Log
+from ..events.schema import trial_name
 from ..view.promotions import Promotions
 from ..view.summary import Summary
 from ..view.trials import TrialRecord
@@ -34,6 +36,16 @@ class Run:
     def records(self) -> Iterator[TrialRecord]:
         """All trials in order, but for cancelled and queued ones."""
         return self.summary.records()
+
+    def find(self, name: str) -> TrialRecord:
+        """The trial of this number or id. Raises ``UsageError`` if there is none."""
+        summary = self.summary
+        for number, row in summary.listed():
+            if name in (str(number), trial_name(self.view.id(row))):
+                return summary.record(row, number)
+        raise UsageError(
+            f"there is no trial {name!r} in {self.path}: give a number or an id, as 'aiohpo show' lists them"
+        )
 
     def rungs(self) -> Promotions:
         """How far its trials got."""

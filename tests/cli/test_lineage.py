@@ -86,7 +86,7 @@ def test_lineage_of_independent_trials_says_so(tmp_path: Path, capsys: pytest.Ca
     assert "2 *  no steps  finished 1  lr=" in out
     assert "no trial inherited from another" in out
     assert invoke(["show", directory, "--lineage", "--failed"]) == 2
-    assert "leave out --failed" in capsys.readouterr().err
+    assert "give one of --failed, --lineage" in capsys.readouterr().err
 
 
 def test_schedule_is_drawn_where_it_was_trained(searched: tuple[Path, Path]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aiohpo.storage.printed import OutputFile, tagged, tee, write_plainly
+from aiohpo.storage.printed import OutputFile, read_output, tagged, tails, tee, write_plainly
 
 
 def test_every_line_says_which_trial_wrote_it() -> None:
@@ -85,3 +85,20 @@ def test_what_others_put_in_its_place_is_not_written_to(tmp_path: Path) -> None:
     assert [text.rpartition(": ")[2] for text in told] == ["it is not a regular file"] * 2
     assert not (tmp_path / "precious").exists()
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_a_trial_printed_is_found_again(tmp_path: Path) -> None:
+    """By its id, whatever its number was when it printed; what looks like a tag within a line is no tag."""
+    (tmp_path / "output").mkdir()
+    paths = [tmp_path / "output" / f"worker-{rank}.log" for rank in range(2)]
+    files = [OutputFile(path, pytest.fail) for path in paths]
+    files[1].write("a-1", 3, "first\n\n")
+    files[0].write("b-1", 4, "[3 a-1] not mine\n")
+    files[0].write("a-1", 2, "then\n")
+    paths[0].write_bytes(paths[0].read_bytes() + b"a notice of the worker\n\xff\n[2 a-1] no end")
+    os.utime(paths[1], (1.0, 1.0))
+    (tmp_path / "output" / "fifo.log").mkdir()
+    read = list(read_output(tmp_path, ("a-1",)))
+    assert read == [("a-1", "first"), ("a-1", ""), ("a-1", "then"), ("a-1", "no end")]
+    assert tails(tmp_path, ("a-1", "b-1", "c-1"), 2) == {"a-1": ["then", "no end"], "b-1": ["[3 a-1] not mine"]}
+    assert not list(read_output(tmp_path / "nowhere", ("a-1",)))
