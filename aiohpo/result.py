@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arguments import RESULT_ATTRIBUTES, explained_class
-from .errors import UsageError
+from .errors import UsageError, listing
 from .plugin import Config
 from .text import printable
 from .view.summary import Summary, last_error_in_words, value_in_words
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .ensembles.ensemble import Ensemble
     from .importance.importances import Importances
     from .peer.ending import SearchEnd
+    from .storage.blob_store import DirectoryBlobs
 
 _AT_ONCE = 250  # records, which take about 5 ms
 _MOST_ROWS = 5  # trials that a notebook shows of a result
@@ -47,6 +49,7 @@ class Result:
         end: SearchEnd | None = None,
         ensemble: Ensemble | None = None,
         trials: TrialList | None = None,
+        blobs: DirectoryBlobs | None = None,
     ) -> None:
         self._space, self._objective = view.space, view.objective
         self.metric = view.objective.metric
@@ -58,12 +61,14 @@ class Result:
         self.trials = TrialList(summary.records()) if trials is None else trials
         self.max_steps = view.max_steps
         self.best: TrialRecord | None = summary.best()
+        self._blobs = blobs
 
     @classmethod
     async def collect(
         cls,
         view: View,
         states: Mapping[str, str] | None = None,
+        blobs: DirectoryBlobs | None = None,
         *,
         interrupted: bool = False,
         end: SearchEnd | None = None,
@@ -75,7 +80,7 @@ class Result:
             trials.append(record)
             if len(trials) % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return cls(view, states=states, interrupted=interrupted, end=end, ensemble=ensemble, trials=trials)
+        return cls(view, states=states, interrupted=interrupted, end=end, ensemble=ensemble, trials=trials, blobs=blobs)
 
     @property
     def given_up(self) -> str | None:
@@ -97,6 +102,26 @@ class Result:
             why = last_error_in_words(self.trials, "the errors in result.trials")
             raise UsageError(f"no trial has a {printable(self.metric)} yet ({self._summary()}){why}")
         return self.best.config
+
+    def file(self, trial: TrialRecord | str | int, name: str) -> Path:
+        """Return where the file of this name of a trial is; see :meth:`aiohpo.Trial.attach`.
+
+        Read it there or copy it, but do not change it: it is named by its digest, and other trials may share it.
+
+        Args:
+            trial: a record, or a trial's number or id.
+
+        Raises:
+            UsageError: there is no such trial or file, or it is not in this directory: a file stays with the worker
+                whose trial attached it. :meth:`aiohpo.Worker.file` fetches it while that worker is there.
+        """
+        id = trial.id if isinstance(trial, TrialRecord) else str(trial)
+        record = next((known for known in self.trials if id in (known.id, str(known.number))), None)
+        if record is None:
+            raise UsageError(
+                f"there is no trial {id!r} in this result: give a record of result.trials, a number or an id"
+            )
+        return path_of_file(record, name, self._blobs)
 
     def to_dataframe(self) -> pandas.DataFrame:
         """One row per trial: the record's columns, then ``config.NAME``, ``metric.NAME`` and ``note.NAME``."""
@@ -132,6 +157,22 @@ class Result:
         chosen = complete or ([self.best] if self.best else self.trials)
         what = "the best" if complete or self.best else "all"
         return trials_table(f"{repr(self)[1:-1]}; {what} trials:", chosen, _MOST_ROWS)
+
+
+def path_of_file(record: TrialRecord, name: str, blobs: DirectoryBlobs | None) -> Path:
+    """Return where the file of this name of a trial is among ``blobs``, with the bytes that were attached. Raises
+    ``UsageError`` if there is none, or if it is elsewhere."""
+    found = record.files.get(name)
+    if found is None:
+        raise UsageError(
+            f"trial {record.number} has no file {name!r}"
+            + (f": it has {listing(sorted(record.files))}" if record.files else ": nothing was attached to it")
+        )
+    if blobs is None or blobs.get(found.digest) is None:
+        raise UsageError(
+            f"the file {name!r} of trial {record.number} is not here: it is in the directory of worker {found.worker}"
+        )
+    return blobs.path(found.digest)
 
 
 def flat_record(trial: TrialRecord) -> dict[str, Any]:

@@ -238,7 +238,7 @@ class Study(DrivenByHand):
             finally:
                 self._peer_here = None
                 await replica.leave_worker(peer.services.log, peer.view)
-            known = replica.view, replica.states()
+            known = replica.view, replica.states(), replica.blobs
             return await Result.collect(*known, interrupted=peer.stopped, end=peer.end, ensemble=peer.ensemble)
         finally:
             self._is_searching = False
@@ -264,7 +264,7 @@ class Study(DrivenByHand):
         from .result import Result
 
         self._replica.refresh()
-        return Result(self._replica.view, states=self._replica.states())
+        return Result(self._replica.view, states=self._replica.states(), blobs=self._replica.blobs)
 
     # --------------------------------------------------------------------------------------- for workers
     @property

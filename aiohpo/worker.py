@@ -19,7 +19,7 @@ from .launch.slurm import WORD as SLURM
 from .launch.slurm import slurm_job
 from .peer.limits import GRACE, make_limits
 from .plugin import Identity, LaunchedTransport, Options, Transport
-from .result import Result
+from .result import Result, path_of_file
 from .runtime.assembly.loading import load_parts
 from .runtime.assembly.services import new_worker_id
 from .runtime.peer import Peer
@@ -222,7 +222,11 @@ class Worker:
     def result(self) -> Result:
         """What this worker knows now; until it has begun, what the study knows."""
         peer = self._peer_here
-        return self.study.result if peer is None else Result(peer.view, interrupted=peer.stopped, end=peer.end)
+        return (
+            self.study.result
+            if peer is None
+            else Result(peer.view, interrupted=peer.stopped, end=peer.end, blobs=self.study._replica.blobs)
+        )
 
     @property
     def best(self) -> TrialRecord | None:
@@ -243,7 +247,19 @@ class Worker:
         """Wait until the search is over; raises what broke this worker."""
         assert self._running is not None, "use 'async with Worker(…) as worker'"
         await asyncio.shield(self._running)
-        return await Result.collect(self._peer.view, interrupted=self._peer.stopped, end=self._peer.end)
+        blobs = self.study._replica.blobs
+        return await Result.collect(self._peer.view, interrupted=self._peer.stopped, end=self._peer.end, blobs=blobs)
+
+    async def file(self, trial: str, name: str) -> Path:
+        """Return where the file of this name of the trial ``trial``, an id, is in this worker's directory, once it has
+        been fetched from a worker that has it. Raises ``UsageError`` if there is none, or nobody has it."""
+        try:
+            record = self._peer.view.record(self._peer.view.row_of(trial))
+        except KeyError:
+            raise UsageError(f"there is no trial {trial!r} that this worker knows of: give its id") from None
+        if (found := record.files.get(name)) is not None:
+            await self._peer.exchange.fetch(found.digest, found.worker, found.size)
+        return await asyncio.to_thread(path_of_file, record, name, self.study._replica.blobs)
 
     async def __aiter__(self) -> AsyncIterator[TrialRecord]:
         assert self._running is not None, "use 'async with Worker(…) as worker'"

@@ -268,3 +268,32 @@ def test_insecure_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("AIOHPO_KEY", "k")
     with pytest.raises(UsageError, match="means that there is no key, and one was given"):
         Worker(study(), transport="zmq", insecure=True)
+
+
+async def test_a_file_of_another_worker_is_fetched(tmp_path):
+    """From the directory of the one whose trial attached it; it stays where it is, and comes back as it was."""
+    source = tmp_path / "model.bin"
+    source.write_bytes(bytes(range(256)) * 1000)
+
+    async def attaching(trial):
+        trial.attach("model.bin", source)
+        return trial["x"]
+
+    async def fetch() -> None:
+        first, second = (study(attaching, directory=tmp_path / name) for name in "ab")
+        async with Worker(first, trials=1) as one:
+            await one.wait()
+            async with Worker(second, join=[one.address], trials=1) as two:
+                result = await two.wait()
+                (trial,) = result.trials
+                with pytest.raises(UsageError, match=f"'model.bin' of trial 0 is not here: .* worker {one.id}"):
+                    result.file(trial, "model.bin")
+                path = await two.file(trial.id, "model.bin")
+                assert path == result.file(0, "model.bin")
+                assert path.read_bytes() == source.read_bytes()
+                with pytest.raises(UsageError, match=r"no file 'other': it has model\.bin"):
+                    await two.file(trial.id, "other")
+                with pytest.raises(UsageError, match="no trial 'x-1'"):
+                    await two.file("x-1", "model.bin")
+
+    await bounded(fetch())

@@ -1,11 +1,17 @@
-"""``aiohpo show --trial`` and ``--output``: all that there is of one trial, and what it printed."""
+"""``aiohpo show --trial``, ``--output`` and ``--file``: all that there is of one trial, what it printed, its files."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..report.words import brief, describe_seconds, note_in_words, tries_in_words
+from ..errors import UsageError
+from ..files import replace_file
+from ..report.words import brief, describe_bytes, describe_seconds, note_in_words, tries_in_words
+from ..result import path_of_file
+from ..storage.blob_store import DirectoryBlobs
 from ..storage.printed import read_output, tails
 from ..text import printable
 from .common import print_json
@@ -47,6 +53,24 @@ def show_output(run: Run, name: str, json_: bool) -> None:
         )
 
 
+def copy_file(run: Run, trial: str, name: str, out: Path | None, json_: bool) -> None:
+    """Copy a file of a trial to ``out``, or to its own name in the current directory, where there is none yet."""
+    record = run.find(trial)
+    source = path_of_file(record, name, DirectoryBlobs(run.path / "blobs"))
+    target = Path(name) if out is None else out / name if out.is_dir() else out
+    if out is None and target.exists():
+        raise UsageError(f"there is a file {name!r} here already: say where to write it, as in -o {name}")
+    try:
+        replace_file(target, source.read_bytes())
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror or error}") from None
+    found = record.files[name]
+    if json_:
+        print_json({"file": str(target), "digest": found.digest, "size": found.size})
+    else:
+        say(f"wrote {target} ({describe_bytes(found.size)}), which was attached to trial {record.number}")
+
+
 def print_tail(lines: list[str]) -> None:
     """Print the last lines of what a trial printed, set apart."""
     for line in lines:
@@ -63,6 +87,7 @@ def _page(run: Run, record: TrialRecord) -> Iterator[str]:
         ("configuration", _columns({name: brief(value) for name, value in record.config.items()})),
         ("metrics", _columns({name: _metric(record, name) for name in record.metrics})),
         ("notes", _columns({name: note_in_words(note) for name, note in record.notes.items()})),
+        ("files", _columns({name: _file(record, name) for name in record.files})),
         ("origin", list(_origin(record))),
         ("crashes", [*map(printable, record.crashes), *filter(None, [tries_in_words(record)])]),
         ("error", [] if record.error is None else [printable(record.error), *_detail(record)]),
@@ -85,6 +110,10 @@ def _columns(values: dict[str, str]) -> list[str]:
 def _metric(record: TrialRecord, name: str) -> str:
     reports = len(record.curves.get(name, ()))
     return f"{record.metrics[name]:.6g}" + (f"  (reported for {reports} steps)" if reports > 1 else "")
+
+
+def _file(record: TrialRecord, name: str) -> str:
+    return f"{describe_bytes(record.files[name].size)}  (copy it: --file {record.number} {shlex.quote(name)} -o FILE)"
 
 
 def _origin(record: TrialRecord) -> Iterator[str]:

@@ -46,12 +46,19 @@ aiohpo show runs/digits --sort value --limit 10
 aiohpo show runs/digits --failed
 aiohpo show runs/digits --trial 17
 aiohpo show runs/digits --output 17 | less
+aiohpo show runs/digits --file 17 model.pt -o best.pt
 """,
 )
 @run_directory
 @click.option("--failed", is_flag=True, help="Show the failed trials with their errors.")
 @click.option("--trial", metavar="TRIAL", help="Show all that there is of one trial, by its number or id.")
 @click.option("--output", metavar="TRIAL", help="Show what one trial printed.")
+@click.option(
+    "--file", "file_", nargs=2, metavar="TRIAL NAME", help="Copy a file that was attached to a trial; see --out."
+)
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), metavar="PATH", help="Where --file writes it. Default: NAME, here."
+)
 @click.option("--lineage", is_flag=True, help="Show which trial inherited from which, and the best one's schedule.")
 @click.option(
     "--sort",
@@ -74,6 +81,8 @@ def show(
     failed: bool,
     trial: str | None,
     output: str | None,
+    file_: tuple[str, str] | None,
+    out: Path | None,
     lineage: bool,
     sort: str,
     limit: int,
@@ -82,15 +91,22 @@ def show(
     """Show the study, the workers and the trials in DIR, or one of the trials."""
     from ..report.tally import run_as_dict, take_snapshot
 
-    views = {"--trial": trial is not None, "--output": output is not None, "--lineage": lineage, "--failed": failed}
+    ones = {"--trial": trial is not None, "--output": output is not None, "--file": bool(file_)}
+    views = ones | {"--lineage": lineage, "--failed": failed}
     if sum(views.values()) > 1:
         raise UsageError(f"give one of {listing([name for name, given in views.items() if given])}: each is a view")
     run = open_directory(directory, tell=lineage)
-    if trial is not None or output is not None:
-        from .one_trial import show_output, show_trial
+    if out is not None and not file_:
+        raise UsageError("--out says where a trial's file goes: --file TRIAL NAME --out PATH")
+    if any(ones.values()):
+        from .one_trial import copy_file, show_output, show_trial
 
-        show = show_trial if trial is not None else show_output
-        show(run, trial or output or "", json_)
+        if file_:
+            copy_file(run, *file_, out, json_)
+        elif trial is not None:
+            show_trial(run, trial, json_)
+        else:
+            show_output(run, output or "", json_)
         return DONE
     if lineage:
         from .lineage import show_lineage

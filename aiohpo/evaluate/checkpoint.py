@@ -40,6 +40,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
+from ..events.schema import FILE_NAME, MAX_FILE
+from ..files import read_regular
 from ..plugin import BlobStore
 from . import plain
 from .metrics import describe_briefly
@@ -47,6 +49,7 @@ from .metrics import describe_briefly
 _BYTES, _DUMPED, _FILES, _PLAIN, _PICKLE = KINDS = ("bytes", "dumped", "files", "plain", "pickle")
 _SEAL = re.compile(rb"aiohpo-checkpoint ([a-z]{1,20}) ([0-9a-f]{64})\n")
 _LONGEST_SEAL = 128
+_FILE_NAME = re.compile(FILE_NAME)
 
 
 class BadCheckpoint(UsageError):
@@ -101,6 +104,25 @@ def find_fault(blobs: BlobStore, digest: str, secret: bytes) -> str | None:
     except BadCheckpoint as error:
         return error.reason
     return None
+
+
+# ------------------------------------------------------------------------------------------------- files
+def read_file(name: Any, path: Any) -> bytes:
+    """Return the bytes of a file that is to be kept as ``name``: as they are, without a seal, since nothing here reads
+    them. Raises UsageError that says what is wrong with the name or the file."""
+    if not isinstance(name, str) or not _FILE_NAME.match(name):
+        raise UsageError(
+            f"cannot attach a file as {describe_briefly(name)}: a name has 1 to 128 letters, digits, blanks and "
+            "_ . + = -, of which the first is a letter, a digit or _; it is not a path"
+        )
+    if not isinstance(path, str | os.PathLike):
+        raise UsageError(f"cannot attach {name!r}: the path of a file is needed, not {describe_briefly(path)}")
+    try:
+        return read_regular(os.fspath(path), MAX_FILE)
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = str(error) if not isinstance(error, OSError) else error.strerror or str(error)
+        remedy = ": make one file of a directory first, such as a tar" if os.path.isdir(path) else ""
+        raise UsageError(f"cannot attach {name!r}: {os.fspath(path)!r}: {why}{remedy}") from None
 
 
 # ------------------------------------------------------------------------------------------ checkpoints

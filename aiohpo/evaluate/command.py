@@ -6,11 +6,12 @@
     CommandEvaluator("python train.py")                          # python train.py --lr=0.1 --width=64
     CommandEvaluator(["julia", "train.jl"], input="json")        # {"lr": 0.1, "width": 64} on its stdin
 
-What the program prints on stdout is its log, but for three kinds of lines, which are JSON objects:
+What the program prints on stdout is its log, but for four kinds of lines, which are JSON objects:
 
 ``{"step": 3, "accuracy": 0.9}``  with a step and other numbers: a report
 ``{"accuracy": 0.93}``            with the study's metric and no step: the result; the last one counts
 ``{"note": {"layers": [3, 5]}}``  notes on the trial, of whatever JSON can hold; a report may have some, too
+``{"attach": {"m.pt": "out/m"}}`` files to be kept with the trial, by their names
 
 What else is in such a line and is no number is ignored. The exit code says whether it succeeded. No shell is
 involved: a parameter's value is one argument whatever characters it has. With a placeholder write ``--rate={lr}``, not
@@ -48,7 +49,7 @@ from .link import LoopLink
 from .process.json_lines import JsonLine, parse_line
 from .process.output import Output, Sink, bounded
 from .process.process_group import GONE_WITHIN, ProcessGroup, describe_exit
-from .process.resources import slot_environment, visible_devices
+from .process.resources import slot_environment, trial_environment, visible_devices
 from .program import Program
 from .segment import conclude, failed, released
 from .sources import Sources
@@ -189,7 +190,7 @@ class CommandEvaluator:
                     text.write(json.dumps(trial.config).encode())
                     text.seek(0)
                 slot = slot_environment(trial._program.first_slot + assignment.slot, self._devices)
-                environment = {**os.environ, **slot, **_environment(assignment, directory)}
+                environment = {**os.environ, **slot, **trial_environment(assignment, directory)}
                 await run.start(words, text, self._directory, environment)
         except (OSError, RuntimeError) as error:  # RuntimeError: the system has no thread to give
             raise _CannotRun(error) from error
@@ -201,6 +202,7 @@ class CommandEvaluator:
         finally:
             run.close()
         with channel.untimed():
+            outcome = await run.attached(outcome)
             await run.group.wait(GONE_WITHIN)
             left_by_itself = outcome.kind == "released" and outcome.error is None and (run.group.returncode or 0) >= 0
             if (outcome.kind == "paused" or left_by_itself) and os.listdir(directory):
@@ -255,10 +257,11 @@ class _Run:
         self._log: Sink = bounded(channel.log)
         self._final: dict[str, Any] | None = None
         self._killer: asyncio.TimerHandle | None = None
+        self._attaching: list[asyncio.Future[None]] = []
 
     async def start(self, words: list[str], stdin: Any, directory: str | None, environment: Mapping[str, str]) -> None:
         """Start the program. Raises OSError if that fails."""
-        self._name = words[0]
+        self._name, self._directory = words[0], directory or ""
         out, their_out = os.pipe()
         err, their_err = os.pipe()
         try:
@@ -296,6 +299,8 @@ class _Run:
     def _take(self, said: JsonLine) -> None:
         trial, step, ended = self._trial, said.step, self._trial.ended
         try:
+            for name, path in said.files.items():
+                self._attach(name, path)
             if said.notes:
                 trial.note(**said.notes)
             if said.metrics and step is None:
@@ -316,6 +321,22 @@ class _Run:
         if (trial._failure is not None or trial.ended) and not ended:  # else it was told already
             self.group.terminate()
             self._killer = self._loop.call_later(self._grace, self.group.kill)
+
+    def _attach(self, name: str, path: Any) -> None:
+        """Begin to read a file: in a thread, as it may be large."""
+        path = os.path.join(self._directory, path) if isinstance(path, str) else path
+        reading = asyncio.ensure_future(asyncio.to_thread(self._trial.attach, name, path))
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._attaching.append(reading)
+
+    async def attached(self, outcome: Outcome) -> Outcome:
+        """Wait for the files that the program attached; return ``outcome`` unless that failed."""
+        for error in await asyncio.gather(*self._attaching, return_exceptions=True):
+            if isinstance(error, UsageError):
+                return failed(str(error))
+            if isinstance(error, Exception):
+                raise error
+        return outcome if self._trial._trouble is None else conclude(self._trial, None)
 
     def _on_exit(self, returncode: int) -> None:
         self._out.drain()
@@ -369,15 +390,3 @@ def _check_program(name: str, directory: str | None) -> None:
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _environment(assignment: Assignment, checkpoint: Path) -> dict[str, str]:
-    values = {
-        "TRIAL": assignment.trial,
-        "NUMBER": assignment.number,
-        "START_STEP": assignment.start,
-        "TO_STEP": assignment.to_step,
-        "MAX_STEPS": assignment.max_steps,
-        "CHECKPOINT_DIR": checkpoint,
-    }
-    return {f"AIOHPO_{name}": str(value) for name, value in values.items() if value is not None}

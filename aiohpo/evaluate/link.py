@@ -82,6 +82,9 @@ class LoopLink:
     def note(self, notes: Mapping[str, str]) -> None:
         self._call(self._channel.note, notes)
 
+    def attach(self, name: str, digest: str, size: int) -> None:
+        self._call(self._channel.attach, name, digest, size)
+
     def log(self, text: str) -> None:
         """Pass on what was printed, without waiting and without an error: printing has none."""
         if threading.get_ident() == self._thread:

@@ -343,6 +343,17 @@ class Trial:
         """
         self._link.note(encode_notes(notes))
 
+    @explained("trial.attach", {})
+    def attach(self, name: str, path: str | Path) -> None:
+        """Keep a copy of the file at ``path`` with the trial: ``trial.attach("model.pt", "out/model.pt")``.
+
+        Files are kept with the study's checkpoints, however the trial ends; of each name the last one. Other workers
+        and ``aiohpo show --file`` find them. Raises UsageError for a name that is no plain file name, for what is no
+        file, and for one of more than 1 GiB.
+        """
+        data = checkpoint.read_file(name, path)
+        self._link.attach(name, self._put("a file", data), len(data))
+
     def _store(self, arrays: Mapping[str, Any], prefix: str) -> None:
         single = prefix != TARGETS  # targets may be large numbers whose last digits count
         if len(arrays) > MAX_ARRAYS:

@@ -41,6 +41,8 @@ class TrialLink(Protocol):
 
     def note(self, notes: Mapping[str, str]) -> None: ...
 
+    def attach(self, name: str, digest: str, size: int) -> None: ...
+
 
 class _Closed:
     """The link of a segment that is over, for code that still holds its trial."""
@@ -61,6 +63,9 @@ class _Closed:
         raise TrialEnded
 
     def note(self, notes: Mapping[str, str]) -> None:
+        raise TrialEnded
+
+    def attach(self, name: str, digest: str, size: int) -> None:
         raise TrialEnded
 
 

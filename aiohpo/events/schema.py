@@ -55,6 +55,9 @@ Time = Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]  # seconds since the epoc
 Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=1e11)]
 # A name becomes a part of file names: nothing in it may lead elsewhere.
 Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,64}\Z")]
+# So do those of a trial's files, which people choose: neither hidden nor in another directory.
+FILE_NAME = r"^[A-Za-z0-9_][A-Za-z0-9_. +=-]{0,127}\Z"
+FileName = Annotated[str, msgspec.Meta(pattern=FILE_NAME)]
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Address = Annotated[str, msgspec.Meta(max_length=512)]
 Text = Annotated[str, msgspec.Meta(max_length=MAX_TEXT)]
@@ -283,22 +286,21 @@ class Died(msgspec.Struct, frozen=True, array_like=True, tag=14):
     retries: Count = 0
 
 
-Event = (
-    Started
-    | Left
-    | Goal
-    | Proposed
-    | Claimed
-    | Reported
-    | Saved
-    | Predicted
-    | Ended
-    | Lost
-    | Over
-    | Unanswered
-    | Noted
-    | Died
-)
+MAX_FILE = 1 << 30  # bytes
+
+
+class Attached(msgspec.Struct, frozen=True, array_like=True, tag=15):
+    """File ``name`` of a trial is the blob ``digest``. Of each name the latest by (lamport, worker) holds."""
+
+    lamport: Count
+    trial: TrialRef
+    name: FileName
+    digest: Sha256
+    size: Count
+
+
+TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted | Died | Attached
+Event = Started | Left | Goal | Proposed | Over | Unanswered | TrialEvent
 
 
 @final
@@ -311,9 +313,6 @@ class Unknown(msgspec.Struct, frozen=True):
 
     kind: int
     lamport: int
-
-
-TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted | Died
 
 
 class Batch(msgspec.Struct, frozen=True, array_like=True):

@@ -18,6 +18,7 @@ from ..events.schema import (
     MAX_NAMED,
     OWN,
     QUEUED,
+    Attached,
     Batch,
     Claimed,
     Died,
@@ -137,6 +138,10 @@ class Recorder:
     def note(self, trial: TrialId, notes: Mapping[str, str]) -> None:
         """Record what was noted of a trial."""
         self._record(lambda t: Noted(t, self._ref(trial), dict(notes)))
+
+    def attach(self, segment: Segment, name: str, digest: str, size: int) -> None:
+        """Record a file of a trial."""
+        self._record(lambda t: Attached(t, self._ref(segment.trial), name, digest, size))
 
     def crash(self, segment: Segment, error: str, retries: int) -> bool:
         """Record that a segment's process died, before its end is recorded; say whether the trial is to be tried again.

@@ -55,6 +55,10 @@ class Channel(Protocol):
         """The objective notes something, ``{name: JSON}`` as :func:`aiohpo.events.notes.encode_notes` makes it."""
         ...
 
+    def attach(self, name: str, digest: str, size: int) -> None:
+        """File ``name`` of the trial is in the blob store, as it is, under ``digest``."""
+        ...
+
     def log(self, text: str) -> None:
         """One or several whole lines that the user's code printed (stdout or stderr), bounded by the evaluator."""
         ...

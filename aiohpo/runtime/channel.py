@@ -95,6 +95,10 @@ class SegmentChannel:
         self._worker.state.note(self.segment.trial, notes)
         self._worker.exchange.carry_out()
 
+    def attach(self, name: str, digest: str, size: int) -> None:
+        self._worker.state.attach(self.segment, name, digest, size)
+        self._worker.exchange.carry_out()
+
     def log(self, text: str) -> None:
         worker, segment = self._worker, self.segment
         if worker.services.output is not None:

@@ -72,6 +72,9 @@ class _Notebook:
     def note(self, notes: Mapping[str, str]) -> None:
         self.said.append(Said(self.step, "note", (dict(notes),)))
 
+    def attach(self, name: str, digest: str, size: int) -> None:
+        self.said.append(Said(self.step, "attach", (name, digest, size)))
+
 
 class Rehearser:
     """Calls objectives, one at a time.

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from ..events.lifecycle import Facts, Stamp
-from ..events.schema import Parent, TrialId
+from ..events.schema import Attached, Died, Noted, Parent, TrialEvent, TrialId
 
 MOST_OBJECTS = 2048
 _REPORT = struct.Struct("<qiq")  # step, attempt, lamport
@@ -21,7 +21,7 @@ _REPORT = struct.Struct("<qiq")  # step, attempt, lamport
 class Details(msgspec.Struct, array_like=True):
     """What only some trials have. ``curve`` says where in the view's columns the report of each step is,
     ``checkpoints`` is {step: (attempt, digest, size, worker)}, ``notes`` is {name: (stamp, JSON)},
-    ``crashes`` is {attempt: (stamp, error, retries)}.
+    ``crashes`` is {attempt: (stamp, error, retries)}, ``files`` is {name: (stamp, digest, size)}.
 
     ``reports`` has the named metrics, a table of bytes for each set of names that was reported together: 20 bytes for a
     report and 8 for each number in it. Objects would take ten times as much.
@@ -36,12 +36,13 @@ class Details(msgspec.Struct, array_like=True):
     parent: Parent | None = None
     retry_of: TrialId | None = None
     predictions: dict[str, tuple[Stamp, str]] = {}  # the newest of each name
-    superseded: set[str] = set()  # the digests of older ones
+    superseded: set[str] = set()  # the digests of older ones, and of files
     error: str | None = None
     detail: str | None = None
     notes: dict[str, tuple[Stamp, str]] = {}
     reports: dict[tuple[str, ...], bytearray] = {}
     crashes: dict[int, tuple[Stamp, str, int]] = {}
+    files: dict[str, tuple[Stamp, str, int]] = {}
 
     def predict(self, stamp: Stamp, digests: Mapping[str, str]) -> None:
         """Take predictions; of each name the latest ones count."""
@@ -52,16 +53,22 @@ class Details(msgspec.Struct, array_like=True):
             if known != new:
                 self.superseded.add(min(new, known)[1])
 
-    def note(self, stamp: Stamp, notes: Mapping[str, str]) -> None:
-        """Take notes; of each name the latest one stays."""
-        for name, text in notes.items():
-            new = stamp, text
-            self.notes[name] = max(new, self.notes.get(name, new))
-
-    def crash(self, stamp: Stamp, attempt: int, error: str, retries: int) -> None:
-        """Take that the process of an attempt died. Of a race's two sides that both did the first one counts."""
-        new = stamp, error, retries
-        self.crashes[attempt] = min(new, self.crashes.get(attempt, new))
+    def take(self, stamp: Stamp, event: TrialEvent) -> None:
+        """Take what was noted, attached, or is known of a crash. Of each name the latest note or file counts, of two
+        sides of a race that both crashed the first."""
+        if isinstance(event, Noted):
+            for name, text in event.notes.items():
+                note = stamp, text
+                self.notes[name] = max(note, self.notes.get(name, note))
+        elif isinstance(event, Attached):
+            file = stamp, event.digest, event.size
+            known = self.files.get(event.name, file)
+            self.files[event.name] = max(file, known)
+            if known[1] != event.digest:
+                self.superseded.add(min(file, known)[1])
+        elif isinstance(event, Died):
+            crash = stamp, event.error, event.retries
+            self.crashes[event.attempt] = min(crash, self.crashes.get(event.attempt, crash))
 
     def report(self, step: int, attempt: int, lamport: int, metrics: Mapping[str, float]) -> None:
         """Take the named metrics of one report."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..events.lifecycle import CLAIMABLE, Stamp, Status
 from ..events.schema import (
+    Attached,
     Claimed,
     Died,
     Ended,
@@ -36,7 +37,7 @@ from .view import View
 _PLAIN = (
     "version", "succeeded", "n_retried", "best", "counts", "n_external", "n_results", "first_max_steps",
 )  # fmt: skip
-_TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted | Died
+_TrialEvent = Claimed | Reported | Saved | Predicted | Ended | Lost | Noted | Died | Attached
 
 
 class WorkerImage(msgspec.Struct, array_like=True):

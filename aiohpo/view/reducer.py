@@ -17,13 +17,11 @@ from ..events.schema import (
     OWN,
     QUEUED,
     Claimed,
-    Died,
     Ended,
     Event,
     Goal,
     Left,
     Lost,
-    Noted,
     Over,
     Predicted,
     Proposed,
@@ -232,10 +230,8 @@ class Reducer(Announcements):
             self._detail(row).predict(stamp, event.digests)
             for name in event.digests:
                 self._predicting.setdefault(name, {})[row] = None
-        elif isinstance(event, Noted):
-            self._detail(row).note(stamp, event.notes)
-        elif isinstance(event, Died):
-            self._detail(row).crash(stamp, event.attempt, event.error, event.retries)
+        else:
+            self._detail(row).take(stamp, event)
 
     def _end(self, row: int, stamp: Stamp, event: Ended) -> None:
         self.n_results += 1

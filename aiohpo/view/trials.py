@@ -6,7 +6,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, SupportsIndex, overload
+from typing import Any, NamedTuple, SupportsIndex, overload
 
 from ..arguments import RECORD_ATTRIBUTES, explained_class
 from ..events.schema import Left, Started, Unanswered
@@ -17,6 +17,14 @@ from ..text import printable
 HIDDEN = ("cancelled", "queued")  # statuses of trials that are not listed
 _WIDEST = 200  # characters of a record's repr
 _MOST_ROWS = 20  # trials in a table
+
+
+class TrialFile(NamedTuple):
+    """A file of a trial: the SHA-256 of its bytes, how many there are, and the worker that has it."""
+
+    digest: str
+    size: int
+    worker: str
 
 
 @explained_class(attributes=RECORD_ATTRIBUTES)
@@ -49,6 +57,8 @@ class TrialRecord:
     ended_as     "finished", "stopped" or "failed", also where ``status`` is "surplus"; None if it has not ended
     curves       {name: {step: value}} of every report of every metric, that of the objective metric included
     notes        {name: value} of what ``trial.note`` was given
+    files        {name: file} of what ``trial.attach`` was given: the ``digest`` of its bytes and its ``size``. See
+                 :meth:`aiohpo.Result.file`
     crashes      why its process died, once for each attempt in which it did
     retries      how many crashes it survives, as its worker was told at the last one (``Study(retries=…)``)
     """
@@ -78,6 +88,7 @@ class TrialRecord:
     notes: dict[str, Any] = field(default_factory=dict)
     crashes: list[str] = field(default_factory=list)
     retries: int = 0
+    files: dict[str, TrialFile] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form (``show --json``); JSON has no NaN, so a number that is none becomes null."""
@@ -88,6 +99,7 @@ class TrialRecord:
         plain["metrics"] = {k: v if math.isfinite(v) else None for k, v in self.metrics.items()}
         plain["parent"] = None if self.parent is None else {"trial": self.parent[0], "step": self.parent[1]}
         plain["curve"] = _points(self.curve)
+        plain["files"] = {name: {"digest": file.digest, "size": file.size} for name, file in self.files.items()}
         plain["curves"] = {name: _points(curve) for name, curve in self.curves.items()}
         return plain
 

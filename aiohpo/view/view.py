@@ -22,7 +22,7 @@ from ..plugin.objective import Objective
 from ..space.space import Space
 from .checkpoints import Checkpoints
 from .details import Details
-from .trials import HIDDEN, TrialRecord
+from .trials import HIDDEN, TrialFile, TrialRecord
 
 _NAN = float("nan")
 _STATUS_NAMES: tuple[TrialStatus, ...] = (
@@ -280,11 +280,12 @@ class View(Checkpoints):
         return [row for row in self._predicting.get(name, ()) if self.status(row) not in bad]
 
     def predictions(self, row: int) -> tuple[set[str], set[str]]:
-        """The digests of a trial's newest predictions and targets, and of those that newer ones superseded."""
+        """The digests of a trial's newest predictions, targets and files, and of those that newer ones superseded."""
         details = self._details.get(row)
         if details is None:
             return set(), set()
-        return {digest for _, digest in details.predictions.values()}, details.superseded
+        newest = {digest for _, digest in details.predictions.values()}
+        return newest | {digest for _, digest, _ in details.files.values()}, details.superseded
 
     def latest(self, row: int) -> float | None:
         """The loss of a trial as it is now: its result, else what it reported last."""
@@ -376,6 +377,7 @@ class View(Checkpoints):
             curves=curves,
             crashes=[error for _, (_, error, _) in sorted(details.crashes.items())],
             retries=max(details.crashes.values())[2] if details.crashes else 0,
+            files={n: TrialFile(digest, size, by) for n, ((_, by), digest, size) in sorted(details.files.items())},
             notes={name: decode_note(text) for name, (_, text) in sorted(details.notes.items())},
         )
 

@@ -33,6 +33,7 @@ EVENTS: list[ev.Event] = [
     ev.Over(11, "the target is reached", 0, ("a0c1b2", "a0c1b3")),
     ev.Unanswered(12, ("tcp://node1:5555",)),
     ev.Died(14, TRIAL, 1, "the objective's process was killed by SIGKILL", 2),
+    ev.Attached(15, TRIAL, "model.pt", DIGEST, 12345),
     ev.Noted(13, TRIAL, {"layers": "[64,32]"}),
 ]
 RAWS = tuple(map(encode_event, EVENTS))

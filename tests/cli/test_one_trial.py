@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from aiohpo import Study
+from aiohpo import Study, Trial
 from aiohpo.cli.main import invoke
 from aiohpo.storage.printed import OutputFile
 from tests.support.run_directories import HOSTILE, SPACE, config
@@ -81,3 +82,35 @@ def test_a_mistake_is_told(run: Path, capsys: pytest.CaptureFixture[str], option
     """A trial that is not there, and two views at once."""
     assert invoke(["show", str(run), *options]) == 2
     assert why in capsys.readouterr().err
+
+
+def test_a_file_of_a_trial_is_copied(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To where it is wanted, else to its name here, unless that is taken; the trial's page lists it."""
+
+    async def objective(trial: Trial) -> float:
+        (tmp_path / "source").write_bytes(b"the model")
+        trial.attach("model.bin", tmp_path / "source")
+        return 0.5
+
+    asyncio.run(Study(objective, SPACE, searcher="random", directory=tmp_path / "r").arun(1))
+    monkeypatch.chdir(tmp_path)
+    assert invoke(["show", "r", "--trial", "0"]) == 0
+    assert "model.bin  9 B  (copy it: --file 0 model.bin -o FILE)" in capsys.readouterr().out
+    for options, written in (([], "model.bin"), (["-o", "copy"], "copy"), (["-o", "r"], "r/model.bin")):
+        assert invoke(["show", "r", "--file", "0", "model.bin", *options]) == 0
+        assert (tmp_path / written).read_bytes() == b"the model"
+    capsys.readouterr()
+    for options, why in (
+        (["--file", "0", "model.bin"], "is a file 'model.bin' here already"),
+        (["--file", "0", "other"], "no file 'other': it has model.bin"),
+        (["-o", "x"], "--file TRIAL NAME"),
+        (["--file", "0", "model.bin", "-o", "no/where"], "cannot write no/where: No such file"),
+    ):
+        assert invoke(["show", "r", *options]) == 2
+        assert why in capsys.readouterr().err
+    for blob in (tmp_path / "r" / "blobs").glob("??/*"):
+        blob.write_bytes(b"forged !!")
+    assert invoke(["show", "r", "--file", "0", "model.bin", "-o", "copy"]) == 2
+    assert "is not here" in capsys.readouterr().err

@@ -27,6 +27,7 @@ from aiohpo.evaluate.checkpoint import (
     encode_array,
     find_fault,
     pack_tree,
+    read_file,
     seal_checkpoint,
     unpack_tree,
     unseal,
@@ -423,3 +424,30 @@ def test_what_is_no_array_is_named(values: object) -> None:
     """Ragged lists and objects are refused with the name they were given under."""
     with pytest.raises(UsageError, match="predictions 'valid'"):
         encode_array("valid", values)
+
+
+# ------------------------------------------------------------------------------------------------- files
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a\n", "-x", "x" * 129, 3, "a\\b", "C:"])
+def test_a_file_has_a_plain_name(name: Any, tmp_path: Path) -> None:
+    """Nothing in it leads elsewhere or hides it, on any system."""
+    (tmp_path / "f").write_bytes(b"x")
+    with pytest.raises(UsageError, match="cannot attach a file as"):
+        read_file(name, tmp_path / "f")
+    assert read_file("model v1.2_best+x=3.pt", str(tmp_path / "f")) == b"x"
+
+
+def test_what_is_no_file_is_not_attached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory, a FIFO, nothing at all, what is too large and what is no path; none is waited for."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "large").write_bytes(b"12345")
+    monkeypatch.setattr(module, "MAX_FILE", 4)
+    for path, why in (
+        (tmp_path, "make one file of a directory"),
+        (tmp_path / "fifo", "not a regular file"),
+        (tmp_path / "gone", "No such file"),
+        (tmp_path / "large", "larger than 4 bytes"),
+        ("a\0b", "null byte"),
+        (None, "the path of a file is needed"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            read_file("name", path)

@@ -207,6 +207,19 @@ async def test_bad_metrics_fail_the_trial(run: Run, program: str, error: str) ->
     assert error in (outcome.error or "")
 
 
+async def test_files_are_attached_in_its_own_directory(run: Run, tmp_path: Path) -> None:
+    """Also one that it names in its last line; one that is not there fails the trial."""
+    (tmp_path / "m.txt").write_text("model")
+    line = 'print(\'{"attach": {"m": "m.txt"}, "loss": 1}\')'
+    channel = Recorder()
+    assert (await run(line, channel, directory=tmp_path)).metrics == {"loss": 1.0}
+    assert {name: size for name, (_, size) in channel.files.items()} == {"m": 5}
+    outcome = await run(line.replace("m.txt", "gone.txt"), directory=tmp_path)
+    assert (outcome.kind, outcome.error) == (
+        "failed", f"cannot attach 'm': '{tmp_path / 'gone.txt'}': No such file or directory"
+    )  # fmt: skip
+
+
 # ----------------------------------------------------------------------------------------------------- endings
 async def test_an_exit_code_fails_the_trial(run: Run) -> None:
     """With the end of stderr as the detail, even if a result was printed."""

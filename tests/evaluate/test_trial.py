@@ -374,7 +374,7 @@ def test_what_is_public_is_what_objectives_need():
     """What evaluators use to conclude a segment is no part of what users see."""
     assert {name for name in dir(Trial) if not name.startswith("_")} == {
         *("config", "id", "number", "start", "step", "max_steps", "ended"),
-        *("steps", "report", "save", "restore", "predictions", "targets", "note"),
+        *("steps", "report", "save", "restore", "predictions", "targets", "note", "attach"),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aiohpo import Float, Space
-from aiohpo.events.schema import Claimed, Ended, Event, Parent, Predicted, Proposed, Reported, Saved
+from aiohpo.events.schema import Attached, Claimed, Ended, Event, Parent, Predicted, Proposed, Reported, Saved
 from aiohpo.peer.retention import GRACE, Retention
 from aiohpo.plugin.objective import Objective
 from aiohpo.view.view import View
@@ -222,6 +222,21 @@ def test_predictions_that_arrive_late_are_superseded_already():
     trial = study.propose()
     study.tell(Predicted(50, trial, 0, {"valid": B}), Predicted(40, trial, 0, {"valid": A}))
     assert study.deleted() == {A}
+
+
+def test_files_stay_until_another_one_has_their_name():
+    """Whatever becomes of the trial; a file that is attached again, or is a prediction as well, stays."""
+    study = Study()
+    trial = study.propose()
+    study.tell(
+        Attached(50, trial, "model", A, 1), Attached(51, trial, "copy", B, 1), Predicted(52, trial, 0, {"valid": B})
+    )
+    study.end(trial, "failed")
+    assert study.deleted() == set()
+    study.tell(Attached(60, trial, "model", C, 1), Attached(61, trial, "copy", D, 1))
+    assert study.deleted(100.0) == {A}
+    study.tell(Attached(62, trial, "model", A, 1))
+    assert study.deleted(200.0) == {C}
 
 
 def test_of_a_long_study_only_what_is_in_the_store_is_looked_for():

@@ -43,6 +43,7 @@ class Recorder:
     saves: list[tuple[int, str, int]] = field(default_factory=list)
     stored: dict[str, str] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
+    files: dict[str, tuple[str, int]] = field(default_factory=dict)
     logged: list[str] = field(default_factory=list)
     noticed: list[str] = field(default_factory=list)
     timed: bool = True
@@ -66,6 +67,9 @@ class Recorder:
 
     def note(self, notes: Mapping[str, str]) -> None:
         self.notes.update(notes)
+
+    def attach(self, name: str, digest: str, size: int) -> None:
+        self.files[name] = digest, size
 
     def log(self, text: str) -> None:
         self.logged.append(text)

@@ -53,6 +53,7 @@ events = st.one_of(
     ),
     st.builds(ev.Lost, lamports, trials, small),
     st.builds(ev.Died, lamports, trials, small, texts, small),
+    st.builds(ev.Attached, lamports, trials, st.sampled_from(["model.pt", "a b"]), digests, small),
     st.builds(ev.Noted, lamports, trials, st.dictionaries(texts, texts, max_size=2)),
 )
 raws = events.map(encode_event) | st.binary(max_size=20)

@@ -23,6 +23,7 @@ from aiohpo.events.schema import (
     MAX_STEPS,
     OWN,
     QUEUED,
+    Attached,
     Claimed,
     Died,
     Ended,
@@ -73,7 +74,7 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
         clocks[origin] += rng.randint(1, 3)
         t, seq = clocks[origin], len(logs[origin]) + 1
         event: Event
-        kind = rng.choice("ppcrrseeeeelgxyontk") if trials else "p"
+        kind = rng.choice("ppcrrseeeeelgxyontkf") if trials else "p"
         trial, attempt, step = rng.choice(trials or [("", 1)]), rng.choice([0, 0, 0, 1, 2]), rng.randint(0, 3)
         value = rng.choice([None, 0.25, rng.random()])
         extra = rng.choice([None, {"aux": rng.random()}, {"aux": rng.random(), "more": 0.5}])
@@ -101,6 +102,8 @@ def draw_history(rng: random.Random, n: int) -> dict[str, list[Event]]:
                 event = Lost(t, trial, attempt)
             case "k":
                 event = Died(t, trial, attempt, rng.choice("ab"), rng.randint(0, 2))
+            case "f":
+                event = Attached(t, trial, rng.choice("ab"), rng.choice("abc") * 64, 3)
             case "t":
                 event = Noted(t, trial, {rng.choice("ab"): str(rng.randint(0, 9))})
             case "y":

@@ -32,6 +32,7 @@ from .job_signals import JOB_SIGNALS
 from .surroundings import Surroundings
 from .wire import (
     ABORT,
+    ATTACH,
     BEGIN,
     DECIDE,
     END,
@@ -140,6 +141,11 @@ class PipeLink:
         with self._lock:
             self._check()
             self._wire.send([NOTE, notes])
+
+    def attach(self, name: str, digest: str, size: int) -> None:
+        with self._lock:
+            self._check()
+            self._wire.send([ATTACH, name, digest, size])
 
 
 def _do_nothing(number: int, frame: object) -> None:

@@ -15,7 +15,22 @@ from ...plugin import Assignment, Channel, Outcome
 from ..segment import failed, released
 from .output import Output, bounded
 from .process_group import ProcessGroup, describe_exit
-from .wire import ABORT, BEGIN, DECIDE, END, ENDING, NOTE, PREDICTIONS, READY, REPORT, RUN, SAVE, UNUSABLE, LoopWire
+from .wire import (
+    ABORT,
+    ATTACH,
+    BEGIN,
+    DECIDE,
+    END,
+    ENDING,
+    NOTE,
+    PREDICTIONS,
+    READY,
+    REPORT,
+    RUN,
+    SAVE,
+    UNUSABLE,
+    LoopWire,
+)
 
 # The child sees what this process sees: the same modules, in the same order. (-P: nothing else.)
 _PATH = "AIOHPO_SYS_PATH"
@@ -182,6 +197,8 @@ class ChildProcess:
             channel.predictions(*rest)
         elif kind == NOTE:
             channel.note(*rest)
+        elif kind == ATTACH:
+            channel.attach(*rest)
 
     def _end(self, fit: bool) -> None:
         """Note that no segment runs any more; unless the child is fit for another, it leaves."""

@@ -15,11 +15,13 @@ class JsonLine:
     metrics  what is reported, or the result; what is no number is in it only where it should be one
     step     the step that is reported; None: there is none, so ``metrics`` are the result
     notes    what is noted of the trial
+    files    the files that are attached to it, ``{name: path}``
     """
 
     metrics: dict[str, Any]
     step: Any = None
     notes: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, Any] = field(default_factory=dict)
 
 
 def parse_line(line: str, metric: str) -> JsonLine | None:
@@ -32,10 +34,8 @@ def parse_line(line: str, metric: str) -> JsonLine | None:
     if metric not in numbers and ("step" not in numbers or len(numbers) == 1):
         numbers = {}
     step = numbers.pop("step", None)
-    notes = values.get("note")
-    if not isinstance(notes, dict):
-        notes = {}
-    return JsonLine(numbers, step, notes) if numbers or notes else None
+    notes, files = (found if isinstance(found := values.get(key), dict) else {} for key in ("note", "attach"))
+    return JsonLine(numbers, step, notes, files) if numbers or notes or files else None
 
 
 def _object_in(line: str) -> dict[str, Any]:

@@ -13,6 +13,10 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ...plugin import Assignment
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 SLOT = "AIOHPO_SLOT"
@@ -70,3 +74,16 @@ def slot_environment(slot: int, devices: list[str]) -> dict[str, str]:
 def auto_slots(environment: Mapping[str, str]) -> int:
     """Return how many trials this machine can evaluate at a time: one for each visible GPU, else for each core."""
     return len(visible_devices(environment)) or available_cores()
+
+
+def trial_environment(assignment: Assignment, checkpoint: Path) -> dict[str, str]:
+    """What a program finds in its environment about the trial that it runs; see :mod:`aiohpo.evaluate.command`."""
+    values = {
+        "TRIAL": assignment.trial,
+        "NUMBER": assignment.number,
+        "START_STEP": assignment.start,
+        "TO_STEP": assignment.to_step,
+        "MAX_STEPS": assignment.max_steps,
+        "CHECKPOINT_DIR": checkpoint,
+    }
+    return {f"AIOHPO_{name}": str(value) for name, value in values.items() if value is not None}

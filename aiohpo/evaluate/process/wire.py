@@ -6,7 +6,7 @@ A segment is, from the child's side::
     -> [BEGIN]
     -> [REPORT, step, metrics]            <- [DECIDE, decision]
     -> [SAVE, step, digest, size]         -> [PREDICTIONS, digests]
-    -> [NOTE, notes]
+    -> [NOTE, notes]                      -> [ATTACH, name, digest, size]
     -> [LISTEN]: the objective asks whether to end, which is said once
     -> [END, fit, kind, metrics, error, detail, crashed]
 
@@ -27,7 +27,7 @@ from typing import Any
 
 import msgpack
 
-READY, UNUSABLE, BEGIN, REPORT, SAVE, PREDICTIONS, END, LISTEN, NOTE = range(9)
+READY, UNUSABLE, BEGIN, REPORT, SAVE, PREDICTIONS, END, LISTEN, NOTE, ATTACH = range(10)
 RUN, DECIDE, ABORT, ENDING = range(4)
 _CHUNK = 1 << 16
 

@@ -16,6 +16,7 @@ from aiohpo.evaluate.process.json_lines import JsonLine, parse_line
         ('{"loss": "0.5"}', JsonLine({"loss": "0.5"})),
         ('{"note": {"layers": [1, 2]}}', JsonLine({}, None, {"layers": [1, 2]})),
         ('{"step": 1, "loss": 0.5, "note": {"a": 1}}', JsonLine({"loss": 0.5}, 1, {"a": 1})),
+        ('{"attach": {"m.pt": "out/m"}}', JsonLine({}, None, {}, {"m.pt": "out/m"})),
         ('{"note": "loud"}', None),
         ('{"size": 3}', None),
         ('{"step": 3}', None),
