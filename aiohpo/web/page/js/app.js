@@ -151,7 +151,7 @@
       if (!context || context.run !== wanted) await openRun(wanted);
       else if (!shown || shown.name !== name || shown.arg !== arg) open(name, arg, !first);
     } catch (error) {
-      fill(byId("view"), h("div", { class: "card" }, AIO.empty("The run cannot be shown", ""), h("p", { class: "empty" }, error.message)));
+      fill(byId("view"), h("div", { class: "card" }, AIO.empty("The run cannot be shown", "", error.message)));
     }
   }
 
@@ -177,7 +177,7 @@
       folder = answer.folder && !AIO.source.embedded;
     } catch (error) {
       tell({ state: error.status === 403 ? "refused" : "waiting", text: error.status === 403 ? "Token refused" : "No connection" });
-      fill(byId("view"), h("div", { class: "card" }, AIO.empty("The dashboard cannot be shown", ""), h("p", { class: "empty" }, error.message)));
+      fill(byId("view"), h("div", { class: "card" }, AIO.empty("The dashboard cannot be shown", "", error.message)));
       return;
     }
     buildNavigation();

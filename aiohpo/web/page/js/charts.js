@@ -28,12 +28,14 @@
   const powers = (values) => values.map((value) => (value === null ? "" : AIO.format.number(value, 3)));
   const isPower = (value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9;
 
-  /* Of the places on a logarithmic axis those that get a label: powers of ten, no more than there is room for. */
+  /* Of the places on a logarithmic axis those that get a label: powers of ten, or 1, 2, 5, as there is room. */
   function labelled(splits, room) {
     if (splits.length <= Math.min(6, room)) return splits;
-    const every = Math.max(1, Math.ceil(splits.filter(isPower).length / room));
+    const powers = splits.filter(isPower).length;
+    const round = powers > 2 ? isPower : (at) => [1, 2, 5].some((k) => isPower(at / k)); // over less than two decades
+    const every = Math.max(1, Math.ceil(splits.filter(round).length / room));
     let seen = 0;
-    return splits.map((at) => (isPower(at) && seen++ % every === 0 ? at : null));
+    return splits.map((at) => (round(at) && seen++ % every === 0 ? at : null));
   }
 
   function axis(spec, side) {
@@ -49,9 +51,21 @@
       },
       grid: { stroke: () => color("chart-grid"), width: 1, ...(spec.log ? { filter: (u, splits) => splits.map((at) => (isPower(at) ? at : null)) } : {}) },
       ticks: { stroke: () => color("chart-grid"), width: 1, size: 4 },
-      splits: spec.splits || (spec.whole ? (u, i, low, high) => whole(low, high) : undefined),
+      splits: spec.splits || (spec.log ? (u, i, low, high) => decades(low, high) : spec.whole ? (u, i, low, high) => whole(low, high) : undefined),
       filter: spec.log ? (u, splits) => labelled(splits, side === "x" ? u.width / 60 : u.height / 24) : undefined,
     };
+  }
+
+  /* 1, 2, …, 9, 10, 20, … between two positive numbers. uPlot's own places are not round where the lower end is not. */
+  function decades(low, high) {
+    const found = [];
+    for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) {
+      for (let k = 1; k < 10; k++) {
+        const at = Number(`${k}e${power}`);
+        if (at >= low && at <= high) found.push(at);
+      }
+    }
+    return found;
   }
 
   /* Whole numbers at a round distance. */
@@ -98,7 +112,7 @@
 
     function options() {
       return {
-        width, height: spec.height, padding: [8, 10, 0, 0], pxAlign: false,
+        width, height: spec.height, padding: [8, 18, 0, 0], pxAlign: false,
         legend: { show: spec.legend !== false, live: true },
         cursor: {
           y: false, points: { size: 7 }, drag: { x: true, y: false, setScale: true },

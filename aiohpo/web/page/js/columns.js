@@ -43,7 +43,11 @@
 
     /* Write ``values`` into a column at ``rows``. */
     put(name, rows, values) {
-      const column = this[name];
+      const column = this[name], n = rows.length;
+      if (n && rows[n - 1] - rows[0] === n - 1) { // rows are sent in ascending order, so these follow one another
+        column.set(values, rows[0]);
+        return;
+      }
       for (let i = 0; i < rows.length; i++) column[rows[i]] = values[i];
     }
   }

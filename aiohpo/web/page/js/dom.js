@@ -74,10 +74,10 @@ var AIO = { views: {} }; // the one global name; a view is AIO.views.NAME = {tit
         : part.startsWith("**") ? AIO.h("strong", null, part.slice(2, -2)) : part);
   };
 
-  /* What stands where there is nothing to show: what is missing and what to do. */
-  AIO.empty = function (what, remedy) {
+  /* What stands where there is nothing to show: what is missing, what to do, and what the server says (as it is). */
+  AIO.empty = function (what, remedy, detail) {
     return AIO.h("div", { class: "empty" }, AIO.h("p", { class: "empty-what" }, what),
-      remedy && AIO.h("p", null, AIO.prose(remedy)));
+      remedy && AIO.h("p", null, AIO.prose(remedy)), detail && AIO.h("p", null, detail));
   };
 
   /* A section with a heading; ``aside`` stands at the right of it. */

@@ -6,9 +6,9 @@
   /* How the search is, in a word, and the tone of it. */
   function standing(summary) {
     const { study, workers, states } = summary;
-    const met = study.trials !== null && study.ended >= study.trials;
+    const met = study.trials !== null && study.done >= study.trials;
     const here = (states.alive || 0) + (states.suspect || 0) > 0; // "unknown" may be long gone
-    if (met && !study.running) return ["complete", "good"];
+    if (met && !study.running && !here) return ["complete", "good"];
     if (summary.deserted) return ["no worker left", "warn"];
     if (here && study.running) return ["running", "live"];
     if (here) return ["waiting", "live"];
@@ -17,10 +17,10 @@
 
   function progress(summary) {
     const { study } = summary;
-    const share = study.trials ? Math.min(1, study.ended / study.trials) : null;
-    const words = study.trials === null ? `${format.count(study.ended)} trials ended, no limit` : `${format.count(study.ended)} of ${format.plural(study.trials, "trial")}`;
+    const share = study.trials ? Math.min(1, study.done / study.trials) : null;
+    const words = study.trials === null ? `${format.plural(study.done, "trial")} done, no limit` : `${format.count(study.done)} of ${format.plural(study.trials, "trial")}`;
     return h("div", { class: "head-progress" },
-      share === null ? null : h("div", { class: "bar", role: "progressbar", "aria-label": "Trials of the budget that have ended", "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": String(Math.round(100 * share)) },
+      share === null ? null : h("div", { class: "bar", role: "progressbar", "aria-label": "Trials of the budget that are done", "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": String(Math.round(100 * share)) },
         h("span", { style: { width: `${100 * share}%`, background: "var(--accent)" } })),
       h("p", null, words, study.counts.failed ? ` · ${format.count(study.counts.failed)} failed` : ""));
   }

@@ -158,8 +158,7 @@
           last = Math.max(last, curve.steps[curve.steps.length - 1]);
           for (const value of curve.values) if (value !== null) { low = Math.min(low, value); high = Math.max(high, value); }
         }
-        if (first === last) first = last - 1;
-        chart.set([[first, last], [low, high]]);
+        chart.set([[Math.min(0, first - 1), last], [low, high]]);
         const name = metric || store.metric;
         chart.tell(`${format.count(answer.curves.length)} of ${format.plural(answer.total, "learning curve")} of ${name}, the best in the strongest line${
           color === "value" ? ", the others from good to bad by their shade" : ""}. Dashed: rungs; short bars: the worst value with which a trial went on from there.`);
@@ -174,7 +173,7 @@
           }, fresh.metrics.map((name) => h("option", { value: name, selected: name === fresh.metric }, name)))));
         }
         draw();
-      }, (message) => fill(box, AIO.empty("The curves could not be read", ""), h("p", { class: "muted" }, message)), 1500);
+      }, (message) => fill(box, AIO.empty("The curves could not be read", "", message)), 1500);
 
       const tools = h("div", { class: "view-tools" }, picker,
         AIO.choice("Colour", [["value", "By result"], ["status", "By status"]], color, (value) => { color = value; if (answer) draw(); chart.redraw(); }),

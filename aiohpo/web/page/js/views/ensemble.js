@@ -48,8 +48,7 @@
               : AIO.empty("It has no members yet", ""))),
           answer.single ? h("p", { class: "muted" }, "The best single model is ", trialLink(context, answer.single.trial),
             `. Both were chosen by ${answer.metric} on the rows “${answer.valid}”, which flatters them there; other rows are an honest test.`) : null));
-      }, (message) => fill(body, h("div", { class: "card" }, AIO.empty("There is no ensemble",
-        "An objective that stores predictions with `trial.predictions(valid=…)` lets `--ensemble greedy` combine its models."), h("p", { class: "muted empty" }, message))), 10000);
+      }, (message) => fill(body, h("div", { class: "card" }, AIO.empty("There is no ensemble", "", message))), 10000);
       return { update(changed) { if (changed.trials) query.request(); }, remove: query.stop };
     },
   };

@@ -50,7 +50,7 @@
         AIO.setText(lead, answer.total ? `${format.plural(answer.total, "trial")} failed for ${format.plural(answer.groups.length, "reason")}.` : "");
         fill(body, answer.groups.length ? answer.groups.map((each, i) => group(context, each, i, closed.get(each.error) ?? i < 3, (error, isOpen) => closed.set(error, isOpen)))
           : AIO.empty("No trial has failed", "A trial whose objective raises an error, crashes or runs out of memory is listed here with the end of its output."));
-      }, (message) => { last = null; fill(body, AIO.empty("The failures could not be read", ""), h("p", { class: "muted" }, message)); }, 1500);
+      }, (message) => { last = null; fill(body, AIO.empty("The failures could not be read", "", message)); }, 1500);
       return { update(changed) { if (changed.trials || changed.summary) query.request(); }, remove: query.stop };
     },
   };

@@ -37,7 +37,7 @@
     let points = null;
     const chart = AIO.charts.chart({
       label: `${store.metric} over ${parameter.name}`, height: 190, legend: false,
-      x: { label: "", log: parameter.log && !choice, splits: choice ? () => [] : undefined, range: choice ? () => [-0.5, parameter.choices.length - 0.5] : parameter.log ? undefined : () => padded(parameter) },
+      x: { label: "", log: parameter.log && !choice, splits: choice ? () => [] : undefined, whole: parameter.whole, range: (u, low, high) => (choice ? [-0.5, parameter.choices.length - 0.5] : padded(parameter)) },
       y: { label: "", range: () => points && [points.low, points.high] }, paint,
       series: [{ label: store.metric, type: "none" }],
     });
@@ -96,6 +96,7 @@
 
   const shorten = (text, room) => (text.length > room ? `${text.slice(0, Math.max(1, Math.floor(room) - 1))}…` : text);
   const padded = (parameter) => {
+    if (parameter.log) return [parameter.low / 1.12, parameter.high * 1.12];
     const margin = (parameter.high - parameter.low) * 0.03 || 0.5;
     return [parameter.low - margin, parameter.high + margin];
   };
@@ -126,7 +127,7 @@
         const before = ranking.slice(0, limit).join("\n");
         ranking = answer.parameters.map((each) => each.parameter);
         if (ranking.slice(0, limit).join("\n") !== before) arrange();
-      }, (message) => fill(box, AIO.empty("There is no importance to show yet", ""), h("p", { class: "muted empty" }, message)), 5000);
+      }, (message) => fill(box, AIO.empty("There is no importance to show yet", "", message)), 5000);
 
       fill(host, h("div", { class: "view-head" }, h("h1", null, "Importance"), lead), h("div", { class: "stack" },
         AIO.section("How much each parameter matters", null, box),

@@ -3,7 +3,6 @@
 (function () {
   const { h, fill, format } = AIO;
   const ORDER = ["finished", "stopped", "paused", "running", "failed", "lost", "surplus", "queued"];
-  const ENOUGH = 2; // points from which a line can be drawn
 
   function tiles(context) {
     const { store } = context;
@@ -50,15 +49,21 @@
 
   /* The results in the order in which they came: [x, value, best so far], thinned out to what can be seen. */
   function history(store, over, width, height) {
-    const { ended, value } = store.trials;
-    const rows = AIO.columns.sorted(store.completeRows().filter((row) => ended[row] === ended[row]), (row) => ended[row]);
+    const { ended, value, complete } = store.trials;
+    const rows = AIO.columns.sorted(store.visibleRows().filter((row) => ended[row] === ended[row] && value[row] === value[row]), (row) => ended[row]);
+    const n = rows.length;
     const values = Float64Array.from(rows, (row) => value[row]);
-    const best = AIO.decimate.running(values, store.sign);
+    const best = AIO.decimate.running(values.map((each, i) => (complete[rows[i]] ? each : NaN)), store.sign);
     const xs = over === "time" ? Float64Array.from(rows, (row) => store.elapsed(ended[row])) : Float64Array.from(rows, (_, i) => i + 1);
     const range = AIO.decimate.usefulRange(values, store.sign);
-    const improves = (i) => i === 0 || best[i] !== best[i - 1] || i === values.length - 1;
-    const kept = AIO.decimate.thin(xs, values, Math.max(100, width / 3), height / 3, range, improves);
-    return { range, count: rows.length, data: [xs, values, best].map((column) => Array.from(kept, (i) => column[i])), improvements: best.reduce((n, each, i) => n + (i === 0 || each !== best[i - 1]), 0) };
+    const improved = (i) => best[i] === best[i] && (i === 0 || best[i] !== best[i - 1]);
+    const kept = AIO.decimate.thin(xs, values, Math.max(100, Math.round(width / 3)), Math.round(height / 3), range, (i) => improved(i) || i === n - 1);
+    let improvements = 0, whole = 0;
+    for (let i = 0; i < n; i++) { improvements += improved(i); whole += complete[rows[i]]; }
+    const column = (at) => [null, ...Array.from(kept, at)]; // the first place is the start, where nothing is known
+    const data = [[0, ...Array.from(kept, (i) => xs[i])], column((i) => (complete[rows[i]] ? null : values[i])), column((i) => (complete[rows[i]] ? values[i] : null)),
+      column((i) => (best[i] === best[i] ? best[i] : null))];
+    return { data, range, improvements, complete: whole, partial: n - whole, best: n ? best[n - 1] : NaN };
   }
 
   function historyChart(context) {
@@ -72,9 +77,10 @@
       if (chart) chart.remove();
       chart = AIO.charts.chart({
         label: `Best ${store.metric} over ${over === "time" ? "time" : "trials"}`, height: 300,
-        x: over === "time" ? { label: "time since the start", short: "time", kind: "duration" } : { label: "complete trials", short: "trial" },
+        x: over === "time" ? { label: "time since the start", short: "time", kind: "duration" } : { label: "trials, in the order of their results", short: "trial" },
         y: { label: title(), log: () => log && range && range.positive, range: () => (range && !(log && range.positive) ? [range[0], range[1]] : null) },
-        series: [{ label: "result", type: "points", color: "chart-point", size: 4 }, { label: "best so far", type: "step", color: "accent" }],
+        series: [{ label: "partial result", type: "points", color: "chart-faint", size: 4 }, { label: "result", type: "points", color: "chart-point", size: 4.5 },
+          { label: "best so far", type: "step", color: "accent" }],
       });
       fill(host, chart.node);
       draw();
@@ -82,21 +88,21 @@
 
     function draw() {
       const found = history(store, over, chart.width || 800, 300);
-      if (found.count < ENOUGH) {
+      if (!found.complete && !found.partial) {
         if (!host.firstChild || !host.firstChild.classList.contains("empty")) {
-          fill(host, AIO.empty(found.count ? "One trial is complete" : "No trial is complete yet",
-            "The curve begins with the second complete trial. **Curves** shows what the running ones report."));
+          fill(host, AIO.empty("There is no result yet", "A point appears here as soon as a trial pauses or ends."));
         }
         return;
       }
       if (host.firstChild !== chart.node) fill(host, chart.node);
       range = found.range;
-      range.positive = found.data[1].every((value) => value > 0);
+      range.positive = found.data[1].every((value) => value === null || value > 0) && found.data[2].every((value) => value === null || value > 0);
       chart.set(found.data);
-      const best = found.data[2][found.data[2].length - 1];
-      chart.tell(`${format.plural(found.count, "complete trial")}; the best ${store.metric} is ${format.number(best)} after ${
-        format.plural(found.improvements - 1, "improvement")}.${
-        found.range[2] && !log ? ` ${format.plural(found.range[2], "result lies", "results lie")} outside this range.` : ""}`);
+      chart.tell([
+        found.complete ? `${format.plural(found.complete, "complete trial")}; the best ${store.metric} is ${format.number(found.best)} after ${format.plural(found.improvements - 1, "improvement")}.`
+          : "No trial is complete yet.",
+        found.partial ? `${format.plural(found.partial, "other")} ended or paused before the last step; such a result is not compared.` : "",
+        found.range[2] && !log ? `${format.plural(found.range[2], "result lies", "results lie")} outside this range.` : ""].filter(Boolean).join(" "));
     }
 
     const paced = AIO.paced(() => { if (store.study) draw(); });

@@ -112,7 +112,7 @@
             chart = made;
           } catch (problem) {
             started = false;
-            fill(box, AIO.empty("The chart cannot be drawn", ""), h("p", { class: "muted" }, problem.message));
+            fill(box, AIO.empty("The chart cannot be drawn", "", problem.message));
             return;
           }
           fill(box, chart.node);

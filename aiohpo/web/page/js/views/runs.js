@@ -92,7 +92,7 @@
         }
         if (runs.length) table();
         else fill(list, AIO.empty("There is no run in this folder", "`aiohpo run FILE --dir DIR` makes one."));
-      }, (message) => fill(list, AIO.empty("The runs could not be listed", ""), h("p", { class: "muted" }, message)), 5000);
+      }, (message) => fill(list, AIO.empty("The runs could not be listed", "", message)), 5000);
 
       fill(host, h("div", { class: "view-head" }, h("h1", null, "Runs"), lead), h("div", { class: "stack" }, h("div", { class: "card" }, list), problem,
         AIO.section("Best of the chosen runs", AIO.choice("Horizontal axis", [["time", "Time"], ["trials", "Trials"]], over, (value) => { over = value; draw(); }), box)));

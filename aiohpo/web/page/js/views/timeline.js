@@ -52,15 +52,15 @@
         const height = Math.min(api.size([0, 1])[1] * 0.72, 14);
         const shape = window.echarts.graphic.clipRectByRect({ x, y: y - height / 2, width: Math.max(end - x, 1.5), height }, params.coordSys);
         if (!shape) return null;
-        const children = [{ type: "rect", shape: { ...shape, r: shape.width > 6 ? 2 : 0 }, style: { fill: color(COLORS[endings[view.bars.how[i]]] || "queued") } }];
+        const bar = { type: "rect", shape: { ...shape, r: shape.width > 6 ? 2 : 0 }, style: { fill: color(COLORS[endings[view.bars.how[i]]] || "queued") } };
         const kind = view.bars.kind[i];
         if (kind !== NEW && shape.width > 4 && x >= params.coordSys.x) {
           const size = Math.min(height * 0.75, 8), left = shape.x + 1.5;
           const points = kind === TAKEN_OVER ? [[left, y], [left + size / 2, y - size / 2], [left + size, y], [left + size / 2, y + size / 2]]
             : [[left, y - size / 2], [left + size, y], [left, y + size / 2]];
-          children.push({ type: "polygon", shape: { points }, style: { fill: color("surface") } });
+          return { type: "group", children: [bar, { type: "polygon", shape: { points }, style: { fill: color("surface") } }] };
         }
-        return { type: "group", children };
+        return bar;
       },
       link(params, api) {
         const from = api.value(0), to = api.value(1);
@@ -100,7 +100,7 @@
       grid: { left: 168, right: many ? 34 : 16, top: 8, bottom: 52 },
       tooltip: { trigger: "item", confine: true, renderMode: "html", backgroundColor: color("raised"), borderColor: color("line-strong"), padding: [5, 9],
         textStyle: { color: color("text"), fontSize: 12.5 }, formatter: (params) => (params.seriesIndex === 0 ? tooltip(view, store, params.value[3]) : "") },
-      xAxis: { type: "value", min: view.from, max: view.to > view.from ? view.to : view.from + 1, axisLabel: { color: color("chart-axis"), formatter: (value) => format.duration(value), hideOverlap: true },
+      xAxis: { type: "value", min: view.from, max: view.to > view.from ? view.to : view.from + 1, axisLabel: { color: color("chart-axis"), formatter: (value) => format.duration(value), hideOverlap: true, showMinLabel: false, showMaxLabel: false },
         splitLine: { lineStyle: { color: color("chart-grid") } }, axisLine: { lineStyle: { color: color("line") } } },
       yAxis: { type: "category", inverse: true, data: lanes, axisTick: { show: false }, axisLine: { show: false },
         axisLabel: { color: color("chart-axis"), interval: 0, formatter: shorten, width: 150, overflow: "truncate" }, splitLine: { show: true, interval: (i, text) => Boolean(text), lineStyle: { color: color("chart-grid") } } },
@@ -171,7 +171,7 @@
             chart = await pending;
           } catch (error) {
             pending = null;
-            fill(box, AIO.empty("The timeline cannot be drawn", ""), h("p", { class: "muted" }, error.message));
+            fill(box, AIO.empty("The timeline cannot be drawn", "", error.message));
             return;
           }
           if (removed) { chart.remove(); return; }
@@ -198,7 +198,7 @@
         h("span", { class: "key" }, h("i", { style: { background: `var(--${COLORS[how]})` } }), WORDS[how])),
       h("span", { class: "key" }, "▸ promoted"), h("span", { class: "key" }, "◆ taken over"));
 
-      const query = AIO.refreshed(path, show, (message) => { if (!view) fill(box, AIO.empty("The timeline could not be read", ""), h("p", { class: "muted" }, message)); }, 1000);
+      const query = AIO.refreshed(path, show, (message) => { if (!view) fill(box, AIO.empty("The timeline could not be read", "", message)); }, 1000);
       const tools = h("div", { class: "view-tools" }, AIO.source.embedded ? null : [earlier, later,
         AIO.choice("How much", WINDOWS.map(([value, text]) => [value, text]), "all", (value) => {
           span = WINDOWS.find((each) => each[0] === value)[2];

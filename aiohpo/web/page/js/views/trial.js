@@ -68,7 +68,7 @@
         AIO.section("Segments", null, (trial.segments || []).length ? AIO.table("Where it ran",
           ["Attempt", "Worker", "Began", "Took", "Ended", "To step"],
           trial.segments.map((each) => [each.attempt, h("span", { class: "mono" }, each.worker), format.moment(each.began),
-            format.duration(each.seconds), each.how === "open" ? "–" : each.how, each.to_step ? format.count(each.to_step) : "its end"]), [0, 3, 5])
+            format.duration(each.seconds), each.how === "open" ? "–" : each.how, each.to_step ? format.count(each.to_step) : "its end"]), [3])
           : AIO.empty("It has not run yet", "")),
         AIO.section("Output", null, trial.output ? h("pre", { class: "output", tabindex: "0", "aria-label": "Output" }, trial.output)
           : h("p", { class: "muted" }, "It printed nothing, or what it printed is on another machine."))),
