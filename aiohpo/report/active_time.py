@@ -30,6 +30,13 @@ class ActiveTime:
         return np.interp(times, self._times.ravel(), self._seconds.ravel())
 
     @property
+    def stretches(self) -> list[tuple[float, float, float]]:
+        """From when to when it runs, in seconds since the epoch, and what it shows where that begins."""
+        return [
+            (*times, shown) for times, shown in zip(self._times.tolist(), self._seconds[:, 0].tolist(), strict=True)
+        ]
+
+    @property
     def cuts(self) -> list[float]:
         """Where pauses were cut out, on this clock."""
         return [float(at) for at in self._seconds[1:, 0]]

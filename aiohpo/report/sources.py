@@ -41,8 +41,19 @@ class ProgressSource(Protocol):
         """What is known. :meth:`poll` may put another one in its place."""
         ...
 
+    @property
+    def log(self) -> Log:
+        """The events that :attr:`view` was made of."""
+        ...
+
+    @property
+    def directory(self) -> Path | None:
+        """The run directory, None where it is not looked at in one."""
+        return None
+
     def poll(self) -> int:
-        """Bring :attr:`view` up to date, and return how many events became known since the last call."""
+        """Bring :attr:`view` and :attr:`log` up to date, and return how many events became known since the last
+        call."""
         ...
 
     def states(self) -> Mapping[str, str]:
@@ -111,6 +122,14 @@ class FollowedDirectory(ProgressSource):
     def view(self) -> View:
         return self._follower.view
 
+    @property
+    def log(self) -> Log:
+        return self._follower.log
+
+    @property
+    def directory(self) -> Path:
+        return self._follower.path
+
     def poll(self) -> int:
         self._renew()
         return self._follower.poll()
@@ -147,6 +166,14 @@ class LoadedDirectory(ProgressSource):
     def view(self) -> View:
         return self._run.view
 
+    @property
+    def log(self) -> Log:
+        return self._run.log
+
+    @property
+    def directory(self) -> Path:
+        return self._run.path
+
     def poll(self) -> int:
         return self._news.poll()
 
@@ -181,6 +208,10 @@ class JoinedMesh(ProgressSource):
     def view(self) -> View:
         return self._spectator.view
 
+    @property
+    def log(self) -> Log:
+        return self._spectator.log
+
     def poll(self) -> int:
         return self._spectator.poll()
 
@@ -209,6 +240,10 @@ class OwnWorker(ProgressSource):
     @property
     def view(self) -> View:
         return self._peer.view
+
+    @property
+    def log(self) -> Log:
+        return self._peer.services.log
 
     def poll(self) -> int:
         return self._news.poll()

@@ -55,6 +55,10 @@ class Tally:
             self._begin()  # the study was changed: all of it means something else
         return events
 
+    def active_time(self, now: float) -> ActiveTime:
+        """The clock by which ``elapsed`` and ``curve`` of a snapshot are given."""
+        return ActiveTime(self._lives(now, self._workers(now, self._source.states())))
+
     # ------------------------------------------------------------------------------------------- reading
     def _snapshot(self, now: float, states: Mapping[str, str]) -> Snapshot:
         """The search at ``now``, given what is believed of its workers."""

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import UsageError
-from ..events.schema import Malformed
+from ..events.log import Log
+from ..events.schema import Batch, Malformed
 from ..keys import StudyKey
 from ..launch.addresses import make_transport, transport_class
 from ..mesh.effects import Milestone, Reached
@@ -22,6 +23,7 @@ from ..mesh.frames import FORMAT, Definition, Inquire, Refused, decode_frame, en
 from ..mesh.health import Health
 from ..mesh.timing import ANSWER_WITHIN, ASK_AGAIN, PONG_WITHIN, Timing
 from ..peer.spectator import SpectatorState
+from ..peer.state import PeerState
 from ..plugin import Transport
 from ..text import printable
 from ..view.view import View
@@ -57,13 +59,16 @@ class Spectator:
         *,
         notice: Callable[[str], None],
         timing: Timing | None = None,
+        persist: Callable[[list[Batch]], None] = lambda batches: None,
     ) -> None:
         self.transport = transport
         self.worker = worker
         self.name = ""  # who answered
         self.study: dict[str, Any] = {}
-        self.state: SpectatorState  # set by start()
-        self.driver = Driver(transport, self._tell, {Reached: self._on_progress}, on_failure=self._on_progress)
+        self.state: SpectatorState | PeerState  # set by start()
+        self.driver = Driver(
+            transport, self._tell, {Reached: self._on_progress}, persist=persist, on_failure=self._on_progress
+        )
         self._addresses = addresses
         self._timing = timing
         self._notice = notice
@@ -123,19 +128,22 @@ class Spectator:
             raise UsageError(
                 f"{peer} answered with something that is not a study: {printable(str(error), _MOST_SAID)}"
             ) from None
-        self.state = SpectatorState(
-            me=self.worker,
-            view=view,
-            study=study["study"],
-            address=self.transport.address,
-            now=self._loop.time(),
-            timing=self._timing,
-        )
+        self.state = self._make_state(view, study["study"])
         self.name = peer
         self._joined = True
         self.driver.begin(self.state)
         self.state.join([peer], self._loop.time())
         self.driver.carry_out()
+
+    def _make_state(self, view: View, study: str) -> SpectatorState | PeerState:
+        return SpectatorState(
+            me=self.worker,
+            view=view,
+            study=study,
+            address=self.transport.address,
+            now=self._loop.time(),
+            timing=self._timing,
+        )
 
     async def catch_up(self, within: float = ANSWER_WITHIN) -> bool:
         """Wait until all that some worker knew has arrived, and the first ping was answered."""
@@ -171,6 +179,10 @@ class Spectator:
     @property
     def view(self) -> View:
         return self.state.view
+
+    @property
+    def log(self) -> Log:
+        return self.state.log
 
     def poll(self) -> int:
         """Return how many events arrived since the last call. Raises what broke the spectator."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,25 @@ def canonical(
     rank = np.empty(len(names) or 1, dtype=np.int64)
     rank[np.argsort(names)] = np.arange(len(names))
     return np.lexsort((seq, rank[origin], lamport))
+
+
+class Proposals(NamedTuple):
+    """Some trials as arrays of one entry each.
+
+    origin   their workers' places in the order in which these became known
+    seq      the numbers of their proposals in those workers' logs
+    step     the last step that was done, ``to_step`` where the latest segment pauses (0: at its end)
+    started  seconds since the epoch; ``seconds`` that their segments took, NaN before one has ended
+    native   (n, d) native values of the parameters, NaN for inactive ones
+    """
+
+    origin: NDArray[np.int32]
+    seq: NDArray[np.int32]
+    step: NDArray[np.int64]
+    to_step: NDArray[np.int64]
+    started: NDArray[np.float64]
+    seconds: NDArray[np.float32]
+    native: NDArray[np.float64]
 
 
 class Columns:
@@ -103,6 +122,29 @@ class Columns:
         place[self._sorted(late) - first] = np.arange(self.n_rows - len(late), self.n_rows)
         found: list[int] = place[np.array(rows) - first].tolist()
         return found
+
+    def numbers_since(self, known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The rows whose numbers may have changed since there were ``known`` rows, new ones included, and their
+        numbers."""
+        if known >= self.n_rows:
+            return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+        lamport = np.array(self._lamport)
+        earliest = int(lamport[known:].min())
+        late = self._sorted(np.flatnonzero(lamport >= earliest))
+        return late, np.arange(self.n_rows - len(late), self.n_rows)
+
+    def proposals(self, rows: NDArray[np.int64]) -> Proposals:
+        """Copies of what the columns hold of these trials."""
+        d = self.space.dim
+        return Proposals(
+            origin=_values(self._origin)[rows],
+            seq=_values(self._seq)[rows],
+            step=_values(self._step)[rows],
+            to_step=_values(self._to_step)[rows],
+            started=_values(self._started)[rows],
+            seconds=_values(self._seconds)[rows],
+            native=_values(self._rows).reshape(-1, d)[rows] if d else np.empty((len(rows), 0)),
+        )
 
     def _all_before(self, lamport: int) -> int:
         """How many of the first rows were all proposed before this time. As they arrive nearly in order, few others

@@ -175,6 +175,11 @@ class ObservationColumns(Columns):
 
         return ReportedCurves(build)
 
+    def reports(self, since: int = 0) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.float64]]:
+        """Row, step and value of what trials reported of the metric, in order of arrival, from report ``since`` on."""
+        row, step, value = self._report_row[since:], self._report_step[since:], self._report_value[since:]
+        return np.array(row, dtype=np.int32), np.array(step, dtype=np.int64), np.array(value)
+
     def seen(self, X: FloatArray) -> NDArray[np.bool_]:
         """Say for each row of ``X`` (k, d) whether it was proposed."""
         known = len(self._seen)

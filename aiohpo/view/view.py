@@ -106,6 +106,13 @@ class View(Checkpoints):
         details = self._details.get(row)
         return None if details is None else details.retry_of
 
+    def descent(self, row: int) -> tuple[int, Inherit | None]:
+        """The bracket of a trial, and the checkpoint that it began with."""
+        details = self._details.get(row)
+        if details is None or details.parent is None:
+            return 0 if details is None else details.bracket, None
+        return details.bracket, Inherit(trial_name(details.parent.trial), details.parent.step)
+
     @property
     def best_loss(self) -> float | None:
         """The loss of the best finished trial."""
