@@ -11,11 +11,12 @@ FUZZ ?= 600
 SEQUENCES ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test examples docs soak lint types coverage bench studies studies-reduced clean
+.PHONY: help demo test browser examples docs soak lint types coverage bench studies studies-reduced clean
 
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
 	@echo "make test      run the tests, on all cores"
+	@echo "make browser   open the dashboard in a real browser (Chromium) and look at each view"
 	@echo "make examples  run the programs of examples/ and of the README, and check what they print"
 	@echo "make docs      build the documentation as a site in site/; a warning is an error"
 	@echo "make soak      play SEEDS=3000 simulated swarms and SEQUENCES=1000000 of hostile frames, then fuzz the frame"
@@ -58,7 +59,10 @@ demo: $(VENV)/demo-ready
 	@$(BIN)/aiohpo run examples/digits_mlp.py --workers 4 --trials 60 --dir runs/demo
 
 test: $(READY)
-	@$(PYTEST) -m 'not examples'
+	@$(PYTEST) -m 'not examples and not browser'
+
+browser: $(READY)
+	@$(BIN)/python -m pytest -m browser tests/browser
 
 examples: $(READY)
 	@$(PYTEST) -m examples tests/test_examples.py

@@ -22,6 +22,7 @@ import click
 from ..errors import AiohpoError, Unavailable
 from .best import best
 from .common import BAD_INPUT, CRASHED, DONE, INTERRUPTED, UNSUCCESSFUL, Group, Settings
+from .dashboard import dashboard
 from .ensemble import ensemble
 from .export import export
 from .importance import importance
@@ -29,6 +30,7 @@ from .keygen import keygen
 from .plot import plot
 from .plugins import new_plugin, plugins
 from .replay import replay
+from .report import report
 from .retry import retry
 from .run import run
 from .show import show
@@ -55,8 +57,10 @@ _COMMANDS = (
     best,
     show,
     watch,
+    dashboard,
     plot,
     importance,
+    report,
     retry,
     replay,
     ensemble,

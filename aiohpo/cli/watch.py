@@ -87,8 +87,8 @@ def watch(
         show = LogLines()
     if interval is None:
         interval = _PLAIN_INTERVAL if isinstance(show, LogLines) else _LIVE_INTERVAL
-    if _is_address(target, transport):
-        found = _key_for([target, *join], transport, key, insecure)
+    if is_address(target, transport):
+        found = key_for([target, *join], transport, key, insecure)
         opened = join_mesh([target, *join], transport, found, show.say, once)
     elif join or insecure or ctx.get_parameter_source("key") is ParameterSource.COMMANDLINE:
         raise click.UsageError(
@@ -101,7 +101,7 @@ def watch(
     return DONE
 
 
-def _is_address(target: str, transport: str) -> bool:
+def is_address(target: str, transport: str) -> bool:
     if "://" in target:
         return True
     host, colon, port = target.rpartition(":")
@@ -113,7 +113,7 @@ def _is_address(target: str, transport: str) -> bool:
     return False
 
 
-def _key_for(addresses: Sequence[str], transport: str, file: Path | None, insecure: bool) -> StudyKey | None:
+def key_for(addresses: Sequence[str], transport: str, file: Path | None, insecure: bool) -> StudyKey | None:
     """The key of the mesh at ``addresses``; None if it has none. Raises ``UsageError`` where it is missing."""
     from ..keys import find_key, kept_key
     from ..launch.addresses import takes_key

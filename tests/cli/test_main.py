@@ -28,6 +28,7 @@ def test_commands_that_print_results_take_json() -> None:
         "best",
         "show",
         "watch",
+        "report",
         "plot",
         "importance",
         "retry",

@@ -1,0 +1,309 @@
+"""What of a run changed since a reader last looked: the one account that the page, live or in a file, is drawn from.
+
+Every trial remembers at which position of the log it last changed. So what a reader at any position lacks is one
+comparison, whoever it is and however long it was away: nothing is kept for readers, a slow one gets fewer and larger
+pieces, and the whole state is what somebody lacks who has nothing.
+
+A *position* is the number of events that were read; it means something only with the *epoch*, which is another one
+whenever the log is read anew (after a restart, or once the study goes on with more steps).
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...events.lifecycle import Status
+from ...report.sources import ProgressSource
+from ...report.tally import Tally
+from ...space.parameter import Parameter
+from ...view.promotions import Promotions
+from ...view.summary import Summary
+from ...view.view import View
+from .columns import encode, encode_shortly
+from .history import HOW, History
+from .overview import summarise
+
+STATUSES = ("queued", "running", "paused", "lost", "finished", "stopped", "failed", "cancelled", "surplus")
+_CODES = {name: code for code, name in enumerate(STATUSES)}
+_MOST_READ = 40_000  # events of the history that are read with a look, which takes about a tenth of a second
+_EVERY = 1.0  # seconds between two summaries of a run in which something happens
+_AT_LEAST_EVERY = 5.0
+_GROWTH = 1.5
+
+# What is kept for each trial: how a column is encoded, and what it holds where nothing is known.
+_KEPT: dict[str, tuple[str, float]] = {
+    "number": ("i32", -1), "status": ("u8", 0), "complete": ("u8", 0), "value": ("f64", math.nan),
+    "worker": ("u16", 0), "attempt": ("u8", 0), "bracket": ("i32", 0), "parent": ("i32", -1),
+    "parent_step": ("i32", 0), "retry_of": ("i32", -1), "retried": ("u8", 0),
+}  # fmt: skip
+_UNTOLD = {"first_rung": ("i32", 0)}  # the same, of what readers have no need of
+
+
+class Feed:
+    """Follows a source. ``position`` is how far it was read, ``epoch`` names the reading."""
+
+    def __init__(self, source: ProgressSource) -> None:
+        self.source = source
+        self.tally = Tally(source)
+        self._begin()
+
+    def _begin(self) -> None:
+        self.view: View = self.source.view
+        self.history = History(self.source.log, self.view)
+        self.rungs = Promotions(self.view)
+        self.epoch = secrets.token_hex(4)
+        self.position = 0
+        self.base = 0.0
+        self._moment = 0
+        self._rows = 0
+        self._numbered = 0
+        self._changed = np.empty(0, dtype=np.int64)  # the position at which each trial last changed
+        self._lamport = np.empty(0, dtype=np.int64)
+        self._kept = {name: np.empty(0) for name in _KEPT | _UNTOLD}
+        self._named = (0, 0)  # how many workers are known, and the position since when
+        self._goal: object = None
+        self._unusual: set[int] = set()  # rows whose status may change without an event about them
+        self._summary: dict[str, Any] = {}
+        self._summary_at = (-math.inf, -1)  # when it was made, and the position at which it became another one
+        self.is_behind = False  # whether there is more of the history to be read
+
+    # -------------------------------------------------------------------------------------------- looking
+    def look(self, now: float) -> bool:
+        """Take what became known. Return whether a reader who knew everything lacks something now."""
+        before = self.position
+        events = self.tally.poll()
+        if self.view is not self.source.view:
+            self._begin()
+        view = self.view
+        states = self.source.states()
+        rows, self._moment = view.touched(self._moment)
+        position = max(self.source.log.size, before + (events > 0))
+        self._grow()
+        changed = self._take(rows, Summary(view, states))
+        ended, self.is_behind = self.history.read(_MOST_READ)
+        changed.update(ended)
+        if changed or len(view.workers) != self._named[0]:
+            position = max(position, self.position + 1)
+        self._changed[list(changed)] = position
+        if len(view.workers) != self._named[0]:
+            self._named = len(view.workers), position
+        if not self.base:
+            self.base = self._first_moment()
+        since = now - self._summary_at[0]
+        if since >= _AT_LEAST_EVERY or (since >= _EVERY and position != self._summary_at[1]):
+            position = max(position, self.position + 1)
+            self._summary = summarise(self, self.tally.look(now))
+            self._summary_at = now, position
+        self.position = position
+        return position != before
+
+    def _first_moment(self) -> float:
+        """When the first worker began, or the first trial of a search without any."""
+        began = [info.started.time for info in self.view.workers.values() if info.started is not None]
+        if not began and self._rows:
+            began = self.view.proposals(np.arange(self._rows)).started.tolist()
+        return float(min((at for at in began if 0 < at < 1e11), default=0.0))
+
+    def _grow(self) -> None:
+        self._rows = n = self.view.n_rows
+        if n > len(self._changed):
+            size = max(int(n * _GROWTH), 1024)
+            self._changed = _grown(self._changed, size, 0)
+            self._lamport = _grown(self._lamport, size, -1)
+            self._kept = {name: _grown(kept, size, (_KEPT | _UNTOLD)[name][1]) for name, kept in self._kept.items()}
+
+    def _take(self, rows: list[int], summary: Summary) -> set[int]:
+        """Bring what is kept of trials up to date; return the rows of those that changed."""
+        view = self.view
+        known, self._numbered = self._numbered, self._rows
+        changed = set(rows)
+        for row in rows:
+            self._keep(row)
+            lamport = view.stamp(row)[0]
+            if row < known and self._lamport[row] != lamport:
+                known = 0  # a forked log: all numbers may be others
+            self._lamport[row] = lamport
+        moved, numbers = view.numbers_since(known)
+        number = self._kept["number"]
+        changed.update(moved[number[moved] != numbers].tolist())
+        number[moved] = numbers
+        unusual = {*view.beyond_line(), *view.waiting, *summary.abandoned}
+        goal = view.goal
+        suspects = range(self._rows) if goal != self._goal else {*changed, *unusual, *self._unusual}
+        self._goal, self._unusual = goal, unusual
+        status, complete = self._kept["status"], self._kept["complete"]
+        max_steps = view.max_steps or 0
+        for row in suspects:
+            code = _CODES[summary.status(row)]
+            whole = code == _CODES["finished"] or (
+                code == _CODES["surplus"] and view.status(row) is Status.FINISHED and not 0 < view.step(row) < max_steps
+            )
+            if status[row] != code or complete[row] != whole:
+                status[row], complete[row] = code, whole
+                changed.add(row)
+        return changed
+
+    def _keep(self, row: int) -> None:
+        """Take note of what is not in the view's columns."""
+        view, kept = self.view, self._kept
+        loss = view.latest(row)
+        kept["value"][row] = math.nan if loss is None else view.objective.sign * loss
+        owner = view.owner_of(row)
+        kept["worker"][row] = view.workers[view.id(row)[0] if owner is None else owner].index
+        kept["attempt"][row] = max(view.attempt(row), 0)
+        kept["first_rung"][row] = self.rungs.first_rung(row) or 0
+        kept["bracket"][row], parent = view.descent(row)
+        if parent is not None:
+            kept["parent"][row], kept["parent_step"][row] = self._row_of(parent.trial), parent.step
+        if (tried := view.retry_of(row)) is not None and (at := view.row(tried)) is not None:
+            kept["retry_of"][row] = at
+        kept["retried"][row] = view.is_retried(row)
+
+    def _row_of(self, trial: str) -> int:
+        try:
+            return self.view.row_of(trial)
+        except KeyError:
+            return -1
+
+    # -------------------------------------------------------------------------------------------- telling
+    @property
+    def id(self) -> str:
+        """The present position, as readers name it."""
+        return f"{self.epoch}.{self.position}"
+
+    def since(self, id: str | None) -> dict[str, Any]:
+        """What a reader lacks who knows everything up to the position ``id``; everything if that is none of this
+        reading."""
+        epoch, _, text = (id or "").partition(".")
+        known = epoch == self.epoch and text.isascii() and text.isdecimal() and int(text) <= self.position
+        position = int(text) if known else -1
+        rows = np.flatnonzero(self._changed[: self._rows] > position)
+        delta: dict[str, Any] = {
+            "complete": not known,
+            "id": self.id,
+            "base": self.base,
+            "time": self._summary_at[0] if math.isfinite(self._summary_at[0]) else 0.0,
+            "trials": self._trials(rows) if len(rows) or not known else None,
+            "summary": self._summary if self._summary_at[1] > position else None,
+        }
+        if not known:
+            delta["study"] = self._study()
+        if not known or self._named[1] > position:
+            delta["names"] = list(self.view.workers)
+        return delta
+
+    def _study(self) -> dict[str, Any]:
+        study = {name: value for name, value in self.source.study.items() if name not in ("format", "space")}
+        space = self.view.space
+        parameters = [_described(name, space[name]) for name in space.names]
+        return {**study, "parameters": parameters, "statuses": list(STATUSES), "endings": list(HOW)}
+
+    def _trials(self, rows: NDArray[np.int64]) -> dict[str, Any]:
+        found = self.view.proposals(rows)
+        ended = self.history.ended[: self._rows]
+        ended = np.concatenate([ended, np.full(self._rows - len(ended), np.nan)])[rows]
+        unseen = np.isnan(ended)  # of the history: right for a trial that ran in one piece
+        ended[unseen] = (found.started + found.seconds)[unseen]
+        return {
+            "rows": encode(rows, "i32"),
+            "total": self._rows,
+            "origin": encode(found.origin, "u16"),
+            "seq": encode(found.seq, "i32"),
+            "step": encode(found.step, "i32"),
+            "to_step": encode(found.to_step, "i32"),
+            "started": encode(found.started - self.base, "f64"),
+            "ended": encode(ended - self.base, "f64"),
+            "seconds": encode(found.seconds, "f32"),
+            **{name: encode(self._kept[name][rows], kind) for name, (kind, _) in _KEPT.items()},
+            "params": {name: encode_shortly(found.native[:, i]) for i, name in enumerate(self.view.space.names)},
+        }
+
+    # --------------------------------------------------------------------------------- for other accounts
+    @property
+    def now(self) -> float:
+        """When the summary was made, in seconds since the epoch."""
+        return self._summary_at[0]
+
+    def status(self, row: int) -> str:
+        """A trial's status as people are told."""
+        return STATUSES[int(self._kept["status"][row])]
+
+    @staticmethod
+    def code(status: str) -> int:
+        """The number that stands for a status."""
+        return _CODES[status]
+
+    def column(self, name: str) -> NDArray[Any]:
+        """What is kept of all trials under this name."""
+        return self._kept[name][: self._rows]
+
+    def ended(self) -> NDArray[np.float64]:
+        """When each trial's last segment ended, in seconds since the epoch; NaN where none has."""
+        found = np.full(self._rows, np.nan)
+        known = self.history.ended[: self._rows]
+        found[: len(known)] = known
+        return found
+
+    def progress(self) -> dict[str, Any] | None:
+        """The few numbers that a list of runs shows; None before the first look."""
+        study = self._summary.get("study")
+        if study is None:
+            return None
+        best = study["best"]
+        return {
+            "time": self._summary["time"],
+            "ended": study["ended"],
+            "done": study["done"],
+            "running": study["running"],
+            "failed": study["counts"].get("failed", 0),
+            "workers": self._summary["here"],
+            "best": None if best is None else best["value"],
+        }
+
+    def catch_up(self) -> None:
+        """Read the history to its end."""
+        more = True
+        while more:
+            rows, more = self.history.read(1 << 30)
+            self._changed[rows] = self.position
+
+    def row_of(self, name: str) -> int:
+        """The row of a trial, named by number or id. Raises ``KeyError``."""
+        if name.isascii() and name.isdecimal():
+            found = np.flatnonzero(self.column("number") == int(name))
+            if not len(found):
+                raise KeyError(f"no trial {name!r}")
+            return int(found[0])
+        return self.view.row_of(name)
+
+    def __repr__(self) -> str:
+        return f"<Feed of {self.source.name} at {self.id}>"
+
+
+def _grown(values: NDArray[Any], size: int, missing: float) -> NDArray[Any]:
+    kind = np.int64 if isinstance(missing, int) else np.float64
+    return np.concatenate([values.astype(kind), np.full(size - len(values), missing, dtype=kind)])
+
+
+def _described(name: str, parameter: Parameter) -> dict[str, Any]:
+    """What a page needs of a parameter: its axis, and the names of its choices."""
+    scale = parameter.scale
+    levels = None if scale.numeric else parameter.values(np.arange(float(parameter.levels or 0)))
+    condition: Mapping[str, Any] = parameter.condition
+    return {
+        "name": name,
+        "type": parameter.type,
+        "kind": "number" if scale.numeric else "choice",
+        "log": scale.log,
+        "whole": parameter.native_type is int,
+        "low": scale.first,
+        "high": scale.last,
+        "choices": None if levels is None else [str(level) for level in levels],
+        "when": {other: [str(value) for value in values] for other, values in condition.items()} or None,
+    }
