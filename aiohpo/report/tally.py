@@ -46,7 +46,7 @@ class Tally:
     def look(self, now: float) -> Snapshot:
         """Take what became known and say what it amounts to. ``now`` is in seconds since the epoch."""
         self.poll()
-        return self._snapshot(now, self._source.states())
+        return self.snapshot(now, self._source.states())
 
     def poll(self) -> int:
         """Take what became known, and return how many events that were. Cheap where a snapshot is not."""
@@ -60,8 +60,8 @@ class Tally:
         return ActiveTime(self._lives(now, self._workers(now, self._source.states())))
 
     # ------------------------------------------------------------------------------------------- reading
-    def _snapshot(self, now: float, states: Mapping[str, str]) -> Snapshot:
-        """The search at ``now``, given what is believed of its workers."""
+    def snapshot(self, now: float, states: Mapping[str, str]) -> Snapshot:
+        """Say what is known so far, without another poll; ``states`` is what is believed of the workers."""
         view, source, rungs = self._view, self._source, self._rungs
         summary = Summary(view, states)
         workers = self._workers(now, states)

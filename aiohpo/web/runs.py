@@ -20,7 +20,7 @@ from .data.feed import Feed
 T = TypeVar("T")
 
 _SOONEST = 0.2  # seconds between two looks at a run
-_SHARE = 4.0  # a look that took long is followed by a pause of so many times its length
+_SHARE = 4.0  # a look that took long is followed by a pause of so many times the CPU time that it took
 _MOST_OPEN = 12  # runs that are kept in memory though nobody looks at them
 _FACTS = ("metric", "mode", "searcher", "scheduler", "max_steps", "created")
 
@@ -78,19 +78,24 @@ class OpenRun:
         pause = _SOONEST
         while self.readers:
             await asyncio.sleep(pause)
-            began = time.monotonic()
+            took = 0.0
             try:
                 async with self._turn:
-                    news = (await self._do(self._look))[1]
+                    news, took = await self._do(self._timed_look)
             except Exception as error:  # the directory vanished, or a spectator broke
                 self.failure = f"cannot read {self.source.name} any more: {error}"
                 news = True
-            pause = max(_SOONEST, _SHARE * (time.monotonic() - began))
+            pause = max(_SOONEST, _SHARE * took)
             if news:
                 told, self._news = self._news, asyncio.Event()
                 told.set()
             if self.failure is not None:
                 return
+
+    def _timed_look(self) -> tuple[bool, float]:
+        began = time.thread_time()
+        news = self._look()[1]
+        return news, time.thread_time() - began
 
     def _look(self) -> tuple[Feed, bool]:
         if self._feed is None:

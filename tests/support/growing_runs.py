@@ -22,7 +22,7 @@ RUNGS = (1, 3, 9)
 
 
 class GrowingRun(ProgressSource):
-    """A search of :data:`SPACE` by two workers, which :meth:`step` plays on at random."""
+    """A search of :data:`SPACE` by two workers, which :meth:`step` plays on at random; so does each poll, by ``steps_a_poll``."""
 
     name = "a growing run"
 
@@ -34,6 +34,7 @@ class GrowingRun(ProgressSource):
         self.alive = {worker.me: "alive" for worker in self.workers}
         self.running: list[tuple[Recorder, Segment]] = []
         self.time = BEGAN
+        self.steps_a_poll = 0
         for rank, worker in enumerate(self.workers):
             worker.begin(self.time, "host", 100 + rank, rank)
 
@@ -58,6 +59,8 @@ class GrowingRun(ProgressSource):
         self._view = view
 
     def poll(self) -> int:
+        for _ in range(self.steps_a_poll):
+            self.step()
         return self._news.poll()
 
     def states(self) -> Mapping[str, str]:

@@ -98,7 +98,7 @@ class Feed:
         since = now - self._summary_at[0]
         if since >= _AT_LEAST_EVERY or (since >= _EVERY and position != self._summary_at[1]):
             position = max(position, self.position + 1)
-            self._summary = summarise(self, self.tally.look(now))
+            self._summary = summarise(self, self.tally.snapshot(now, states))
             self._summary_at = now, position
         self.position = position
         return position != before
