@@ -81,7 +81,8 @@ class FollowedDirectory(ProgressSource):
     """A run directory whose journals are read on while workers write to them.
 
     Once the study is continued with more steps, everything means something else (which trials are complete,
-    above all): then it is read anew, and there is a new :attr:`view`.
+    above all); the same is true once another study has taken its place. It is then read anew, and there is a new
+    :attr:`view`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,7 +108,7 @@ class FollowedDirectory(ProgressSource):
         except UsageError:
             return  # the next look may fare better
         self._version = version
-        if study.get("max_steps") != self.study.get("max_steps"):
+        if any(study.get(name) != self.study.get(name) for name in ("max_steps", "directory")):
             self._follower = Follower(path)
 
     @property

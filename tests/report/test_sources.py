@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 
 import aiohpo
@@ -52,6 +53,16 @@ def test_a_study_that_goes_on_with_more_steps_is_read_anew(tmp_path: Path) -> No
     assert now.study["max_steps"] == 27
     (directory / "study.json").unlink()
     assert tally.look(2.0).counts == {"paused": 3}
+
+
+def test_a_directory_that_was_made_anew_is_read_anew(tmp_path: Path) -> None:
+    """Somebody deletes a run and begins another one of the same name, while it is looked at."""
+    directory = make_run(tmp_path / "r", [3.0])
+    tally = Tally(FollowedDirectory(directory))
+    assert tally.look(0.0).counts == {"finished": 1}
+    shutil.rmtree(directory)
+    make_run(directory, [1.0, 2.0])
+    assert tally.look(1.0).counts == {"finished": 2}
 
 
 def test_a_worker_of_this_process_knows_itself_and_who_was_here(tmp_path: Path) -> None:
