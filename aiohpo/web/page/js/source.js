@@ -95,7 +95,7 @@
       embedded: true,
       data,
       async get(path) {
-        const answer = path in data.api ? data.api[path] : data.api[path.split("?")[0]];
+        const answer = data.api[decodeURIComponent(path.split("?")[0])]; // its keys are not escaped
         if (answer === undefined) throw new Error("This report does not contain it.");
         if (answer && typeof answer === "object" && "error" in answer && Object.keys(answer).length === 1) {
           throw new Error(answer.error);
