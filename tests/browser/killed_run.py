@@ -46,7 +46,7 @@ def _lost(directory: Path) -> bool:
 
 
 def run_with_a_killed_worker(place: Path) -> Path:
-    """Run 60 trials with asha and four workers; kill one and let the others go on once they know. Return its directory."""
+    """Run 60 trials with asha and four workers; kill one, let the others go on once they know; return the directory."""
     (place / "train.py").write_text(STUDY)
     directory = place / "search"
     arguments = ("--algorithm", "asha", "--trials", "60", "--workers", "4", "--dir", "search")
