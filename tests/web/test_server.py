@@ -117,6 +117,7 @@ async def test_every_question_has_an_answer(tmp_path: Path) -> None:
         assert (await ask("trials/4"))["step"] == 9
         assert (await ask("trials/99"))["error"] == "no trial '99'"
         assert "predictions" in (await ask("ensemble"))["error"]
+        assert "importances need at least" in (await ask("importance"))["error"]
         assert "no number of seconds" in (await ask("timeline?from=nan"))["error"]
         assert (await ask("nothing"))["error"] == "Not Found"
 

@@ -34,7 +34,9 @@ def compared(feed: Feed) -> tuple[list[TrialRecord], int]:
 
 def importance(view: View, records: list[TrialRecord], n: int) -> dict[str, Any]:
     """How much each parameter matters. Raises ``UsageError`` where that cannot be told yet."""
-    raise UsageError("importances are not part of this version")
+    from ...importance.importances import importances
+
+    return {**importances(view.space, view.objective, records).as_dict(), "of": n}
 
 
 def ensemble(directory: Path | None, live: Any, study: Any) -> dict[str, Any]:
