@@ -47,6 +47,16 @@
     ];
   }
 
+  const ENOUGH = 5; // complete trials, from which on they rather than partial results say what is to be seen
+
+  /* The part of the axis to show: what suits the complete results, and the better half of all. */
+  function rangeOf(values, whole, sign) {
+    if (whole.length < ENOUGH) return AIO.decimate.usefulRange(values, sign);
+    const [low, high] = AIO.decimate.usefulRange(whole, sign), half = AIO.columns.quantile(values, 0.5);
+    const range = [Math.min(low, half), Math.max(high, half)];
+    return [...range, values.reduce((n, value) => n + (value < range[0] || value > range[1]), 0)];
+  }
+
   /* The results in the order in which they came: [x, value, best so far], thinned out to what can be seen. */
   function history(store, over, width, height) {
     const { ended, value, complete } = store.trials;
@@ -55,7 +65,7 @@
     const values = Float64Array.from(rows, (row) => value[row]);
     const best = AIO.decimate.running(values.map((each, i) => (complete[rows[i]] ? each : NaN)), store.sign);
     const xs = over === "time" ? Float64Array.from(rows, (row) => store.elapsed(ended[row])) : Float64Array.from(rows, (_, i) => i + 1);
-    const range = AIO.decimate.usefulRange(values, store.sign);
+    const range = rangeOf(values, values.filter((_, i) => complete[rows[i]]), store.sign);
     const improved = (i) => best[i] === best[i] && (i === 0 || best[i] !== best[i - 1]);
     const kept = AIO.decimate.thin(xs, values, Math.max(100, Math.round(width / 3)), Math.round(height / 3), range, (i) => improved(i) || i === n - 1);
     let improvements = 0, whole = 0;
