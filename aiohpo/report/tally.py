@@ -55,6 +55,11 @@ class Tally:
             self._begin()  # the study was changed: all of it means something else
         return events
 
+    @property
+    def rungs(self) -> Promotions:
+        """How far the trials got."""
+        return self._rungs
+
     def active_time(self, now: float) -> ActiveTime:
         """The clock by which ``elapsed`` and ``curve`` of a snapshot are given."""
         return ActiveTime(self._lives(now, self._workers(now, self._source.states())))

@@ -50,6 +50,16 @@ class Announcements(ObservationColumns):
         left = (name for name, info in self.workers.items() if info.left and states.get(name) != "alive")
         return {**states, **dict.fromkeys(left, "left")}
 
+    def host_of(self, worker: str) -> str | None:
+        """The machine that a worker runs (or ran) on."""
+        info = self.workers.get(worker)
+        return info.started.host if info and info.started else None
+
+    def slots_of(self, worker: str) -> int:
+        """How many trials a worker runs at a time, as far as it has said."""
+        info = self.workers.get(worker)
+        return info.started.slots if info and info.started else 1
+
     def pause_of(self, event: Proposed | Claimed) -> int:
         """Where the segment that begins is to pause; 0: at its end."""
         step = event.to_step

@@ -123,6 +123,11 @@ class Columns:
         found: list[int] = place[np.array(rows) - first].tolist()
         return found
 
+    def canonical_rows(self) -> list[int]:
+        """The rows of all trials in canonical order: a trial's place in it is its number."""
+        rows: list[int] = self._sorted(np.arange(self.n_rows)).tolist()
+        return rows
+
     def numbers_since(self, known: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The rows whose numbers may have changed since there were ``known`` rows, new ones included, and their
         numbers."""
@@ -132,6 +137,10 @@ class Columns:
         earliest = int(lamport[known:].min())
         late = self._sorted(np.flatnonzero(lamport >= earliest))
         return late, np.arange(self.n_rows - len(late), self.n_rows)
+
+    def statuses(self) -> NDArray[np.int8]:
+        """The status of every trial, by row, as numbers of :class:`~aiohpo.events.lifecycle.Status`."""
+        return np.array(self._status, dtype=np.int8)
 
     def proposals(self, rows: NDArray[np.int64]) -> Proposals:
         """Copies of what the columns hold of these trials."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, SupportsIndex, overload
 
 from ..arguments import RECORD_ATTRIBUTES, explained_class
-from ..events.schema import Left, Started, Unanswered
+from ..events.schema import Left, Parent, Started, TrialId, Unanswered
 from ..plugin import Config
 from ..tables import html_table
 from ..text import printable
@@ -158,6 +158,25 @@ def trials_table(title: str, trials: Sequence[TrialRecord], most: int = _MOST_RO
 
 def _points(curve: dict[int, float]) -> list[list[float | None]]:
     return [[step, value if math.isfinite(value) else None] for step, value in sorted(curve.items())]
+
+
+class TrialBrief(NamedTuple):
+    """What is kept of a trial besides the columns, for those who look at all trials.
+
+    value       its result, else what it reported last; NaN without any
+    worker      the worker that ran it last, or queued it
+    attempt     the number of its latest segment, -1 if nobody began it yet
+    first_rung  where it was first to pause, 0: nowhere
+    bracket, parent, retry_of   as of its proposal
+    """
+
+    value: float
+    worker: str
+    attempt: int
+    first_rung: int
+    bracket: int
+    parent: Parent | None
+    retry_of: TrialId | None
 
 
 @dataclass(slots=True)

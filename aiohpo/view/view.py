@@ -22,7 +22,7 @@ from ..plugin.objective import Objective
 from ..space.space import Space
 from .checkpoints import Checkpoints
 from .details import Details
-from .trials import HIDDEN, TrialFile, TrialRecord
+from .trials import HIDDEN, TrialBrief, TrialFile, TrialRecord
 
 _NAN = float("nan")
 _STATUS_NAMES: tuple[TrialStatus, ...] = (
@@ -86,11 +86,20 @@ class View(Checkpoints):
         beyond = sum(self.status(row) in settled for row in self.beyond_line())
         return self.n_ended + self.counts[Status.PAUSED] - beyond
 
+    def brief(self, row: int) -> TrialBrief:
+        """What is known of a trial besides its columns, in one look: of many trials each look costs."""
+        details, value, own = self._details.get(row) or Details(), self._value[row], self._names[self._origin[row]]
+        if value != value and details.curve:
+            value = self._report_value[details.curve[max(details.curve)]]
+        attempt, owner, first = -1 if self._status[row] == Status.QUEUED else 0, own, self._to_step[row]
+        if (facts := details.facts) is not None:
+            attempt, owner = facts.attempt, facts.owner or own
+            first = min((claim.to_step for claim in facts.claims.values() if claim.to_step), default=0)
+        return TrialBrief(value, owner, attempt, first, details.bracket, details.parent, details.retry_of)
+
     def census(self) -> dict[Status, int]:
         """How many trials have each status, those that were added included."""
-        return dict(
-            zip(Status, np.bincount(np.array(self._status, dtype=np.int8), minlength=len(Status)).tolist(), strict=True)
-        )
+        return dict(zip(Status, np.bincount(self.statuses(), minlength=len(Status)).tolist(), strict=True))
 
     def failures_of(self, workers: Collection[str]) -> int:
         """How many trials of the budget failed on these workers; scans all trials."""
@@ -105,13 +114,6 @@ class View(Checkpoints):
         """The failed trial that this one tries again, if it does."""
         details = self._details.get(row)
         return None if details is None else details.retry_of
-
-    def descent(self, row: int) -> tuple[int, Inherit | None]:
-        """The bracket of a trial, and the checkpoint that it began with."""
-        details = self._details.get(row)
-        if details is None or details.parent is None:
-            return 0 if details is None else details.bracket, None
-        return details.bracket, Inherit(trial_name(details.parent.trial), details.parent.step)
 
     @property
     def best_loss(self) -> float | None:
@@ -162,16 +164,6 @@ class View(Checkpoints):
         if (facts := self.facts(row)) is not None:
             return facts.owner
         return None if self._status[row] == Status.QUEUED else self._names[self._origin[row]]
-
-    def host_of(self, worker: str) -> str | None:
-        """The machine that a worker runs (or ran) on."""
-        info = self.workers.get(worker)
-        return info.started.host if info and info.started else None
-
-    def slots_of(self, worker: str) -> int:
-        """How many trials a worker runs at a time, as far as it has said."""
-        info = self.workers.get(worker)
-        return info.started.slots if info and info.started else 1
 
     def asked_for(self, since: int) -> Iterator[tuple[int, int, tuple[float | int | None, ...]]]:
         """Row, source and packed configuration of what users queued (retries apart) and added, from row ``since``."""
@@ -387,11 +379,6 @@ class View(Checkpoints):
             files={n: TrialFile(digest, size, by) for n, ((_, by), digest, size) in sorted(details.files.items())},
             notes={name: decode_note(text) for name, (_, text) in sorted(details.notes.items())},
         )
-
-    def canonical_rows(self) -> list[int]:
-        """The rows of all trials in canonical order: a trial's place in it is its number."""
-        rows: list[int] = self._sorted(np.arange(self.n_rows)).tolist()
-        return rows
 
     def records(self) -> Iterator[TrialRecord]:
         """All trials in canonical order; withdrawn and still queued ones are left out."""

@@ -56,10 +56,10 @@ class Feed:
     def _begin(self) -> None:
         self.view: View = self.source.view
         self.history = History(self.source.log, self.view)
-        self.rungs = Promotions(self.view)
         self.epoch = secrets.token_hex(4)
         self.position = 0
         self.base = 0.0
+        self._late: set[int] = set()  # trials that changed between two looks
         self._moment = 0
         self._rows = 0
         self._numbered = 0
@@ -67,8 +67,6 @@ class Feed:
         self._lamport = np.empty(0, dtype=np.int64)
         self._kept = {name: np.empty(0) for name in _KEPT | _UNTOLD}
         self._named = (0, 0)  # how many workers are known, and the position since when
-        self._goal: object = None
-        self._unusual: set[int] = set()  # rows whose status may change without an event about them
         self._summary: dict[str, Any] = {}
         self._summary_at = (-math.inf, -1)  # when it was made, and the position at which it became another one
         self.is_behind = False  # whether there is more of the history to be read
@@ -86,8 +84,10 @@ class Feed:
         position = max(self.source.log.size, before + (events > 0))
         self._grow()
         changed = self._take(rows, Summary(view, states))
-        ended, self.is_behind = self.history.read(_MOST_READ)
-        changed.update(ended)
+        # What the page shows first has no need of the history.
+        ended, self.is_behind = self.history.read(_MOST_READ) if before else ([], True)
+        changed.update(self._ended_later(ended), self._late)
+        self._late.clear()
         if changed or len(view.workers) != self._named[0]:
             position = max(position, self.position + 1)
         self._changed[list(changed)] = position
@@ -133,43 +133,39 @@ class Feed:
         number = self._kept["number"]
         changed.update(moved[number[moved] != numbers].tolist())
         number[moved] = numbers
-        unusual = {*view.beyond_line(), *view.waiting, *summary.abandoned}
-        goal = view.goal
-        suspects = range(self._rows) if goal != self._goal else {*changed, *unusual, *self._unusual}
-        self._goal, self._unusual = goal, unusual
-        status, complete = self._kept["status"], self._kept["complete"]
-        max_steps = view.max_steps or 0
-        for row in suspects:
-            code = _CODES[summary.status(row)]
-            whole = code == _CODES["finished"] or (
-                code == _CODES["surplus"] and view.status(row) is Status.FINISHED and not 0 < view.step(row) < max_steps
-            )
-            if status[row] != code or complete[row] != whole:
-                status[row], complete[row] = code, whole
-                changed.add(row)
+        self._restate(changed, {*view.beyond_line(), *view.waiting, *summary.abandoned}, summary)
         return changed
+
+    def _restate(self, changed: set[int], unusual: set[int], summary: Summary) -> None:
+        """Bring the status of trials up to date, and add those whose status is another one to ``changed``. Of all but
+        the ``unusual`` ones people are told what the log says."""
+        view, n = self.view, self._rows
+        stated = view.statuses()
+        told = stated.astype(np.int64)
+        for row in unusual:
+            told[row] = _CODES[summary.status(row)]
+        finished, surplus = stated == Status.FINISHED, told == _CODES["surplus"]
+        for row in np.flatnonzero(finished & surplus).tolist():  # not those that only were paused
+            finished[row] = not 0 < view.step(row) < (view.max_steps or 0)
+        complete = finished & (surplus | (told == _CODES["finished"]))
+        status, known = self._kept["status"], self._kept["complete"]
+        changed.update(np.flatnonzero((status[:n] != told) | (known[:n] != complete)).tolist())
+        status[:n], known[:n] = told, complete
 
     def _keep(self, row: int) -> None:
         """Take note of what is not in the view's columns."""
         view, kept = self.view, self._kept
-        loss = view.latest(row)
-        kept["value"][row] = math.nan if loss is None else view.objective.sign * loss
-        owner = view.owner_of(row)
-        kept["worker"][row] = view.workers[view.id(row)[0] if owner is None else owner].index
-        kept["attempt"][row] = max(view.attempt(row), 0)
-        kept["first_rung"][row] = self.rungs.first_rung(row) or 0
-        kept["bracket"][row], parent = view.descent(row)
-        if parent is not None:
-            kept["parent"][row], kept["parent_step"][row] = self._row_of(parent.trial), parent.step
-        if (tried := view.retry_of(row)) is not None and (at := view.row(tried)) is not None:
-            kept["retry_of"][row] = at
+        brief = view.brief(row)
+        kept["value"][row] = brief.value
+        kept["worker"][row] = view.workers[brief.worker].index
+        kept["attempt"][row] = max(brief.attempt, 0)
+        kept["first_rung"][row] = brief.first_rung
+        kept["bracket"][row] = brief.bracket
         kept["retried"][row] = view.is_retried(row)
-
-    def _row_of(self, trial: str) -> int:
-        try:
-            return self.view.row_of(trial)
-        except KeyError:
-            return -1
+        if brief.parent is not None and (at := view.row(brief.parent.trial)) is not None:
+            kept["parent"][row], kept["parent_step"][row] = at, brief.parent.step
+        if brief.retry_of is not None and (at := view.row(brief.retry_of)) is not None:
+            kept["retry_of"][row] = at
 
     # -------------------------------------------------------------------------------------------- telling
     @property
@@ -206,10 +202,7 @@ class Feed:
 
     def _trials(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         found = self.view.proposals(rows)
-        ended = self.history.ended[: self._rows]
-        ended = np.concatenate([ended, np.full(self._rows - len(ended), np.nan)])[rows]
-        unseen = np.isnan(ended)  # of the history: right for a trial that ran in one piece
-        ended[unseen] = (found.started + found.seconds)[unseen]
+        ended = self._ended_of(rows, found.started + found.seconds)
         return {
             "rows": encode(rows, "i32"),
             "total": self._rows,
@@ -225,6 +218,11 @@ class Feed:
         }
 
     # --------------------------------------------------------------------------------- for other accounts
+    @property
+    def rungs(self) -> Promotions:
+        """How far the trials got."""
+        return self.tally.rungs
+
     @property
     def now(self) -> float:
         """When the summary was made, in seconds since the epoch."""
@@ -243,11 +241,25 @@ class Feed:
         """What is kept of all trials under this name."""
         return self._kept[name][: self._rows]
 
-    def ended(self) -> NDArray[np.float64]:
-        """When each trial's last segment ended, in seconds since the epoch; NaN where none has."""
-        found = np.full(self._rows, np.nan)
-        known = self.history.ended[: self._rows]
-        found[: len(known)] = known
+    def ended(self, rows: NDArray[np.int64] | None = None) -> NDArray[np.float64]:
+        """When the last segment of these trials, or of all, ended, in seconds since the epoch; NaN where none has."""
+        rows = np.arange(self._rows) if rows is None else rows
+        proposals = self.view.proposals(rows)
+        return self._ended_of(rows, proposals.started + proposals.seconds)
+
+    def _ended_of(self, rows: NDArray[np.int64], in_one: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same, where it is known when each would have ended if it had run ``in_one`` piece: as long as the history
+        has not been read so far, that is what is told."""
+        known = self.history.ended
+        found = np.where(rows < len(known), known[np.minimum(rows, len(known) - 1)], np.nan) if len(known) else in_one
+        return np.where(np.isnan(found), in_one, found)
+
+    def _ended_later(self, rows: list[int]) -> list[int]:
+        """Those of these trials that did not run in one piece, so that they ended at another time than was told."""
+        at = np.array(rows, dtype=np.int64)
+        proposals = self.view.proposals(at)
+        in_one = proposals.started + proposals.seconds
+        found: list[int] = at[np.abs(self._ended_of(at, in_one) - in_one) > 1e-3].tolist()
         return found
 
     def progress(self) -> dict[str, Any] | None:
@@ -271,7 +283,7 @@ class Feed:
         more = True
         while more:
             rows, more = self.history.read(1 << 30)
-            self._changed[rows] = self.position
+            self._late.update(self._ended_later(rows))
 
     def row_of(self, name: str) -> int:
         """The row of a trial, named by number or id. Raises ``KeyError``."""

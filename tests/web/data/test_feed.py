@@ -85,6 +85,7 @@ def test_a_reader_gets_what_is_missing_and_nothing_else() -> None:
     for _ in range(40):
         run.step()
     feed.look(run.time)
+    feed.look(run.time)  # now the history has been read, too
     before, rows = feed.id, run.view.n_rows
     assert feed.since(before)["trials"] is None
     _, moment = run.view.touched(1 << 60)

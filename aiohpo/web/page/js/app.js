@@ -61,6 +61,12 @@
     }
   }
 
+  /* In a narrow window the navigation is a line that scrolls: bring the current view's link into sight. */
+  function revealLink() {
+    const link = byId("nav").querySelector("[aria-current=page]"), side = document.querySelector(".side");
+    if (link && side.scrollWidth > side.clientWidth) side.scrollLeft = link.offsetLeft - (side.clientWidth - link.offsetWidth) / 2;
+  }
+
   /* ------------------------------------------------------------------ views */
   function close() {
     if (shown) shown.view.remove();
@@ -74,6 +80,7 @@
     if (!context.store.summary && !AIO.views[name].folder) fill(host, h("p", { class: "loading" }, "Reading the run …"));
     else shown.view = AIO.views[name].mount(host, Object.assign(Object.create(context), { arg }));
     drawNavigation();
+    revealLink();
     if (focus) {
       byId("main").focus({ preventScroll: true });
       window.scrollTo(0, 0);

@@ -113,7 +113,7 @@
     function options() {
       return {
         width, height: spec.height, padding: [8, 18, 0, 0], pxAlign: false,
-        legend: { show: spec.legend !== false, live: true },
+        legend: { show: spec.legend !== false, live: true, markers: { width: 0, fill: (u, i) => color(spec.series[i - 1].color || `s${i}`) } },
         cursor: {
           y: false, points: { size: 7 }, drag: { x: true, y: false, setScale: true },
           bind: spec.click ? { click: (u) => () => { spec.click(u); } } : undefined,

@@ -61,7 +61,7 @@
       timer = setTimeout(ask, Math.max(0, asked - performance.now()));
     }
 
-    function restart() { // what is asked for has changed: at once
+    function restart() { // what is asked for has changed: at once, also of a report
       turn++;
       asked = 0;
       if (timer !== null) clearTimeout(timer);

@@ -95,7 +95,8 @@
       embedded: true,
       data,
       async get(path) {
-        const answer = data.api[decodeURIComponent(path.split("?")[0])]; // its keys are not escaped
+        const [where, query] = path.split("?").map(decodeURIComponent); // its keys are not escaped
+        const answer = data.api[`${where}?${query}`] ?? data.api[where];
         if (answer === undefined) throw new Error("This report does not contain it.");
         if (answer && typeof answer === "object" && "error" in answer && Object.keys(answer).length === 1) {
           throw new Error(answer.error);

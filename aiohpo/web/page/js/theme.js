@@ -1,6 +1,7 @@
 /* Light and dark, and the colours of charts, which are read from the style sheet so that they stand once.
 
-   Follows the system until the person chooses; the choice is kept for this browser. */
+   Follows the system until the person chooses; the choice is kept for this browser. Runs before the body is there, so
+   that a dark page does not begin with a white flash. */
 "use strict";
 (function () {
   const KEY = "aiohpo-theme";

@@ -167,7 +167,7 @@
       const query = AIO.refreshed(() => `runs/${encodeURIComponent(context.run)}/curves${metric ? `?metric=${encodeURIComponent(metric)}` : ""}`, (fresh) => {
         answer = fresh;
         near = null;
-        if (!picker.firstChild && fresh.metrics.length > 1 && !AIO.source.embedded) {
+        if (!picker.firstChild && fresh.metrics.length > 1) {
           fill(picker, h("label", { class: "field" }, "Metric", h("select", {
             onchange: (event) => { metric = event.target.value; query.restart(); },
           }, fresh.metrics.map((name) => h("option", { value: name, selected: name === fresh.metric }, name)))));

@@ -4,6 +4,7 @@
   const { h, fill, format } = AIO;
   const SLICES = 6; // parameters at first
   const POINTS = 3000; // in a slice
+  const METHODS = { fanova: "fANOVA", "ped-anova": "PED-ANOVA" };
 
   function bars(answer) {
     const parameters = answer.parameters;
@@ -121,7 +122,7 @@
       }
 
       const query = AIO.refreshed(() => `runs/${encodeURIComponent(context.run)}/importance`, (answer) => {
-        AIO.setText(lead, `${answer.of > answer.trials ? `${format.count(answer.trials)} of ${format.plural(answer.of, "complete trial")}` : format.plural(answer.trials, "complete trial")} compared by ${answer.method}${
+        AIO.setText(lead, `${answer.of > answer.trials ? `${format.count(answer.trials)} of ${format.plural(answer.of, "trial")}` : format.plural(answer.trials, "trial")} compared${answer.step ? ` by their values at step ${format.count(answer.step)}` : ""} with ${METHODS[answer.method] || answer.method}${
           answer.interactions > 0.005 ? `; ${format.percent(answer.interactions)} of the variation comes from interactions` : ""}`);
         fill(box, bars(answer));
         const before = ranking.slice(0, limit).join("\n");

@@ -38,7 +38,7 @@
       async function load(id) {
         if (states.has(id)) return;
         const store = new AIO.Store();
-        const delta = await AIO.source.get(`runs/${encodeURIComponent(id)}/state`);
+        const delta = await AIO.source.get(`runs/${encodeURIComponent(id)}/state?summary=1`);
         store.apply({ ...delta, trials: null }); // the rows of other runs are not kept
         states.set(id, store);
       }

@@ -85,9 +85,9 @@
     return h("div", null, lines); // a node, so that nothing in it is read as HTML
   }
 
-  function options(view, store) {
+  function options(view, store, width) {
     const color = AIO.theme.color, draw = rendered(view, store), lanes = laneTexts(view, store);
-    const many = lanes.length > MOST_LANES;
+    const many = lanes.length > MOST_LANES, gutter = Math.round(Math.min(150, 0.25 * width));
     const zoom = [{ type: "inside", xAxisIndex: 0, filterMode: "none", minValueSpan: 0.05 },
       { type: "slider", xAxisIndex: 0, filterMode: "none", height: 16, bottom: 8, showDetail: false, brushSelect: false, borderColor: color("line"), fillerColor: color("accent-soft"),
         handleStyle: { color: color("surface"), borderColor: color("line-strong") }, dataBackground: { lineStyle: { opacity: 0 }, areaStyle: { opacity: 0 } } }];
@@ -97,13 +97,13 @@
     }
     return {
       animation: false, textStyle: { fontFamily: "inherit" },
-      grid: { left: 168, right: many ? 34 : 16, top: 8, bottom: 52 },
+      grid: { left: gutter + 18, right: many ? 34 : 16, top: 8, bottom: 52 },
       tooltip: { trigger: "item", confine: true, renderMode: "html", backgroundColor: color("raised"), borderColor: color("line-strong"), padding: [5, 9],
         textStyle: { color: color("text"), fontSize: 12.5 }, formatter: (params) => (params.seriesIndex === 0 ? tooltip(view, store, params.value[3]) : "") },
       xAxis: { type: "value", min: view.from, max: view.to > view.from ? view.to : view.from + 1, axisLabel: { color: color("chart-axis"), formatter: (value) => format.duration(value), hideOverlap: true, showMinLabel: false, showMaxLabel: false },
         splitLine: { lineStyle: { color: color("chart-grid") } }, axisLine: { lineStyle: { color: color("line") } } },
       yAxis: { type: "category", inverse: true, data: lanes, axisTick: { show: false }, axisLine: { show: false },
-        axisLabel: { color: color("chart-axis"), interval: 0, formatter: shorten, width: 150, overflow: "truncate" }, splitLine: { show: true, interval: (i, text) => Boolean(text), lineStyle: { color: color("chart-grid") } } },
+        axisLabel: { color: color("chart-axis"), interval: 0, formatter: shorten, width: gutter, overflow: "truncate" }, splitLine: { show: true, interval: (i, text) => Boolean(text), lineStyle: { color: color("chart-grid") } } },
       dataZoom: zoom,
       series: [
         { type: "custom", renderItem: draw.bar, dimensions: ["began", "until", "lane", "place"], encode: { x: [0, 1], y: 2 }, progressive: 0,
@@ -164,7 +164,7 @@
         }
         if (!chart && !pending) {
           pending = AIO.charts.echart("Timeline", heightOf(view), (instance) => {
-            instance.setOption(options(view, store));
+            instance.setOption(options(view, store, instance.getWidth()));
             instance.on("click", (event) => { if (event.seriesIndex === 0) context.go("trial", store.id(view.bars.row[event.value[3]])); });
           });
           try {
@@ -178,7 +178,7 @@
           fill(box, chart.node, legend());
         } else if (chart && chart.instance) {
           chart.host.style.height = `${heightOf(view)}px`;
-          const fresh_options = options(view, store);
+          const fresh_options = options(view, store, chart.instance.getWidth());
           if (!whole) delete fresh_options.dataZoom; // leave the person's zoom as it is
           chart.instance.setOption(fresh_options, { replaceMerge: [] });
         }
