@@ -145,7 +145,8 @@ class Dashboard:
 
     async def _state(self, request: web.Request) -> web.StreamResponse:
         run = await self._open(request)
-        return _sent(await run.ask(lambda feed: to_json(feed.since(None))))
+        briefly = request.query.get("summary") == "1"  # a comparison of runs needs no trials
+        return _sent(await run.ask(lambda feed: to_json(feed.since(None) | ({"trials": None} if briefly else {}))))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Send what changes, from where the reader says that it is."""

@@ -22,7 +22,7 @@ RUNGS = (1, 3, 9)
 
 
 class GrowingRun(ProgressSource):
-    """A search of :data:`SPACE` by two workers, which :meth:`step` plays on at random; so does each poll, by ``steps_a_poll``."""
+    """A search of :data:`SPACE` by two workers, which :meth:`step` and each poll (``steps_a_poll``) play on."""
 
     name = "a growing run"
 
