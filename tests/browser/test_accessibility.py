@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.serving import Served
-from tests.browser.watching import PATIENCE, VIEWS, Watched
+from tests.browser.watching import VIEWS, Watched
 
 pytestmark = pytest.mark.browser
 
@@ -68,13 +68,13 @@ def test_dark_mode_follows_the_system_until_somebody_chooses(
     page = context.new_page()
     page.goto(served.start(killed_run))
     button = page.get_by_role("button", name="Light mode")
-    expect(button).to_be_visible(timeout=PATIENCE)
+    expect(button).to_be_visible()
     dark = page.evaluate("getComputedStyle(document.body).backgroundColor")
     button.click()
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != dark
     page.reload()
-    expect(page.get_by_role("button", name="Dark mode")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Dark mode")).to_be_visible()
     context.close()
 
 

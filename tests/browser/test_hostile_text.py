@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 import aiohpo
 from tests.browser.directory_writer import DirectoryWriter
 from tests.browser.serving import Served
-from tests.browser.watching import PATIENCE, VIEWS, Watched
+from tests.browser.watching import VIEWS, Watched
 
 pytestmark = pytest.mark.browser
 
@@ -78,4 +78,4 @@ def test_markup_in_a_report_stays_text(watch: Watched, run: Path, tmp_path: Path
     for view in VIEWS:
         watch.turn_to(view)
         harmless(watch.page)
-    expect(watch.page.locator("#head h1")).to_have_text(IMAGE, timeout=PATIENCE)
+    expect(watch.page.locator("#head h1")).to_have_text(IMAGE)

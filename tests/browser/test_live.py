@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 import aiohpo
 from tests.browser.directory_writer import DirectoryWriter
 from tests.browser.serving import Served
-from tests.browser.watching import PATIENCE, Watched
+from tests.browser.watching import Watched
 
 pytestmark = pytest.mark.browser
 
@@ -38,13 +38,13 @@ def test_what_happens_appears_without_a_reload(
     page.evaluate("window.mark = 'not reloaded'")
     writer.finish(writer.propose({"x": 0.3, "kind": "a"}), 0.125)
     watch.turn_to("overview")
-    expect(page.locator(".tiles")).to_contain_text("0.125", timeout=PATIENCE)
+    expect(page.locator(".tiles")).to_contain_text("0.125")
     writer.fail(writer.propose({"x": 0.9, "kind": "b"}), "ValueError: too large", "Traceback …")
-    expect(page.get_by_role("link", name=re.compile("^Failures"))).to_contain_text("1", timeout=PATIENCE)
+    expect(page.get_by_role("link", name=re.compile("^Failures"))).to_contain_text("1")
     watch.turn_to("trials")
     expect(page.locator("tbody tr")).to_have_count(4)
     writer.propose({"x": 0.8, "kind": "b"})
-    expect(page.locator("tbody tr")).to_have_count(5, timeout=PATIENCE)
+    expect(page.locator("tbody tr")).to_have_count(5)
     assert page.evaluate("window.mark") == "not reloaded"
 
 
@@ -57,12 +57,12 @@ def test_a_server_that_was_restarted_is_found_again(
     watch.goto(served.start(tmp_path / "run"), "trials")
     expect(page.locator("#connection")).to_have_text("Live")
     served.halt()
-    expect(page.locator("#connection")).to_contain_text("Connection lost", timeout=PATIENCE)
+    expect(page.locator("#connection")).to_contain_text("Connection lost")
     writer.finish(writer.propose({"x": 0.3, "kind": "a"}), 0.125)
     expect(page.locator("tbody tr")).to_have_count(2)
     served.start()
-    expect(page.locator("#connection")).to_have_text("Live", timeout=PATIENCE)
-    expect(page.locator("tbody tr")).to_have_count(3, timeout=PATIENCE)
+    expect(page.locator("#connection")).to_have_text("Live")
+    expect(page.locator("tbody tr")).to_have_count(3)
     expect(page.locator("tbody tr").first).to_contain_text("0.125")
 
 
@@ -75,9 +75,7 @@ def test_a_restart_with_another_token_is_explained(
     expect(watch.page.locator("#connection")).to_have_text("Live")
     served.halt()
     served.start(token="another")
-    expect(watch.page.get_by_role("alert").first).to_contain_text(
-        "Open the address that aiohpo dashboard printed last", timeout=PATIENCE
-    )
+    expect(watch.page.get_by_role("alert").first).to_contain_text("Open the address that aiohpo dashboard printed last")
 
 
 @pytest.mark.parametrize("query", ["", "?token=wrong"])
@@ -113,7 +111,7 @@ def test_failed_trials_are_retried_after_a_confirmation(
         dialog.get_by_role("button", name="Retry", exact=True).click()
     assert caught.value.status == 200
     expect(page.locator("#notices .notice").first).to_be_visible()
-    expect(page.locator("details.group")).to_contain_text("1 retried", timeout=PATIENCE)
+    expect(page.locator("details.group")).to_contain_text("1 retried")
 
 
 def test_ending_the_search_asks_first_and_shows_a_refusal(

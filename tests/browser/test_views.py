@@ -12,14 +12,14 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.serving import Served
-from tests.browser.watching import PATIENCE, VIEWS, Watched
+from tests.browser.watching import VIEWS, Watched
 
 pytestmark = pytest.mark.browser
 
 # What a view says about this run, besides its heading: pattern by view.
 SAYS = {
     "overview": r"complete trials?; the best loss is 0\.\d+",
-    "trials": r"1–60 of 60",
+    "trials": r"1–(\d+) of \1",
     "workers": r"dead",
     "timeline": r"promotions?, \d+ of them by another worker; [1-9]\d* takeovers?",
     "curves": r"learning curves of loss",
@@ -47,7 +47,7 @@ def test_a_view_shows_the_run(view: str, watch: Watched, served: Served, killed_
     """Its heading, its charts and what it says in words are there, and the console has nothing to complain about."""
     watch.expected.append(NO_ANSWER)
     watch.goto(served.start(killed_run), view)
-    expect(watch.page.locator("#view")).to_contain_text(re.compile(SAYS[view]), timeout=PATIENCE)
+    expect(watch.page.locator("#view")).to_contain_text(re.compile(SAYS[view]))
     if view in ("overview", "timeline", "curves", "parallel", "importance", "trial/0"):
         expect(watch.page.locator("#view canvas").first).to_be_visible()
     expect(watch.page.locator("#connection")).to_have_text("Live")
@@ -64,7 +64,7 @@ def test_a_report_shows_every_view_from_one_file_without_a_network(page: Page, w
             watch.goto(report.as_uri(), view)
         else:
             watch.turn_to(view)
-        expect(page.locator("#view")).to_contain_text(re.compile(says), timeout=PATIENCE)
+        expect(page.locator("#view")).to_contain_text(re.compile(says))
     expect(page.locator("#connection")).to_contain_text("Report of")
     assert page.get_by_role("button", name=re.compile("Retry|End search")).count() == 0
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
@@ -80,7 +80,7 @@ def test_the_table_of_trials_sorts_and_filters(watch: Watched, served: Served, k
     assert values == sorted(values)
     search = page.get_by_role("searchbox", name="Filter")
     search.fill("status=failed kind=weak x>0.7")
-    expect(page.locator(".view-head")).to_contain_text(re.compile(r"\d+ of 60 trials"))
+    expect(page.locator(".view-head")).to_contain_text(re.compile(r"\d+ of \d+ trials"))
     assert set(page.locator("tbody td:nth-child(2)").all_inner_texts()) == {"failed"}
     search.fill("depth>3")
     expect(page.get_by_role("alert").filter(has_text="There is no parameter or column depth.")).to_be_visible()
@@ -99,9 +99,7 @@ def test_brushing_an_axis_keeps_the_trials_within_the_range(watch: Watched, serv
     page.mouse.down()
     page.mouse.move(x, box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
-    expect(page.locator(".view-head")).to_contain_text(
-        re.compile(r"trials? in the brushed ranges, of \d+"), timeout=PATIENCE
-    )
+    expect(page.locator(".view-head")).to_contain_text(re.compile(r"trials? in the brushed ranges, of \d+"))
 
 
 def test_a_folder_lists_its_runs_and_overlays_them(
@@ -115,7 +113,7 @@ def test_a_folder_lists_its_runs_and_overlays_them(
     (tmp_path / "broken" / "study.json").write_text(json.dumps({"format": 1}))
     page.goto(served.start(tmp_path))
     expect(page.get_by_role("heading", name="Runs", exact=True)).to_be_visible()
-    expect(page.locator("figcaption")).to_contain_text(re.compile(r"first 0\.\d+, second 0\.\d+"), timeout=PATIENCE)
+    expect(page.locator("figcaption")).to_contain_text(re.compile(r"first 0\.\d+, second 0\.\d+"))
     expect(page.locator(".field-error").first).to_contain_text("study.json")
     page.get_by_role("link", name="second", exact=True).click()
     watch.see("overview")

@@ -51,8 +51,8 @@ class Watched:
     def see(self, view: str) -> None:
         """Wait until a view's heading is shown, and nothing of it is still being read."""
         heading = self.page.get_by_role("heading", name=VIEWS[view], exact=True).first
-        expect(heading).to_be_visible(timeout=PATIENCE)
-        expect(self.page.locator("#view .loading")).to_have_count(0, timeout=PATIENCE)
+        expect(heading).to_be_visible()
+        expect(self.page.locator("#view .loading")).to_have_count(0)
 
     def unexpected(self) -> list[str]:
         """The complaints that no pattern expects."""
