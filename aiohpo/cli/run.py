@@ -64,6 +64,7 @@ class RunOptions:
     shrink: bool = False
     grace: float = 10.0
     slots: int = 1
+    progress: str | None = None
 
     def command(self, directory: Path, rank: int) -> list[str]:
         """The command of one worker."""
@@ -117,6 +118,11 @@ aiohpo run train.py:study --time 10m --searcher adbo:kappa=1.0 --dir runs/second
 )
 @share_option
 @key_option
+@click.option(
+    "--progress",
+    type=click.Choice(["bar", "lines", "none"]),
+    help="A bar, a line per trial, or nothing. Default: a bar in a terminal, lines elsewhere.",
+)
 @as_json
 @click.pass_context
 def run(
@@ -140,6 +146,7 @@ def run(
     directory: Path | None,
     share: str | None,
     key: Path | None,
+    progress: str | None,
     json_: bool,
 ) -> int:
     """Run the study in FILE with several worker processes on this machine.
@@ -199,6 +206,7 @@ def run(
         shrink,
         grace,
         slots,
+        progress,
     )
     run = open_directory(study.directory, tell=False)
     before = take_snapshot(run)
@@ -225,6 +233,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
     from ..evaluate.process.resources import threads_for
     from ..launch.processes import LocalLauncher
     from ..peer.ending import EndReason, falls_short
+    from ..report.live import choose_progress
     from ..report.plain import display
     from ..report.sources import FollowedDirectory
     from ..report.tally import Tally
@@ -240,6 +249,9 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
         [directory / "output" / f"worker-{rank}.log" for rank in ranks],
         {**os.environ, **threads_for(options.workers * options.slots, os.environ)},
     )
+    # None: what suits where stderr goes
+    wanted = {None: True, "none": False}.get(options.progress, options.progress)
+    shown_as = choose_progress(wanted, partial(say, err=True))
     source = FollowedDirectory(directory)
     tally = Tally(source)
     tally.poll()
@@ -247,7 +259,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
     codes: list[int] = []
     with handling_signals(launcher.interrupt, launcher.kill) as stopping:
         launcher.start()
-        with display(partial(say, err=True)) as shown:
+        with display(shown_as, partial(say, err=True), source) as shown:
             told, heard = _Notices(shown.say, notices), _time.time()
             while launcher.alive:
                 _time.sleep(_LOOK)

@@ -3,7 +3,6 @@ that ends, and one now and then about all of them."""
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from ..view.trials import TrialRecord
     from ..view.view import View
     from .snapshot import Snapshot
+    from .sources import ProgressSource
     from .tally import Tally
 
 _FIRST_LINE_AFTER, _SLOWER, _SLOWEST = 5.0, 1.5, 60.0  # seconds between plain lines, growing
@@ -136,10 +136,14 @@ class BarDisplay:
 
 
 class LogDisplay:
-    """A line after five seconds and then ever more rarely, at least once a minute; for logs."""
+    """A line for each trial, and one about all of them after five seconds and then ever more rarely, at least once a
+    minute; for logs."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
+    def __init__(self, say: Callable[[str], None], source: ProgressSource) -> None:
         self.say = say
+        self._source = source
+        self._view = source.view
+        self._lines = TrialLines(self._view)
         self._pause = _FIRST_LINE_AFTER
         self._next = time.monotonic() + self._pause
 
@@ -152,6 +156,11 @@ class LogDisplay:
         return None
 
     def update(self, tally: Tally, alive: int, size: int) -> None:
+        if self._source.view is not self._view:  # the study was changed, see FollowedDirectory
+            self._view = self._source.view
+            self._lines = TrialLines(self._view)
+        for line in self._lines.new():
+            self.say(line)
         at = time.monotonic()
         if at >= self._next:
             self._pause = min(self._pause * _SLOWER, _SLOWEST)
@@ -159,6 +168,26 @@ class LogDisplay:
             self.say(as_line(tally.look(time.time()), f"{alive} of {size} workers"))
 
 
-def display(say: Callable[[str], None]) -> Display:
-    """What suits where stderr goes; ``say`` writes a line there."""
-    return BarDisplay() if sys.stderr.isatty() else LogDisplay(say)
+class QuietDisplay:
+    """Nothing but notices."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+
+    def __enter__(self) -> QuietDisplay:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def update(self, tally: Tally, alive: int, size: int) -> None:
+        return None
+
+
+def display(shown: str | None, say: Callable[[str], None], source: ProgressSource) -> Display:
+    """Return what shows a search in the way ``shown`` ("bar", "lines" or None); ``say`` writes a line to stderr."""
+    if shown is None:
+        return QuietDisplay(say)
+    return BarDisplay() if shown == "bar" else LogDisplay(say, source)

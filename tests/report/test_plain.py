@@ -13,9 +13,10 @@ from aiohpo.events.log import Log
 from aiohpo.peer.recorder import Recorder
 from aiohpo.plugin.objective import Objective
 from aiohpo.report import plain as display
-from aiohpo.report.plain import BarDisplay, LogDisplay, TrialLines, as_line
+from aiohpo.report.plain import BarDisplay, LogDisplay, QuietDisplay, TrialLines, as_line
 from aiohpo.report.sources import FollowedDirectory
 from aiohpo.report.tally import Tally
+from aiohpo.storage.follower import Follower
 from aiohpo.view.view import View
 from tests.report.test_screen import busy, slotted
 from tests.report.test_tally import NOW, Told
@@ -78,6 +79,36 @@ def test_every_trial_that_ends_or_pauses_from_now_on_has_a_line() -> None:
     assert lines.new() == []
 
 
+def test_a_log_has_a_line_for_each_trial_that_ended_since(tmp_path: Path) -> None:
+    """Those that ended before are not repeated, nor when the directory is read anew."""
+    directory = make_run(tmp_path / "r", [3.0])
+    source = FollowedDirectory(directory)
+    tally = Tally(source)
+    tally.poll()
+    said: list[str] = []
+    with display.display("lines", said.append, source) as shown:
+        shown.update(tally, 1, 1)
+        assert said == []
+        make_run(directory, [2.0, 4.0])
+        tally.poll()
+        shown.update(tally, 1, 1)
+        assert [line.partition(" in ")[0] for line in said] == ["trial 1: loss 2", "trial 2: loss 4"]
+        source._follower = Follower(directory)
+        shown.update(tally, 1, 1)
+        assert len(said) == 2
+
+
+def test_nothing_but_notices_is_shown_if_that_is_wished(tmp_path: Path) -> None:
+    """Progress none."""
+    source = FollowedDirectory(make_run(tmp_path / "r", [3.0]))
+    said: list[str] = []
+    with display.display(None, said.append, source) as shown:
+        assert isinstance(shown, QuietDisplay)
+        shown.update(Tally(source), 1, 1)
+        shown.say("a notice")
+    assert said == ["a notice"]
+
+
 def test_plain_lines_come_ever_more_rarely(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first after five seconds, then at growing distances of at most a minute."""
     tally = tally_of(make_run(tmp_path / "r", [1.0]))
@@ -85,7 +116,8 @@ def test_plain_lines_come_ever_more_rarely(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(display.time, "monotonic", lambda: now)
     said: list[str] = []
     said_at = []
-    with LogDisplay(said.append) as plain:
+    tally.poll()
+    with LogDisplay(said.append, tally._source) as plain:
         for second in range(600):
             now = 1000.0 + second
             plain.update(tally, 1, 2)
