@@ -11,13 +11,17 @@ FUZZ ?= 600
 SEQUENCES ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser examples docs soak lint types coverage bench studies studies-reduced clean
+	@$(PYTEST) -m 'not examples and not browser and not notebook'
+
+browser: $(READY)
+	@$(BIN)/python -m pytest -m browser tests/browser
 
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
 	@echo "make test      run the tests, on all cores"
 	@echo "make browser   open the dashboard in a real browser (Chromium) and look at each view"
 	@echo "make examples  run the programs of examples/ and of the README, and check what they print"
+	@echo "make notebook  run the documentation's notebook, and what a notebook needs, in kernels of Jupyter"
 	@echo "make docs      build the documentation as a site in site/; a warning is an error"
 	@echo "make soak      play SEEDS=3000 simulated swarms and SEQUENCES=1000000 of hostile frames, then fuzz the frame"
 	@echo "               decoder for FUZZ=600 seconds"
@@ -59,13 +63,16 @@ demo: $(VENV)/demo-ready
 	@$(BIN)/aiohpo run examples/digits_mlp.py --workers 4 --trials 60 --dir runs/demo
 
 test: $(READY)
-	@$(PYTEST) -m 'not examples and not browser'
+	@$(PYTEST) -m 'not examples and not browser and not notebook'
 
 browser: $(READY)
 	@$(BIN)/python -m pytest -m browser tests/browser
 
 examples: $(READY)
 	@$(PYTEST) -m examples tests/test_examples.py
+
+notebook: $(READY)
+	@$(BIN)/python -m pytest -m notebook tests/test_notebook.py
 
 # The theme's makers announce their next product at every build.
 docs: $(VENV)/docs-ready
