@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import nbformat
+from jupyter_client.manager import AsyncKernelManager
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from nbclient import NotebookClient
@@ -32,8 +33,9 @@ def page() -> str:
     """Run the notebook and return it as Markdown. Raises what nbclient raises for a cell that fails."""
     notebook = nbformat.read(NOTEBOOK, 4)
     with TemporaryDirectory() as directory:
-        resources = {"metadata": {"path": directory}}
-        NotebookClient(notebook, timeout=120, kernel_name="python3", resources=resources).execute()
+        # Through files instead of ports, which others could reach, as the kernel warns.
+        kernel = AsyncKernelManager(kernel_name="python3", transport="ipc", ip=f"{directory}/kernel")
+        NotebookClient(notebook, km=kernel, timeout=120, resources={"metadata": {"path": directory}}).execute()
     return "\n\n".join(part for cell in notebook.cells for part in _parts(cell)) + _DOWNLOAD
 
 
