@@ -142,17 +142,20 @@ def trials_table(title: str, trials: Sequence[TrialRecord], most: int = _MOST_RO
     """Return a table of HTML of the first ``most`` trials, and how many more there are."""
     shown = trials[:most]
     names = list(dict.fromkeys(name for trial in shown for name in trial.config))
+    steps = ["steps"] if any(trial.step for trial in shown) else []
     errors = ["error"] if any(trial.error for trial in shown) else []
     rows = [
         [
-            *(trial.number, trial.status, trial.value, trial.step or None, trial.seconds),
+            *(trial.number, trial.status, trial.value),
+            *(trial.step for _ in steps),
+            trial.seconds,
             *(trial.config.get(name) for name in names),
             *(trial.error for _ in errors),
         ]
         for trial in shown
     ]
     more = len(trials) - len(shown)
-    columns = ["number", "status", "value", "steps", "seconds", *names, *errors]
+    columns = ["number", "status", "value", *steps, "seconds", *names, *errors]
     return html_table(title, columns, rows, f"and {more} more" if more else "")
 
 

@@ -37,7 +37,7 @@ def test_a_notebook_shows_a_record_as_a_table(trials: TrialList) -> None:
 def test_a_notebook_shows_trials_as_a_table(trials: TrialList) -> None:
     """Of many the first, and how many more there are; a slice is shown in the same way."""
     text = Parsed(TrialList([*trials] * 10)._repr_html_()).text
-    assert text.startswith("30 trialsnumberstatusvaluestepssecondslroptimizer")
+    assert text.startswith("30 trialsnumberstatusvaluesecondslroptimizer")
     assert text.endswith("and 10 more")
     assert "<b>boom" in text
     assert Parsed(trials[:2]._repr_html_()).text.startswith("2 trials")
