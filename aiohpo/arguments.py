@@ -35,7 +35,7 @@ RUN_ARGUMENTS = {
     "n_trials num_samples n_calls n_iter max_evals max_trials budget": "write trials=100",
     "timeout time_budget_s time_limit max_time seconds": "write time=3600, in seconds",
     "workers n_jobs n_workers max_workers max_concurrent max_concurrent_trials": "write slots=4",
-    "show_progress_bar progress_bar verbose": "write progress=False to see no bar",
+    "show_progress_bar progress_bar verbose": "write progress='bar', 'lines' or False",
     "catch": "a trial that raises has failed, and the search goes on: see Study(max_failures=…)",
     "callbacks callback": "write Study(…, callbacks=[…])",
     "objective func function fn": "write Study(objective, space)",

@@ -188,7 +188,8 @@ class Study(DrivenByHand):
     ) -> Result:
         """Like :meth:`run`, inside a running event loop and without touching signals.
 
-        Cancelling it ends the search in good order; :meth:`stop` does too and returns the result so far.
+        Cancelling it ends the search in good order, and :attr:`result` has what was found; :meth:`stop` ends it, too,
+        and then it returns that.
 
         Progress is shown by a bar in a notebook, and elsewhere only if ``progress`` says how, as for :meth:`run`.
         Where none is shown, neither the terminal nor the streams are touched: what trials print in processes of their

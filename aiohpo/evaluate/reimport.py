@@ -55,6 +55,15 @@ def describe(program: Program) -> tuple[dict[str, Any], bytes]:
     }, pickled
 
 
+def is_defined_anew(function: Any) -> bool:
+    """Whether the program, or a cell of the notebook, has given the name of one of its functions to another one."""
+    name = getattr(function, "__qualname__", "")
+    if getattr(function, "__module__", None) != "__main__" or not isinstance(function, FunctionType) or "<" in name:
+        return False
+    found = _lookup(sys.modules["__main__"], name)
+    return isinstance(found, FunctionType) and found is not function
+
+
 def file_of(description: dict[str, Any]) -> str:
     """The file that holds what was described; empty if there is none."""
     found = description["source"] or description["function"]

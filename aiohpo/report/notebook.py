@@ -57,7 +57,8 @@ def in_words(now: Snapshot) -> str:
     """What stands beside the bar."""
     of = "" if now.total is None else f"/{now.total}"
     parts = [f"{now.done}{of} trials", climb_in_words(now), best_in_words(now.metric, now.best, now.max_steps)]
-    parts += [describe_rate(now.rate), busy_in_words(now), slots_in_words(now), describe_seconds(round(now.elapsed))]
+    parts += [describe_rate(now.rate), busy_in_words(now), slots_in_words(now)]
+    parts += [describe_seconds(round(now.elapsed))] if now.elapsed >= 1 else []
     return printable(", ".join(filter(None, parts)))
 
 

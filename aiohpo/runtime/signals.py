@@ -4,8 +4,9 @@ The first signal asks for an end in good order: what was reported is kept, and w
 or a later run. The signals are SIGINT (Ctrl-C), SIGTERM, SIGHUP (a closed terminal), and those by which batch systems
 warn of a job's end: SIGUSR1, SIGUSR2 and SIGXCPU.
 
-A second Ctrl-C or SIGTERM ends at once, and a third one kills the process. The other signals do not count as a second
-one: a closed terminal may hang up twice, and a batch system may repeat its warning before it sends SIGTERM.
+A second Ctrl-C or SIGTERM ends at once, and a third one kills the process, unless an event loop runs around the search,
+as in the kernel of a notebook, which holds more than the search. The other signals do not count as a second one: a
+closed terminal may hang up twice, and a batch system may repeat its warning before it sends SIGTERM.
 
 What is ignored, as SIGHUP is under ``nohup``, stays ignored, SIGINT and SIGTERM excepted. What the user's own code
 handles stays its own, if it is one of the warnings.
@@ -33,8 +34,11 @@ _CANCEL_WITHIN = 1.0
 
 
 @contextmanager
-def handling_signals(stop: Callable[[], None], at_once: Callable[[], None]) -> Iterator[list[int]]:
-    """Within the block, let the first signal call ``stop`` and the second urgent one ``at_once``; the third kills.
+def handling_signals(
+    stop: Callable[[], None], at_once: Callable[[], None], *, third_kills: bool = True
+) -> Iterator[list[int]]:
+    """Within the block, let the first signal call ``stop`` and the second urgent one ``at_once``; the third kills, or
+    calls ``at_once`` again.
 
     Both are called as signal handlers, wherever the main thread is. The handlers that were there before are back after
     the block. Outside the main thread, where Python handles no signals, nothing is done.
@@ -54,7 +58,7 @@ def handling_signals(stop: Callable[[], None], at_once: Callable[[], None]) -> I
         if len(arrived) == 1:
             stop()
         elif number in URGENT:
-            for urgent in URGENT:
+            for urgent in URGENT if third_kills else ():
                 signal.signal(urgent, signal.SIG_DFL)  # so that the next one ends even what never comes back to Python
             at_once()
 
@@ -98,7 +102,8 @@ def run_stoppable(main: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
     own while this one waits for it.
 
     The first signal calls ``stop`` in the loop, which should make ``main`` return soon. The second cancels ``main``
-    or, if the loop has been too busy to hear of the first, interrupts whatever keeps it busy. Tasks that do not end
+    or, if the loop has been too busy to hear of the first, interrupts whatever keeps it busy; in a thread it cannot be
+    interrupted, and is left behind, as it is by the third signal. Tasks that do not end
     when they are cancelled are left behind after a second, where ``asyncio.run`` would wait for them for ever.
 
     Raises:
@@ -106,7 +111,8 @@ def run_stoppable(main: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
     """
     loop = asyncio.new_event_loop()
     task: asyncio.Task[T] = loop.create_task(main)
-    heard = False
+    in_thread = is_loop_running()
+    heard = cancelled = False
 
     def stop_in_loop() -> None:
         nonlocal heard
@@ -114,13 +120,15 @@ def run_stoppable(main: Coroutine[Any, Any, T], stop: Callable[[], None]) -> T:
         stop()
 
     def at_once() -> None:
-        if not heard:
+        nonlocal cancelled
+        if not heard or cancelled:
             raise KeyboardInterrupt
+        cancelled = True
         _call_in(loop, task.cancel)
 
-    with handling_signals(lambda: _call_in(loop, stop_in_loop), at_once) as arrived:
+    with handling_signals(lambda: _call_in(loop, stop_in_loop), at_once, third_kills=not in_thread) as arrived:
         try:
-            return _run_in_thread(loop, task) if is_loop_running() else _run(loop, task)
+            return _run_in_thread(loop, task) if in_thread else _run(loop, task)
         except asyncio.CancelledError:
             if len(arrived) > 1:
                 raise KeyboardInterrupt from None

@@ -195,6 +195,25 @@ async def test_a_blocked_loop_of_its_own_is_left_behind_at_the_second_signal():
     assert left.wait(30.0)
 
 
+async def test_a_third_signal_does_not_kill_a_notebook():
+    """It leaves behind what neither stops nor heeds its cancellation."""
+    gate, closing = threading.Event(), threading.Event()
+
+    async def main() -> None:
+        send(signal.SIGINT)
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            closing.set()
+            send(signal.SIGTERM)
+            gate.wait(30.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_stoppable(main(), lambda: send(signal.SIGTERM))
+    assert closing.is_set()
+    gate.set()
+
+
 STUBBORN = """
 import asyncio, os, signal, aiohpo
 

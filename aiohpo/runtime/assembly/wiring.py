@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ...evaluate.program import Program
-from ...evaluate.reimport import describe
+from ...evaluate.reimport import describe, is_defined_anew
 from ...launch.addresses import make_transport
 from ...mesh.timing import Timing
 from ...peer.limits import Limits, check_that_it_ends
@@ -185,10 +185,15 @@ def keep_for_next_time(directory: RunDirectory, worker: str, log: Log, view: Vie
 def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> Evaluator:
     """Make the evaluator that was asked for, else the one that suits the objective; ``share`` trials at a time use
     this machine's cores. Raises ``UsageError`` for a study without an objective."""
+    task = definition.program
+    if is_defined_anew(task.function):
+        concern(
+            f"{task.title!r} was defined again after the study was made, which still uses the earlier one: "
+            f"study.objective = {task.title} takes the new one"
+        )
     if definition.evaluator is not None:
         chosen: Evaluator = make_plugin("evaluators", definition.evaluator)
         return chosen
-    task = definition.program
     if task.function is None:
         raise UsageError("this study has no objective: give one, or drive it with ask() and tell()")
     made: Evaluator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import FrozenInstanceError
 
@@ -45,6 +46,26 @@ def test_a_worker_without_an_identity_gets_one():
     assert (identity.rank, identity.size) == (None, None)
     assert len(identity.worker) == 12
     assert carrier.address
+
+
+def test_a_cell_that_defines_the_objective_again_does_not_go_unnoticed(monkeypatch: pytest.MonkeyPatch):
+    """The study keeps the earlier one, and says how it takes the new one."""
+    names: dict = {"__name__": "__main__"}
+    exec("def train(trial): return 0.0", names)
+    monkeypatch.setattr(sys.modules["__main__"], "train", names["train"], raising=False)
+    study, said = Study(names["train"], SPACE, evaluator="thread"), []
+    make_evaluator(study._definition, 1, said.append)
+    assert said == []
+    exec("def train(trial): return 1.0", names)
+    monkeypatch.setattr(sys.modules["__main__"], "train", names["train"])
+    make_evaluator(study._definition, 1, said.append)
+    assert said == [
+        "'train' was defined again after the study was made, which still uses the earlier one: "
+        "study.objective = train takes the new one"
+    ]
+    study.objective = names["train"]
+    make_evaluator(study._definition, 1, said.append)
+    assert len(said) == 1
 
 
 def test_the_evaluator_suits_the_objective():
