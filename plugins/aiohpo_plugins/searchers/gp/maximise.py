@@ -23,7 +23,7 @@ from aiohpo.space.space import CATEGORICAL, CONTINUOUS
 
 from ..common.candidates import Candidates
 from ..common.fresh import every_configuration, rows_without
-from .acquisition import log_ei, log_ei_gradient
+from .acquisition import log_belief, log_belief_gradient, log_ei, log_ei_gradient
 from .pool import GPPool
 
 if TYPE_CHECKING:
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from aiohpo.space.space import Space
 
     from .surrogate.features import Features
-    from .surrogate.posterior import Posterior
+    from .surrogate.posterior import Posterior, PosteriorPrediction
 
 ENUMERATE = 1000  # a finite space up to this size is its own set of candidates
 UNIFORM, LOCAL = 256, 256
-STARTS_ANYWHERE, STARTS_LOCAL = 4, 4
+STARTS_ANYWHERE, STARTS_LOCAL = 3, 3
 STEPS = 30  # iterations of L-BFGS
 CLIMBERS, ROUNDS, NEIGHBOURS = 3, 3, 200  # of the discrete search: rows, rounds, most neighbours of a row
 KEPT = 128  # most promising candidates that are kept for asking; as many others, for when many are taken
@@ -57,14 +57,16 @@ class Maximiser:
         best: FloatArray,
         elites: FloatArray,
         taken: FloatArray,
+        trust: float,
         rng: np.random.Generator,
     ) -> GPPool:
         """Return the most promising rows that are not among ``taken``.
 
         ``goal`` and ``resource`` say at which resource to predict, as index and as feature; ``best`` (S,) what is
-        to be improved upon; ``elites`` (k, d) the best observed rows, best first.
+        to be improved upon; ``elites`` (k, d) the best observed rows, best first; ``trust`` what the
+        belief counts (:mod:`.acquisition`).
         """
-        at = _At(self, posterior, goal, resource, best)
+        at = _At(self, posterior, goal, resource, best, trust)
         if self.space.size <= ENUMERATE:
             units = np.concatenate(list(every_configuration(self.space)))
             return at.pool(rows_without(units, taken), rng)
@@ -106,7 +108,7 @@ class Maximiser:
             jac=True,
             method="L-BFGS-B",
             bounds=bounds,
-            options={"maxiter": STEPS, "maxfun": STEPS + 10, "ftol": 1e-9},
+            options={"maxiter": STEPS, "maxfun": STEPS + 10, "ftol": 1e-5},
         )
         moved = units.copy()
         moved[:, numbers] = np.where(fixed, np.nan, result.x.reshape(shape))
@@ -163,27 +165,31 @@ class _At:
     goal: int
     resource: float
     best: FloatArray
+    trust: float
 
     def score(self, units: FloatArray) -> FloatArray:
-        """Return log EI of unit rows."""
-        prediction = self.posterior.predict(self.maximiser.features.embed(units, self.resource), self.goal)
-        return log_ei(prediction.mean, prediction.variance, self.best, self.posterior.noise)
+        """Return the acquisition of unit rows."""
+        F = self.maximiser.features.embed(units, self.resource)
+        prediction = self.posterior.predict(F, self.goal)
+        return self._promise(prediction) + self._belief(F)
 
     def gradient(self, F: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Return log EI of features (k, e), and its gradient (k, e)."""
+        """Return the acquisition of features (k, e), and its gradient (k, e)."""
         prediction = self.posterior.predict(F, self.goal, gradients=True)
         value, by_mean, by_variance = log_ei_gradient(
             prediction.mean, prediction.variance, self.best, self.posterior.noise
         )
-        return value, self.posterior.backward(F, prediction, by_mean, by_variance)
+        slope = self.posterior.backward(F, prediction, by_mean, by_variance)
+        numbers = len(self.maximiser.features.numbers)
+        slope[:, :numbers] += self.trust * log_belief_gradient(F[:, :numbers])
+        return value + self._belief(F), slope
 
     def pool(self, units: FloatArray, rng: np.random.Generator) -> GPPool:
         """Return the most promising rows, and some of the others."""
         F = self.maximiser.features.embed(units, self.resource)
         prediction = self.posterior.predict(F, self.goal)
-        order = np.argsort(
-            -log_ei(prediction.mean, prediction.variance, self.best, self.posterior.noise), kind="stable"
-        )
+        belief = self._belief(F)
+        order = np.argsort(-self._promise(prediction) - belief, kind="stable")
         order = np.concatenate([order[:KEPT], rng.permutation(order[KEPT:])[:KEPT]])
         return GPPool(
             units[order],
@@ -191,9 +197,16 @@ class _At:
             prediction.mean[order],
             prediction.variance[order],
             prediction.solved[:, order],
+            belief[order],
             self.best,
             self.goal,
             self.resource,
             self.posterior,
             self.maximiser.features,
         )
+
+    def _promise(self, prediction: PosteriorPrediction) -> FloatArray:
+        return log_ei(prediction.mean, prediction.variance, self.best, self.posterior.noise)
+
+    def _belief(self, F: FloatArray) -> FloatArray:
+        return self.trust * log_belief(F[:, : len(self.maximiser.features.numbers)])

@@ -1,14 +1,14 @@
 """The slow part of the ``gp`` searcher: from observations to a pool of promising configurations.
 
 1. Reports become rows (:mod:`.data`), losses targets (:mod:`.surrogate.targets`).
-2. Hyperparameters are learnt (:mod:`.surrogate.learn`), from what succeeded. Lengthscales are taken to be alike; once
-   nothing has improved for a while, two fifths of the fits take them to be independent
-   (:mod:`.surrogate.likelihood`), as what is believed may be what holds the search where it is, and one fifth ask for
-   a large improvement, which can only be had elsewhere.
+2. Hyperparameters are learnt (:mod:`.surrogate.learn`), from what succeeded. Without steps lengthscales are taken to be
+   alike and the correlation has two scales; every other fit is of targets that tell the best apart
+   (:mod:`.surrogate.targets`), at the expense of what is known of the others.
 3. Rows of failed trials are added at the goal, with the worst target: they repel.
 4. Running evaluations are added at the step they are running to (below).
 5. log EI at the goal is maximised (:mod:`.maximise`). What is to be improved upon is the lowest
-   posterior mean of a configuration tried there: with noise the lowest loss is the luckiest, not the best.
+   posterior mean of a configuration tried there: with noise the lowest loss is the luckiest, not the best. Once
+   nothing has improved for a while, one fit in five asks for a large improvement, which can only be had elsewhere.
 
 What running evaluations ("pending") count as:
 
@@ -29,18 +29,6 @@ With one outstanding they are the same. Otherwise, medians after 100 evaluations
 
 As found elsewhere (arXiv 2603.13501), fantasies gain nothing over the plain update of the posterior. A constant lie,
 the average target, was worse (with 8 outstanding 7.65, -3.052 and 4.15) and is not offered.
-
-A search that stands still: means after 100 evaluations with alike lengthscales throughout, with independent ones in
-half of the fits once it stands still, and with independent ones and large improvements in a quarter each (Levy-8 7
-seeds, else 3):
-
-    Levy-8             6.2       4.0       5.4
-    Rastrigin-6       20.7      18.3      20.8
-    Ackley-5           0.11      0.57      0.52
-    Rosenbrock-10     86        94       271
-
-Large improvements cost a little where there is a way downhill, and they are the only thing that leaves a corner in
-which everything is explained by ripples.
 """
 
 from __future__ import annotations
@@ -55,11 +43,12 @@ from .data import Data, gather
 from .maximise import Maximiser
 from .stagnation import since_improvement
 from .surrogate.features import Features
+from .surrogate.kernel import two_scales
 from .surrogate.learn import MOST, Memory, learn
 from .surrogate.likelihood import Likelihood, TrainingRows
 from .surrogate.posterior import Posterior
 from .surrogate.resource import DecayModel, ExpDecayModel, MaternModel
-from .surrogate.targets import standardise
+from .surrogate.targets import FEW, standardise
 
 if TYPE_CHECKING:
     from aiohpo.plugin import FloatArray, Observations
@@ -100,10 +89,7 @@ class GPLearner:
         joint = Features(space, resource=resource == "matern")
         self._joint = joint, Likelihood(RESOURCES[resource](), joint.group, joint.groups)
         plain = Features(space)
-        self._plain = plain
-        self._alike, self._independent = (
-            Likelihood(MaternModel(), plain.group, plain.groups, alike) for alike in (True, False)
-        )
+        self._plain = plain, Likelihood(MaternModel(), plain.group, plain.groups, alike=True, correlation=two_scales)
         self._candidates = Candidates(space)
 
     def gather(self, o: Observations) -> Data:
@@ -111,10 +97,12 @@ class GPLearner:
 
     def fit(self, o: Observations, data: Data, rng: np.random.Generator, memory: Memory) -> GPModel:
         """Return the model of ``data``, which has at least two trials."""
-        features, likelihood, more = self._believe(o, data, rng)
+        has_steps, n = o.max_steps is not None, len(data.X)
+        features, likelihood = self._joint if has_steps else self._plain
+        focused = not has_steps and n > FEW and n % 2 == 1
         # the goal does not matter for hyperparameters
-        theta, memory = learn(likelihood, lambda k: self._prefix(features, data, k), len(data.X), memory)
-        z = standardise(data.q)
+        theta, memory = learn(likelihood, lambda k: self._prefix(features, data, k, focused), n, memory, focused)
+        z = standardise(data.q, focused)
         chosen = data.subset(self.budget)
         rows = self._rows(features, data, chosen, z)
         posterior = Posterior.of(likelihood, theta, self._failures(features, data, rows, o.failed))
@@ -130,30 +118,28 @@ class GPLearner:
             posterior,
             data.goal,
             float(resource),
-            means.min(axis=0) - more,
+            means.min(axis=0) - self._more(o, data, rng),
             elites,
             np.concatenate([data.X, o.X, o.failed, o.pending]),
+            0.0 if has_steps else 1.0 / n,
             rng,
         )
         return GPModel(pool, memory, o.pending)
 
-    def _believe(self, o: Observations, data: Data, rng: np.random.Generator) -> tuple[Features, Likelihood, float]:
-        """Return the features and the prior of this fit, and by how much the best is to be improved upon."""
-        if o.max_steps is not None:
-            return *self._joint, 0.0
-        if since_improvement(data.q) < STANDSTILL + len(o.pending):
-            return self._plain, self._alike, 0.0
-        draw = rng.random()
-        return self._plain, self._independent if draw < 0.4 else self._alike, MORE if draw > 0.8 else 0.0
+    def _more(self, o: Observations, data: Data, rng: np.random.Generator) -> float:
+        """Return by how much the best is to be improved upon."""
+        if o.max_steps is not None or since_improvement(data.q) < STANDSTILL + len(o.pending):
+            return 0.0
+        return MORE if rng.random() > 0.8 else 0.0
 
     def _rows(self, features: Features, data: Data, chosen: FloatArray, z: FloatArray) -> TrainingRows:
         resource = _feature(data)[data.level[chosen]]
         F = features.embed(data.X[data.trial[chosen]], resource)
         return TrainingRows(F, data.level[chosen], z[chosen], data.steps / data.steps[-1])
 
-    def _prefix(self, features: Features, data: Data, k: int) -> TrainingRows:
+    def _prefix(self, features: Features, data: Data, k: int, focused: bool = False) -> TrainingRows:
         part = data.first(k)
-        return self._rows(features, part, part.subset(MOST), standardise(part.q))
+        return self._rows(features, part, part.subset(MOST), standardise(part.q, focused))
 
     def _failures(self, features: Features, data: Data, rows: TrainingRows, failed: FloatArray) -> TrainingRows:
         failed = failed[-MOST_FAILED:]

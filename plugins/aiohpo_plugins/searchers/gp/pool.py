@@ -33,6 +33,7 @@ class GPPool:
     units     (c, d) snapped rows, distinct
     features  (c, e)
     mean      (c, S), variance (c,), solved (N, c): see :class:`.surrogate.posterior.PosteriorPrediction`
+    belief    (c,) the logarithm of the belief in them (:mod:`.acquisition`)
     best      (S,) what is to be improved upon
     goal      index of the resource at which all this is predicted
     resource  the same, as a feature
@@ -43,6 +44,7 @@ class GPPool:
     mean: FloatArray
     variance: FloatArray
     solved: FloatArray
+    belief: FloatArray
     best: FloatArray
     goal: int
     resource: float
@@ -69,8 +71,8 @@ class Taking:
     variance: FloatArray
 
     def score(self) -> FloatArray:
-        """Return (c,): log EI."""
-        return log_ei(self.pool.mean, self.variance, self.pool.best, self.pool.posterior.noise)
+        """Return (c,): the acquisition."""
+        return log_ei(self.pool.mean, self.variance, self.pool.best, self.pool.posterior.noise) + self.pool.belief
 
     def note_taken(self, features: FloatArray) -> None:
         """Condition on an evaluation at each of ``features`` (k, e)."""

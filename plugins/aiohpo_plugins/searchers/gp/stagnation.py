@@ -1,4 +1,4 @@
-"""Whether a search has come to a standstill: what is believed of the losses may be what holds it there."""
+"""Whether a search has come to a standstill: better losses, if there are any, are elsewhere."""
 
 from __future__ import annotations
 

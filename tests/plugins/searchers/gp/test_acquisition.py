@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from aiohpo_plugins.searchers.gp.acquisition import log_ei, log_ei_gradient, log_h, log_worth
+from aiohpo_plugins.searchers.gp.acquisition import (
+    log_belief,
+    log_belief_gradient,
+    log_ei,
+    log_ei_gradient,
+    log_h,
+    log_worth,
+)
 
 RNG = np.random.default_rng(0)
 
@@ -54,3 +61,14 @@ def test_fantasies_are_averaged() -> None:
     mean, variance = np.array([[0.0, 2.0]]), np.array([1.0])
     each = [np.exp(log_ei(mean[:, [s]], variance, np.zeros(1), 1e-9)) for s in range(2)]
     assert np.exp(log_ei(mean, variance, np.zeros(2), 1e-9)) == pytest.approx(np.mean(each))
+
+
+def test_the_ends_of_ranges_are_believed_in_less_than_their_middle() -> None:
+    """Each number counts by itself, the slope is the value's, and at an end both are finite."""
+    x = np.array([[0.5, 0.5], [0.0, 0.5], [0.0, 1.0], [0.2, 0.9]])
+    value = log_belief(x)
+    assert value[0] - value[1] == pytest.approx(value[1] - value[2])
+    assert 2.5 < value[0] - value[1] < 3.5
+    step = 1e-6
+    numerical = [(log_belief(x + step * e) - log_belief(x - step * e)) / (2 * step) for e in np.eye(2)]
+    np.testing.assert_allclose(log_belief_gradient(x), np.transpose(numerical), rtol=1e-6)

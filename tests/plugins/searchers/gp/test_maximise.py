@@ -23,7 +23,7 @@ MIXED = Space(
 )
 
 
-def maximised(space: Space, n: int = 20, taken: np.ndarray | None = None) -> GPPool:
+def maximised(space: Space, n: int = 20, taken: np.ndarray | None = None, trust: float = 0.0) -> GPPool:
     rng = np.random.default_rng(0)
     U = space.sample(rng, n)
     features = Features(space)
@@ -36,7 +36,7 @@ def maximised(space: Space, n: int = 20, taken: np.ndarray | None = None) -> GPP
     elites = U[np.argsort(z)[:5]]
     taken = U if taken is None else taken
     return Maximiser(space, features, Candidates(space)).pool(
-        posterior, 0, 0.0, np.array([z.min()]), elites, taken, np.random.default_rng(1)
+        posterior, 0, 0.0, np.array([z.min()]), elites, taken, trust, np.random.default_rng(1)
     )
 
 
@@ -51,6 +51,12 @@ def test_nothing_nearby_or_random_is_better() -> None:
     best = pool.units[0]
     others = np.concatenate([rng.random((20_000, 3)), np.clip(best + 0.01 * rng.normal(size=(20_000, 3)), 0, 1)])
     assert score(pool, others).max() < score(pool, pool.units[:1])[0] + 1e-3
+
+
+def test_what_promises_alike_is_tried_inside() -> None:
+    """With a belief in what is inside the ranges fewer candidates are at their ends."""
+    at_ends = [int((np.abs(maximised(CUBE, 3, trust=t).units[:20] - 0.5) > 0.49).sum()) for t in (0.0, 0.5)]
+    assert at_ends[1] < at_ends[0]
 
 
 def test_no_other_choice_or_level_is_better() -> None:

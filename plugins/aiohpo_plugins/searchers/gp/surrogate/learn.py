@@ -8,7 +8,7 @@ log n times; forgetting changes the time, not the answer.
 
 Beyond :data:`MOST` rows the hyperparameters come from a subset: a few numbers need no more. Nor do they need the newest
 observations: of n, those from the last multiple of n / :data:`LAG` on do not count, so that with 200 observations they
-are learnt after every sixth, and a fit takes half the time. (The posterior knows all observations.)
+are learnt after every tenth, for each kind of targets. (The posterior knows all observations.)
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SMALLEST = 12
 MOST = 250
-LAG = 32
+LAG = 20
 FIRST_STEPS, STEPS = 40, 15  # iterations of L-BFGS from the prior's mean, and from a warm start
 # Logarithms of lengthscales and noise of a second start, from which L-BFGS found the better of two explanations, all
 # noise or none, wherever they differed; a start with short lengthscales and little noise finds the latter.
@@ -38,19 +38,20 @@ MIDDLE, NOISY = -0.3, -2.0
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Hyperparameters of sets of rows, by the prior (whether lengthscales are alike) and the rows' content."""
+    """Hyperparameters of sets of rows, by the kind of targets (:func:`learn`) and the rows' content."""
 
     known: dict[tuple[bool, bytes], FloatArray] = field(default_factory=dict)
 
 
 def learn(
-    likelihood: Likelihood, prefixes: Callable[[int], TrainingRows], n: int, memory: Memory
+    likelihood: Likelihood, prefixes: Callable[[int], TrainingRows], n: int, memory: Memory, kind: bool = False
 ) -> tuple[FloatArray, Memory]:
     """Return hyperparameters for the first ``n`` observations, and what to remember for the next time.
 
-    ``prefixes(k)`` gives the rows of the first ``k`` observations; of at most MOST rows.
+    ``prefixes(k)`` gives the rows of the first ``k`` observations; of at most MOST rows. What is remembered of
+    the other ``kind`` of targets is kept.
     """
-    known = {key: theta for key, theta in memory.known.items() if key[0] != likelihood.alike}
+    known = {key: theta for key, theta in memory.known.items() if key[0] != kind}
     sizes = []
     k = SMALLEST
     while 1.5 * k < n and k <= MOST:
@@ -59,7 +60,7 @@ def learn(
     theta = None
     for k in sizes:
         rows = prefixes(k)
-        key = likelihood.alike, digest(rows, theta)
+        key = kind, digest(rows, theta)
         if key not in memory.known:
             known[key] = _best(likelihood, rows, theta)
         else:
@@ -68,7 +69,7 @@ def learn(
     rows = prefixes(n - n % max(n // LAG, 1))
     if theta is None:
         return _best(likelihood, rows, None), Memory(known)
-    key = likelihood.alike, digest(rows, theta)
+    key = kind, digest(rows, theta)
     known[key] = memory.known[key] if key in memory.known else _climb(likelihood, rows, theta, STEPS)[1]
     return known[key], Memory(known)
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.linalg.lapack import dtrtrs
 
-from .kernel import matern, pull, squared_distances
+from .kernel import pull, squared_distances
 from .likelihood import Likelihood, Parameters, TrainingRows, combine, factorise, lookup
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Posterior:
 
     # ------------------------------------------------------------------------------------------ predicting
     def _cross(self, F: FloatArray, level: NDArray[np.intp]) -> tuple[FloatArray, list[FloatArray], list[FloatArray]]:
-        kernels = [matern(squared_distances(F, self.features, w)) for w in self.parameters.weights]
+        kernels = [self.likelihood.correlation(squared_distances(F, self.features, w)) for w in self.parameters.weights]
         values, slopes = [k for k, _ in kernels], [s for _, s in kernels]
         return combine(self.likelihood.model, self.table, values, level, self.level), values, slopes
 
@@ -112,7 +112,7 @@ class Posterior:
     def covariance(self, F: FloatArray, solved: FloatArray, G: FloatArray, level: int) -> FloatArray:
         """Return the posterior covariance (B, M) of rows ``F``, whose ``solved`` (N, B) is known, and ``G``."""
         f, g = (np.full(len(rows), level, dtype=np.intp) for rows in (F, G))
-        kernels = [matern(squared_distances(F, G, w))[0] for w in self.parameters.weights]
+        kernels = [self.likelihood.correlation(squared_distances(F, G, w))[0] for w in self.parameters.weights]
         prior = combine(self.likelihood.model, self.table, kernels, f, g)
         return np.asarray(prior - solved.T @ _forward(self.factor, self._cross(G, g)[0].T))
 
@@ -127,7 +127,7 @@ class Posterior:
         if not p:
             return self
         n = len(self.level)
-        kernels = [matern(squared_distances(F, F, w))[0] for w in self.parameters.weights]
+        kernels = [self.likelihood.correlation(squared_distances(F, F, w))[0] for w in self.parameters.weights]
         block = combine(self.likelihood.model, self.table, kernels, level, level)
         across = _forward(self.factor, self._cross(F, level)[0].T)  # L21^T
         corner = factorise(block - across.T @ across, self.parameters.noise**2)

@@ -1,10 +1,23 @@
-"""Tests of the Matérn covariance and of the sums that its gradients need."""
+"""Tests of the correlations and of the sums that their gradients need."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import TYPE_CHECKING
 
-from aiohpo_plugins.searchers.gp.surrogate.kernel import matern, pull, squared_distances, weighted_squares
+import numpy as np
+import pytest
+
+from aiohpo_plugins.searchers.gp.surrogate.kernel import (
+    LONG,
+    matern,
+    pull,
+    squared_distances,
+    two_scales,
+    weighted_squares,
+)
+
+if TYPE_CHECKING:
+    from aiohpo_plugins.searchers.gp.surrogate.kernel import Correlation
 
 RNG = np.random.default_rng(0)
 A, B, C = RNG.random((6, 3)), RNG.random((4, 3)), RNG.normal(size=(6, 4))
@@ -18,15 +31,23 @@ def test_distances_are_weighted() -> None:
     assert (np.diag(squared_distances(A, A, weight)) == 0).all()
 
 
-def test_matern_is_one_at_zero_and_falls_with_the_slope_it_says() -> None:
+@pytest.mark.parametrize("correlation", [matern, two_scales])
+def test_it_is_one_at_zero_and_falls_with_the_slope_it_says(correlation: Correlation) -> None:
     """The derivative is that of the value, also at distance zero, where it is finite."""
     s = np.array([0.0, 1e-8, 0.1, 1.0, 30.0])
-    value, slope = matern(s)
+    value, slope = correlation(s)
     assert value[0] == 1.0
-    assert slope[0] == -5 / 6
+    assert slope[0] == pytest.approx(slope[1])
     step = 1e-6
-    numerical = (matern(s[2:] + step)[0] - matern(s[2:] - step)[0]) / (2 * step)
+    numerical = (correlation(s[2:] + step)[0] - correlation(s[2:] - step)[0]) / (2 * step)
     np.testing.assert_allclose(slope[2:], numerical, rtol=1e-5, atol=1e-10)
+
+
+def test_with_two_scales_what_is_far_is_related() -> None:
+    """At the distance of the long lengthscale there is a trend and no detail."""
+    far = np.array([2 * LONG**2])
+    assert matern(far)[0] < 1e-4
+    assert two_scales(far)[0] == pytest.approx(0.25, abs=1e-4)
 
 
 def test_sums_over_pairs_need_no_array_of_pairs() -> None:

@@ -8,7 +8,8 @@ from scipy.stats import multivariate_normal, norm
 
 from aiohpo.space.space import Categorical, Float, Int, Space
 from aiohpo_plugins.searchers.gp.surrogate.features import Features
-from aiohpo_plugins.searchers.gp.surrogate.likelihood import Likelihood, TrainingRows, factorise
+from aiohpo_plugins.searchers.gp.surrogate.kernel import matern, two_scales
+from aiohpo_plugins.searchers.gp.surrogate.likelihood import ALIKE, COMMON, Likelihood, TrainingRows, factorise
 from aiohpo_plugins.searchers.gp.surrogate.resource import DecayModel, ExpDecayModel, MaternModel, ResourceModel
 
 SPACE = Space(a=Float(0, 1), b=Int(1, 9), c=Categorical(["u", "v", "w"]), d=Float(0, 1, when={"c": "u"}))
@@ -21,7 +22,7 @@ def problem(
 ) -> tuple[Likelihood, TrainingRows, np.ndarray]:
     rng = np.random.default_rng(0)
     features = Features(SPACE, resource)
-    likelihood = Likelihood(model, features.group, features.groups, alike)
+    likelihood = Likelihood(model, features.group, features.groups, alike, two_scales if alike else matern)
     level = rng.integers(len(R), size=n)
     rows = TrainingRows(features.embed(SPACE.sample(rng, n), R[level]), level, rng.normal(size=n), R)
     low, high = np.array(likelihood.bounds).T
@@ -59,10 +60,9 @@ def test_it_is_the_density_of_a_normal_distribution_times_the_priors(model: Reso
 
 
 def test_lengthscales_that_are_alike_have_a_common_level() -> None:
-    """Moving all of them costs no more than moving one alone does where they are independent; moving one apart from
-    the others costs far more."""
+    """Moving all of them costs what the common level allows, not that for each; moving one apart costs far more."""
     alike, rows, _ = problem(DecayModel(), False, alike=True)
-    independent = problem(DecayModel(), False)[0]
+    independent = Likelihood(DecayModel(), alike.group, alike.groups, False, two_scales)
     likely = {False: independent, True: alike}
     groups = alike.groups
     together, apart = np.zeros(len(alike.mean)), np.zeros(len(alike.mean))
@@ -75,7 +75,7 @@ def test_lengthscales_that_are_alike_have_a_common_level() -> None:
         against = chosen.negative(at, rows)[0] - other.negative(at, rows)[0]
         return against + 0.5 * step @ np.linalg.inv(other.prior_covariance) @ step
 
-    assert cost(True, together) == pytest.approx(0.5 / (1 + 0.25**2 / groups))
+    assert cost(True, together) == pytest.approx(0.5 / (COMMON**2 + ALIKE**2 / groups))
     assert cost(False, together) == pytest.approx(0.5 * groups)
     assert cost(True, apart) > 5 * cost(False, apart)
 

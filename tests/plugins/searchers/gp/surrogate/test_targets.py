@@ -29,10 +29,11 @@ def test_scale_and_offset_make_no_difference_at_all(name: str, scale: float, off
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_order_is_kept(name: str) -> None:
+@pytest.mark.parametrize("focused", [False, True])
+def test_the_order_is_kept(name: str, focused: bool) -> None:
     """A lower loss never has a higher target."""
     y = LOSSES[name]
-    z = standardise(quantise(y))
+    z = standardise(quantise(y), focused)
     assert (np.diff(z[np.argsort(y)]) >= 0).all()
     assert np.isfinite(z).all()
     assert abs(z.mean()) < 1e-9
@@ -50,6 +51,14 @@ def test_a_diverged_trial_does_not_hide_the_others() -> None:
     y = np.linspace(0, 1, 50)
     without = np.ptp(standardise(quantise(y)))
     assert np.ptp(standardise(quantise(np.r_[y, 1e300]))[:-1]) > 0.2 * without
+
+
+def test_focused_targets_tell_the_best_apart() -> None:
+    """Where most are bad, the best ones differ by more than in targets that are made for all; of a few all count."""
+    y = np.r_[np.linspace(0, 1, 30), np.linspace(10, 100, 30)]
+    wide, focused = (standardise(quantise(y), f) for f in (False, True))
+    assert np.ptp(focused[:10]) > 2 * np.ptp(wide[:10])
+    assert np.array_equal(standardise(quantise(y[::3]), True), standardise(quantise(y[::3])))
 
 
 @pytest.mark.parametrize("first", [1e-320, 1e-200, 1.0, 1e140])
