@@ -60,22 +60,24 @@ class GPPool:
 
     def taking(self) -> Taking:
         """Begin to take candidates; the pool itself never changes."""
-        return Taking(self, self.variance.copy())
+        return Taking(self, self.variance.copy(), [])
 
 
 @dataclass(slots=True)
 class Taking:
-    """A pool of which some have been taken."""
+    """A pool of which some have been taken: ``known`` are, for each, the covariances (c,) of the candidates with it,
+    given those before it, and the variance of what is found there."""
 
     pool: GPPool
     variance: FloatArray
+    known: list[tuple[FloatArray, float]]
 
     def score(self) -> FloatArray:
         """Return (c,): the acquisition."""
         return log_ei(self.pool.mean, self.variance, self.pool.best, self.pool.posterior.noise) + self.pool.belief
 
     def note_taken(self, features: FloatArray) -> None:
-        """Condition on an evaluation at each of ``features`` (k, e)."""
+        """Condition on an evaluation at each of ``features`` (k, e), before any candidate is taken."""
         if not len(features) or not len(self.pool):
             return
         pool = self.pool
@@ -84,9 +86,23 @@ class Taking:
         at = posterior.predict(features, pool.goal)
         solved = np.concatenate([pool.solved, at.solved], axis=1)
         k = posterior.covariance(both, solved, features, pool.goal)  # (c + k, k)
-        c, noise = len(pool), posterior.noise
+        c = len(pool)
         for j in range(len(features)):
             column = k[:, j].copy()
-            scale = max(column[c + j], LEAST_VARIANCE) + noise
-            self.variance = np.maximum(self.variance - column[:c] ** 2 / scale, LEAST_VARIANCE)
+            scale = self._learn(column[:c], column[c + j])
             k -= np.outer(column, column[c:]) / scale
+
+    def take(self, at: int) -> None:
+        """Condition on an evaluation of the candidate at index ``at``."""
+        pool = self.pool
+        column = pool.posterior.covariance(pool.features, pool.solved, pool.features[at : at + 1], pool.goal)[:, 0]
+        for other, scale in self.known:
+            column -= other * (other[at] / scale)
+        self._learn(column, column[at])
+
+    def _learn(self, column: FloatArray, own: float) -> float:
+        """Condition on an evaluation with these covariances and variance ``own``; return the latter with noise."""
+        scale = max(float(own), LEAST_VARIANCE) + self.pool.posterior.noise
+        self.variance = np.maximum(self.variance - column**2 / scale, LEAST_VARIANCE)
+        self.known.append((column, scale))
+        return scale

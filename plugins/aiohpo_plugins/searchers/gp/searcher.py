@@ -128,7 +128,7 @@ class GPSearcher:
             free[at] = False
             chosen.append(at)
             if len(chosen) < n:
-                taking.note_taken(pool.features[at : at + 1])
+                taking.take(at)
         return pool.units[chosen]
 
     def __repr__(self) -> str:

@@ -26,11 +26,15 @@ def test_taking_is_conditioning() -> None:
     """Variances after taking some rows are those of the posterior given evaluations there."""
     prepared = pool()
     rows = prepared.features[[0, 5, 9]]
-    taking = prepared.taking()
+    taking, one_by_one = prepared.taking(), prepared.taking()
     taking.note_taken(rows)
+    one_by_one.note_taken(rows[:1])
+    one_by_one.take(5)
+    one_by_one.take(9)
     extended = prepared.posterior.extended(rows, np.zeros(3, dtype=np.intp), None)
     expected = extended.predict(prepared.features, prepared.goal).variance
     np.testing.assert_allclose(taking.variance, expected, rtol=1e-3, atol=1e-8)
+    np.testing.assert_allclose(one_by_one.variance, expected, rtol=1e-3, atol=1e-8)
 
 
 def test_what_is_taken_promises_less_and_the_pool_does_not_change() -> None:
@@ -38,7 +42,7 @@ def test_what_is_taken_promises_less_and_the_pool_does_not_change() -> None:
     prepared = pool()
     before = prepared.taking().score()
     taking = prepared.taking()
-    taking.note_taken(prepared.features[:1])
+    taking.take(0)
     assert taking.score()[0] < before[0] - 0.5
     np.testing.assert_array_equal(prepared.taking().score(), before)
 
