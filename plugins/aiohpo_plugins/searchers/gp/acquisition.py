@@ -28,7 +28,7 @@ ended so, 50 evaluations within 0.03 of each other at a loss of 14 to 20.
 And it is multiplied by a belief that fades as 1 / n with n observations (Hvarfner et al., arXiv 2204.11051): that what
 is good is inside the ranges of numbers rather than at their ends,
 
-    prod_j (WALL + 4 x_j (1 - x_j))^(1 / n)
+    prod_j (WALL + 4 x_j (1 - x_j))^(1 / 2n)
 
 A Gaussian process that knows little is least certain in the corners. In eight dimensions there are 256 of them, nearly
 as far from each other as from what is known, and a search that knows little visits one after the other.
@@ -44,7 +44,7 @@ from scipy.special import erfcx, log_ndtr, logsumexp, ndtr
 
 FloatArray = NDArray[np.float64]
 _C1, _C2 = 0.5 * math.log(2.0 * math.pi), 0.5 * math.log(0.5 * math.pi)
-WALL = 0.05
+WALL = 0.2
 _FAR = -1.0 / math.sqrt(np.finfo(np.float64).eps)
 
 

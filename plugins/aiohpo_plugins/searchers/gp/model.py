@@ -121,7 +121,7 @@ class GPLearner:
             means.min(axis=0) - self._more(o, data, rng),
             elites,
             np.concatenate([data.X, o.X, o.failed, o.pending]),
-            0.0 if has_steps else 1.0 / n,
+            0.0 if has_steps else 0.5 / n,
             rng,
         )
         return GPModel(pool, memory, o.pending)
