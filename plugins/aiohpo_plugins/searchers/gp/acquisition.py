@@ -26,12 +26,14 @@ again, and the more evaluations crowd there the more noise there seems to be. On
 ended so, 50 evaluations within 0.03 of each other at a loss of 14 to 20.
 
 And it is multiplied by a belief that fades as 1 / n with n observations (Hvarfner et al., arXiv 2204.11051): that what
-is good is inside the ranges of numbers rather than at their ends,
+is good is inside the ranges of floats rather than at their ends,
 
     prod_j (WALL + 4 x_j (1 - x_j))^(1 / 2n)
 
 A Gaussian process that knows little is least certain in the corners. In eight dimensions there are 256 of them, nearly
-as far from each other as from what is known, and a search that knows little visits one after the other.
+as far from each other as from what is known, and a search that knows little visits one after the other: on a rotated
+Ackley-8, flat but for its funnel, all of the first 30 evaluations, and it was at 20.7 after 60 instead of at 10.6. The
+ends of a list of levels are chosen as much as its middle, and are believed in as much.
 """
 
 from __future__ import annotations
@@ -75,7 +77,7 @@ def log_worth(variance: FloatArray, noise: float) -> FloatArray:
 
 
 def log_belief(x: FloatArray) -> FloatArray:
-    """Return (b,): the logarithm of the belief in numbers ``x`` (b, k), each in [0, 1], after one observation."""
+    """Return (b,): the logarithm of the belief in floats ``x`` (b, k), each in [0, 1], after one observation."""
     return np.asarray(np.log(WALL + 4.0 * x * (1.0 - x)).sum(axis=1))
 
 

@@ -180,8 +180,8 @@ class _At:
             prediction.mean, prediction.variance, self.best, self.posterior.noise
         )
         slope = self.posterior.backward(F, prediction, by_mean, by_variance)
-        numbers = len(self.maximiser.features.numbers)
-        slope[:, :numbers] += self.trust * log_belief_gradient(F[:, :numbers])
+        inside = self.maximiser.features.continuous
+        slope[:, inside] += self.trust * log_belief_gradient(F[:, inside])
         return value + self._belief(F), slope
 
     def pool(self, units: FloatArray, rng: np.random.Generator) -> GPPool:
@@ -209,4 +209,4 @@ class _At:
         return log_ei(prediction.mean, prediction.variance, self.best, self.posterior.noise)
 
     def _belief(self, F: FloatArray) -> FloatArray:
-        return self.trust * log_belief(F[:, : len(self.maximiser.features.numbers)])
+        return self.trust * log_belief(F[:, self.maximiser.features.continuous])

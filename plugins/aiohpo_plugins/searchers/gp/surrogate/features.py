@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aiohpo.space.space import CONTINUOUS
+
 from ...common.embedding import Embedding
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ class Features:
     """The features of one space.
 
     numbers     (k,) the columns of the unit encoding that are numbers; they are the first k features
+    continuous  (c,) which of these features are not levels
     categories  the other columns
     group       (e,) which lengthscale belongs to each feature
     groups      g, their number
@@ -32,6 +35,7 @@ class Features:
     def __init__(self, space: Space, resource: bool = False) -> None:
         self._embedding = Embedding(space, np.sqrt(0.5))
         self.numbers, self.categories = self._embedding.numbers, self._embedding.categories
+        self.continuous = np.flatnonzero(space.kinds[self.numbers] == CONTINUOUS)
         self.groups = max(space.dim, 1)
         self.group = self._embedding.column
         self.resource = resource
