@@ -55,7 +55,7 @@ def test_without_arguments_it_shows_help_and_says_that_something_is_missing(caps
         (["rnu"], "there is no command 'rnu'. Did you mean 'run'?"),
         (["frobnicate"], "There are: run, worker"),
         (["run"], "Missing argument 'FILE[:OBJECT]'"),
-        (["run", "train.py", "--trails", "3"], "Did you mean '--trials'?"),
+        (["run", "train.py", "--trails", "3"], "'--trials'?"),
         (["run", "train.py", "--trials", "0"], "0 is not in the range x>=1"),
         (["run", "train.py", "--time", "soon"], "'soon' is not a length of time; write 90 (seconds), 10m or 1h30m"),
         (["run", "train.py", "--target", "nan"], "not a finite number"),

@@ -21,7 +21,9 @@ def test_table_says_of_every_training_how_it_went() -> None:
 def test_replay_reports_the_recorded_error_and_fails_where_the_training_did() -> None:
     """What a trial is worth, and whether it fails, is in the table; its time is that of the candidate called last."""
     table, replayed = trainings(), ReplayedTraining(30, seed=5)
-    study = Study(replayed, candidates(6), metric="error", max_steps=30, searcher="grid:resolution=6", seed=0)
+    study = Study(
+        replayed, candidates(6), metric="error", max_steps=30, searcher="grid:resolution=6", evaluator="thread"
+    )
     trials = list(study.run(trials=6, slots=1, progress=False).trials)
     rows = np.random.default_rng(5).permutation(512)
     for trial in trials:
