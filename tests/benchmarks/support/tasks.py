@@ -1,11 +1,12 @@
 """Objectives for the searcher benchmarks: a space and a loss, synthetic or of real experiments.
 
-The real ones are the surrogates and tables of ``../shared/data`` beside the checkout; without that folder
-:func:`available` says why they are skipped.
+The real ones are the surrogates and tables of ``../shared/data`` beside the checkout, and BBOB's functions come with
+``coco-experiment``; :func:`missing` says why a task cannot be had.
 """
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import sys
@@ -42,9 +43,22 @@ def available() -> str | None:
     return None if (DATA / "loaders.py").exists() else f"{DATA.parent.name}/{DATA.name} is not beside the checkout"
 
 
+def missing(name: str) -> str | None:
+    """Return None if the task can be had, else the reason why not."""
+    if name.startswith("bbob:"):
+        found = importlib.util.find_spec("cocoex") is not None
+        return None if found else "BBOB needs cocoex (pip install coco-experiment)"
+    return available() if name.startswith(_REAL) else None
+
+
 def make(name: str, seed: int = 0) -> Task:
-    """Return a task by name: ``ackley5``, ``rbv2_xgboost:16``, ``fcnet_protein_structure``, ``nb201``, …"""
+    """Return a task by name: ``ackley5``, ``bbob:f8:20``, ``rbv2_xgboost:16``, ``fcnet_protein_structure``, ``nb201``.
+
+    The seed chooses where the optimum of a synthetic function is; real tasks are what they are.
+    """
     scenario, _, instance = name.partition(":")
+    if scenario == "bbob":
+        return _bbob(name, *instance.split(":"), seed)
     if scenario.startswith(("rbv2", "lcbench", "nb301")):
         return _surrogate(name, scenario, instance)
     if scenario.startswith("fcnet"):
@@ -59,7 +73,27 @@ def make(name: str, seed: int = 0) -> Task:
     return Task(name, space, lambda config: function(np.array([config[n] for n in names])))
 
 
+def _bbob(name: str, function: str, dimension: str, seed: int) -> Task:
+    """Return a function of BBOB (Hansen et al. 2009), instance ``seed + 1``. Its optimum has some value, not 0."""
+    problem = _suite(int(dimension)).get_problem_by_function_dimension_instance(
+        int(function[1:]), int(dimension), seed + 1
+    )
+    names = [f"x{i}" for i in range(problem.dimension)]
+    space = Space({n: Float(-5.0, 5.0) for n in names})
+    return Task(name, space, lambda config: float(problem(np.array([config[n] for n in names]))))
+
+
+@cache
+def _suite(dimension: int) -> Any:
+    import cocoex
+
+    return cocoex.Suite("bbob", "instances: 1-200", f"dimensions: {dimension}")
+
+
 # ------------------------------------------------------------------------------------------------ real data
+_REAL = ("rbv2", "lcbench", "nb301", "fcnet", "hpobench", "nb201")
+
+
 @cache
 def _loaders() -> Any:
     sys.path.insert(0, str(DATA))
