@@ -77,7 +77,7 @@ class Ranks:
     def table(self) -> str:
         """Return a table: a line for each contender, the least mean rank of a column in bold."""
         mean = np.round(self.values.mean(axis=0), 2)
-        error = self.values.std(axis=0) / np.sqrt(max(len(self.values), 1))
+        error = _error(self.values)
         lines = ["| | " + " | ".join(map(str, self.at)) + " | CPU ms per trial |", "|---" * (len(self.at) + 2) + "|"]
         for i, name in enumerate(self.contenders):
             cells = [f"{mean[k, i]:.2f} ±{error[k, i]:.2f}" for k in range(len(self.at))]
@@ -85,45 +85,51 @@ class Ranks:
             lines.append(f"| {name} | " + " | ".join(cells) + f" | {self.ms[i]:.1f} |")
         return "\n".join(lines)
 
-    def against(self, name: str, others: Sequence[str]) -> str:
-        """Say at each budget by how many ranks ``name`` is before (+) or behind (-) the best of ``others``."""
+    def lead(self, name: str, others: Sequence[str]) -> list[str]:
+        """Return at each budget by how many ranks ``name`` is before (+) or behind (-) the best of ``others``.
+
+        What is behind by more than a standard error is in bold.
+        """
         own, mean = self.values[..., self.contenders.index(name)], self.values.mean(axis=0)
-        told = []
-        for k, n in enumerate(self.at):
+        cells = []
+        for k in range(len(self.at)):
             best = min(others, key=lambda other: float(mean[k, self.contenders.index(other)]))
             ahead = self.values[:, k, self.contenders.index(best)] - own[:, k]
-            error = float(ahead.std() / np.sqrt(len(ahead)))
-            verdict = "" if ahead.mean() >= 0 else " (within ±)" if ahead.mean() >= -error else " BEHIND"
-            told.append(f"{n}: {ahead.mean():+.2f} ±{error:.2f} {best}{verdict}")
-        return "; ".join(told)
+            error = float(_error(ahead))
+            cell = f"{ahead.mean():+.2f} ±{error:.2f} {best}"
+            cells.append(f"**{cell}**" if ahead.mean() < -error else cell)
+        return cells
+
+
+def _error(values: Any) -> Any:
+    """Return the standard error of the mean over the first axis; 0 if there is one value only."""
+    return values.std(axis=0, ddof=min(len(values) - 1, 1)) / np.sqrt(len(values))
 
 
 def report(
     searches: Searches, contenders: list[str], tasks: Mapping[str, Sequence[str]], seeds: int, at: list[int]
 ) -> str:
-    """Return the tables of all families of tasks, and of all together, with the questions and their answers."""
-    parts, everything = [], []
-    for family, names in [*tasks.items(), ("all", [])]:
-        pairs = searches.common(contenders, names, seeds, at[-1]) if family != "all" else everything
-        if not pairs:
+    """Return the tables of all families of tasks, and of all together, and what ``auto`` is before or behind."""
+    pairs = {family: searches.common(contenders, names, seeds, at[-1]) for family, names in tasks.items()}
+    pairs["all"] = [pair for found in pairs.values() for pair in found]
+    parts, leads = [], []
+    others = [
+        [c for c in contenders if c in ("gp", "adbo")],
+        [c for c in contenders if c not in ("auto", "gp", "adbo")],
+    ]
+    for family, found in pairs.items():
+        if not found:
             parts.append(f"### {family}\n\nno pair of task and seed that every contender has")
             continue
-        everything = everything if family == "all" else everything + pairs
-        ranks = Ranks.of(searches, contenders, pairs, at)
-        tasks_there = len({task for task, _ in pairs})
-        lines = [
-            f"### {family}",
-            "",
-            f"{tasks_there} tasks, {len(pairs)} pairs of task and seed",
-            "",
-            ranks.table(),
-            "",
-        ]
-        own, rivals = (
-            [c for c in contenders if c in ("gp", "adbo")],
-            [c for c in contenders if c not in ("auto", "gp", "adbo")],
-        )
+        ranks = Ranks.of(searches, contenders, found, at)
+        count = f"{len({task for task, _ in found})} tasks, {len(found)} pairs of task and seed"
+        parts.append(f"### {family}\n\n{count}\n\n{ranks.table()}")
         if "auto" in contenders:
-            lines += [f"- auto against {' and '.join(o)}: {ranks.against('auto', o)}" for o in (own, rivals) if o]
-        parts.append("\n".join(lines))
+            leads += [[family, ", ".join(o), *ranks.lead("auto", o)] for o in others if o]
+    if leads:
+        head = ["| family | the best of | " + " | ".join(map(str, at)) + " |", "|---" * (len(at) + 2) + "|"]
+        lines = head + ["| " + " | ".join(row) + " |" for row in leads]
+        parts.append(
+            "### auto's lead over the best other, in ranks (bold: behind by more than ±)\n\n" + "\n".join(lines)
+        )
     return "\n\n".join(parts)
