@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from .errors import Unavailable as Unavailable
     from .errors import UsageError as UsageError
     from .evaluate.trial import Trial as Trial
+    from .plugin.callback import TrialCallback as TrialCallback
     from .result import Result as Result
     from .runtime.ask_tell import AskedTrial as AskedTrial
     from .space.parameters import Categorical as Categorical
@@ -44,6 +45,7 @@ _WHERE = {
     "Space": "space.space",
     "Study": "study",
     "Trial": "evaluate.trial",
+    "TrialCallback": "plugin.callback",
     "TrialRecord": "view.trials",
     "Unavailable": "errors",
     "UsageError": "errors",
@@ -64,6 +66,7 @@ __all__ = [
     "Space",
     "Study",
     "Trial",
+    "TrialCallback",
     "TrialRecord",
     "Unavailable",
     "UsageError",

@@ -15,7 +15,7 @@ from .evaluate.program import Program, StudyFile, refuse_in_child
 from .events.schema import MAX_SLOTS, MAX_STEPS, TARGETS
 from .keys import StudyKey
 from .peer.limits import GRACE, Limits, make_limits
-from .plugin import Identity, Options
+from .plugin import Identity, Options, TrialCallback
 from .plugin.objective import Objective
 from .runtime.notices import Logged
 from .space.space import Space
@@ -56,7 +56,8 @@ class Study(DrivenByHand):
     ensemble_metric  what the ensemble should be good at; None: log_loss or rmse, as the targets are
     targets        {name: (n,)} what ``trial.predictions`` of that name should have been, for ensembles; trials can
                    give them too (``trial.targets``)
-    callbacks      called with each trial's record when it ended, in the process that evaluated it
+    callbacks      functions that are called with each trial's record when it ended, in the worker that evaluated it,
+                   or :class:`~aiohpo.TrialCallback` objects, which also hear of its start and reports
     key            the file of the study's key (see "aiohpo keygen"), or the key. Without it: the file that AIOHPO_KEY
                    names, else study.key in the directory, which is made there; a study in memory needs none. Anyone
                    who has the key can join the search, which includes running code in it
@@ -94,8 +95,11 @@ class Study(DrivenByHand):
                 f"space must be an aiohpo.Space, not {type(space).__name__}: "
                 "aiohpo.Space(lr=Float(1e-5, 1e-1, log=True), …)"
             )
-        if not isinstance(callbacks, Iterable) or not all(map(callable, callbacks := tuple(callbacks))):
-            raise UsageError(f"callbacks must be a list of functions that take a trial's record, not {callbacks!r:.80}")
+        if not isinstance(callbacks, Iterable) or not all(map(_is_callback, callbacks := tuple(callbacks))):
+            raise UsageError(
+                f"callbacks must be a list of functions that take a trial's record, or of TrialCallback objects, not "
+                f"{callbacks!r:.80}"
+            )
         if key is not None and not isinstance(key, StudyKey | str | Path):
             raise UsageError(f"key must be the name of a key file, from 'aiohpo keygen FILE', not {type(key).__name__}")
         if targets is not None and not isinstance(targets, Mapping):
@@ -350,3 +354,7 @@ class Study(DrivenByHand):
         }
         settings = [(name, value) for name, value in rows.items() if value is not None]
         return html_table("Study", (), settings) + self.space._repr_html_()
+
+
+def _is_callback(callback: object) -> bool:
+    return callable(callback) or isinstance(callback, TrialCallback)

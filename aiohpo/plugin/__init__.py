@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from .algorithms import Recipe
 from .blobs import BlobStore
+from .callback import TrialCallback
 from .ensemble import EnsembleBuilder, LiveEnsemble, LiveEnsembleBuilder
 from .evaluator import Assignment, Channel, Evaluator, GracefulEvaluator, Outcome
 from .launcher import Launcher, WorkerExit
@@ -81,6 +82,7 @@ __all__ = [
     "StudyView",
     "TellingTransport",
     "Transport",
+    "TrialCallback",
     "TrialState",
     "TrialStatus",
     "WorkerExit",

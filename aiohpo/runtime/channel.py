@@ -65,6 +65,7 @@ class SegmentChannel:
         self.step = max(self.step, step)
         worker.state.report(segment, self.step, self.value, self.extra)
         worker.exchange.carry_out()
+        worker.callbacks.reported(trial_name(segment.trial), self.step, metrics)
         if segment.doomed:
             return Decision.STOP
         return worker.services.scheduler.on_report(worker.view, trial_name(segment.trial), self.step)

@@ -43,6 +43,7 @@ from ..plugin import FittingSearcher, GracefulEvaluator
 from ..plugin.registry import bind
 from ..plugin.scheduler import extend_scheduler
 from ..view.trials import TrialRecord
+from .assembly.callbacks import Callbacks
 from .assembly.services import Services
 from .chooser import Chooser
 from .dispatcher import Dispatcher
@@ -70,6 +71,7 @@ class Peer:
         self.stopped = False  # stop() ended it, rather than the search being over
         self.end: SearchEnd | None = None  # why the search is over, as far as this worker knows
         self.patience = Patience()
+        self.callbacks = Callbacks(services.callbacks, services.notice)
         self.ensembling: Ensembling | None = None
         self._model: Fitting | None = None
         self._dispatcher: Dispatcher | None = None  # set by start()
@@ -200,6 +202,7 @@ class Peer:
             pass  # an evaluator that hangs must not keep the others from hearing what we have
         finally:
             await self.exchange.leave(leaving_reason(self.end))
+            await self.callbacks.aclose()
         if self.services.remember is not None:
             await in_thread(self.services.remember)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ..errors import Unavailable, UsageError
@@ -119,6 +120,7 @@ class Slot:
         began, seconds = self._loop.time(), 0.0
         if outcome is None and not segment.doomed:
             self._is_evaluating = True
+            worker.callbacks.started(partial(worker.view.record, segment.row))
             try:
                 async with channel.timer:
                     channel.start_clock(timeout)
@@ -198,11 +200,18 @@ class Slot:
         return fault
 
     def _end_segment(self, segment: Segment, channel: SegmentChannel, outcome: Outcome | None, seconds: float) -> None:
+        if self._record_end(segment, channel, outcome, seconds):
+            self._worker.callbacks.ended(partial(self._worker.view.record, segment.row))
+        else:
+            self._worker.callbacks.paused(trial_name(segment.trial))
+
+    def _record_end(self, segment: Segment, channel: SegmentChannel, outcome: Outcome | None, seconds: float) -> bool:
+        """Record how a segment ended; say whether its trial did, too."""
         worker = self._worker
         if outcome is None or worker.state.why_superseded(segment):
             worker.state.yield_up(segment, step=channel.step, seconds=seconds)
             worker.exchange.carry_out()
-            return
+            return False
         retries = worker.services.retries
         if outcome.crashed and worker.state.crash(segment, outcome.error or "", retries):
             worker.state.end(segment, "released", step=channel.step, seconds=seconds)
@@ -211,7 +220,7 @@ class Slot:
                 f"trial {trial_name(segment.trial)}: {outcome.error}; it is tried again "
                 f"(try {worker.view.crashes(segment.row) + 1} of {retries + 1})"
             )
-            return
+            return False
         metrics = dict(outcome.metrics)
         value = metrics.pop(worker.view.objective.metric, channel.value)
         worker.state.end(
@@ -225,10 +234,7 @@ class Slot:
             detail=outcome.detail,
         )
         worker.exchange.carry_out()
-        if worker.services.callbacks and outcome.kind in COMPLETING:
-            record = worker.view.record(segment.row)
-            for callback in worker.services.callbacks:
-                callback(record)
+        return outcome.kind in COMPLETING
 
     def __repr__(self) -> str:
         return f"<Slot {self.number} of {self._worker.id}: {self.segment or 'idle'}>"

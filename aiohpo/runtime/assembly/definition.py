@@ -13,7 +13,7 @@ from typing import Any
 
 from ...evaluate.program import Program
 from ...events.log import Log
-from ...plugin import Identity
+from ...plugin import Identity, TrialCallback
 from ...plugin.objective import Objective
 from ...plugin.registry import create
 from ...plugin.scheduler import set_up_scheduler
@@ -21,7 +21,7 @@ from ...space.space import Space
 from ...view.trials import TrialRecord
 from ...view.view import View
 
-Callback = Callable[[TrialRecord], Any]
+Callback = Callable[[TrialRecord], Any] | TrialCallback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

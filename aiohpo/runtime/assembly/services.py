@@ -12,7 +12,7 @@ from ...events.log import Log
 from ...events.schema import Batch
 from ...mesh.timing import Timing
 from ...peer.limits import Limits
-from ...plugin import BlobStore, EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport
+from ...plugin import BlobStore, EnsembleBuilder, Evaluator, Identity, Scheduler, Searcher, Transport, TrialCallback
 from ...storage.printed import Sink
 from ...view.trials import TrialRecord
 from ...view.view import View
@@ -81,7 +81,7 @@ class Services:
     max_failures: int = 0
     retries: int = 0
     timing: Timing = field(default_factory=Timing)
-    callbacks: Sequence[Callable[[TrialRecord], Any]] = ()
+    callbacks: Sequence[Callable[[TrialRecord], Any] | TrialCallback] = ()
     output: Sink | None = None
     wall: Callable[[], float] = time.time
     keep: int = 10
