@@ -35,7 +35,7 @@ def describe_seconds(seconds: float) -> str:
         return "–"
     if abs(seconds) > _LONGEST:
         return f"{seconds:.3g} s"
-    if seconds < 1:
+    if seconds < 0.9995:  # beyond, it would be 1e+03 ms
         return f"{seconds * 1000:.3g} ms"
     if seconds < 100:
         return f"{seconds:.3g} s"

@@ -22,6 +22,8 @@ from aiohpo.report.words import (
     ("seconds", "text"),
     [
         (0.0123, "12.3 ms"),
+        (0.9994, "999 ms"),
+        (0.9997, "1 s"),
         (1.0, "1 s"),
         (59.96, "60 s"),
         (125, "2 min 05 s"),
