@@ -21,6 +21,7 @@ import numpy as np
 
 from ..errors import AiohpoError
 from ..report.sources import LoadedDirectory
+from ..storage.printed import tails
 from ..storage.run import Run
 from ..text import printable
 from .assets import page_files
@@ -30,9 +31,10 @@ from .data.curves import curves
 from .data.feed import Feed
 from .data.findings import compared, ensemble, importance
 from .data.timeline import timeline
-from .data.trial_page import failures, trial_page
+from .data.trial_page import failures, trial_page, with_outputs
 
 MOST_BEST, MOST_FAILED, MOST_LATEST = 50, 50, 200  # trials whose own pages are in a report
+MOST_LINES = 60  # of what each of them printed
 _LINK = re.compile(r'[ \t]*<link rel="stylesheet" href="([^"]+)">\n?')
 _SCRIPT = re.compile(r'[ \t]*<script src="([^"]+)"[^>]*></script>\n?')
 _LATE = re.compile(r'<template id="late">(.*?)</template>', re.DOTALL)
@@ -50,7 +52,7 @@ def answers(run: Run, id: str) -> dict[str, Any]:
         "curves": lambda: curves(feed, None),
         "timeline": lambda: timeline(feed, None, None),
         "activity": lambda: activity(feed),
-        "failures": lambda: failures(feed),
+        "failures": lambda: with_outputs(failures(feed), run.path),
         "importance": lambda: importance(feed.view, *compared(feed)),
         "ensemble": lambda: ensemble(run.path, feed.source.ensemble(), run.study),
     }
@@ -58,9 +60,11 @@ def answers(run: Run, id: str) -> dict[str, Any]:
     others = found[f"runs/{id}/curves"].get("metrics", [])[1:]
     for metric in others:
         found[f"runs/{id}/curves?metric={metric}"] = _answer(partial(curves, feed, metric))
-    for row in _told(feed):
-        page = trial_page(feed, row)
-        found[f"runs/{id}/trials/{page['number']}"] = page
+    pages = [trial_page(feed, row) for row in _told(feed)]
+    printed = tails(run.path, {page["id"] for page in pages}, MOST_LINES)
+    for page in pages:
+        output = printed.get(page["id"])
+        found[f"runs/{id}/trials/{page['number']}"] = {**page, "output": None if output is None else "\n".join(output)}
     state = found[f"runs/{id}/state"]
     state["summary"]["can"] = {"stop": False, "retry": False, "why": "this is a report"}
     entry = {"id": id, "name": id, "kind": "directory", "error": None, "trials": state["summary"]["study"]["trials"]}

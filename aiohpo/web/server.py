@@ -15,6 +15,8 @@ from typing import Any
 from aiohttp import web
 
 from ..errors import AiohpoError, UsageError
+from ..result import path_of_file
+from ..storage.blob_store import DirectoryBlobs
 from .access import CONFIRM, HEADERS, Access
 from .actions import Door, end_search, retry_failed
 from .assets import page_files
@@ -24,7 +26,7 @@ from .data.curves import curves
 from .data.feed import Feed
 from .data.findings import compared, ensemble, importance
 from .data.timeline import timeline
-from .data.trial_page import failures, trial_page
+from .data.trial_page import failures, trial_page, with_output, with_outputs
 from .runs import OpenRun, Runs
 
 _logger = logging.getLogger(__name__)
@@ -58,10 +60,11 @@ class Dashboard:
             ("/api/runs/{run}/curves", self._answer(lambda feed, request: curves(feed, request.query.get("metric")))),
             ("/api/runs/{run}/timeline", self._answer(_timeline)),
             ("/api/runs/{run}/activity", self._answer(lambda feed, _: activity(feed))),
-            ("/api/runs/{run}/failures", self._answer(lambda feed, _: failures(feed))),
+            ("/api/runs/{run}/failures", self._failures),
             ("/api/runs/{run}/importance", self._importance),
             ("/api/runs/{run}/ensemble", self._ensemble),
-            ("/api/runs/{run}/trials/{trial}", self._answer(_trial)),
+            ("/api/runs/{run}/trials/{trial}", self._trial),
+            ("/api/runs/{run}/trials/{trial}/files/{name}", self._trial_file),
             ("/{file:.*}", self._file),
         ]
         app.add_routes([web.get(path, handler) for path, handler in routes])
@@ -133,6 +136,26 @@ class Dashboard:
             return _sent(await run.ask(lambda feed: to_json(question(feed, request))))
 
         return answer
+
+    async def _failures(self, request: web.Request) -> web.StreamResponse:
+        run = await self._open(request)
+        found = await run.ask(failures)
+        return _json(await asyncio.to_thread(with_outputs, found, run.source.directory))
+
+    async def _trial(self, request: web.Request) -> web.StreamResponse:
+        run = await self._open(request)
+        page = await run.ask(lambda feed: trial_page(feed, feed.row_of(request.match_info["trial"])))
+        return _json(await asyncio.to_thread(with_output, page, run.source.directory))
+
+    async def _trial_file(self, request: web.Request) -> web.StreamResponse:
+        """A file of a trial, to be saved: what is in it is a stranger's, so no browser is to show it."""
+        run = await self._open(request)
+        record = await run.ask(lambda feed: feed.view.record(feed.row_of(request.match_info["trial"])))
+        directory = run.source.directory
+        blobs = None if directory is None else DirectoryBlobs(directory / "blobs")
+        path = await asyncio.to_thread(path_of_file, record, request.match_info["name"], blobs)
+        headers = {"Content-Disposition": f'attachment; filename="{request.match_info["name"]}"'}
+        return web.FileResponse(path, headers={**headers, "Content-Type": "application/octet-stream"})
 
     async def _importance(self, request: web.Request) -> web.StreamResponse:
         run = await self._open(request)
@@ -216,10 +239,6 @@ async def _named(request: web.Request) -> list[str]:
 
 def _timeline(feed: Feed, request: web.Request) -> dict[str, Any]:
     return timeline(feed, _number(request, "from"), _number(request, "to"))
-
-
-def _trial(feed: Feed, request: web.Request) -> dict[str, Any]:
-    return trial_page(feed, feed.row_of(request.match_info["trial"]))
 
 
 def _number(request: web.Request, name: str) -> float | None:

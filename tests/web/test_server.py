@@ -13,6 +13,7 @@ import pytest
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
 
+import aiohpo
 from aiohpo.web.access import CONFIRM, Access
 from aiohpo.web.actions import Door
 from aiohpo.web.runs import DirectoryRuns, MeshRun, Runs
@@ -120,6 +121,39 @@ async def test_every_question_has_an_answer(tmp_path: Path) -> None:
         assert "importances need at least" in (await ask("importance"))["error"]
         assert "no number of seconds" in (await ask("timeline?from=nan"))["error"]
         assert (await ask("nothing"))["error"] == "Not Found"
+
+
+async def test_a_file_of_a_trial_is_to_be_saved_and_never_shown(tmp_path: Path) -> None:
+    """Whatever is in it; what is not attached, and what is only like a file's name, is not there."""
+
+    def objective(trial: aiohpo.Trial) -> float:
+        page = tmp_path / "page.html"
+        page.write_text("<script>alert(1)</script>")
+        trial.attach("page.html", page)
+        trial.note(why="a test")
+        return 1.0
+
+    study = aiohpo.Study(
+        objective,
+        aiohpo.Space(x=aiohpo.Float(0.0, 1.0)),
+        searcher="random",
+        evaluator="thread",
+        directory=tmp_path / "r",
+    )
+    await study.arun(trials=1)
+    async with served(DirectoryRuns(tmp_path / "r")) as client:
+        page = await (await client.get("/api/runs/r/trials/0", headers=AUTHORITY)).json()
+        assert [file["name"] for file in page["files"]] == ["page.html"]
+        assert page["notes"] == {"why": "a test"}
+        file = await client.get("/api/runs/r/trials/0/files/page.html?token=secret")
+        assert await file.text() == "<script>alert(1)</script>"
+        assert file.content_type == "application/octet-stream"
+        assert file.headers["Content-Disposition"] == 'attachment; filename="page.html"'
+        assert file.headers["X-Content-Type-Options"] == "nosniff"
+        assert (await client.get("/api/runs/r/trials/0/files/page.html")).status == 403
+        for name in ("other", "..%2f..%2fstudy.key"):
+            response = await client.get(f"/api/runs/r/trials/0/files/{name}", headers=AUTHORITY)
+            assert (response.status, "has no file" in await response.text()) == (409, True)
 
 
 async def test_a_stream_goes_on_where_its_reader_was() -> None:

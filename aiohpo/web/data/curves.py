@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from .history import SegmentTable
 
 if TYPE_CHECKING:
     from .feed import Feed
@@ -21,7 +18,7 @@ MOST_POINTS = 200
 def curves(feed: Feed, metric: str | None) -> dict[str, Any]:
     """The learning curves of some trials: the best, and of those that got equally far some from the best to the worst.
 
-    Metrics other than the objective's are read from the log, of those trials alone.
+    Metrics other than the objective's are read from those trials' records.
     """
     view = feed.view
     row, step, value = view.reports()
@@ -36,9 +33,7 @@ def curves(feed: Feed, metric: str | None) -> dict[str, Any]:
     leader = view.leader()
     shown = sorted({*rows[chosen].tolist(), *([leader] if leader is not None and leader in rows else [])})
     found: list[dict[str, Any]] = []
-    names = {own}
     place = {int(each): at for at, each in enumerate(rows)}
-    reported = _other_metrics(feed, shown) if metric not in (None, own) else {}
     for each in shown:
         if metric in (None, own):
             at = slice(first[place[each]], ends[place[each]])
@@ -47,12 +42,10 @@ def curves(feed: Feed, metric: str | None) -> dict[str, Any]:
                 points[-1] = points[-1][0], result  # which may be another number than the last report
             points = thinned(points)
         else:
-            points = thinned(sorted(reported[each].get(metric or "", {}).items()))
+            points = thinned(sorted(view.record(each, 0).curves.get(metric or "", {}).items()))
         if points:
             found.append({"row": each, "steps": [x for x, _ in points], "values": [y for _, y in points]})
-    for extras in reported.values():
-        names.update(extras)
-    names.update(_metric_names(feed, shown))
+    names = _metric_names(feed, shown)
     return {
         "metric": metric or own,
         "metrics": [own, *sorted(names - {own})],
@@ -86,29 +79,6 @@ def thinned(points: list[Any]) -> list[Any]:
     if len(points) <= MOST_POINTS:
         return points
     return [points[at] for at in np.linspace(0, len(points) - 1, MOST_POINTS).astype(int)]
-
-
-def _other_metrics(feed: Feed, rows: Sequence[int]) -> dict[int, dict[str, dict[int, float]]]:
-    feed.catch_up()
-    table = feed.history.table()
-    order = np.argsort(table.row, kind="stable")
-    at = np.searchsorted(table.row[order], rows), np.searchsorted(table.row[order], rows, side="right")
-    return {
-        row: metrics_of(feed, row, table.where(order[first:last])) for row, first, last in zip(rows, *at, strict=True)
-    }
-
-
-def metrics_of(feed: Feed, row: int, segments: SegmentTable) -> dict[str, dict[int, float]]:
-    """{metric: {step: value}} of what a trial reported in these segments, as they are in its workers' logs."""
-    found: dict[str, dict[int, float]] = {}
-    for event in feed.history.reports(segments, feed.view.id(row)):
-        metrics = dict(event.extra or {})
-        if event.value is not None:
-            metrics[feed.view.objective.metric] = event.value
-        for name, value in metrics.items():
-            if math.isfinite(value):
-                found.setdefault(name, {})[event.step] = value
-    return found
 
 
 def _metric_names(feed: Feed, rows: Sequence[int]) -> set[str]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...events.codec import decode_batch
 from ...events.log import Log
-from ...events.schema import ENDINGS, Claimed, Ended, Proposed, Reported, TrialId, Unknown, trial_of
+from ...events.schema import ENDINGS, TrialId, Unknown
 from ...view.segments import Segments, Span
 from ...view.view import View
 
@@ -32,7 +31,6 @@ class SegmentTable(NamedTuple):
     row        of the trial, -1 while its proposal has not arrived
     began      seconds since the epoch, ``seconds`` how long it took, NaN if it has not ended
     how        the code of its end, see :data:`HOW`
-    first, last  the numbers of its first and last event in its worker's log, the latter 0 if it has not ended
     """
 
     row: NDArray[np.int32]
@@ -42,8 +40,6 @@ class SegmentTable(NamedTuple):
     how: NDArray[np.int8]
     attempt: NDArray[np.int32]
     to_step: NDArray[np.int64]
-    first: NDArray[np.int32]
-    last: NDArray[np.int32]
 
     def where(self, which: NDArray[np.bool_] | NDArray[np.int64]) -> SegmentTable:
         """Those of a mask, or at these places."""
@@ -65,9 +61,8 @@ class History:
         self._log, self._view = log, view
         self._segments = Segments()
         self._read: dict[str, int] = {}  # events by origin
-        self._begins: dict[tuple[str, TrialId], int] = {}  # the number of the event that opened a segment
         self._homeless: dict[int, TrialId] = {}  # the trials of segments without a row, by their place
-        self._columns: tuple[array[Any], ...] = tuple(array(kind) for kind in "iiddbiqii")
+        self._columns: tuple[array[Any], ...] = tuple(array(kind) for kind in "iiddbiq")
         self.ended = np.empty(0)
 
     def read(self, most: int) -> tuple[list[int], bool]:
@@ -84,21 +79,15 @@ class History:
                 for seq, event in enumerate(decode_batch(batch), batch.first):
                     if isinstance(event, Unknown):
                         continue
-                    if isinstance(event, Proposed):
-                        self._begins[origin, (origin, seq)] = seq
-                    elif isinstance(event, Claimed):
-                        self._begins[origin, trial_of(origin, event.trial)] = seq
                     span = self._segments.account_for(origin, seq, event)
-                    if isinstance(event, Ended):
-                        first = self._begins.pop((origin, trial_of(origin, event.trial)), 0)
-                        if span is not None:
-                            rows += self._append(span, first, seq)
+                    if span is not None:
+                        rows += self._append(span)
                 left -= len(batch.raws)
                 self._read[origin] = done = batch.last
         return self._note(rows), False
 
-    def _append(self, span: Span, first: int, last: int) -> list[int]:
-        entry = self._entry(span, first, last)
+    def _append(self, span: Span) -> list[int]:
+        entry = self._entry(span)
         if entry is None:
             return []
         at = len(self._columns[0])
@@ -109,7 +98,7 @@ class History:
             return []
         return [at]
 
-    def _entry(self, span: Span, first: int, last: int) -> tuple[float, ...] | None:
+    def _entry(self, span: Span) -> tuple[float, ...] | None:
         seconds = math.nan if span.seconds is None else span.seconds
         worker = self._view.workers.get(span.worker)
         if worker is None or abs(span.began) >= _LATEST or seconds >= _LATEST:
@@ -117,7 +106,7 @@ class History:
         row = self._view.row(span.trial)
         row = -1 if row is None else row
         return (
-            row, worker.index, span.began, seconds, _CODE[span.how], span.attempt, span.to_step or 0, first, last
+            row, worker.index, span.began, seconds, _CODE[span.how], span.attempt  , span.to_step or 0
         )  # fmt: skip
 
     def _find_homes(self) -> list[int]:
@@ -141,30 +130,13 @@ class History:
 
     def table(self) -> SegmentTable:
         """All segments that were read of, those that have not ended at the end."""
-        entries = [
-            entry
-            for span in self._segments.running()
-            if (entry := self._entry(span, self._begins.get((span.worker, span.trial), 0), 0)) is not None
-        ]
+        entries = [entry for span in self._segments.running() if (entry := self._entry(span)) is not None]
         opened = zip(*entries, strict=True) if entries else [()] * len(self._columns)
         columns: Any = (
             np.concatenate([np.array(column), np.array(more, dtype=column.typecode)])
             for column, more in zip(self._columns, opened, strict=True)
         )
         return SegmentTable(*columns)
-
-    def reports(self, segment: SegmentTable, trial: TrialId) -> Iterator[Reported]:
-        """What was reported of a trial in the segments of ``segment``, in their order."""
-        names = list(self._view.workers)
-        for worker, first, last in zip(segment.worker, segment.first, segment.last, strict=True):
-            origin, at = names[worker], max(int(first), 1)
-            end = int(last) or self._log.count(origin)
-            while at <= end:
-                batch = next(self._log.missing({origin: at - 1}, _PIECE, among=(origin,)))
-                for event in decode_batch(batch)[: end - at + 1]:
-                    if isinstance(event, Reported) and trial_of(origin, event.trial) == trial:
-                        yield event
-                at = batch.last + 1
 
     def __repr__(self) -> str:
         return f"<History of {len(self._columns[0])} segments>"

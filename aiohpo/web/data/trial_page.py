@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ...events.schema import trial_name
-from .curves import metrics_of
+from ...storage.printed import tails
 from .history import HOW
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 50
 _MOST_GENERATIONS = 100
+_MOST_LINES, _MOST_LINES_OF_FAILURE = 200, 30
+_MOST_GROUPS = 100
 
 
 def trial_page(feed: Feed, row: int) -> dict[str, Any]:
@@ -28,12 +31,10 @@ def trial_page(feed: Feed, row: int) -> dict[str, Any]:
     names = list(view.workers)
     record = view.record(row, int(number[row])).as_dict()
     record["status"] = feed.status(row)
-    curves = metrics_of(feed, row, segments)
-    curves[view.objective.metric] = dict(record["curve"])  # what counts, where two workers ran the same segment
     return {
         "row": row,
         **record,
-        "curves": {name: sorted(points.items()) for name, points in curves.items() if points},
+        "files": [{"name": name, **file} for name, file in record["files"].items()],
         "segments": [
             {
                 "worker": names[worker],
@@ -43,7 +44,7 @@ def trial_page(feed: Feed, row: int) -> dict[str, Any]:
                 "attempt": attempt,
                 "to_step": to_step or None,
             }
-            for _, worker, began, seconds, how, attempt, to_step, *_ in zip(
+            for _, worker, began, seconds, how, attempt, to_step in zip(
                 *(column.tolist() for column in segments), strict=True
             )
         ],
@@ -54,6 +55,12 @@ def trial_page(feed: Feed, row: int) -> dict[str, Any]:
         ],
         "retries": [trial_name(view.id(each)) for each in np.flatnonzero(feed.column("retry_of") == row).tolist()],
     }
+
+
+def with_output(page: dict[str, Any], directory: Path | None) -> dict[str, Any]:
+    """The page of a trial with the end of what it printed. May read much: not to be done while others wait."""
+    lines = None if directory is None else tails(directory, (page["id"],), _MOST_LINES).get(page["id"])
+    return {**page, "output": None if lines is None else "\n".join(lines)}
 
 
 def _named(feed: Feed, row: int) -> dict[str, Any]:
@@ -93,3 +100,11 @@ def failures(feed: Feed) -> dict[str, Any]:
                 {**_named(feed, row), "worker": record.worker, "step": record.step, "retried": retried}
             )
     return {"total": len(rows), "groups": sorted(groups.values(), key=lambda group: -group["count"])}
+
+
+def with_outputs(found: dict[str, Any], directory: Path | None) -> dict[str, Any]:
+    """The failures with the end of what the latest trial of each group printed."""
+    groups = found["groups"][:_MOST_GROUPS]
+    lines = {} if directory is None else tails(directory, {group["of"] for group in groups}, _MOST_LINES_OF_FAILURE)
+    told = [{**group, "output": "\n".join(lines[group["of"]]) if group["of"] in lines else None} for group in groups]
+    return {**found, "groups": told}

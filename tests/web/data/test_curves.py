@@ -29,6 +29,7 @@ def test_curves_of_the_objective_and_of_other_metrics(tmp_path: Path) -> None:
         assert curve["steps"] == sorted(records[row].curve)
     for curve in curves(feed, "size")["curves"]:
         assert curve["values"] == [2.0 * step for step in curve["steps"]]
+        assert curve["steps"] == drawn[curve["row"]]["steps"]
     feed = Feed(FollowedDirectory(make_climb(tmp_path / "r", [1, 9, 3])))
     feed.look(1.0)
     assert (curves(feed, None)["best"], curves(feed, None)["rungs"]) == (1, [1, 3, 9])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from aiohpo.report.sources import FollowedDirectory
+from aiohpo.storage.printed import OutputFile
 from aiohpo.web.data.feed import Feed
-from aiohpo.web.data.trial_page import failures, trial_page
+from aiohpo.web.data.trial_page import failures, trial_page, with_output, with_outputs
 from tests.support.growing_runs import GrowingRun
 from tests.support.run_directories import BEGAN, make_climb, make_run
 
@@ -35,6 +36,22 @@ def test_failures_are_grouped_by_what_they_say(tmp_path: Path) -> None:
     assert found["total"] == 3
     groups = [(g["error"], g["count"], [t["number"] for t in g["trials"]]) for g in found["groups"]]
     assert groups == [("a", 2, [3, 1]), ("b", 1, [0])]
+
+
+def test_the_end_of_what_a_trial_printed_is_told(tmp_path: Path) -> None:
+    """On its page, and beside the failures of its kind; where there is no directory there is none."""
+    directory = make_run(tmp_path / "r", ["a", 1.0, "a"])
+    feed = Feed(FollowedDirectory(directory))
+    feed.look(BEGAN)
+    page, found = trial_page(feed, feed.row_of("2")), failures(feed)
+    assert with_output(page, directory)["output"] is None
+    (directory / "output").mkdir(exist_ok=True)
+    file = OutputFile(directory / "output" / "worker-0.log", notice=print)
+    file.write(page["id"], 2, "loading\nabout to fail\n")
+    file.write(trial_page(feed, feed.row_of("0"))["id"], 0, "another one's\n")
+    assert with_output(page, directory)["output"] == "loading\nabout to fail"
+    assert with_outputs(found, directory)["groups"][0]["output"] == "loading\nabout to fail"
+    assert with_outputs(found, None)["groups"][0]["output"] is None
 
 
 def test_a_retried_trial_and_the_one_that_tries_it_again_name_each_other() -> None:
