@@ -148,7 +148,7 @@
 
       function draw() {
         if (!answer.curves.length) {
-          fill(box, AIO.empty("No trial has reported anything yet", "Call `trial.report(step, value)` in the objective after each epoch, and the curves appear here."));
+          fill(box, AIO.empty("No trial has reported anything yet", "Call `trial.report(…)` in the objective after each step of `trial.steps()`, and the curves appear here."));
           return;
         }
         if (box.firstChild !== chart.node) fill(box, chart.node);

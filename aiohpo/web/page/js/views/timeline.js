@@ -160,6 +160,7 @@
         view = fresh;
         if (!view.total) {
           fill(box, AIO.empty("Nothing has run yet", "A bar begins here as soon as a worker takes a trial."));
+          fill(table, moves(context, view));
           return;
         }
         if (!chart && !pending) {

@@ -29,7 +29,7 @@
 
   function curveCharts(trial, charts) {
     const names = Object.keys(trial.curves || {}).filter((name) => trial.curves[name].length);
-    if (!names.length) return AIO.empty("Nothing was reported on the way", "Call `trial.report(step, value)` in the objective to see a learning curve here.");
+    if (!names.length) return AIO.empty("Nothing was reported on the way", "Call `trial.report(…)` in the objective after each step of `trial.steps()` to see learning curves here.");
     return h("div", { class: "slices" }, names.slice(0, MOST_CHARTS).map((name) => {
       const points = trial.curves[name];
       const chart = AIO.charts.chart({
@@ -109,9 +109,9 @@
         fill(body, page(context, trial, charts));
       }, (message) => {
         if (last !== null) return; // what is shown stays; the connection's state is told elsewhere
-        fill(body, h("div", { class: "card" }, AIO.empty(AIO.source.embedded ? "This report does not have the page of this trial" : "This trial cannot be shown",
-          AIO.source.embedded ? "A report contains the pages of the best, the latest and the failed trials. `aiohpo dashboard` shows all of them." : ""),
-        h("p", { class: "muted" }, AIO.source.embedded ? "" : message)));
+        fill(body, h("div", { class: "card" }, AIO.source.embedded
+          ? AIO.empty("This report does not have the page of this trial", "A report contains the pages of the best, the latest and the failed trials. `aiohpo dashboard` shows all of them.")
+          : AIO.empty("This trial cannot be shown", "", message)));
       }, 1000);
 
       return {
