@@ -161,6 +161,8 @@ async def _serve(opened: _Opened, access: Access, port: int | None, browser: boo
                 "aiohpo: everybody who has this address can see the search and end it; the connection is not encrypted",
                 err=True,
             )
+        reading = asyncio.create_task(runs.prepare())
+        stack.callback(reading.cancel)
         if browser:
             await asyncio.to_thread(webbrowser.open, url)
         await stop.wait()

@@ -123,6 +123,10 @@ class Runs(Protocol):
         """The run of this id. Raises ``KeyError``; ``UsageError`` if it cannot be read."""
         ...
 
+    async def prepare(self) -> None:
+        """Read what is going to be asked for first, before somebody asks."""
+        return None
+
     def close(self) -> None:
         """Look at none any more."""
         ...
@@ -169,6 +173,13 @@ class DirectoryRuns(Runs):
                 opened = self._open[id] = OpenRun(id, source, threaded=True)
             self._forget()
         return opened
+
+    async def prepare(self) -> None:
+        if not self.is_folder:
+            try:
+                await (await self.open(_name_of(self._path))).ask(lambda feed: None)
+            except UsageError:
+                pass  # which is told to those who ask
 
     def _forget(self) -> None:
         idle = sorted((run for run in self._open.values() if not run.readers), key=lambda run: run.used)

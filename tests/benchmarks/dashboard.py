@@ -6,8 +6,8 @@ A run directory as ASHA leaves it: 16 workers, ten parameters, two metrics, 2.7 
 is ``aiohpo dashboard`` in a process of its own, started anew for each size; the reader is this process. Nobody has read
 the directory before ("first"), or somebody has, so that there is a cache of it ("again").
 
-  start s      from the command until its address is printed
-  state s, CPU from the question for the state until its first byte, and what that took the server
+  start s      from the command until its address is printed; it begins to read the run then
+  state s, CPU from the question for the state, asked then, until its first byte, and what that took the server
   MB           of the answer; "gzip": compressed, as a proxy might
   RSS MiB      of the server with the run in it
   views        CPU milliseconds of each picture's data, asked for once after the state
@@ -188,6 +188,8 @@ def first_view(path: Path, label: str) -> None:
 def stream(path: Path, writers: Writers, rate: int, seconds: float) -> None:
     server = Server(path)
     counts = {"messages": 0, "bytes": 0}
+    with server.open("timeline") as answer:  # for which it reads everything that there is
+        answer.read()
     with server.open("state") as answer:
         known = json.loads(answer.read())["id"]
 

@@ -30,7 +30,7 @@
     setText(byId("announce"), text);
     if (quiet) return;
     const close = h("button", { type: "button", class: "link", onclick: () => note.remove() }, "Dismiss");
-    const note = h("div", { class: "notice" }, text, " ", close);
+    const note = h("div", { class: "notice good" }, text, " ", close);
     byId("notices").append(note);
   }
 

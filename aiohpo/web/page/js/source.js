@@ -3,6 +3,7 @@
    get(path)     the answer to api/PATH; throws an Error whose message is meant for people
    post(path, …) one of the two actions
    watch(…)      the stream of changes, which goes on where it was after a break
+   address(path) where a link to api/PATH leads; null where there is none
    embedded      whether this is a report: nothing changes, nothing can be done, nothing is loaded */
 "use strict";
 (function () {
@@ -32,6 +33,7 @@
     const headers = token ? { Authorization: `Bearer ${token}` } : {};
     return {
       embedded: false,
+      address: (path) => `api/${path}${token ? `?${new URLSearchParams({ token })}` : ""}`,
       get: (path) => answerOf(fetch(`api/${path}`, { headers, cache: "no-store" })),
       post: (path, action, body) => answerOf(fetch(`api/${path}`, {
         method: "POST",
@@ -93,7 +95,7 @@
   function embedded() {
     return {
       embedded: true,
-      data,
+      address: () => null,
       async get(path) {
         const [where, query] = path.split("?").map(decodeURIComponent); // its keys are not escaped
         const answer = data.api[`${where}?${query}`] ?? data.api[where];

@@ -3,6 +3,8 @@
 (function () {
   const { h, fill, format } = AIO;
 
+  const text = (title, id, content) => [h("h3", { id }, title), h("pre", { class: "output", tabindex: "0", "aria-labelledby": id }, content)];
+
   function group(context, each, i, open, toggled) {
     const waiting = each.count - each.retried;
     const can = context.store.summary.can || { retry: false, why: "" };
@@ -12,8 +14,9 @@
       h("summary", null, h("span", { class: "message" }, each.error),
         h("span", { class: "nowrap" }, format.plural(each.count, "trial"), each.retried ? h("span", { class: "muted" }, ` · ${format.count(each.retried)} retried`) : null)),
       h("div", { class: "group-body" },
-        each.detail ? [h("h3", { id: `tail-${i}` }, "What the latest one printed last"), h("pre", { class: "output", tabindex: "0", "aria-labelledby": `tail-${i}` }, each.detail)]
-          : h("p", { class: "muted" }, "Nothing was printed."),
+        each.detail ? text("Traceback of the latest", `detail-${i}`, each.detail) : null,
+        each.output ? text("What the latest printed last", `output-${i}`, each.output) : null,
+        each.detail || each.output ? null : h("p", { class: "muted" }, "Nothing was printed, or it is on another machine."),
         h("div", { class: "trial-links" }, each.trials.map((trial) =>
           h("a", { href: context.link("trial", trial.id) }, `#${trial.number} (step ${format.count(trial.step)})`)),
         each.count > each.trials.length ? h("span", { class: "muted" }, `and ${format.count(each.count - each.trials.length)} earlier`) : null),

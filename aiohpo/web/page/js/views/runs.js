@@ -47,7 +47,9 @@
         AIO.setText(problem, "");
         const ids = runs.map((run) => run.id).filter((id) => chosen.has(id)).slice(0, MOST);
         try {
-          for (const id of ids) await load(id);
+          const fresh = ids.filter((id) => !states.has(id));
+        for (const id of ids) await load(id);
+        if (fresh.length) query.restart(); // the list knows more of a run that was read
         } catch (error) {
           AIO.setText(problem, error.message);
         }
@@ -80,14 +82,16 @@
           run.metric ? `${run.metric} (${run.mode})` : "–",
           run.progress ? format.number(run.progress.best && typeof run.progress.best === "object" ? run.progress.best.value : run.progress.best) : "–",
           run.progress ? `${format.count(run.progress.done)}${run.trials ? ` of ${format.count(run.trials)}` : ""}` : run.trials ? `of ${format.count(run.trials)}` : "–",
-          run.progress ? format.count(run.progress.workers) : "–", run.searcher || "–", run.scheduler || "–", format.moment(run.created)]), [3, 4, 5]));
+          run.progress ? format.count(run.progress.workers) : "–", run.searcher || "–", run.scheduler || "–", format.moment(Date.parse(run.created) / 1000)]), [3, 4, 5]));
       }
 
       const query = AIO.refreshed(() => "runs", (answer) => {
         runs = answer.runs;
         AIO.setText(lead, format.plural(runs.length, "run"));
         if (!chosen) {
-          chosen = new Set([context.run, ...runs.filter((run) => !run.error).map((run) => run.id)].filter(Boolean).slice(0, AT_FIRST));
+          const first = runs.find((run) => run.id === context.run) || runs[0] || {};
+          const alike = runs.filter((run) => !run.error && run.metric === first.metric && run.mode === first.mode);
+          chosen = new Set([first, ...alike].filter((run) => !run.error).map((run) => run.id).slice(0, AT_FIRST));
           draw();
         }
         if (runs.length) table();

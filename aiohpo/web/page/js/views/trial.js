@@ -54,10 +54,15 @@
       trial.children && trial.children.length ? h("div", null, h("h3", null, "Inherited by"), h("ol", null, trial.children.map(item))) : null));
   }
 
+  function fileLink(context, trial, name) {
+    const href = AIO.source.address(`runs/${encodeURIComponent(context.run)}/trials/${encodeURIComponent(trial.id)}/files/${encodeURIComponent(name)}`);
+    return href === null ? name : h("a", { href, download: name }, name);
+  }
+
   function page(context, trial, charts) {
     const metrics = Object.entries(trial.metrics || {});
     const notes = Object.entries(trial.notes || {});
-    const files = [...(trial.files || []).map((file) => [file.name, format.bytes(file.size), file.digest]),
+    const files = [...(trial.files || []).map((file) => [fileLink(context, trial, file.name), format.bytes(file.size), file.digest]),
       ...Object.entries(trial.predictions || {}).map(([name, digest]) => [`predictions: ${name}`, "–", digest]),
       ...(trial.checkpoint ? [["checkpoint", "–", trial.checkpoint]] : [])];
     return h("div", { class: "grid" },
