@@ -7,8 +7,10 @@ thread; what arrives over a mesh arrives on the event loop, and is read there.
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -103,7 +105,7 @@ class OpenRun:
         return self._feed, self._feed.look(time.time())
 
     async def _do(self, work: Callable[[], T]) -> T:
-        return await asyncio.to_thread(work) if self._threaded else work()
+        return await _in_background(work) if self._threaded else work()
 
     def __repr__(self) -> str:
         return f"<OpenRun {self.id}: {self._feed!r}, {self.readers} readers>"
@@ -125,7 +127,7 @@ class Runs(Protocol):
 
     async def prepare(self) -> None:
         """Read what is going to be asked for first, before somebody asks."""
-        return None
+        return
 
     def close(self) -> None:
         """Look at none any more."""
@@ -214,6 +216,30 @@ class MeshRun(Runs):
 
     def close(self) -> None:
         self._run.close()
+
+
+async def _in_background(work: Callable[[], T]) -> T:
+    """Do it in a thread that nobody waits for at the end: the first reading of a long run may take a while, and Ctrl-C
+    should not."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[T] = loop.create_future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:
+            deliver(partial(future.set_exception, error))
+        else:
+            deliver(partial(future.set_result, result))
+
+    def deliver(give: Callable[[], None]) -> None:
+        try:
+            loop.call_soon_threadsafe(lambda: None if future.done() else give())
+        except RuntimeError:
+            pass  # the loop is closed: the server has ended
+
+    threading.Thread(target=run, name="aiohpo reads a run", daemon=True).start()
+    return await future
 
 
 def _name_of(path: Path) -> str:
