@@ -22,6 +22,9 @@ async def objective(trial):
     begun += 1
     while begun > 4 and not OPEN.exists():  # so that the search is not over before the killed one is missed
         await asyncio.sleep(0.005)
+    print(f"it begins with x = {trial['x']:.3f}")
+    trial.note(origin="a test")
+    trial.attach("study.py", __file__)
     for step in trial.steps():
         await asyncio.sleep(0.002)
         if trial["kind"] == "weak" and trial["x"] > 0.7:

@@ -28,7 +28,7 @@ SAYS = {
     "importance": r"the best is at",
     "ensemble": r"There is no ensemble",
     "mesh": r"These data come from a directory",
-    "trial/0": r"reports?; [\d.]+ at step \d+",
+    "trial/0": r"reports?; [\d.]+ at step \d+.*it begins with x = 0\.\d+.*Notes.*a test.*study\.py",
 }
 # A question that has no answer for this run is answered by 409, which Chromium's console mentions.
 NO_ANSWER = r"status of 409 .*(importance|ensemble)"
@@ -86,6 +86,15 @@ def test_the_table_of_trials_sorts_and_filters(watch: Watched, served: Served, k
     expect(page.get_by_role("alert").filter(has_text="There is no parameter or column depth.")).to_be_visible()
     search.fill("status=failed status=finished")
     expect(page.locator("#view")).to_contain_text("No trial matches this filter")
+
+
+def test_a_file_of_a_trial_is_saved(watch: Watched, served: Served, killed_run: Path) -> None:
+    """By its link on the trial's page, under its name."""
+    watch.goto(served.start(killed_run), "trial/0")
+    with watch.page.expect_download() as caught:
+        watch.page.get_by_role("link", name="study.py").click()
+    assert caught.value.suggested_filename == "study.py"
+    assert caught.value.path().read_text() == (killed_run.parent / "train.py").read_text()
 
 
 def test_brushing_an_axis_keeps_the_trials_within_the_range(watch: Watched, served: Served, killed_run: Path) -> None:
