@@ -11,10 +11,7 @@ FUZZ ?= 600
 SEQUENCES ?= 1000000
 
 .DEFAULT_GOAL := help
-	@$(PYTEST) -m 'not examples and not browser and not notebook'
-
-browser: $(READY)
-	@$(BIN)/python -m pytest -m browser tests/browser
+.PHONY: help demo test browser examples notebook docs soak lint types coverage bench studies studies-reduced clean
 
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
