@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,13 +13,14 @@ from .errors import UsageError, listing
 from .plugin import Config
 from .text import printable
 from .view.summary import Summary, last_error_in_words, value_in_words
-from .view.trials import TrialList, TrialRecord, trials_table
+from .view.trials import TrialList, TrialRecord, flat_record, trials_table
 from .view.view import View
 
 if TYPE_CHECKING:
     import pandas
 
     from .ensembles.ensemble import Ensemble
+    from .events.log import Log
     from .importance.importances import Importances
     from .peer.ending import SearchEnd
     from .storage.blob_store import DirectoryBlobs
@@ -50,8 +51,9 @@ class Result:
         ensemble: Ensemble | None = None,
         trials: TrialList | None = None,
         blobs: DirectoryBlobs | None = None,
+        log: Log | None = None,
     ) -> None:
-        self._space, self._objective = view.space, view.objective
+        self._view, self._log, self._states = view, log, states
         self.metric = view.objective.metric
         self.mode = view.objective.direction
         self.interrupted = interrupted
@@ -73,6 +75,7 @@ class Result:
         interrupted: bool = False,
         end: SearchEnd | None = None,
         ensemble: Ensemble | None = None,
+        log: Log | None = None,
     ) -> Result:
         """Make one in an event loop that has other things to do, too."""
         trials = TrialList()
@@ -80,7 +83,16 @@ class Result:
             trials.append(record)
             if len(trials) % _AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return cls(view, states=states, interrupted=interrupted, end=end, ensemble=ensemble, trials=trials, blobs=blobs)
+        return cls(
+            view,
+            states=states,
+            interrupted=interrupted,
+            end=end,
+            ensemble=ensemble,
+            trials=trials,
+            blobs=blobs,
+            log=log,
+        )
 
     @property
     def given_up(self) -> str | None:
@@ -140,7 +152,30 @@ class Result:
         """
         from .importance.importances import importances
 
-        return importances(self._space, self._objective, self.trials, method=method, seed=seed)
+        return importances(self._view.space, self._view.objective, self.trials, method=method, seed=seed)
+
+    def plot(self, kind: str = "overview", *, parameters: Sequence[str] = (), backend: str = "matplotlib") -> Any:
+        """Draw a picture of the search and return the figure, which a notebook shows.
+
+        Args:
+            kind: as in ``aiohpo plot --kind``: "history", "curves", "parallel", "slice", "contour", "importance" …
+            parameters: two or more of a "contour" or "rank" plot; without any, those that matter most.
+            backend: "matplotlib", or "plotly" for a figure that answers to the mouse. Each is an extra to install.
+
+        What "timeline" and "rungs" show is what is known of the search now, not when this result was taken. Raises
+        ``UsageError`` for an unknown kind or backend, without the library, and where there is nothing to draw.
+        """
+        from .plots.drawing import compute, draw
+        from .plots.subject import Subject
+
+        if backend not in ("matplotlib", "plotly"):
+            raise UsageError(f"there is no backend {backend!r} for plots; there are: matplotlib, plotly")
+        picture = compute(Subject.of_trials(self._view, self.trials, self._log, self._states), kind, parameters)
+        if backend == "matplotlib":
+            return draw(picture)
+        from .plots.with_plotly import to_figure
+
+        return to_figure(picture)
 
     def _summary(self) -> str:
         return ", ".join(f"{n} {status}" for status, n in sorted(self.counts.items())) or "no trials"
@@ -173,21 +208,3 @@ def path_of_file(record: TrialRecord, name: str, blobs: DirectoryBlobs | None) -
             f"the file {name!r} of trial {record.number} is not here: it is in the directory of worker {found.worker}"
         )
     return blobs.path(found.digest)
-
-
-def flat_record(trial: TrialRecord) -> dict[str, Any]:
-    """One trial as a flat row, for tables."""
-    return {
-        "number": trial.number,
-        "id": trial.id,
-        "status": trial.status,
-        "value": trial.value,
-        "step": trial.step,
-        "worker": trial.worker,
-        "started": trial.started,
-        "seconds": trial.seconds,
-        "error": trial.error,
-        **{f"config.{name}": value for name, value in trial.config.items()},
-        **{f"metric.{name}": value for name, value in trial.metrics.items()},
-        **{f"note.{name}": value for name, value in trial.notes.items()},
-    }

@@ -244,7 +244,9 @@ class Study(DrivenByHand):
                 self._peer_here = None
                 await replica.leave_worker(peer.services.log, peer.view)
             known = replica.view, replica.states(), replica.blobs
-            return await Result.collect(*known, interrupted=peer.stopped, end=peer.end, ensemble=peer.ensemble)
+            return await Result.collect(
+                *known, interrupted=peer.stopped, end=peer.end, ensemble=peer.ensemble, log=replica.log
+            )
         finally:
             self._is_searching = False
 
@@ -269,7 +271,8 @@ class Study(DrivenByHand):
         from .result import Result
 
         self._replica.refresh()
-        return Result(self._replica.view, states=self._replica.states(), blobs=self._replica.blobs)
+        replica = self._replica
+        return Result(replica.view, states=replica.states(), blobs=replica.blobs, log=replica.log)
 
     # --------------------------------------------------------------------------------------- for workers
     @property

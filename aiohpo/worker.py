@@ -225,7 +225,13 @@ class Worker:
         return (
             self.study.result
             if peer is None
-            else Result(peer.view, interrupted=peer.stopped, end=peer.end, blobs=self.study._replica.blobs)
+            else Result(
+                peer.view,
+                interrupted=peer.stopped,
+                end=peer.end,
+                blobs=self.study._replica.blobs,
+                log=peer.services.log,
+            )
         )
 
     @property
@@ -248,7 +254,10 @@ class Worker:
         assert self._running is not None, "use 'async with Worker(…) as worker'"
         await asyncio.shield(self._running)
         blobs = self.study._replica.blobs
-        return await Result.collect(self._peer.view, interrupted=self._peer.stopped, end=self._peer.end, blobs=blobs)
+        peer = self._peer
+        return await Result.collect(
+            peer.view, interrupted=peer.stopped, end=peer.end, blobs=blobs, log=peer.services.log
+        )
 
     async def file(self, trial: str, name: str) -> Path:
         """Return where the file of this name of the trial ``trial``, an id, is in this worker's directory, once it has

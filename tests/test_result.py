@@ -86,3 +86,35 @@ def test_data_frames_need_pandas(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(UsageError, match="pip install 'aiohpo\\[pandas\\]'"):
         Result(view()).to_dataframe()
+
+
+def test_pictures_are_drawn_with_either_library_from_the_same_data() -> None:
+    """The overview needs no log; what is not known of a search in memory is an error, as is an unknown name."""
+    result = Result(view())
+    assert [line.get_label() for line in result.plot("history").axes[0].get_lines()][:1] == ["complete (1)"]
+    assert result.plot(backend="plotly").data[0].name == "complete (1)"
+    with pytest.raises(UsageError, match="no backend 'bokeh' for plots; there are: matplotlib, plotly"):
+        result.plot(backend="bokeh")
+    with pytest.raises(UsageError, match="no plot of kind 'pie'; there are: overview, history"):
+        result.plot("pie")
+    with pytest.raises(UsageError, match="the study has no trial that a worker ran"):
+        result.plot("timeline")
+    with pytest.raises(UsageError, match=r"in the run directory: give Study\(directory=…\)"):
+        result.plot("ensemble")
+    with pytest.raises(UsageError, match=r"the study has no rungs: .* \(see: result.plot\('curves'\)\)"):
+        result.plot("rungs")
+
+
+def test_a_later_best_trial_does_not_get_into_the_picture_of_an_earlier_result() -> None:
+    """What was found after it was taken is not marked in it, as it is not among its trials."""
+    v = view()
+    result = Result(v)
+    v.apply("ann", 7, Proposed(7, 13.0, (0.9,)))
+    v.apply("ann", 8, Ended(8, 7, 0, "finished", 1, 0.01))
+    assert result.plot("parallel", backend="plotly").layout.annotations[0].text.startswith("1 configurations")
+
+
+def test_importance_is_asked_of_a_result() -> None:
+    """What it says of trials is tested in tests/importance; of one parameter it says nothing."""
+    with pytest.raises(UsageError, match="of which this space has only one, 'x'"):
+        Result(view()).importance()

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ..errors import UsageError
-from ..plots.drawing import KINDS, save
-from .common import as_json, command, open_directory, print_json, run_directory
+from ..plots.drawing import KINDS
+from .common import PATH, as_json, command, open_directory, print_json
 from .terminal import say
 
 
@@ -18,31 +18,57 @@ from .terminal import say
 aiohpo plot runs/digits
 aiohpo plot runs/digits --kind parallel --out digits.svg
 aiohpo plot runs/digits --kind curves --metric accuracy
+aiohpo plot runs/digits --kind contour --parameter lr --parameter layers --out digits.html
+aiohpo plot runs/a runs/b --kind edf
 """,
 )
-@run_directory
+@click.argument("directories", metavar="DIR [DIR]...", type=PATH, nargs=-1, required=True)
 @click.option("--kind", type=click.Choice(list(KINDS)), default="overview", show_default=True, help="What to draw.")
+@click.option(
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME",
+    help="Of a contour or rank plot, twice or more; without it, those that matter most.",
+)
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Output file; its suffix sets the format (png, svg, pdf). Default: plot.png or plot-KIND.png in DIR.",
+    help="Output file; its suffix sets the format (png, svg, pdf; html is interactive). Default: plot.png or "
+    "plot-KIND.png in DIR.",
 )
 @click.option("--metric", metavar="NAME", help="Draw the curves of another metric that trials reported.")
 @as_json
-def plot(directory: Path, kind: str, out: Path | None, metric: str | None, json_: bool) -> None:
+def plot(
+    directories: tuple[Path, ...],
+    kind: str,
+    parameters: tuple[str, ...],
+    out: Path | None,
+    metric: str | None,
+    json_: bool,
+) -> None:
     """Draw what is in DIR.
 
     overview is history (or curves, where most trials are given up early) above timeline; history shows every result
     and the best so far; curves the learning curves; rungs how many trials got how far, and who was promoted; parallel
-    every configuration as a line; slice the metric against each parameter; timeline what each worker did when;
-    schedule what the best trial and those it inherited from were trained with; ensemble what an ensemble of the
-    trials is made of and worth.
+    every configuration as a line; slice the metric against each parameter; contour and rank the metric, and the ranks
+    of the trials, over pairs of parameters; importance how much each parameter matters; edf which share of the trials
+    is at least as good as each value, for several DIRs side by side; timeline what each worker did when; schedule what
+    the best trial and those it inherited from were trained with; ensemble what an ensemble of the trials is made of
+    and worth.
     """
-    run = open_directory(directory)
+    from ..plots.drawing import compute, save
+    from ..plots.subject import Subject
+
+    directory = directories[0]
+    if metric is not None and kind != "curves":
+        raise UsageError(f"only curves are drawn of other metrics than the objective's, {kind} is not: --kind curves")
+    first, *others = [Subject.of_run(open_directory(each), metric) for each in directories]
     path = out or directory / ("plot.png" if kind == "overview" else f"plot-{kind}.png")
+    picture = compute(first, kind, parameters, others)
     try:
-        save(run, kind, path, metric)
+        save(picture, path, shared=path.parent == directory)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror or error}; name another file with --out") from None
     if json_:

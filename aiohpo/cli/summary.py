@@ -78,11 +78,12 @@ def _draw(run: Run) -> Path | None:
 
     if find_spec("matplotlib") is None or run.view.leader() is None:
         return None
-    from ..plots.drawing import save
+    from ..plots.drawing import compute, save
+    from ..plots.subject import Subject
 
     path = run.path / "plot.png"
     try:
-        save(run, "overview", path)
+        save(compute(Subject.of_run(run), "overview"), path, shared=True)
     except Exception as error:  # whatever it is: the result matters more than its picture
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         kind = "" if isinstance(error, OSError | UsageError) else f"{type(error).__name__}: "

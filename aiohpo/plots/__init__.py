@@ -1,1 +1,1 @@
-"""Pictures of a run with matplotlib, a file for each kind."""
+"""Pictures of a search as data, a file for each kind, and how matplotlib and Plotly draw them."""

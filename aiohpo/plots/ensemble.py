@@ -7,7 +7,6 @@ sure it is where it is right, and where it is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,51 +14,55 @@ import numpy as np
 from ..ensembles.ensemble import mix_predictions
 from ..ensembles.metrics import reliability
 from ..ensembles.uncertainty import error_auroc, errors
-from ..text import plot_text
+from ..errors import UsageError
+from ..text import printable
+from .picture import BLACK, Axis, Bars, Dots, Line, Panel, Picture, Rules
 from .style import BLUE, GREEN, GREY, ORANGE, RED
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
     from ..report.ensemble import Assessment, PredictedRows
-    from ..storage.run import Run
-    from ..view.trials import TrialRecord
-    from .units import Quantity
+    from .subject import Subject
 
 _COLOURS = (BLUE, ORANGE, GREEN, RED)
 _MOST_BARS = 20
+_LONGEST = 40  # characters of a name
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
+def picture(subject: Subject) -> Picture:
     """One picture of its own. Raises ``UsageError`` if there are no predictions."""
     from ..plugin.registry import create
     from ..report.ensemble import assess
 
-    found = assess(run, create("ensembles", "gradient"))
+    if subject.run is None:
+        raise UsageError(
+            "the predictions of which an ensemble is made are in the run directory: give Study(directory=…), and draw "
+            "it with: aiohpo plot DIR --kind ensemble"
+        )
+    found = assess(subject.run, create("ensembles", "gradient"))
     rows = (found.others or (found.valid,))[0]
-    figure.set_size_inches(10, 8)
-    axes = figure.subplots(2, 2)
-    figure.suptitle(
-        f"{plot_text(str(run.path))}: {len(found.ensemble.members)} of {len(found.library.names)} models, chosen by "
-        f"{plot_text(found.ensemble.builder)} for {plot_text(found.metric.name)}"
-    )
-    _sizes(axes[0, 0], found)
-    _weights(axes[0, 1], found, {r.id: r.number for r in records})
     if found.metric.task == "classification":
-        _reliability(axes[1, 0], found, rows)
-        _sure_and_right(axes[1, 1], found, rows)
+        below = [_reliability(found, rows), _sure_and_right(found, rows)]
     else:
-        _coverage(axes[1, 0], found, rows)
-        _spread(axes[1, 1], found, rows)
+        below = [_coverage(found, rows), _spread(found, rows)]
+    for panel in below:
+        panel.grid = ""
+    return Picture(
+        [[_sizes(found), _weights(found, {r.id: r.number for r in subject.records})], [*below]],
+        width=10,
+        height=8,
+        title=f"{printable(subject.name, _LONGEST)}: {len(found.ensemble.members)} of {len(found.library.names)} "
+        f"models, chosen by {printable(found.ensemble.builder, _LONGEST)} for {printable(found.metric.name, _LONGEST)}",
+    )
 
 
-def _sizes(axes: Axes, found: Assessment) -> None:
+def _sizes(found: Assessment) -> Panel:
     """The metric of the ensemble's heaviest members, by their number."""
-    from matplotlib.ticker import MaxNLocator
-
     made = found.ensemble
     order = np.argsort(-made.weights, kind="stable")
+    panel = Panel(
+        Axis("members, the heaviest first", whole=True), Axis(printable(found.metric.name, _LONGEST)), grid="",
+        legend="inside",
+    )  # fmt: skip
     for rows, colour in zip((*found.others, found.valid), _COLOURS, strict=False):
         each = made.calibrated(rows.members)[order]
         values = []
@@ -67,23 +70,28 @@ def _sizes(axes: Axes, found: Assessment) -> None:
             weights = made.weights[order[:size]]
             mixture = mix_predictions(each[:size], weights / weights.sum(), made.task)
             values.append(found.metric(rows.y, made.finish(mixture)))
-        axes.plot(np.arange(1, len(order) + 1), values, ".-", color=colour, label=f"ensemble, {plot_text(rows.name)}")
+        name = printable(rows.name, _LONGEST)
+        at = np.arange(1, len(order) + 1)
+        panel.marks.append(Line(at, values, colour, marker=".", label=f"ensemble, {name}"))
         single = found.metric(rows.y, rows.single)
-        axes.axhline(single, color=colour, ls="--", lw=1, label=f"best single model, {plot_text(rows.name)}")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="members, the heaviest first", ylabel=plot_text(found.metric.name))
-    axes.legend(fontsize="small")
+        label = f"best single model, {name}"
+        panel.marks.append(Rules([single], across=True, colour=colour, width=1, dash="--", label=label))
+    return panel
 
 
-def _weights(axes: Axes, found: Assessment, numbers: dict[str, int]) -> None:
+def _weights(found: Assessment, numbers: dict[str, int]) -> Panel:
     order = np.argsort(-found.ensemble.weights, kind="stable")[:_MOST_BARS]
-    places = np.arange(len(order))
-    axes.barh(places, found.ensemble.weights[order], color=BLUE)
     names = [str(found.ensemble.members[i].trial) for i in order]
-    axes.set_yticks(places, [f"trial {numbers.get(name, name)}" for name in names], fontsize="small")
-    axes.invert_yaxis()
     more = len(found.ensemble.members) - len(order)
-    axes.set(xlabel="weight" + (f" ({more} lighter ones are left out)" if more else ""))
+    return Panel(
+        Axis("weight" + (f" ({more} lighter ones are left out)" if more else "")),
+        Axis(
+            ticks=[(float(i), f"trial {numbers.get(name, name)}") for i, name in enumerate(names)],
+            limits=(len(order) - 0.4, -0.6),
+        ),
+        [Bars(np.arange(len(order)), found.ensemble.weights[order], BLUE, across=True)],
+        grid="",
+    )
 
 
 def _uncalibrated(found: Assessment, rows: PredictedRows) -> Any:
@@ -94,59 +102,79 @@ def _uncalibrated(found: Assessment, rows: PredictedRows) -> Any:
     return mix_predictions(rows.members, made.weights, made.task)
 
 
-def _reliability(axes: Axes, found: Assessment, rows: PredictedRows) -> None:
+def _reliability(found: Assessment, rows: PredictedRows) -> Panel:
     """How often the most probable class is the true one, by how probable it was said to be."""
     shown = [("ensemble", rows.mixture, BLUE)]
     before = _uncalibrated(found, rows)
     if before is not None:
         shown.insert(0, ("without calibrators", before, GREY))
     shown.insert(0, ("best single model", rows.single, ORANGE))
-    axes.plot([0, 1], [0, 1], color="black", lw=0.8)
+    low = 1.0 / rows.mixture.shape[1]
+    panel = Panel(
+        Axis(f"confidence, {printable(rows.name, _LONGEST)}", limits=(low, 1.02)),
+        Axis("share of hits", limits=(0.0, 1.02)),
+        [Line([0, 1], [0, 1], BLACK, width=0.8)],
+        legend="inside",
+    )
     for name, predictions, colour in shown:
         confidence, share, hits = reliability(rows.y, predictions)
         error = float((share * np.abs(confidence - hits)).sum())
-        axes.plot(confidence, hits, color=colour, lw=1, label=f"{name}, ece {error:.3f}")
-        axes.scatter(confidence, hits, s=10 + 120 * share, color=colour, alpha=0.7)
-    low = 1.0 / rows.mixture.shape[1]
-    axes.set(xlabel=f"confidence, {plot_text(rows.name)}", ylabel="share of hits", xlim=(low, 1.02), ylim=(0, 1.02))
-    axes.legend(fontsize="small", loc="lower right")
+        panel.marks.append(Line(confidence, hits, colour, width=1, label=f"{name}, ece {error:.3f}"))
+        panel.marks.append(Dots(confidence, hits, colour, size=10 + 120 * share, alpha=0.7))
+    return panel
 
 
-def _sure_and_right(axes: Axes, found: Assessment, rows: PredictedRows) -> None:
+def _sure_and_right(found: Assessment, rows: PredictedRows) -> Panel:
     u = found.ensemble.uncertainty(rows.members)
     wrong = errors(rows.y, rows.mixture, "classification")
-    bins = np.linspace(0, max(float(u.total.max()), 1e-9), 25).tolist()
-    axes.hist([u.total[~wrong], u.total[wrong]], bins, stacked=True, color=[BLUE, RED], label=["right", "wrong"])
-    title = (
-        f"AUROC for errors: total {error_auroc(u.total, wrong):.3f}, epistemic {error_auroc(u.epistemic, wrong):.3f}"
+    edges = np.linspace(0, max(float(u.total.max()), 1e-9), 25)
+    right, false = np.histogram(u.total[~wrong], edges)[0], np.histogram(u.total[wrong], edges)[0]
+    middles, width = (edges[1:] + edges[:-1]) / 2, float(edges[1] - edges[0])
+    return Panel(
+        Axis(f"total uncertainty in nats, {printable(rows.name, _LONGEST)}"),
+        Axis("rows"),
+        [
+            Bars(middles, right, BLUE, width=width, label="right"),
+            Bars(middles, right + false, RED, right, width, label="wrong"),
+        ],
+        f"AUROC for errors: total {error_auroc(u.total, wrong):.3f}, epistemic {error_auroc(u.epistemic, wrong):.3f}",
+        "inside",
     )
-    axes.set(xlabel=f"total uncertainty in nats, {plot_text(rows.name)}", ylabel="rows")
-    axes.set_title(title, fontsize="small")
-    axes.legend(fontsize="small")
 
 
-def _coverage(axes: Axes, found: Assessment, rows: PredictedRows) -> None:
+def _coverage(found: Assessment, rows: PredictedRows) -> Panel:
     """Which share of the values lies in the central interval that should hold a given share."""
     from scipy.special import ndtr
 
     shown = [("without calibrators", _uncalibrated(found, rows), GREY), ("ensemble", rows.mixture, BLUE)]
-    axes.plot([0, 1], [0, 1], color="black", lw=0.8)
+    panel = Panel(
+        Axis(f"share that an interval should hold, {printable(rows.name, _LONGEST)}"),
+        Axis("share that it holds"),
+        [Line([0, 1], [0, 1], BLACK, width=0.8)],
+    )
     for name, predictions, colour in shown:
         if predictions is None or predictions.shape[1] < 2 or not (predictions[:, 1] > 0).all():
             continue
         needed = np.sort(2 * ndtr(np.abs(rows.y - predictions[:, 0]) / np.sqrt(predictions[:, 1])) - 1)
-        axes.plot(needed, np.arange(1, len(needed) + 1) / len(needed), color=colour, label=name)
-    axes.set(xlabel=f"share that an interval should hold, {plot_text(rows.name)}", ylabel="share that it holds")
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize="small")
+        panel.marks.append(Line(needed, np.arange(1, len(needed) + 1) / len(needed), colour, label=name))
+        panel.legend = "inside"
+    return panel
 
 
-def _spread(axes: Axes, found: Assessment, rows: PredictedRows) -> None:
+def _spread(found: Assessment, rows: PredictedRows) -> Panel:
     u = found.ensemble.uncertainty(rows.members)
     wrong = errors(rows.y, rows.mixture, "regression")
     parts = [np.sqrt(u.epistemic), np.sqrt(u.total)]
-    axes.hist(parts, 25, color=[GREEN, BLUE], label=["epistemic", "total"])
+    edges = np.histogram_bin_edges(np.concatenate(parts), 25)
+    middles, width = (edges[1:] + edges[:-1]) / 2, float(edges[1] - edges[0])
     title = f"AUROC for the larger half of errors: total {error_auroc(u.total, wrong):.3f}"
-    axes.set(xlabel=f"uncertainty as a standard deviation, {plot_text(rows.name)}", ylabel="rows")
-    axes.set_title(f"{title}, epistemic {error_auroc(u.epistemic, wrong):.3f}", fontsize="small")
-    axes.legend(fontsize="small")
+    return Panel(
+        Axis(f"uncertainty as a standard deviation, {printable(rows.name, _LONGEST)}"),
+        Axis("rows"),
+        [
+            Bars(middles + shift * width, np.histogram(part, edges)[0], colour, width=0.4 * width, label=name)
+            for part, colour, name, shift in zip(parts, (GREEN, BLUE), ("epistemic", "total"), (-0.2, 0.2), strict=True)
+        ],
+        f"{title}, epistemic {error_auroc(u.epistemic, wrong):.3f}",
+        "inside",
+    )

@@ -2,54 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .style import BLUE, GREY, ORANGE, RED, cut, judged, whole_numbers
+from .picture import Axis, Line, Panel, Picture
+from .style import BLUE, GREY, ORANGE, RED, cut, judged, told
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-    from ..storage.run import Run
-    from ..view.trials import TrialRecord
-    from .units import Quantity
+    from .subject import Subject
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
-    """One picture of its own."""
-    draw_on(figure.subplots(), run, records, metric)
+def picture(subject: Subject) -> Picture:
+    """One picture of its own. Raises ``UsageError`` if no trial has a value."""
+    return Picture([[panel(subject)]])
 
 
-def draw_on(axes: Axes, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
-    """Draw on ``axes``: dots are complete trials; the best so far is the best of these."""
-    done, partial, remark = judged(run, records)
+def panel(subject: Subject) -> Panel:
+    """Dots are complete trials; the best so far is the best of these."""
+    records, objective, metric = subject.records, subject.objective, subject.metric
+    done, partial, remark = judged(subject, records)
     failures = [r for r in records if r.status == "failed"]
     ended = sorted([*done, *partial, *failures], key=lambda r: (r.started + (r.seconds or 0.0), r.number))
     order = {r.id: i for i, r in enumerate(ended, start=1)}
     done.sort(key=lambda r: order[r.id])
     x = np.array([order[r.id] for r in done])
     y = np.array([r.value for r in done], dtype=float)
+    made = Panel(Axis("trials", whole=True), Axis(metric.label), legend="inside")
     for how, mark, colour in (("part of the way", ".", GREY), ("stopped early", "x", ORANGE)):
-        some = [(order[r.id], r.value) for r in partial if (r.status == "stopped") == (how == "stopped early")]
+        some = [r for r in partial if (r.status == "stopped") == (how == "stopped early")]
         if some:
-            axes.plot(*zip(*some, strict=True), mark, color=colour, ms=4, alpha=0.7, label=f"{how} ({len(some)})")
-    axes.plot(x, y, ".", color=BLUE, alpha=0.6 if len(y) > 30 else 1.0, ms=6, label=f"complete ({len(y)})")
-    best = np.minimum.accumulate(run.view.objective.sign * y) * run.view.objective.sign
-    axes.step(np.append(x, len(ended)), np.append(best, best[-1]), where="post", color=ORANGE, label="best so far")
-    failed = [order[r.id] for r in failures]
-    if failed:
-        axes.plot(failed, np.full(len(failed), 0.02), "|", color=RED, transform=axes.get_xaxis_transform(), ms=8)
-        axes.plot([], [], "|", color=RED, label=f"failed ({len(failed)})")
-    shown = np.append(y, [r.value for r in partial])
-    outside = cut(axes, shown, run.view.objective)
-    best_id = min(done, key=lambda r: run.view.objective.loss(r.value)).id
-    reached = run.view.record(run.view.row_of(best_id), 0).value  # what is drawn may be rounded to its unit
-    axes.set_title(f"{metric.text}: {reached:.6g} after {len(ended)} trials{outside}{remark}", loc="left")
-    whole_numbers(axes.xaxis)
-    axes.set_xlabel("trials")
-    axes.set_ylabel(metric.label)
-    axes.legend(loc="best", framealpha=0.85, edgecolor="none")
-    axes.grid(alpha=0.25)
+            at, values = [order[r.id] for r in some], [r.value for r in some]
+            label = f"{how} ({len(some)})"
+            made.marks.append(
+                Line(at, values, colour, "", marker="." if mark == "." else "x", size=4, alpha=0.7, label=label,
+                     hover=told(some))
+            )  # fmt: skip
+    clear = 0.6 if len(y) > 30 else 1.0
+    texts = told(done)
+    made.marks.append(Line(x, y, BLUE, "", marker=".", alpha=clear, label=f"complete ({len(y)})", hover=texts))
+    best = np.minimum.accumulate(objective.sign * y) * objective.sign
+    made.marks.append(Line(np.append(x, len(ended)), np.append(best, best[-1]), ORANGE, step=True, label="best so far"))
+    if failures:
+        at = [order[r.id] for r in failures]
+        texts = told(failures)
+        label = f"failed ({len(at)})"
+        made.marks.append(
+            Line(at, [0.0] * len(at), RED, "", marker="|", size=8, at_bottom=True, label=label, hover=texts)
+        )
+    outside = cut(made.y, np.append(y, [r.value for r in partial]), objective)
+    best_id = min(done, key=lambda r: objective.loss(r.value)).id
+    reached = subject.view.record(subject.view.row_of(best_id), 0).value  # what is drawn may be rounded to its unit
+    made.title = f"{metric.text}: {reached:.6g} after {len(ended)} trials{outside}{remark}"
+    return made

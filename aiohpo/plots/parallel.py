@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..text import plot_text
-from .style import BLUE, GREY, ORANGE, by_progress, choices, edge_of, is_complete, judged, labelled, middle_of, short
-from .units import Quantity
+from ..text import printable
+from .picture import Axis, Line, Panel, Paths, Picture, Rules, Texts
+from .style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    by_progress,
+    choices,
+    edge_of,
+    is_complete,
+    judged,
+    labelled,
+    middle_of,
+    short,
+    told,
+)
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from ..space.parameter import Parameter
-    from ..storage.run import Run
-    from ..view.trials import TrialRecord
+    from .subject import Subject
 
 _BEST_PART = 0.1
 _LONGEST = 24  # characters of a name
@@ -25,18 +34,14 @@ _INCH, _WIDEST = 0.7, 60.0  # of one axis, of the picture
 _INACTIVE = -0.12  # where a line passes a parameter that it does not have
 
 
-def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quantity) -> None:
+def picture(subject: Subject) -> Picture:
     """The metric stands last. Where trials were given up, it is that of their last step, and shades say how far each
-    of them got; elsewhere the best tenth is blue."""
-    from matplotlib.collections import LineCollection
-
-    names = list(run.view.space.names)
-    figure.set_size_inches(max(9.0, min(_INCH * (len(names) + 1), _WIDEST)), 5)
-    axes = figure.subplots()
-    sign = run.view.objective.sign
-    complete, partial, _ = judged(run, records)
+    of them got; elsewhere the best tenth is blue. Raises ``UsageError`` if no trial has a value."""
+    names = list(subject.space.names)
+    sign, metric = subject.objective.sign, subject.metric
+    complete, partial, _ = judged(subject, subject.records)
     done = sorted([*complete, *partial], key=lambda r: sign * r.value, reverse=True)  # the best are drawn last, on top
-    axis = {name: _Axis(run.view.space[name]) for name in names}
+    axis = {name: _Column(subject.space[name]) for name in names}
     heights = [[axis[n].height(r.config[n]) if n in r.config else _INACTIVE for n in names] for r in done]
     loss = sign * np.array([r.value for r in done], dtype=float)
     worst, best = edge_of(loss) or loss.max(), loss.min()
@@ -44,49 +49,43 @@ def draw(figure: Figure, run: Run, records: Sequence[TrialRecord], metric: Quant
     lines = np.column_stack([np.array(heights).reshape(len(done), len(names)), goodness])
     x = np.arange(len(names) + 1)
     paths = {r.id: np.column_stack([x, line]) for r, line in zip(done, lines, strict=True)}
-    leader = run.view.leader()
-    first = done[-1].id if leader is None else run.view.record(leader, 0).id
-    rungs = run.rungs().steps
-    if any(not is_complete(run, r) for r in done):
-        groups = by_progress(run, done, rungs)
+    first = next((r for r in done if r.id == subject.best_id), done[-1])
+    made = Panel(grid="", frame=False)
+    if any(not is_complete(subject, r) for r in done):
+        groups = by_progress(subject, done, subject.rungs().steps)
         title = f"{len(done)} configurations: the darker, the farther they were trained"
-        for word, shade, group in groups:
-            axes.plot([], [], color=shade, label=f"{word} ({len(group)})")
-        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+        made.marks += [Line([], [], shade, label=f"{word} ({len(group)})") for word, shade, group in groups]
+        made.legend = "outside"
     else:
         good = max(1, round(_BEST_PART * len(done)))
         groups = [("", GREY, done[:-good]), ("", BLUE, done[-good:])]
         title = f"{len(done)} configurations; blue: the best {good}"
     for _, colour, group in groups:
-        some = [paths[r.id] for r in group if r.id != first]
+        some = [r for r in group if r is not first]
         clear = max(0.06, min(0.7, 25 / max(len(some), 1)))
-        axes.add_collection(
-            LineCollection(some, colors=[colour], linewidths=0.7 if colour == GREY else 1.1, alpha=clear)
-        )
-    axes.plot(*paths[first].T, color=ORANGE, lw=2.4)
+        texts = told(some)
+        made.marks.append(Paths([paths[r.id] for r in some], colour, 0.7 if colour == GREY else 1.1, clear, texts))
+    made.marks.append(Line(x, paths[first.id][:, 1], ORANGE, width=2.4, hover=told([first], len(x))))
     ticks = [(i, *tick) for i, name in enumerate(names) for tick in axis[name].ticks()]
     beyond = "" if worst == loss.max() else " or worse"
     ticks.append((len(names), 1.0 if worst > best else 0.5, metric.words(sign * best, 4)))
     if worst > best:
         ticks.append((len(names), 0.0, f"{metric.words(sign * worst, 4)}{beyond}"))
     ticks += [(i, _INACTIVE, "inactive") for i in range(len(names)) if (lines[:, i] < 0).any()]
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
-    for i, height, text in ticks:
-        axes.annotate(text, (i, height), xytext=(4, 0), textcoords="offset points", fontsize=7, va="center", bbox=box)
-    for position in x:
-        axes.axvline(float(position), color="black", lw=0.6)
-    shown = [plot_text(name, _LONGEST) for name in (*names, run.view.objective.metric)]
+    made.marks += [Rules([float(position) for position in x], width=0.6), Texts(ticks)]
+    shown = [printable(name, _LONGEST) for name in (*names, subject.objective.metric)]
     many = len(names) > 6 or max(map(len, shown)) > _LONGEST / 2
-    axes.set_xticks(x, shown, rotation=30 * many, ha="right" if many else "center")
-    axes.set_yticks([])
-    axes.set_xlim(-0.2, len(names) + 0.6)
-    axes.set_ylim(_INACTIVE - 0.05, 1.05)
-    for side in axes.spines.values():
-        side.set_visible(False)
-    axes.set_title(f"{title}; orange: the best", loc="left")
+    made.x = Axis(
+        ticks=[(float(i), text) for i, text in enumerate(shown)],
+        limits=(-0.2, len(names) + 0.6),
+        slanted=30 if many else 0,
+    )
+    made.y = Axis(ticks=[], limits=(_INACTIVE - 0.05, 1.05))
+    made.title = f"{title}; orange: the best"
+    return Picture([[made]], width=max(9.0, min(_INCH * (len(names) + 1), _WIDEST)))
 
 
-class _Axis:
+class _Column:
     """Where a parameter's values stand on an axis from 0 to 1."""
 
     def __init__(self, parameter: Parameter) -> None:

@@ -1,4 +1,4 @@
-"""In which unit numbers are drawn, where they are too large or too small for matplotlib.
+"""In which unit numbers are drawn, where they are too large or too small for an axis.
 
 An axis is computed with sums, differences and products of its limits. They overflow where values come near 1.8e308,
 the largest number in double precision, and vanish near 1e-308, the smallest. So extreme values are divided by a power
@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError, listing
 from ..space.parameter import Parameter
-from ..text import plot_text
+from ..text import printable
 
 if TYPE_CHECKING:
-    from ..storage.run import Run
     from ..view.trials import TrialRecord
 
 _LARGE, _SMALL = 1e200, 1e-200  # matplotlib 3.11 warns from 1e300 (logarithmic) and 1e308 (linear) on
 
-_WIDEST = 30  # characters of a name beside or below an axis
+_LONGEST, _WIDEST = 40, 30  # characters of a name, of one beside or below an axis
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +64,26 @@ class Quantity:
     @property
     def text(self) -> str:
         """The name alone."""
-        return plot_text(self.name)
+        return printable(self.name, _LONGEST)
 
     @property
     def label(self) -> str:
         """The axis' label."""
-        name = plot_text(self.name, _WIDEST)
+        name = printable(self.name, _WIDEST)
         if self.logarithm:
             return f"log10 of {name}"
         return f"{name} / 1e{self.exponent}" if self.exponent else name
 
 
-def metric_of(run: Run, records: Sequence[TrialRecord], name: str | None = None) -> tuple[Quantity, list[TrialRecord]]:
+def metric_of(
+    objective: str, records: Sequence[TrialRecord], name: str | None = None
+) -> tuple[Quantity, list[TrialRecord]]:
     """The metric and the trials with their values in its unit. With ``name`` another metric that trials reported stands
-    in the place of the objective's. Raises ``UsageError`` if none did."""
-    if name is not None and name != run.view.objective.metric:
-        records = _by_another(run, records, name)
+    in the place of the ``objective``'s. Raises ``UsageError`` if none did."""
+    if name is not None and name != objective:
+        records = _by_another(records, name)
     values = [value for r in records for value in (r.value, *r.curve.values()) if value is not None]
-    metric = Quantity.of(name or run.view.objective.metric, values)
+    metric = Quantity.of(name or objective, values)
     if not metric.exponent:
         return metric, list(records)
     return metric, [
@@ -95,11 +96,11 @@ def metric_of(run: Run, records: Sequence[TrialRecord], name: str | None = None)
     ]
 
 
-def _by_another(run: Run, records: Sequence[TrialRecord], name: str) -> list[TrialRecord]:
+def _by_another(records: Sequence[TrialRecord], name: str) -> list[TrialRecord]:
     known = {metric for r in records for metric in r.curves}
     if name not in known:
         raise UsageError(
-            f"no trial in {run.path} reported {name!r} on its way"
+            f"no trial reported {name!r} on its way"
             + (f"; there are curves of {listing(sorted(known))}" if known else ": call trial.report(…) at each step")
         )
 

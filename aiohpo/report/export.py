@@ -12,8 +12,8 @@ from math import isfinite
 from typing import IO, TYPE_CHECKING, Any, Literal
 
 from ..errors import UsageError
-from ..result import flat_record
 from ..text import spreadsheet_cell
+from ..view.trials import flat_record
 from .tally import run_as_dict
 
 if TYPE_CHECKING:

@@ -182,6 +182,24 @@ class TrialBrief(NamedTuple):
     retry_of: TrialId | None
 
 
+def flat_record(trial: TrialRecord) -> dict[str, Any]:
+    """One trial as a flat row, for tables."""
+    return {
+        "number": trial.number,
+        "id": trial.id,
+        "status": trial.status,
+        "value": trial.value,
+        "step": trial.step,
+        "worker": trial.worker,
+        "started": trial.started,
+        "seconds": trial.seconds,
+        "error": trial.error,
+        **{f"config.{name}": value for name, value in trial.config.items()},
+        **{f"metric.{name}": value for name, value in trial.metrics.items()},
+        **{f"note.{name}": value for name, value in trial.notes.items()},
+    }
+
+
 @dataclass(slots=True)
 class WorkerInfo:
     """What the log says of one worker process."""

@@ -10,8 +10,8 @@ import pytest
 
 from aiohpo.cli.main import invoke
 from aiohpo.cli.target import load_study
-from aiohpo.plots.drawing import draw
 from aiohpo.storage.run import open_run
+from tests.support.pictures import draw
 from tests.support.run_directories import make_run
 
 PROGRAM = """

@@ -12,13 +12,16 @@ from aiohpo import Categorical, Float, Int, Space
 from aiohpo.errors import UsageError
 from aiohpo.events.schema import Proposed
 from aiohpo.plots import timeline
-from aiohpo.plots.drawing import KINDS, draw, save
+from aiohpo.plots.drawing import compute
+from aiohpo.plots.subject import Subject
 from aiohpo.storage.run import open_run
+from tests.support.pictures import draw, save
 from tests.support.run_directories import HOSTILE, SPACE, config, make_climb, make_named_run, make_run
 
 LARGEST = sys.float_info.max
 VALUES = [1.0, 2.0, 0.5, 4.0, 3.0, 0.1, 7.0, 8.0]
-WITHOUT_STEPS = [kind for kind in KINDS if kind not in ("curves", "rungs", "schedule", "ensemble")]
+WITHOUT_STEPS = ["overview", "history", "parallel", "slice", "timeline"]
+NEED_PAIRS_OR_MORE = ["contour", "rank", "edf"]  # test_pairs and test_edf say what is in them
 
 
 @pytest.mark.parametrize("kind", WITHOUT_STEPS)
@@ -30,8 +33,11 @@ def test_every_kind_draws_every_run(kind: str, mode: str, tmp_path: Path) -> Non
     assert (tmp_path / "p.png").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("kind", [*WITHOUT_STEPS, "curves", "schedule"])
-@pytest.mark.parametrize("suffix", ["png", "svg"])
+@pytest.mark.parametrize(
+    ("kind", "suffix"),
+    [(kind, "png") for kind in [*WITHOUT_STEPS, *NEED_PAIRS_OR_MORE, "curves", "schedule"]]
+    + [("parallel", "svg"), ("overview", "svg")],
+)
 def test_any_name_can_be_drawn(kind: str, suffix: str, tmp_path: Path) -> None:
     """Formulas, control characters, letters without a glyph and 300 characters are text, and no reason to warn."""
     choices = [HOSTILE, "$a{$b$", "\\$", "$", "", None, 1.5, "W" * 5000]
@@ -39,7 +45,7 @@ def test_any_name_can_be_drawn(kind: str, suffix: str, tmp_path: Path) -> None:
     save(open_run(make_named_run(tmp_path / "r", space, HOSTILE[:-1], VALUES)), kind, tmp_path / f"p.{suffix}")
 
 
-@pytest.mark.parametrize("kind", [*WITHOUT_STEPS, "curves", "schedule"])
+@pytest.mark.parametrize("kind", [*WITHOUT_STEPS, *NEED_PAIRS_OR_MORE, "curves", "schedule"])
 def test_any_numbers_can_be_drawn(kind: str, tmp_path: Path) -> None:
     """The largest and the smallest there are, as results and as bounds of parameters."""
     space = Space(
@@ -68,7 +74,7 @@ def test_impossible_times_are_left_out(tmp_path: Path) -> None:
     run = open_run(make_run(tmp_path / "r", [3.0, 1.0]))
     (worker,) = run.view.workers
     run.log.append_own(worker, run.log.count(worker) + 1, Proposed(99, 1e11, SPACE.pack(config(0))))
-    assert len(timeline.drawable(run)) == 2
+    assert len(timeline.drawable(Subject.of_run(run))) == 2
     draw(run, "timeline")
 
 
@@ -88,9 +94,9 @@ def test_a_single_trial_can_be_drawn(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", [*WITHOUT_STEPS, "curves", "rungs"])
 @pytest.mark.parametrize("tops", [[1, 1, 3], [1, 3, 9, 1]])
-def test_every_kind_draws_paused_trials(kind: str, tops: list[int], tmp_path: Path) -> None:
+def test_every_kind_shows_paused_trials(kind: str, tops: list[int], tmp_path: Path) -> None:
     """Whether or not any of them is complete."""
-    save(open_run(make_climb(tmp_path / "r", tops)), kind, tmp_path / "p.png")
+    assert compute(Subject.of_run(open_run(make_climb(tmp_path / "r", tops))), kind).panels
 
 
 def test_what_has_no_steps_has_no_curves_and_no_rungs(tmp_path: Path) -> None:

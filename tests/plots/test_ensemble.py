@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from aiohpo.errors import UsageError
-from aiohpo.plots.drawing import draw
 from aiohpo.storage.run import open_run
 from tests.support.ensemble_runs import make_predictions
+from tests.support.pictures import draw
 from tests.support.run_directories import make_run
 
 

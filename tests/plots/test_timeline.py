@@ -15,12 +15,13 @@ from aiohpo.events.log import Log
 from aiohpo.mesh.effects import Persist
 from aiohpo.peer.recorder import Recorder
 from aiohpo.plots import timeline
-from aiohpo.plots.drawing import draw
+from aiohpo.plots.subject import Subject
 from aiohpo.plots.timeline import arrange
 from aiohpo.plugin.objective import Objective
 from aiohpo.storage.run import Run, open_run
 from aiohpo.storage.run_directory import RunDirectory
 from aiohpo.view.view import View
+from tests.support.pictures import draw
 from tests.support.run_directories import BEGAN
 
 SPACE = aiohpo.Space(x=aiohpo.Float(0, 1))
@@ -72,7 +73,7 @@ def test_each_slot_has_a_lane(tmp_path: Path) -> None:
 def test_the_time_of_all_slots_is_counted(tmp_path: Path) -> None:
     """The part of the time that was busy is that of all slots."""
     run = make_slots(tmp_path / "r", [4])
-    arranged = arrange(run)
+    arranged = arrange(Subject.of_run(run))
     assert arranged is not None
     assert arranged.lanes == {"0": 4}
     busy = sum(bar.seconds for bar in arranged.bars) / (4 * 2.0)
@@ -84,7 +85,7 @@ def test_the_time_of_all_slots_is_counted(tmp_path: Path) -> None:
 def test_moves_lead_from_lane_to_lane(tmp_path: Path) -> None:
     """From the lane in which a trial paused to the one in which another worker went on with it."""
     run = make_slots(tmp_path / "r", [3, 3])
-    arranged = arrange(run)
+    arranged = arrange(Subject.of_run(run))
     assert arranged is not None
     (moves,) = [
         line for line in draw(run, "timeline").axes[0].get_lines() if str(line.get_label()).startswith("went on")

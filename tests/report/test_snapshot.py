@@ -114,7 +114,7 @@ def test_every_json_says_the_same(
     directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """show, watch, run, best and the exported document, field by field."""
-    monkeypatch.setattr(drawing, "save", lambda *_: None)
+    monkeypatch.setattr(drawing, "save", lambda *_, **__: None)
     show = ask(capsys, "show", str(directory))
     watch = ask(capsys, "watch", str(directory), "--once")
     assert set(show) == {"study", "workers", "trials"}
@@ -172,7 +172,7 @@ def test_every_text_says_the_same(
     directory: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """show, watch, one line for logs and the last lines of a run have the numbers of the JSON."""
-    monkeypatch.setattr(drawing, "save", lambda *_: None)
+    monkeypatch.setattr(drawing, "save", lambda *_, **__: None)
     study = ask(capsys, "show", str(directory))["study"]
     texts = []
     for args in (["show"], ["watch", "--once"]):
