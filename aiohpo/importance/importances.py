@@ -26,7 +26,7 @@ METHODS = ("fanova", "ped-anova")
 LEAST = 20  # trials
 BEST_PART, BEST_LEAST = 0.1, 20  # of the trials, that count as the best
 _INTERVAL = (0.05, 0.95)
-_FAR = 3.0  # times as far from the best as four fifths of the trials are; what is worse counts as that bad
+_FAR = 3.0  # times as far from the best as 95 % of the trials are; what is worse counts as that bad
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +167,7 @@ def importances(
     """Compute how much each tunable parameter matters for a study's metric.
 
     Which trials are compared, and at which step: :func:`~aiohpo.importance.comparable.comparable`. Losses that are
-    more than three times as far from the best as four fifths of the trials are count as that bad, so that a few that
+    more than three times as far from the best as 95 % of the trials are count as that bad, so that a few that
     diverged do not explain everything. ``seed``: of the bootstrap samples.
 
     Raises ``UsageError`` for an unknown method, fewer than two parameters or ``LEAST`` trials, and a constant metric.
@@ -221,5 +221,5 @@ def _without_outliers(loss: FloatArray) -> FloatArray:
     if not largest > 0.0:
         return loss
     scaled = loss / largest if math.isfinite(1.0 / largest) else loss
-    best, typical = float(scaled.min()), float(np.quantile(scaled, 0.8))
+    best, typical = float(scaled.min()), float(np.quantile(scaled, 0.95))
     return scaled if typical == best else np.minimum(scaled, best + _FAR * (typical - best))
