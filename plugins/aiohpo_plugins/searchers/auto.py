@@ -5,8 +5,8 @@ leaves suggestions for as many slots as there are. Both learn from all observati
 one follows the other. CPU time of a fit, 16 outstanding, in 6 and in 60 dimensions:
 
     observations     50         200         500        1000
-    gp            21 / 22     57 / 65    110 / 99    165 / 220 ms
-    adbo          14 / 22     21 / 33     29 / 42     30 / 44
+    gp            18 / 21    31 / 40     73 / 68    152 / 216 ms
+    adbo          15 / 25    23 / 35     28 / 48     29 / 53
 
 What the two differ in is measured in docs/evidence/auto.md. Both serve spaces of any kind, and studies with steps.
 They are found through the registry, by name, as a user finds them.

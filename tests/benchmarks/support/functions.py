@@ -64,6 +64,17 @@ def hartmann(x: Vector) -> float:
     return float(-(np.array([1, 1.2, 3, 3.2]) * np.exp(-(_A * (x - _P) ** 2).sum(axis=1))).sum())
 
 
+def _shifted_to(rng: np.random.Generator, d: int) -> Vector:
+    away = rng.uniform(0.1, 0.4, d)
+    return np.asarray(0.5 + np.where(rng.random(d) < 0.5, -away, away))
+
+
+def optimum(name: str, seed: int) -> Vector:
+    """Return where in [0, 1]^d the optimum of ``unit(name, seed)`` is, which must be a shifted one."""
+    _, d = unit(name, seed)
+    return _shifted_to(np.random.default_rng([seed, d]), d)
+
+
 def unit(name: str, seed: int) -> tuple[Function, int]:
     """Return a function on [0, 1]^d and d.
 
@@ -84,8 +95,7 @@ def unit(name: str, seed: int) -> tuple[Function, int]:
     span = high - low
     if optimum is None or "plain" in prefixes:
         return (lambda u: function(low + span * u)), d
-    away = rng.uniform(0.1, 0.4, d)
-    place = 0.5 + np.where(rng.random(d) < 0.5, -away, away)
+    place = _shifted_to(rng, d)
     turn = np.linalg.qr(rng.normal(size=(d, d)))[0] if "rot" in prefixes else np.eye(d)
 
     def shifted(u: Vector) -> float:
