@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class MLflowTracker(TrialCallback):
     ``tracking_uri`` says where; None: as MLflow is configured (``MLFLOW_TRACKING_URI``)."""
 
     def __init__(self, experiment: str, *, tracking_uri: str | None = None) -> None:
+        if find_spec("mlflow") is None:
+            raise UsageError("tracking with MLflow needs it: pip install 'aiohpo[mlflow]'")
         self._experiment, self._uri = experiment, tracking_uri
         self._client: Any = None
         self._runs: dict[str, tuple[str, set[tuple[str, int]]]] = {}  # trial: its run, and the points written there
@@ -47,8 +50,7 @@ class MLflowTracker(TrialCallback):
     def write(self, trial: TrialRecord) -> bool:
         """Write what is missing of a trial that has ended; say whether anything was, so that its run was not over."""
         run = self._open(trial)
-        missing = self._client.get_run(run).info.status == "RUNNING"
-        if missing:
+        if missing := bool(self._client.get_run(run).info.status == "RUNNING"):
             last = {name: {trial.step: value} for name, value in trial.metrics.items() if name not in trial.curves}
             self._log(trial.id, {**trial.curves, **last})
             notes = {f"note.{name}": note_in_words(note) for name, note in trial.notes.items()}
@@ -57,7 +59,7 @@ class MLflowTracker(TrialCallback):
                     self._client.set_tag(run, _ODD.sub("_", name), text[:_LONGEST])
             self._client.set_terminated(run, "FAILED" if trial.ended_as == "failed" else "FINISHED")
         self.paused(trial.id)
-        return bool(missing)
+        return missing
 
     def _open(self, trial: TrialRecord) -> str:
         if trial.id not in self._runs:
@@ -76,10 +78,8 @@ class MLflowTracker(TrialCallback):
         return self._runs[trial.id][0]
 
     def _connect(self) -> Any:
-        try:
-            from mlflow import MlflowClient
-        except ImportError:
-            raise UsageError("tracking with MLflow needs it: pip install 'aiohpo[mlflow]'") from None
+        from mlflow import MlflowClient
+
         self._client = self._client or MlflowClient(self._uri)
         return self._client
 

@@ -31,20 +31,21 @@ def scalars(logdir: Path, trial: str) -> list[tuple[str, int, float]]:
 
 
 def test_a_trial_that_goes_from_worker_to_worker_is_written_once(tmp_path: Path) -> None:
-    """Each step by the worker that reported it; result, configuration and notes by the last; then it is complete."""
+    """Each step once, also what the first worker could no longer write; result, configuration and notes by the last."""
     first, second = TensorBoardTracker(tmp_path), TensorBoardTracker(tmp_path)
     first.started(record())
-    first.reported("w-1", 1, {"loss": 0.5, "grad": float("nan")})
+    first.reported("w-1", 1, {"loss": 0.5, "grad*": float("nan")})
     first.paused("w-1")
-    second.started(record(attempt=1, curves={"loss": {1: 0.5}}))
-    second.reported("w-1", 2, {"loss": 0.25})
+    first.reported("w-1", 2, {"loss": 9.0})  # of a trial that is not here
+    second.started(record(attempt=1))
+    second.reported("w-1", 1, {"loss": 0.5})
+    second.reported("w-1", 3, {"loss": 0.25, "odd*": 1.0})
     ended = record(
-        status="finished", ended_as="finished", attempt=1, step=2, curves={"loss": {1: 0.5, 2: 0.25}},
+        status="finished", ended_as="finished", attempt=1, step=3, curves={"loss": {1: 0.5, 2: 0.375, 3: 0.25}},
         metrics={"loss": 0.25, "size": 3.0}, notes={"layers": [1]},
     )  # fmt: skip
     second.ended(ended)
-    second.close()
-    points = [("loss", 1, 0.5), ("loss", 2, 0.25), ("size", 2, 3.0)]
+    points = [("loss", 1, 0.5), ("loss", 2, 0.375), ("loss", 3, 0.25), ("odd_", 3, 1.0), ("size", 3, 3.0)]
     assert [point for point in scalars(tmp_path, "w-1") if not point[0].startswith("_")] == points
     assert not TensorBoardTracker(tmp_path).write(ended)
 
@@ -56,3 +57,18 @@ def test_a_run_is_imported_once(tmp_path: Path) -> None:
     assert import_run(run, tmp_path / "tb") == 0
     (trial, *_) = sorted((tmp_path / "tb").iterdir())
     assert [step for _, step, _ in scalars(tmp_path / "tb", trial.name)][:9] == list(range(1, 10))
+
+
+def test_a_torn_file_is_read_up_to_its_end(tmp_path: Path) -> None:
+    """As a worker leaves it that is killed while it writes."""
+    tracker = TensorBoardTracker(tmp_path)
+    tracker.started(record())
+    tracker.reported("w-1", 1, {"loss": 0.5})
+    tracker.paused("w-1")
+    (file,) = (tmp_path / "w-1").glob("events.*")
+    file.write_bytes(file.read_bytes()[:-3])
+    tracker.started(record(attempt=1))
+    tracker.reported("w-1", 1, {"loss": 0.5})
+    tracker.paused("w-1")
+    file.unlink()
+    assert scalars(tmp_path, "w-1") == [("loss", 1, 0.5)]

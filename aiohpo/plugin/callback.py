@@ -1,4 +1,4 @@
-"""What hears of trials while a worker runs them: a tracker, a message to people."""
+"""Callbacks that follow trials while a worker runs them, such as experiment trackers."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ if TYPE_CHECKING:
 
 
 class TrialCallback:
-    """Hears of the trials that its worker runs; derive from it and override what is of interest.
+    """Follows the trials that a worker runs. Derive from it and override the methods that you need.
 
-    ``Study(callbacks=[…])`` takes instances of it, and functions, which are called with each trial's record when it has
-    ended, on the worker's event loop. Methods of an instance are called in a thread instead, one at a time and in
-    order, so they may wait for a network. Each worker has its own: what another worker runs is heard of there.
+    ``Study(callbacks=[…])`` takes instances. It also takes functions, which are called on the worker's event loop with
+    the record of each trial that ended. The methods of an instance are called in a thread, one at a time and in order,
+    so they can wait for a network. Each worker calls its own callbacks, for the trials that it runs.
 
-    An exception costs nothing but the call: it is told once, and the trial and the search go on.
+    An exception is shown once and has no other consequence: the trial and the search continue.
     """
 
     def started(self, trial: TrialRecord) -> None:
-        """A segment of a trial begins here. What earlier segments reported, on whatever worker, is in its curves."""
+        """A segment of a trial starts. The curves of ``trial`` have what earlier segments reported, on any worker."""
 
     def reported(self, trial: str, step: int, metrics: Mapping[str, float]) -> None:
-        """The trial of this id reported metrics after ``step``. Where reports come faster than they are taken, some are
-        left out; all are in the curves of the record at the end."""
+        """The trial with this id reported metrics after ``step``. If callbacks cannot keep up, reports are dropped; the
+        record that :meth:`ended` receives has all of them in its curves."""
 
     def paused(self, trial: str) -> None:
-        """The trial of this id leaves this worker without having ended; another may go on with it, or this one."""
+        """The trial with this id leaves this worker but has not ended: this or another worker may continue it."""
 
     def ended(self, trial: TrialRecord) -> None:
-        """A trial came to its end here: finished, stopped or failed."""
+        """A trial ended: it finished, was stopped or failed."""
 
     def close(self) -> None:
-        """The worker leaves."""
+        """The worker ends."""

@@ -1,5 +1,5 @@
-"""Who hears of a worker's trials: the user's functions, on the loop, and :class:`~aiohpo.plugin.TrialCallback` objects,
-in a thread, so that a slow tracker holds up neither trials nor peers."""
+"""A worker's callbacks: functions are called on the loop, methods of :class:`~aiohpo.plugin.TrialCallback` objects in a
+thread, so that a slow tracker delays neither trials nor peers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Callbacks:
         self._told: set[str] = set()
 
     def started(self, record: Callable[[], TrialRecord]) -> None:
-        """A segment begins. ``record`` makes the trial's record, if anybody wants it."""
+        """A segment starts. ``record`` returns the trial's record; it is called only if it is needed."""
         if self._listeners:
             self._tell("started", record())
 
@@ -60,7 +60,7 @@ class Callbacks:
             await asyncio.wait([self._task], timeout=CLOSED_WITHIN)
             if self._waiting or not self._task.done():
                 self._notice(
-                    f"callbacks were still busy {CLOSED_WITHIN:.0f} s after the end: what they had to do is lost"
+                    f"callbacks were still running {CLOSED_WITHIN:.0f} s after the end; the remaining calls are dropped"
                 )
                 self._task.cancel()
 
