@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import webbrowser
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -164,6 +163,8 @@ async def _serve(opened: _Opened, access: Access, port: int | None, browser: boo
         reading = asyncio.create_task(runs.prepare())
         stack.callback(reading.cancel)
         if browser:
+            import webbrowser
+
             await asyncio.to_thread(webbrowser.open, url)
         await stop.wait()
 
