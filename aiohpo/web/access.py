@@ -46,7 +46,9 @@ class Access:
     def __init__(self, host: str, token: str | None = None) -> None:
         self.host = host
         self.token = secrets.token_urlsafe(24) if token is None else token
-        self._names = {"localhost", host.lower(), socket.gethostname().lower()}
+        self._names = {"localhost", host.lower()}
+        if not self.is_local:
+            self._names |= {socket.gethostname().lower(), socket.getfqdn().lower()}
 
     @property
     def is_local(self) -> bool:
@@ -68,7 +70,7 @@ class Access:
         name = _without_port(host or "").lower()
         if self.is_local:
             return name == "localhost" or name == self.host.lower() or is_loopback(name)
-        return name in self._names or name.split(".")[0] in self._names - {""} or _is_address(name)
+        return name in self._names or _is_address(name)
 
 
 def is_loopback(host: str) -> bool:

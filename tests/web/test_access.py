@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 
 from aiohpo.web.access import Access, is_loopback
@@ -49,6 +51,8 @@ def test_every_server_has_a_token_of_its_own() -> None:
         ("127.0.0.1", None, False),
         ("0.0.0.0", "192.168.1.5:8787", True),
         ("0.0.0.0", "evil.example", False),
+        ("0.0.0.0", f"{socket.gethostname()}:8787", True),
+        ("0.0.0.0", f"{socket.gethostname()}.evil.example", False),
         ("node1.cluster", "node1.cluster:8787", True),
         ("node1.cluster", "evil.example", False),
     ],

@@ -114,7 +114,9 @@ async def test_every_question_has_an_answer(tmp_path: Path) -> None:
         assert len((await ask("curves"))["curves"]) == 5
         assert (await ask("timeline"))["total"] == 10
         assert sum((await ask("activity"))["rate"]) > 0
-        assert (await ask("failures")) == {"total": 0, "groups": []}
+        assert (await ask("failures")) == {"total": 0, "groups_total": 0, "groups": []}
+        briefly = await ask("state?summary=1")
+        assert (briefly["trials"], briefly["summary"]["study"]["ended"]) == (None, 2)
         assert (await ask("trials/4"))["step"] == 9
         assert (await ask("trials/99"))["error"] == "no trial '99'"
         assert "predictions" in (await ask("ensemble"))["error"]

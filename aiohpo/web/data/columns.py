@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_TYPES = {"f64": "<f8", "f32": "<f4", "i32": "<i4", "u16": "<u2", "u8": "<u1"}
+_TYPES = {"f64": "<f8", "f32": "<f4", "i32": "<i4", "u8": "<u1"}
 _FLOAT32 = np.finfo(np.float32)
 _EXACT = 1 << 24  # the whole numbers that a float32 holds exactly
 
 
 def encode(values: Any, kind: str) -> str:
-    """Encode numbers as a column of this ``kind``: f64, f32, i32, u16 or u8. What lies outside is the nearest in it."""
+    """Encode numbers as a column of this ``kind``: f64, f32, i32 or u8. What lies outside is the nearest in it."""
     array = np.asarray(values)
     wanted = np.dtype(_TYPES[kind])
     if wanted.kind in "iu":

@@ -39,7 +39,7 @@ _GROWTH = 1.5
 # What is kept for each trial: how a column is encoded, and what it holds where nothing is known.
 _KEPT: dict[str, tuple[str, float]] = {
     "number": ("i32", -1), "status": ("u8", 0), "complete": ("u8", 0), "value": ("f64", math.nan),
-    "worker": ("u16", 0), "attempt": ("u8", 0), "bracket": ("i32", 0), "parent": ("i32", -1),
+    "worker": ("i32", 0), "attempt": ("u8", 0), "bracket": ("i32", 0), "parent": ("i32", -1),
     "parent_step": ("i32", 0), "retry_of": ("i32", -1), "retried": ("u8", 0),
 }  # fmt: skip
 _UNTOLD = {"first_rung": ("i32", 0)}  # the same, of what readers have no need of
@@ -206,7 +206,7 @@ class Feed:
         return {
             "rows": encode(rows, "i32"),
             "total": self._rows,
-            "origin": encode(found.origin, "u16"),
+            "origin": encode(found.origin, "i32"),
             "seq": encode(found.seq, "i32"),
             "step": encode(found.step, "i32"),
             "to_step": encode(found.to_step, "i32"),

@@ -82,8 +82,8 @@ def _bars(feed: Feed, shown: SegmentTable, lane: NDArray[np.int64], table: Segme
     kinds = _kinds(shown, table)
     return {
         "row": encode(shown.row[order], "i32"),
-        "worker": encode(shown.worker[order], "u16"),
-        "lane": encode(lane[order], "u16"),
+        "worker": encode(shown.worker[order], "i32"),
+        "lane": encode(lane[order], "i32"),
         "began": encode(shown.began[order] - feed.base, "f64"),
         "seconds": encode(shown.seconds[order], "f32"),
         "how": encode(shown.how[order], "u8"),

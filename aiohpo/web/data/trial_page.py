@@ -99,12 +99,13 @@ def failures(feed: Feed) -> dict[str, Any]:
             group["trials"].append(
                 {**_named(feed, row), "worker": record.worker, "step": record.step, "retried": retried}
             )
-    return {"total": len(rows), "groups": sorted(groups.values(), key=lambda group: -group["count"])}
+    most_frequent = sorted(groups.values(), key=lambda group: -group["count"])
+    return {"total": len(rows), "groups_total": len(groups), "groups": most_frequent[:_MOST_GROUPS]}
 
 
 def with_outputs(found: dict[str, Any], directory: Path | None) -> dict[str, Any]:
     """The failures with the end of what the latest trial of each group printed."""
-    groups = found["groups"][:_MOST_GROUPS]
+    groups = found["groups"]
     lines = {} if directory is None else tails(directory, {group["of"] for group in groups}, _MOST_LINES_OF_FAILURE)
     told = [{**group, "output": "\n".join(lines[group["of"]]) if group["of"] in lines else None} for group in groups]
     return {**found, "groups": told}

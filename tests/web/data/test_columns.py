@@ -11,7 +11,7 @@ import pytest
 from aiohpo.web.data.columns import decode, encode, encode_shortly, to_json
 
 
-@pytest.mark.parametrize("kind", ["f64", "f32", "i32", "u16", "u8"])
+@pytest.mark.parametrize("kind", ["f64", "f32", "i32", "u8"])
 def test_a_column_comes_back_as_it_was(kind: str) -> None:
     """Little-endian, whatever the machine; numbers outside become the nearest that there is."""
     np.testing.assert_array_equal(decode(encode([0, 1, 200], kind)), [0, 1, 200])

@@ -9,7 +9,7 @@ from aiohpo.storage.printed import OutputFile
 from aiohpo.web.data.feed import Feed
 from aiohpo.web.data.trial_page import failures, trial_page, with_output, with_outputs
 from tests.support.growing_runs import GrowingRun
-from tests.support.run_directories import BEGAN, make_climb, make_run
+from tests.support.run_directories import BEGAN, SPACE, make_climb, make_named_run, make_run
 
 
 def test_a_trial_page_tells_its_record_its_curves_and_its_segments(tmp_path: Path) -> None:
@@ -29,13 +29,17 @@ def test_a_trial_page_tells_its_record_its_curves_and_its_segments(tmp_path: Pat
 
 
 def test_failures_are_grouped_by_what_they_say(tmp_path: Path) -> None:
-    """The most frequent first, of each the latest trials first."""
+    """The most frequent first, of each the latest trials first; of very many groups as many as a page can show."""
     feed = Feed(FollowedDirectory(make_run(tmp_path / "r", ["b", "a", 1.0, "a"])))
     feed.look(BEGAN)
     found = failures(feed)
     assert found["total"] == 3
     groups = [(g["error"], g["count"], [t["number"] for t in g["trials"]]) for g in found["groups"]]
     assert groups == [("a", 2, [3, 1]), ("b", 1, [0])]
+    feed = Feed(FollowedDirectory(make_named_run(tmp_path / "many", SPACE, "loss", [f"error {i}" for i in range(120)])))
+    feed.look(BEGAN)
+    found = failures(feed)
+    assert (found["total"], found["groups_total"], len(found["groups"])) == (120, 120, 100)
 
 
 def test_the_end_of_what_a_trial_printed_is_told(tmp_path: Path) -> None:
