@@ -41,7 +41,7 @@ def visited(scenario: Callable[[list[Peer], Visitor], Awaitable[None]], workers:
         draws = random.Random(seed)
 
         async def objective(trial: object) -> float:
-            await asyncio.sleep(draws.expovariate(1.0))
+            await asyncio.sleep(draws.expovariate(0.5))
             if draws.random() < 0.3:
                 raise ValueError("unlucky")
             return float(trial.config["x"])  # type: ignore[attr-defined]  # what it is handed
@@ -66,7 +66,7 @@ def visited(scenario: Callable[[list[Peer], Visitor], Awaitable[None]], workers:
         visitor = Visitor(network.endpoint("visitor"), "fedcba987654", lambda: [address], notice=lambda text: None)
         await scenario(peers, visitor)
         await visitor.aclose()
-        await asyncio.sleep(30.0)
+        await asyncio.sleep(8.0)
         for peer in peers:
             assert peer.state.states()["fedcba987654"] == "left"
             assert peer.state.node.mesh.membership.state("fedcba987654") is not State.ALIVE
@@ -101,7 +101,7 @@ def test_workers_that_run_take_up_what_a_visitor_has_queued() -> None:
         failed = [row for row in range(view.n_rows) if view.status(row) is Status.FAILED]
         trials: list[tuple[str, int]] = []
         await visitor.say(lambda state: trials.append(state.queue_retry(0.0, failed[0])))
-        await asyncio.sleep(20.0)
+        await asyncio.sleep(12.0)
         row = peers[-1].view.row(trials[0])
         assert row is not None
         assert peers[-1].view.status(row) in (Status.FINISHED, Status.FAILED)
