@@ -37,7 +37,6 @@ _TYPES = {
     ".md": "text/plain", ".json": "application/json", ".png": "image/png", ".ico": "image/x-icon",
 }  # fmt: skip
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_RUN = web.AppKey("run", OpenRun)
 
 
 class Dashboard:
