@@ -6,12 +6,12 @@ import os
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.core import ParameterSource
 
 from ..errors import UsageError
 from .common import DEFAULT_TRANSPORT, DONE, check_directory, command, key_option
@@ -52,9 +52,7 @@ aiohpo dashboard tcp://node1:5555 --key study.key
 @click.option(
     "--transport", default=DEFAULT_TRANSPORT, show_default=True, metavar="T", help="How the peers at ADDR talk."
 )
-@click.pass_context
 def dashboard(
-    ctx: click.Context,
     target: str,
     bind: str,
     port: int | None,
@@ -74,21 +72,22 @@ def dashboard(
     import asyncio
 
     check_aiohttp()
+    from ..keys import find_key
     from ..web.access import Access
 
     access = Access(bind)
     if is_address(target, transport):
         found = key_for([target, *join], transport, key, insecure)
         opened: _Opened = partial(_join, [target, *join], transport, found)
-    elif join or insecure or ctx.get_parameter_source("key") is ParameterSource.COMMANDLINE:
+    elif join or insecure:
         raise click.UsageError(
-            f"--join, --key and --insecure go with an address; {target!r} is a directory, which is just read"
+            f"--join and --insecure go with an address; {target!r} is a directory, which is just read"
         )
     else:
         path = Path(target)
         if not any(path.glob("*/study.json")):
             check_directory(path)
-        opened = partial(_follow, path)
+        opened = partial(_follow, path, None if key is None else find_key(key))
     if browser is None:
         browser = _has_desktop()
     asyncio.run(_serve(opened, access, port, browser))
@@ -103,11 +102,11 @@ def check_aiohttp() -> None:
         raise UsageError("the dashboard needs aiohttp: pip install 'aiohpo[dashboard]'") from None
 
 
-async def _follow(path: Path, _: AsyncExitStack) -> tuple[Runs, Door]:
+async def _follow(path: Path, key: StudyKey | None, _: AsyncExitStack) -> tuple[Runs, Door]:
     from ..web.actions import Door
     from ..web.runs import DirectoryRuns
 
-    return DirectoryRuns(path), Door()
+    return DirectoryRuns(path), Door(key=key)
 
 
 async def _join(addresses: list[str], transport: str, key: StudyKey | None, stack: AsyncExitStack) -> tuple[Runs, Door]:
@@ -127,7 +126,6 @@ async def _serve(opened: _Opened, access: Access, port: int | None, browser: boo
 
     from aiohttp import web
 
-    from ..web.actions import Door
     from ..web.server import Dashboard
 
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -146,7 +144,7 @@ async def _serve(opened: _Opened, access: Access, port: int | None, browser: boo
         runs, door = await opened(stack)
 
         def door_of(run: OpenRun) -> Door:
-            return door if run.source.directory is None else Door(run.source.directory)
+            return replace(door, directory=run.source.directory)
 
         runner = web.AppRunner(Dashboard(runs, access, door_of).app(), access_log=None, shutdown_timeout=2.0)
         await runner.setup()

@@ -39,7 +39,8 @@ DEFAULT_TRANSPORT = "zmq"
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """Where the workers of a search are met: by their run ``directory``, or at ``addresses`` with their ``key``."""
+    """Where the workers of a search are met: by their run ``directory``, or at ``addresses``. Their ``key``, if it is
+    not in the directory."""
 
     directory: Path | None = None
     addresses: Sequence[str] = ()
@@ -55,21 +56,25 @@ class Door:
 
 async def end_search(door: Door) -> dict[str, Any]:
     """Tell all workers that the search is over. Raises ``UsageError`` if none can be reached."""
-    told: list[str] = []
-
-    def call_off(state: PeerState) -> None:
-        told.extend(name for name in state.present if name != state.me)
-        state.call_off(ENDED_BY_HAND)
-
     async with _visit(door) as visitor:
         if visitor is None:
             raise UsageError(
                 "no worker of this search can be reached: either none is left, or it runs within one process, where "
                 "Ctrl-C or Study.stop() ends it"
             )
-        await visitor.say(call_off)
+        told = at_work(visitor)
+        await visitor.say(lambda state: state.record_call_off(ENDED_BY_HAND, told))
     words = "the worker is" if len(told) == 1 else f"{len(told)} workers are"
     return {"stopped": len(told), "message": f"{words} told that the search is over"}
+
+
+def at_work(visitor: Visitor) -> list[str]:
+    """All workers that may be there: those that the mesh knows, and those of the log that have neither left nor are
+    known to be dead. Somebody who has just come in may not have heard of all members yet."""
+    state = visitor.state
+    gone = {name for name, believed in state.states().items() if believed in ("dead", "left")} | visitor.gone
+    began = [name for name, info in state.view.workers.items() if info.started is not None and info.left is None]
+    return sorted({*began, *state.present} - gone - {state.me})
 
 
 async def retry_failed(door: Door, names: Sequence[str], where: str) -> dict[str, Any]:
@@ -120,7 +125,7 @@ async def _visit(door: Door) -> AsyncIterator[Visitor | None]:
     if not door.found(worker):
         yield None
         return
-    key, journal, known = door.key, None, None
+    key, journal, known, gone = door.key, None, None, frozenset[str]()
     if door.directory is not None:
         path = door.directory
         run = await asyncio.to_thread(open_run, path)
@@ -128,7 +133,8 @@ async def _visit(door: Door) -> AsyncIterator[Visitor | None]:
             yield None  # cards of workers that were killed are left behind
             return
         known = run.log, run.view
-        if takes_key(door.transport):
+        gone = frozenset(name for name, state in run.loaded.states.items() if state in ("dead", "left"))
+        if key is None and takes_key(door.transport):
             key = kept_key(path, share=True)
         directory = RunDirectory(path, read_study(path))
         make: Callable[[], Any] = partial(directory.journal, worker)
@@ -140,6 +146,7 @@ async def _visit(door: Door) -> AsyncIterator[Visitor | None]:
         notice=lambda text: None,
         known=known,
         journal=journal,
+        gone=gone,
     )
     try:
         await visitor.meet()

@@ -33,6 +33,7 @@ class Visitor(Spectator):
     Args:
         known: what is known of the study already; None: nothing.
         journal: where its events are kept, with the identity of the directory that it is in; None: with the others.
+        gone: workers that are certainly dead.
     """
 
     state: PeerState
@@ -47,8 +48,10 @@ class Visitor(Spectator):
         timing: Timing | None = None,
         known: tuple[Log, View] | None = None,
         journal: tuple[Callable[[], Journal], str] | None = None,
+        gone: frozenset[str] = frozenset(),
     ) -> None:
         super().__init__(transport, worker, addresses, notice=notice, timing=timing, persist=self._write_down)
+        self.gone = gone
         self._known = known
         self._open_journal: Callable[[], Journal] | None = None
         self._journal_id = ""
@@ -69,13 +72,14 @@ class Visitor(Spectator):
             now=self._loop.time(),
             timing=self._timing,
             shared_journal=self._journal_id,
+            gone=self.gone,
         )
 
     async def meet(self) -> None:
         """Join, and hear what the others know, or what of it arrives in time. Raises ``UsageError`` if nobody is
         met."""
         await self.start()
-        await self.catch_up(_CAUGHT_UP_WITHIN)
+        await self._until(Milestone.CAUGHT_UP, self._loop.time() + _CAUGHT_UP_WITHIN)
 
     async def say(self, speak: Callable[[PeerState], None]) -> None:
         """Let ``speak`` record something, and see that the others have it; to be called once, after :meth:`meet`."""

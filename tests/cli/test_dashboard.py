@@ -25,7 +25,7 @@ async def test_the_printed_address_opens_the_page_until_ctrl_c(
 ) -> None:
     """It stands at the end of a line; the command ends cleanly though a browser is connected."""
     directory = make_run(tmp_path / "r", [1.0, 2.0])
-    serving = asyncio.create_task(_serve(partial(_follow, directory), Access("127.0.0.1"), 0, False))
+    serving = asyncio.create_task(_serve(partial(_follow, directory, None), Access("127.0.0.1"), 0, False))
     line = ""
     while not line.endswith("\n"):
         await asyncio.sleep(0)
@@ -105,5 +105,5 @@ async def test_a_folder_of_runs_is_followed(tmp_path: Path) -> None:
     """Each run of it can be chosen."""
     make_run(tmp_path / "all" / "one", [1.0])
     async with AsyncExitStack() as stack:
-        runs, _ = await _follow(tmp_path / "all", stack)
+        runs, _ = await _follow(tmp_path / "all", None, stack)
         assert (runs.is_folder, [entry["id"] for entry in await runs.entries()]) == (True, ["one"])

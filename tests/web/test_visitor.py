@@ -18,6 +18,7 @@ from aiohpo.peer.limits import Limits
 from aiohpo.plugin import Identity
 from aiohpo.runtime.peer import Peer
 from aiohpo.testing import SimNetwork, run
+from aiohpo.web.actions import at_work
 from aiohpo.web.visitor import Visitor
 from tests.support.peers import make_peer
 
@@ -83,7 +84,7 @@ def test_a_search_that_a_visitor_calls_off_ends_everywhere(workers: int, seed: i
 
     async def call_off(peers: list[Peer], visitor: Visitor) -> None:
         await visitor.meet()
-        await visitor.say(lambda state: state.call_off("enough"))
+        await visitor.say(lambda state: state.record_call_off("enough", at_work(visitor)))
         await asyncio.sleep(5.0)
         for peer in peers:
             assert peer.end is not None

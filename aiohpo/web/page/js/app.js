@@ -4,21 +4,40 @@
 "use strict";
 (function () {
   const { h, fill, setText } = AIO;
-  const ORDER = ["overview", "trials", "workers", "timeline", "curves", "failures", "parallel", "importance", "ensemble", "mesh", "runs"];
+  const ORDER = [
+    "overview",
+    "trials",
+    "workers",
+    "timeline",
+    "curves",
+    "failures",
+    "parallel",
+    "importance",
+    "ensemble",
+    "mesh",
+    "runs",
+  ];
   const HELLO = "overview";
 
   const byId = (id) => document.getElementById(id);
-  let runs = [], folder = false;
+  let runs = [],
+    folder = false;
   let context = null; // of the run that is open
   let shown = null; // {name, arg, view}
-  let stopWatching = null, drawHead = null, changed = null;
+  let stopWatching = null,
+    drawHead = null,
+    changed = null;
 
   function parse() {
     const [path, query] = window.location.hash.replace(/^#\/?/, "").split("?");
     const [name, ...rest] = path.split("/");
     const run = new URLSearchParams(query || "").get("run");
     let arg = null;
-    try { arg = rest.length ? decodeURIComponent(rest.join("/")) : null; } catch { /* a broken escape: as if there was none */ }
+    try {
+      arg = rest.length ? decodeURIComponent(rest.join("/")) : null;
+    } catch {
+      /* a broken escape: as if there was none */
+    }
     return { name: Object.hasOwn(AIO.views, name) ? name : HELLO, arg, run };
   }
 
@@ -40,12 +59,15 @@
   function buildNavigation() {
     const names = ORDER.filter((name) => folder || !AIO.views[name].folder);
     links.clear();
-    fill(byId("nav"), names.map((name) => {
-      const badge = h("span", { class: "badge" });
-      const link = h("a", { href: linkTo(context && context.run, name) }, AIO.views[name].title, badge);
-      links.set(name, { link, badge });
-      return h("li", null, link);
-    }));
+    fill(
+      byId("nav"),
+      names.map((name) => {
+        const badge = h("span", { class: "badge" });
+        const link = h("a", { href: linkTo(context && context.run, name) }, AIO.views[name].title, badge);
+        links.set(name, { link, badge });
+        return h("li", null, link);
+      }),
+    );
   }
 
   function drawNavigation() {
@@ -63,8 +85,10 @@
 
   /* In a narrow window the navigation is a line that scrolls: bring the current view's link into sight. */
   function revealLink() {
-    const link = byId("nav").querySelector("[aria-current=page]"), side = document.querySelector(".side");
-    if (link && side.scrollWidth > side.clientWidth) side.scrollLeft = link.offsetLeft - (side.clientWidth - link.offsetWidth) / 2;
+    const link = byId("nav").querySelector("[aria-current=page]"),
+      side = document.querySelector(".side");
+    if (link && side.scrollWidth > side.clientWidth)
+      side.scrollLeft = link.offsetLeft - (side.clientWidth - link.offsetWidth) / 2;
   }
 
   /* ------------------------------------------------------------------ views */
@@ -76,8 +100,9 @@
   function open(name, arg, focus) {
     close();
     const host = byId("view");
-    shown = { name, arg, view: { update() { }, remove() { } } };
-    if (!context.store.summary && !AIO.views[name].folder) fill(host, h("p", { class: "loading" }, "Reading the run …"));
+    shown = { name, arg, view: { update() {}, remove() {} } };
+    if (!context.store.summary && !AIO.views[name].folder)
+      fill(host, h("p", { class: "loading" }, "Reading the run …"));
     else shown.view = AIO.views[name].mount(host, Object.assign(Object.create(context), { arg }));
     drawNavigation();
     revealLink();
@@ -108,7 +133,9 @@
     const text = notices.join("\n");
     if (text === noticed) return;
     noticed = text;
-    byId("notices").querySelectorAll("[data-kind=run]").forEach((each) => each.remove());
+    byId("notices")
+      .querySelectorAll("[data-kind=run]")
+      .forEach((each) => each.remove());
     byId("notices").prepend(...notices.map((each) => h("div", { class: "notice", "data-kind": "run" }, each)));
   }
 
@@ -132,8 +159,18 @@
     close();
     const run = runs.find((each) => each.id === id);
     changed = null;
-    context = { store: new AIO.Store(), run: id, name: run ? run.name : id, arg: null, say, link: (name, arg) => linkTo(id, name, arg), linkTo,
-      go: (name, arg) => { window.location.hash = linkTo(id, name, arg); } };
+    context = {
+      store: new AIO.Store(),
+      run: id,
+      name: run ? run.name : id,
+      arg: null,
+      say,
+      link: (name, arg) => linkTo(id, name, arg),
+      linkTo,
+      go: (name, arg) => {
+        window.location.hash = linkTo(id, name, arg);
+      },
+    };
     drawHead = AIO.head(context);
     const mine = context;
     const { name, arg } = parse();
@@ -144,15 +181,28 @@
     drawHead();
     drawNotices();
     open(name, arg, false);
-    stopWatching = AIO.source.watch(id, () => mine.store.lastId, (news) => { if (context === mine) take(news); }, tell);
+    stopWatching = AIO.source.watch(
+      id,
+      () => mine.store.lastId,
+      (news) => {
+        if (context === mine) take(news);
+      },
+      tell,
+    );
   }
 
   async function route(first) {
     const { name, arg, run } = parse();
     try {
-      const wanted = run && runs.some((each) => each.id === run) ? run : (context && context.run) || (runs.find((each) => !each.error) || runs[0] || {}).id;
+      const wanted =
+        run && runs.some((each) => each.id === run)
+          ? run
+          : (context && context.run) || (runs.find((each) => !each.error) || runs[0] || {}).id;
       if (!wanted) {
-        fill(byId("view"), AIO.empty("There is no run here", "`aiohpo run FILE --dir DIR` makes one; this page then shows it."));
+        fill(
+          byId("view"),
+          AIO.empty("There is no run here", "`aiohpo run FILE --dir DIR` makes one; this page then shows it."),
+        );
         return;
       }
       if (!context || context.run !== wanted) await openRun(wanted);
@@ -171,7 +221,8 @@
     label();
   }
 
-  byId("skip").addEventListener("click", (event) => { // the address belongs to the views
+  byId("skip").addEventListener("click", (event) => {
+    // the address belongs to the views
     event.preventDefault();
     byId("main").focus();
   });
@@ -183,7 +234,10 @@
       runs = answer.runs;
       folder = answer.folder && !AIO.source.embedded;
     } catch (error) {
-      tell({ state: error.status === 403 ? "refused" : "waiting", text: error.status === 403 ? "Token refused" : "No connection" });
+      tell({
+        state: error.status === 403 ? "refused" : "waiting",
+        text: error.status === 403 ? "Token refused" : "No connection",
+      });
       fill(byId("view"), h("div", { class: "card" }, AIO.empty("The dashboard cannot be shown", "", error.message)));
       return;
     }

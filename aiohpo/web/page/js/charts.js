@@ -9,10 +9,16 @@
 
   /* A figure: the place for a chart, and its summary. ``label`` names it. */
   function figure(label, height, className = "chart-canvas") {
-    const host = h("div", { class: className, role: "img", "aria-label": label, style: { "min-height": `${height}px` } });
+    const host = h("div", {
+      class: className,
+      role: "img",
+      "aria-label": label,
+      style: { "min-height": `${height}px` },
+    });
     const summary = h("figcaption", { class: "chart-summary" });
     return {
-      host, summary,
+      host,
+      summary,
       node: h("figure", { class: "chart" }, host, summary),
       tell(text) {
         setText(summary, text);
@@ -23,7 +29,9 @@
 
   const numbers = (values) => {
     const range = Math.abs(values[values.length - 1] - values[0]);
-    return values.map((value) => (value === null ? "" : AIO.format.number(Number(value.toPrecision(12)), range < 1e-3 * Math.abs(value) ? 8 : 5)));
+    return values.map((value) =>
+      value === null ? "" : AIO.format.number(Number(value.toPrecision(12)), range < 1e-3 * Math.abs(value) ? 8 : 5),
+    );
   };
   const powers = (values) => values.map((value) => (value === null ? "" : AIO.format.number(value, 3)));
   const isPower = (value) => Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9;
@@ -39,19 +47,42 @@
   }
 
   function axis(spec, side) {
-    const labels = spec.kind === "duration" ? (u, values) => AIO.format.durationTicks(values)
-      : spec.log ? (u, values) => powers(values) : (u, values) => numbers(values);
+    const labels =
+      spec.kind === "duration"
+        ? (u, values) => AIO.format.durationTicks(values)
+        : spec.log
+          ? (u, values) => powers(values)
+          : (u, values) => numbers(values);
     return {
-      label: spec.label || undefined, labelSize: spec.label ? 18 : 0, labelFont: FONT, labelGap: side === "x" ? 2 : 0, font: FONT,
-      stroke: () => color("chart-axis"), values: labels, space: side === "x" ? 70 : 34,
-      size: side === "x" ? 30 : (u, values, i, cycle) => {
-        if (cycle > 1) return u.axes[i]._size;
-        const longest = Math.max(3, ...(values || []).map((text) => String(text).length));
-        return Math.min(20 + longest * 7, 110);
+      label: spec.label || undefined,
+      labelSize: spec.label ? 18 : 0,
+      labelFont: FONT,
+      labelGap: side === "x" ? 2 : 0,
+      font: FONT,
+      stroke: () => color("chart-axis"),
+      values: labels,
+      space: side === "x" ? 70 : 34,
+      size:
+        side === "x"
+          ? 30
+          : (u, values, i, cycle) => {
+              if (cycle > 1) return u.axes[i]._size;
+              const longest = Math.max(3, ...(values || []).map((text) => String(text).length));
+              return Math.min(20 + longest * 7, 110);
+            },
+      grid: {
+        stroke: () => color("chart-grid"),
+        width: 1,
+        ...(spec.log ? { filter: (u, splits) => splits.map((at) => (isPower(at) ? at : null)) } : {}),
       },
-      grid: { stroke: () => color("chart-grid"), width: 1, ...(spec.log ? { filter: (u, splits) => splits.map((at) => (isPower(at) ? at : null)) } : {}) },
       ticks: { stroke: () => color("chart-grid"), width: 1, size: 4 },
-      splits: spec.splits || (spec.log ? (u, i, low, high) => decades(low, high) : spec.whole ? (u, i, low, high) => whole(low, high) : undefined),
+      splits:
+        spec.splits ||
+        (spec.log
+          ? (u, i, low, high) => decades(low, high)
+          : spec.whole
+            ? (u, i, low, high) => whole(low, high)
+            : undefined),
       filter: spec.log ? (u, splits) => labelled(splits, side === "x" ? u.width / 60 : u.height / 24) : undefined,
     };
   }
@@ -71,7 +102,8 @@
   /* Whole numbers at a round distance. */
   function whole(low, high) {
     const distance = Math.max(1, 10 ** Math.floor(Math.log10((high - low) / 4 || 1)));
-    const step = [1, 2, 5, 10].map((k) => Math.max(1, k * distance)).find((each) => (high - low) / each <= 8) || distance * 10;
+    const step =
+      [1, 2, 5, 10].map((k) => Math.max(1, k * distance)).find((each) => (high - low) / each <= 8) || distance * 10;
     const found = [];
     for (let at = Math.ceil(low / step) * step; at <= high; at += step) found.push(at);
     return found;
@@ -88,7 +120,10 @@
   function seriesOf(spec, number) {
     const stroke = () => color(spec.color || `s${number}`);
     const base = {
-      label: spec.label, stroke, width: spec.width || 2, spanGaps: spec.gaps !== true,
+      label: spec.label,
+      stroke,
+      width: spec.width || 2,
+      spanGaps: spec.gaps !== true,
       value: (u, value) => (value === null || value === undefined ? "–" : (spec.format || AIO.format.number)(value)),
       ...kinds[spec.type || "line"](),
     };
@@ -108,15 +143,32 @@
      Returns {node, set(data), tell(text), redraw(), plot, remove()}. */
   function chart(spec) {
     const frame = figure(spec.label, spec.height);
-    let plot = null, data = null, width = 0;
+    let plot = null,
+      data = null,
+      width = 0;
 
     function options() {
       return {
-        width, height: spec.height, padding: [8, 18, 0, 0], pxAlign: false,
-        legend: { show: spec.legend !== false, live: true, markers: { width: 0, fill: (u, i) => color(spec.series[i - 1].color || `s${i}`) } },
+        width,
+        height: spec.height,
+        padding: [8, 18, 0, 0],
+        pxAlign: false,
+        legend: {
+          show: spec.legend !== false,
+          live: true,
+          markers: { width: 0, fill: (u, i) => color(spec.series[i - 1].color || `s${i}`) },
+        },
         cursor: {
-          y: false, points: { size: 7 }, drag: { x: true, y: false, setScale: true },
-          bind: spec.click ? { click: (u) => () => { spec.click(u); } } : undefined,
+          y: false,
+          points: { size: 7 },
+          drag: { x: true, y: false, setScale: true },
+          bind: spec.click
+            ? {
+                click: (u) => () => {
+                  spec.click(u);
+                },
+              }
+            : undefined,
         },
         scales: {
           x: { time: false, distr: spec.x.log ? 3 : 1, range: spec.x.range },
@@ -126,14 +178,25 @@
               const wanted = spec.y.range && spec.y.range();
               if (wanted) return wanted;
               if (low === null || low === undefined) return [0, 1];
-              return spec.y.log && spec.y.log() ? uPlot.rangeLog(low, high, 10, false) : uPlot.rangeNum(low, high, 0.08, true);
+              return spec.y.log && spec.y.log()
+                ? uPlot.rangeLog(low, high, 10, false)
+                : uPlot.rangeNum(low, high, 0.08, true);
             },
           },
         },
         axes: [axis(spec.x, "x"), { ...axis({ ...spec.y, log: Boolean(spec.y.log && spec.y.log()) }, "y") }],
-        series: [{ label: spec.x.short || spec.x.label, value: (u, value) => (value === null || value === undefined ? "–"
-          : spec.x.kind === "duration" ? AIO.format.duration(value) : AIO.format.number(value)) },
-        ...spec.series.map((each, i) => seriesOf(each, i + 1))],
+        series: [
+          {
+            label: spec.x.short || spec.x.label,
+            value: (u, value) =>
+              value === null || value === undefined
+                ? "–"
+                : spec.x.kind === "duration"
+                  ? AIO.format.duration(value)
+                  : AIO.format.number(value),
+          },
+          ...spec.series.map((each, i) => seriesOf(each, i + 1)),
+        ],
         hooks: {
           draw: spec.paint ? [spec.paint] : [],
           setCursor: spec.hover ? [spec.hover] : [],
@@ -159,17 +222,26 @@
     const unwatch = AIO.theme.onchange(build);
 
     return {
-      node: frame.node, tell: frame.tell, host: frame.host,
-      get plot() { return plot; },
-      get width() { return width; },
+      node: frame.node,
+      tell: frame.tell,
+      host: frame.host,
+      get plot() {
+        return plot;
+      },
+      get width() {
+        return width;
+      },
       set(fresh) {
-        const zoomed = plot && data && (plot.scales.x.min > data[0][0] || plot.scales.x.max < data[0][data[0].length - 1]);
+        const zoomed =
+          plot && data && (plot.scales.x.min > data[0][0] || plot.scales.x.max < data[0][data[0].length - 1]);
         data = fresh;
         if (plot) plot.setData(data, !zoomed);
         else build();
       },
       rebuild: build,
-      redraw() { if (plot) plot.redraw(false); },
+      redraw() {
+        if (plot) plot.redraw(false);
+      },
       remove() {
         unwatch();
         observer.disconnect();
@@ -191,7 +263,10 @@
       const script = document.createElement("script");
       script.src = address;
       script.onload = () => resolve(window.echarts);
-      script.onerror = () => { loading = null; reject(new Error("The chart library could not be loaded.")); };
+      script.onerror = () => {
+        loading = null;
+        reject(new Error("The chart library could not be loaded."));
+      };
       document.head.append(script);
     });
     return loading;
@@ -217,8 +292,12 @@
     observer.observe(frame.host);
     const unwatch = AIO.theme.onchange(start);
     return {
-      node: frame.node, tell: frame.tell, host: frame.host,
-      get instance() { return instance; },
+      node: frame.node,
+      tell: frame.tell,
+      host: frame.host,
+      get instance() {
+        return instance;
+      },
       remove() {
         unwatch();
         observer.disconnect();

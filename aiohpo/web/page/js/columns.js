@@ -43,8 +43,10 @@
 
     /* Write ``values`` into a column at ``rows``. */
     put(name, rows, values) {
-      const column = this[name], n = rows.length;
-      if (n && rows[n - 1] - rows[0] === n - 1) { // rows are sent in ascending order, so these follow one another
+      const column = this[name],
+        n = rows.length;
+      if (n && rows[n - 1] - rows[0] === n - 1) {
+        // rows are sent in ascending order, so these follow one another
         column.set(values, rows[0]);
         return;
       }
@@ -62,7 +64,8 @@
     const places = new Uint32Array(rows.length).map((_, i) => i);
     const sign = descending ? -1 : 1;
     places.sort((a, b) => {
-      const x = keys[a], y = keys[b];
+      const x = keys[a],
+        y = keys[b];
       if (x !== x || y !== y) return x !== x ? (y !== y ? a - b : 1) : -1;
       return x === y ? a - b : x < y ? -sign : sign;
     });

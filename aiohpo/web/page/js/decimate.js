@@ -6,7 +6,10 @@
   function thin(xs, ys, columns, lines, range, keep) {
     const n = xs.length;
     if (n <= 2000) return Uint32Array.from({ length: n }, (_, i) => i);
-    const [low, high] = range, first = xs[0], width = (xs[n - 1] - first) || 1, height = (high - low) || 1;
+    const [low, high] = range,
+      first = xs[0],
+      width = xs[n - 1] - first || 1,
+      height = high - low || 1;
     const taken = new Uint8Array((columns + 1) * (lines + 1));
     const kept = new Uint32Array(n);
     let count = 0;
@@ -38,7 +41,8 @@
   /* Which part of the values an axis should show: all from the best one to where the bulk ends, as one diverged trial
      would press all others into a line. Returns [low, high, how many lie outside]. */
   function usefulRange(values, sign) {
-    let low = Infinity, high = -Infinity;
+    let low = Infinity,
+      high = -Infinity;
     for (const value of values) {
       if (value < low) low = value;
       if (value > high) high = value;
@@ -46,14 +50,18 @@
     if (low > high) return [0, 1, 0];
     const q = (share) => AIO.columns.quantile(values, share);
     if (values.length >= 10) {
-      const middle = q(0.5), bulk = q(sign > 0 ? 0.9 : 0.1);
+      const middle = q(0.5),
+        bulk = q(sign > 0 ? 0.9 : 0.1);
       const reach = 1.5 * Math.abs(bulk - (sign > 0 ? low : high)) || Math.abs(middle) || 1;
       if (sign > 0) high = Math.min(high, low + reach);
       else low = Math.max(low, high - reach);
     }
     let outside = 0;
     for (const value of values) if (value < low || value > high) outside++;
-    if (low === high) { low -= Math.abs(low) * 0.05 || 0.5; high += Math.abs(high) * 0.05 || 0.5; }
+    if (low === high) {
+      low -= Math.abs(low) * 0.05 || 0.5;
+      high += Math.abs(high) * 0.05 || 0.5;
+    }
     const margin = 0.04 * (high - low);
     return [low - margin, high + margin, outside];
   }

@@ -9,8 +9,14 @@
     const go = h("button", { type: "button", class: danger ? "danger solid" : "solid" }, button);
     const cancel = h("button", { type: "button" }, "Cancel");
     const id = "dialog-title";
-    const dialog = h("dialog", { "aria-labelledby": id }, h("h2", { id }, title), body.map((text) => h("p", null, text)), message,
-      h("div", { class: "dialog-actions" }, cancel, go));
+    const dialog = h(
+      "dialog",
+      { "aria-labelledby": id },
+      h("h2", { id }, title),
+      body.map((text) => h("p", null, text)),
+      message,
+      h("div", { class: "dialog-actions" }, cancel, go),
+    );
     const before = document.activeElement;
     cancel.addEventListener("click", () => dialog.close());
     dialog.addEventListener("close", () => {
@@ -42,17 +48,24 @@
         "Every worker stops asking for new trials and leaves. What has been observed stays, and the search can be taken up again.",
         `${AIO.format.plural(counts.running || 0, "trial is", "trials are")} running now.`,
       ],
-      button: "End the search", danger: true, done: say,
+      button: "End the search",
+      danger: true,
+      done: say,
       act: async () => (await AIO.source.post(`runs/${encodeURIComponent(run)}/stop`, "stop", {})).message,
     });
   }
 
   function retryFailed(run, trials, count, say) {
     confirm({
-      title: trials.length ? `Retry ${AIO.format.plural(count, "failed trial")} of this group?` : `Retry ${AIO.format.plural(count, "failed trial")}?`,
-      body: ["Each gets a new trial with the same configuration, which takes its place in the budget. Workers that are here begin with them; "
-        + "otherwise they wait until one starts."],
-      button: "Retry", done: say,
+      title: trials.length
+        ? `Retry ${AIO.format.plural(count, "failed trial")} of this group?`
+        : `Retry ${AIO.format.plural(count, "failed trial")}?`,
+      body: [
+        "Each gets a new trial with the same configuration, which takes its place in the budget. Workers that are here begin with them; " +
+          "otherwise they wait until one starts.",
+      ],
+      button: "Retry",
+      done: say,
       act: async () => (await AIO.source.post(`runs/${encodeURIComponent(run)}/retry`, "retry", { trials })).message,
     });
   }

@@ -10,9 +10,37 @@ var AIO = { views: {} }; // the one global name; a view is AIO.views.NAME = {tit
 (function () {
   // Attributes that would run code or load something if a stranger chose their value are not in this list.
   const ATTRIBUTES = new Set([
-    "class", "id", "href", "type", "value", "name", "for", "title", "role", "tabindex", "scope", "placeholder", "hidden",
-    "disabled", "checked", "selected", "open", "colspan", "width", "height", "min", "max", "step", "datetime", "lang",
-    "autocomplete", "spellcheck", "download", "inputmode", "multiple", "size",
+    "class",
+    "id",
+    "href",
+    "type",
+    "value",
+    "name",
+    "for",
+    "title",
+    "role",
+    "tabindex",
+    "scope",
+    "placeholder",
+    "hidden",
+    "disabled",
+    "checked",
+    "selected",
+    "open",
+    "colspan",
+    "width",
+    "height",
+    "min",
+    "max",
+    "step",
+    "datetime",
+    "lang",
+    "autocomplete",
+    "spellcheck",
+    "download",
+    "inputmode",
+    "multiple",
+    "size",
   ]);
 
   function append(element, children) {
@@ -43,8 +71,11 @@ var AIO = { views: {} }; // the one global name; a view is AIO.views.NAME = {tit
   /* Make an element. The attributes may be left out. */
   AIO.h = function (tag, attributes, ...children) {
     const element = document.createElement(tag);
-    const plain = attributes !== null && typeof attributes === "object" && !Array.isArray(attributes)
-      && !(attributes instanceof Node);
+    const plain =
+      attributes !== null &&
+      typeof attributes === "object" &&
+      !Array.isArray(attributes) &&
+      !(attributes instanceof Node);
     if (plain) for (const [name, value] of Object.entries(attributes)) setAttribute(element, name, value);
     else children.unshift(attributes);
     return append(element, children);
@@ -69,22 +100,41 @@ var AIO = { views: {} }; // the one global name; a view is AIO.views.NAME = {tit
 
   /* Our own prose: `code` and **bold** become elements. Never called with anything but constants of this page. */
   AIO.prose = function (text) {
-    return text.split(/(`[^`]+`|\*\*[^*]+\*\*)/).map((part) =>
-      part.startsWith("`") ? AIO.h("code", null, part.slice(1, -1))
-        : part.startsWith("**") ? AIO.h("strong", null, part.slice(2, -2)) : part);
+    return text
+      .split(/(`[^`]+`|\*\*[^*]+\*\*)/)
+      .map((part) =>
+        part.startsWith("`")
+          ? AIO.h("code", null, part.slice(1, -1))
+          : part.startsWith("**")
+            ? AIO.h("strong", null, part.slice(2, -2))
+            : part,
+      );
   };
 
   /* What stands where there is nothing to show: what is missing, what to do, and what the server says (as it is). */
   AIO.empty = function (what, remedy, detail) {
-    return AIO.h("div", { class: "empty" }, AIO.h("p", { class: "empty-what" }, what),
-      remedy && AIO.h("p", null, AIO.prose(remedy)), detail && AIO.h("p", null, detail));
+    return AIO.h(
+      "div",
+      { class: "empty" },
+      AIO.h("p", { class: "empty-what" }, what),
+      remedy && AIO.h("p", null, AIO.prose(remedy)),
+      detail && AIO.h("p", null, detail),
+    );
   };
 
   /* A section with a heading; ``aside`` stands at the right of it. */
   AIO.section = function (title, aside, ...children) {
-    return AIO.h("section", { class: "card" },
-      AIO.h("div", { class: "card-head" }, AIO.h("h2", null, title), aside && AIO.h("div", { class: "card-aside" }, aside)),
-      ...children);
+    return AIO.h(
+      "section",
+      { class: "card" },
+      AIO.h(
+        "div",
+        { class: "card-head" },
+        AIO.h("h2", null, title),
+        aside && AIO.h("div", { class: "card-aside" }, aside),
+      ),
+      ...children,
+    );
   };
 
   /* A table from arrays; a cell is text, a node, or {text, class}. ``numeric``: the columns aligned to the right. */
@@ -94,20 +144,53 @@ var AIO = { views: {} }; // the one global name; a view is AIO.views.NAME = {tit
       const node = AIO.h(tag, { class: right.has(i) ? "num" : null, scope: tag === "th" ? "col" : null });
       return append(node, [content]);
     };
-    return AIO.h("div", { class: "table-scroll", tabindex: "0", role: "region", "aria-label": caption },
-      AIO.h("table", null,
+    return AIO.h(
+      "div",
+      { class: "table-scroll", tabindex: "0", role: "region", "aria-label": caption },
+      AIO.h(
+        "table",
+        null,
         AIO.h("caption", { class: "sr" }, caption),
-        AIO.h("thead", null, AIO.h("tr", null, heads.map((head, i) => cell("th", head, i)))),
-        AIO.h("tbody", null, rows.map((row) => AIO.h("tr", null, row.map((content, i) => cell("td", content, i)))))));
+        AIO.h(
+          "thead",
+          null,
+          AIO.h(
+            "tr",
+            null,
+            heads.map((head, i) => cell("th", head, i)),
+          ),
+        ),
+        AIO.h(
+          "tbody",
+          null,
+          rows.map((row) =>
+            AIO.h(
+              "tr",
+              null,
+              row.map((content, i) => cell("td", content, i)),
+            ),
+          ),
+        ),
+      ),
+    );
   };
 
   /* A choice between a few ways to show something, as radio buttons that look like one control. */
   let choices = 0;
   AIO.choice = function (label, options, chosen, onchange) {
     const name = `choice-${choices++}`;
-    return AIO.h("fieldset", { class: "choice" }, AIO.h("legend", { class: "sr" }, label),
-      options.map(([value, text]) => AIO.h("label", null,
-        AIO.h("input", { type: "radio", name, value, checked: value === chosen, onchange: () => onchange(value) }),
-        AIO.h("span", null, text))));
+    return AIO.h(
+      "fieldset",
+      { class: "choice" },
+      AIO.h("legend", { class: "sr" }, label),
+      options.map(([value, text]) =>
+        AIO.h(
+          "label",
+          null,
+          AIO.h("input", { type: "radio", name, value, checked: value === chosen, onchange: () => onchange(value) }),
+          AIO.h("span", null, text),
+        ),
+      ),
+    );
   };
 })();

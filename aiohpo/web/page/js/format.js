@@ -21,8 +21,8 @@
 
   const count = (value) => (value === null || value === undefined ? "–" : Math.round(value).toLocaleString("en-US"));
 
-  const percent = (share) => (share === null || share === undefined || Number.isNaN(share) ? "–"
-    : `${Math.round(100 * share)} %`);
+  const percent = (share) =>
+    share === null || share === undefined || Number.isNaN(share) ? "–" : `${Math.round(100 * share)} %`;
 
   /* A length of time: 0.4 s, 12 s, 3 min 20 s, 2 h 5 min, 3 d 4 h. */
   function duration(seconds) {
@@ -42,8 +42,8 @@
   /* The labels of an axis of seconds, all in one unit that suits its range. */
   function durationTicks(seconds) {
     const top = Math.max(...seconds.map(Math.abs));
-    const [unit, size] = top >= 2 * 86400 ? ["d", 86400] : top >= 2 * 3600 ? ["h", 3600]
-      : top >= 120 ? ["min", 60] : ["s", 1];
+    const [unit, size] =
+      top >= 2 * 86400 ? ["d", 86400] : top >= 2 * 3600 ? ["h", 3600] : top >= 120 ? ["min", 60] : ["s", 1];
     return seconds.map((each) => `${Number((each / size).toPrecision(6))} ${unit}`);
   }
 
@@ -62,7 +62,10 @@
     if (n === null || n === undefined) return "–";
     const units = ["B", "kB", "MB", "GB", "TB"];
     let i = 0;
-    while (n >= 1000 && i < units.length - 1) { n /= 1000; i++; }
+    while (n >= 1000 && i < units.length - 1) {
+      n /= 1000;
+      i++;
+    }
     return `${i ? n.toPrecision(3) : n} ${units[i]}`;
   }
 

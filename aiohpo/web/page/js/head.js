@@ -18,17 +18,45 @@
   function progress(summary) {
     const { study } = summary;
     const share = study.trials ? Math.min(1, study.done / study.trials) : null;
-    const words = study.trials === null ? `${format.plural(study.done, "trial")} done, no limit` : `${format.count(study.done)} of ${format.plural(study.trials, "trial")}`;
-    return h("div", { class: "head-progress" },
-      share === null ? null : h("div", { class: "bar", role: "progressbar", "aria-label": "Trials of the budget that are done", "aria-valuemin": "0", "aria-valuemax": "100", "aria-valuenow": String(Math.round(100 * share)) },
-        h("span", { style: { width: `${100 * share}%`, background: "var(--accent)" } })),
-      h("p", null, words, study.counts.failed ? ` · ${format.count(study.counts.failed)} failed` : ""));
+    const words =
+      study.trials === null
+        ? `${format.plural(study.done, "trial")} done, no limit`
+        : `${format.count(study.done)} of ${format.plural(study.trials, "trial")}`;
+    return h(
+      "div",
+      { class: "head-progress" },
+      share === null
+        ? null
+        : h(
+            "div",
+            {
+              class: "bar",
+              role: "progressbar",
+              "aria-label": "Trials of the budget that are done",
+              "aria-valuemin": "0",
+              "aria-valuemax": "100",
+              "aria-valuenow": String(Math.round(100 * share)),
+            },
+            h("span", { style: { width: `${100 * share}%`, background: "var(--accent)" } }),
+          ),
+      h("p", null, words, study.counts.failed ? ` · ${format.count(study.counts.failed)} failed` : ""),
+    );
   }
 
   AIO.head = function (context) {
     const host = document.getElementById("head");
-    const title = h("div", { class: "head-title" }), bar = h("div", { class: "head-progress" }), chip = h("span", { class: "chip" });
-    const end = h("button", { type: "button", class: "danger", onclick: () => AIO.actions.endSearch(context.run, context.store, context.say) }, "End search …");
+    const title = h("div", { class: "head-title" }),
+      bar = h("div", { class: "head-progress" }),
+      chip = h("span", { class: "chip" });
+    const end = h(
+      "button",
+      {
+        type: "button",
+        class: "danger",
+        onclick: () => AIO.actions.endSearch(context.run, context.store, context.say),
+      },
+      "End search …",
+    );
     fill(host, title, chip, bar, h("div", { class: "head-actions" }, AIO.source.embedded ? null : end));
     end.hidden = true;
     let before = null;
@@ -37,8 +65,17 @@
       const { store } = context;
       if (!store.summary) return;
       const { study } = store;
-      fill(title, h("h1", { title: context.name }, context.name),
-        h("p", null, [`${study.mode === "max" ? "maximises" : "minimises"} ${study.metric}`, study.searcher, study.scheduler].filter(Boolean).join(" · ")));
+      fill(
+        title,
+        h("h1", { title: context.name }, context.name),
+        h(
+          "p",
+          null,
+          [`${study.mode === "max" ? "maximises" : "minimises"} ${study.metric}`, study.searcher, study.scheduler]
+            .filter(Boolean)
+            .join(" · "),
+        ),
+      );
       const [word, tone] = standing(store.summary);
       AIO.setText(chip, word);
       chip.dataset.tone = tone;

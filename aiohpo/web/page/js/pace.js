@@ -8,7 +8,9 @@
   const SLOWEST = 5000;
 
   AIO.paced = function (draw, least = 0) {
-    let pending = false, stopped = false, notBefore = 0;
+    let pending = false,
+      stopped = false,
+      notBefore = 0;
 
     function run() {
       pending = false;
@@ -27,7 +29,9 @@
       else requestAnimationFrame(run);
     }
     request.now = run;
-    request.stop = () => { stopped = true; };
+    request.stop = () => {
+      stopped = true;
+    };
     return request;
   };
 
@@ -35,12 +39,20 @@
      ``least`` milliseconds; not at all while the tab is hidden. ``path()`` may change with what the person chose.
      ``take(answer)`` and ``fail(message)`` get what came; an answer to a question that was replaced is dropped. */
   AIO.refreshed = function (path, take, fail, least) {
-    let stopped = false, busy = false, again = false, timer = null, asked = 0, turn = 0;
+    let stopped = false,
+      busy = false,
+      again = false,
+      timer = null,
+      asked = 0,
+      turn = 0;
 
     async function ask() {
       timer = null;
       if (stopped || document.hidden) return;
-      if (busy) { again = true; return; }
+      if (busy) {
+        again = true;
+        return;
+      }
       busy = true;
       again = false;
       const mine = turn;
@@ -61,7 +73,8 @@
       timer = setTimeout(ask, Math.max(0, asked - performance.now()));
     }
 
-    function restart() { // what is asked for has changed: at once, also of a report
+    function restart() {
+      // what is asked for has changed: at once, also of a report
       turn++;
       asked = 0;
       if (timer !== null) clearTimeout(timer);
@@ -70,11 +83,14 @@
       else ask();
     }
 
-    const seen = () => { if (!document.hidden) request(); };
+    const seen = () => {
+      if (!document.hidden) request();
+    };
     document.addEventListener("visibilitychange", seen);
     ask();
     return {
-      request, restart,
+      request,
+      restart,
       stop() {
         stopped = true;
         if (timer !== null) clearTimeout(timer);

@@ -8,8 +8,12 @@
   const COLUMNS = ["number", "value", "step", "seconds", "attempt", "bracket"];
 
   const compare = {
-    "<": (a, b) => a < b, "<=": (a, b) => a <= b, ">": (a, b) => a > b, ">=": (a, b) => a >= b,
-    "=": (a, b) => a === b || Math.abs(a - b) <= 1e-9 * Math.abs(b), "!=": (a, b) => a === a && Math.abs(a - b) > 1e-9 * Math.abs(b),
+    "<": (a, b) => a < b,
+    "<=": (a, b) => a <= b,
+    ">": (a, b) => a > b,
+    ">=": (a, b) => a >= b,
+    "=": (a, b) => a === b || Math.abs(a - b) <= 1e-9 * Math.abs(b),
+    "!=": (a, b) => a === a && Math.abs(a - b) > 1e-9 * Math.abs(b),
   };
 
   /* What a name gets of a row: {number(row)} or {text(row)}. */
@@ -29,7 +33,8 @@
     if (!found) return { error: `There is no parameter or column ${name}.` };
     if (found.number) {
       const number = Number(wanted.replace("−", "-"));
-      if (wanted === "" || Number.isNaN(number)) return { error: `${name} is compared with a number, which ${wanted} is not.` };
+      if (wanted === "" || Number.isNaN(number))
+        return { error: `${name} is compared with a number, which ${wanted} is not.` };
       return { test: (row) => compare[operator](found.number(row), number) };
     }
     if (operator !== "=" && operator !== "!=") return { error: `${name} is a text, which can only be = or !=.` };
@@ -51,8 +56,13 @@
         tests.push(found.test);
       } else {
         const word = name.toLowerCase();
-        tests.push((row) => store.id(row).toLowerCase().includes(word) || store.statusName(row) === word
-          || store.title(row) === word || store.workerName(row).toLowerCase().includes(word));
+        tests.push(
+          (row) =>
+            store.id(row).toLowerCase().includes(word) ||
+            store.statusName(row) === word ||
+            store.title(row) === word ||
+            store.workerName(row).toLowerCase().includes(word),
+        );
       }
     }
     return { test: (row) => tests.every((each) => each(row)) };

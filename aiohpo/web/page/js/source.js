@@ -22,9 +22,13 @@
     let answer = null;
     try {
       answer = await response.json();
-    } catch { /* a proxy's page, perhaps; the status says enough */ }
+    } catch {
+      /* a proxy's page, perhaps; the status says enough */
+    }
     if (response.ok && answer !== null) return answer;
-    const error = new Error(response.status === 403 ? REFUSED : (answer && answer.error) || `The server answers ${response.status}.`);
+    const error = new Error(
+      response.status === 403 ? REFUSED : (answer && answer.error) || `The server answers ${response.status}.`,
+    );
     error.status = response.status;
     throw error;
   }
@@ -35,16 +39,22 @@
       embedded: false,
       address: (path) => `api/${path}${token ? `?${new URLSearchParams({ token })}` : ""}`,
       get: (path) => answerOf(fetch(`api/${path}`, { headers, cache: "no-store" })),
-      post: (path, action, body) => answerOf(fetch(`api/${path}`, {
-        method: "POST",
-        headers: { ...headers, "Content-Type": "application/json", "X-Aiohpo-Confirm": action },
-        body: JSON.stringify(body),
-      })),
+      post: (path, action, body) =>
+        answerOf(
+          fetch(`api/${path}`, {
+            method: "POST",
+            headers: { ...headers, "Content-Type": "application/json", "X-Aiohpo-Confirm": action },
+            body: JSON.stringify(body),
+          }),
+        ),
 
       /* Follow a run. ``position()`` is where to go on; ``take`` gets each delta; ``tell`` gets {state, text} of the
          connection. Returns what ends it. */
       watch(run, position, take, tell) {
-        let stream = null, timer = null, failures = 0, ended = false;
+        let stream = null,
+          timer = null,
+          failures = 0,
+          ended = false;
 
         function connect() {
           timer = null;
@@ -57,7 +67,8 @@
             tell({ state: "live", text: "Live" });
           };
           stream.addEventListener("news", (event) => take(JSON.parse(event.data)));
-          stream.addEventListener("failure", (event) => { // the run itself is gone: its directory was removed, perhaps
+          stream.addEventListener("failure", (event) => {
+            // the run itself is gone: its directory was removed, perhaps
             ended = true;
             stream.close();
             tell({ state: "refused", text: "Run unreadable", detail: JSON.parse(event.data).error });
@@ -69,9 +80,13 @@
           stream.close();
           if (ended || timer !== null) return;
           const seconds = Math.min(2 ** failures++, 10);
-          tell({ state: "waiting", text: `Connection lost; trying again ${seconds === 1 ? "now" : `in ${seconds} s`}` });
+          tell({
+            state: "waiting",
+            text: `Connection lost; trying again ${seconds === 1 ? "now" : `in ${seconds} s`}`,
+          });
           timer = setTimeout(connect, seconds * 1000);
-          try { // a stream does not say why it was refused
+          try {
+            // a stream does not say why it was refused
             await answerOf(fetch("api/runs", { headers, cache: "no-store" }));
           } catch (error) {
             if (error.status !== 403 || ended) return;

@@ -5,16 +5,37 @@
 "use strict";
 (function () {
   const { Columns, decode } = AIO.columns;
-  const F64 = [Float64Array, NaN], F32 = [Float32Array, NaN], I32 = [Int32Array, 0], U16 = [Uint16Array, 0],
-    U8 = [Uint8Array, 0], NONE = [Int32Array, -1];
+  const F64 = [Float64Array, NaN],
+    F32 = [Float32Array, NaN],
+    I32 = [Int32Array, 0],
+    U16 = [Uint16Array, 0],
+    U8 = [Uint8Array, 0],
+    NONE = [Int32Array, -1];
   const FIELDS = {
-    number: NONE, status: U8, complete: U8, value: F64, step: I32, to_step: I32, worker: U16, attempt: U8, bracket: I32,
-    started: F64, ended: F64, seconds: F32, parent: NONE, parent_step: I32, retry_of: NONE, retried: U8, origin: U16,
+    number: NONE,
+    status: U8,
+    complete: U8,
+    value: F64,
+    step: I32,
+    to_step: I32,
+    worker: U16,
+    attempt: U8,
+    bracket: I32,
+    started: F64,
+    ended: F64,
+    seconds: F32,
+    parent: NONE,
+    parent_step: I32,
+    retry_of: NONE,
+    retried: U8,
+    origin: U16,
     seq: I32,
   };
 
   class Store {
-    constructor() { this._reset(null, 0); }
+    constructor() {
+      this._reset(null, 0);
+    }
 
     _reset(study, base) {
       this.study = study; // its definition; null until something has arrived
@@ -28,7 +49,9 @@
       this.params = new Columns({});
       if (!study) return;
       const kinds = {};
-      study.parameters.forEach((parameter, i) => { kinds[`p${i}`] = parameter.kind === "choice" ? F32 : F64; });
+      study.parameters.forEach((parameter, i) => {
+        kinds[`p${i}`] = parameter.kind === "choice" ? F32 : F64;
+      });
       this.params = new Columns(kinds);
       this._place = new Map(study.parameters.map((parameter, i) => [parameter.name, `p${i}`]));
       this.statuses = study.statuses;
@@ -53,7 +76,8 @@
       for (const row of rows) if (row >= top) top = row + 1;
       this.trials.grow(top);
       this.params.grow(top);
-      for (const name of Object.keys(FIELDS)) if (sent[name] !== undefined) this.trials.put(name, rows, decode(sent[name]));
+      for (const name of Object.keys(FIELDS))
+        if (sent[name] !== undefined) this.trials.put(name, rows, decode(sent[name]));
       for (const [name, column] of Object.entries(sent.params || {})) {
         const place = this._place.get(name);
         if (place) this.params.put(place, rows, decode(column));
@@ -61,26 +85,47 @@
       this.revision++;
     }
 
-    get n() { return this.trials.n; }
-    get metric() { return this.study ? this.study.metric : "value"; }
+    get n() {
+      return this.trials.n;
+    }
+    get metric() {
+      return this.study ? this.study.metric : "value";
+    }
     /* 1 where less is better, −1 where more is: times this, a value is a loss. */
-    get sign() { return this.study && this.study.mode === "max" ? -1 : 1; }
-    get parameters() { return this.study ? this.study.parameters : []; }
+    get sign() {
+      return this.study && this.study.mode === "max" ? -1 : 1;
+    }
+    get parameters() {
+      return this.study ? this.study.parameters : [];
+    }
     /* The column of a parameter's native values; of a choice, the index of what was chosen. */
-    param(name) { return this.params[this._place.get(name)]; }
+    param(name) {
+      return this.params[this._place.get(name)];
+    }
     /* The server's clock now, as far as this browser's runs alike. */
-    now() { return AIO.source.embedded ? this.time : Date.now() / 1000 + this._skew; }
+    now() {
+      return AIO.source.embedded ? this.time : Date.now() / 1000 + this._skew;
+    }
 
-    id(row) { return `${this.names[this.trials.origin[row]]}-${this.trials.seq[row]}`; }
-    statusName(row) { return this.statuses[this.trials.status[row]] || "unknown"; }
-    workerName(row) { return this.names[this.trials.worker[row]] || "–"; }
+    id(row) {
+      return `${this.names[this.trials.origin[row]]}-${this.trials.seq[row]}`;
+    }
+    statusName(row) {
+      return this.statuses[this.trials.status[row]] || "unknown";
+    }
+    workerName(row) {
+      return this.names[this.trials.worker[row]] || "–";
+    }
     /* A trial as the first column of a table shows it. */
-    title(row) { return `#${this.trials.number[row]}`; }
+    title(row) {
+      return `#${this.trials.number[row]}`;
+    }
 
     /* The row of a trial by its id or its number; -1 if there is none. */
     find(text) {
       const at = text.lastIndexOf("-");
-      const origin = this.names.indexOf(text.slice(0, at)), seq = Number(text.slice(at + 1));
+      const origin = this.names.indexOf(text.slice(0, at)),
+        seq = Number(text.slice(at + 1));
       const t = this.trials;
       if (origin >= 0) {
         for (let row = 0; row < t.n; row++) if (t.seq[row] === seq && t.origin[row] === origin) return row;
@@ -99,7 +144,8 @@
 
     /* The rows that people see: what was withdrawn or only waits in the queue is none of them. */
     visibleRows() {
-      const { status, n } = this.trials, hidden = new Set([this.code.cancelled, this.code.queued]);
+      const { status, n } = this.trials,
+        hidden = new Set([this.code.cancelled, this.code.queued]);
       const rows = new Uint32Array(n);
       let count = 0;
       for (let row = 0; row < n; row++) if (!hidden.has(status[row])) rows[count++] = row;

@@ -10,11 +10,19 @@
   let cache = {};
 
   function stored() {
-    try { return window.localStorage.getItem(KEY); } catch { return null; } // a file:// page may have no storage
+    try {
+      return window.localStorage.getItem(KEY);
+    } catch {
+      return null;
+    } // a file:// page may have no storage
   }
 
   function store(theme) {
-    try { window.localStorage.setItem(KEY, theme); } catch { /* the choice then lasts as long as the page */ }
+    try {
+      window.localStorage.setItem(KEY, theme);
+    } catch {
+      /* the choice then lasts as long as the page */
+    }
   }
 
   let chosen = stored();
@@ -37,23 +45,31 @@
   function scale(share) {
     const stops = color("scale").split(/\s+/);
     const at = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
-    const low = Math.floor(at), high = Math.min(low + 1, stops.length - 1), part = at - low;
+    const low = Math.floor(at),
+      high = Math.min(low + 1, stops.length - 1),
+      part = at - low;
     const channel = (hex, i) => parseInt(hex.slice(1 + 2 * i, 3 + 2 * i), 16);
-    return `rgb(${[0, 1, 2].map((i) =>
-      Math.round(channel(stops[low], i) * (1 - part) + channel(stops[high], i) * part)).join(",")})`;
+    return `rgb(${[0, 1, 2]
+      .map((i) => Math.round(channel(stops[low], i) * (1 - part) + channel(stops[high], i) * part))
+      .join(",")})`;
   }
 
   system.addEventListener("change", apply);
   document.documentElement.dataset.theme = current();
 
   AIO.theme = {
-    current, color, scale,
+    current,
+    color,
+    scale,
     calm: () => window.matchMedia("(prefers-reduced-motion: reduce)").matches,
     toggle() {
       chosen = current() === "dark" ? "light" : "dark";
       store(chosen);
       apply();
     },
-    onchange: (listener) => { listeners.add(listener); return () => listeners.delete(listener); },
+    onchange: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
   };
 })();
