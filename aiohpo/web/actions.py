@@ -64,8 +64,10 @@ async def end_search(door: Door) -> dict[str, Any]:
             )
         told = at_work(visitor)
         await visitor.say(lambda state: state.record_call_off(ENDED_BY_HAND, told))
-    words = "the worker is" if len(told) == 1 else f"{len(told)} workers are"
-    return {"stopped": len(told), "message": f"{words} told that the search is over"}
+    # Not others who came in for a moment, as this visitor did.
+    n = sum(name in visitor.state.view.workers for name in told)
+    words = "the worker is" if n == 1 else f"{n} workers are"
+    return {"stopped": n, "message": f"{words} told that the search is over"}
 
 
 def at_work(visitor: Visitor) -> list[str]:
