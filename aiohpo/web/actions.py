@@ -82,10 +82,14 @@ def at_work(visitor: Visitor) -> list[str]:
 async def retry_failed(door: Door, names: Sequence[str], where: str) -> dict[str, Any]:
     """Queue the configurations of these failed trials, or of all of them, again. Raises ``UsageError`` as ``aiohpo
     retry`` does, and for an address at which nobody answers."""
-    async with _visit(door) as visitor:
+
+    def choose(view: View) -> list[int]:
+        return choose_failed(view, names, where)
+
+    async with _visit(door, choose) as visitor:
         if visitor is not None:
             state = visitor.state
-            rows = choose_failed(state.view, names, where)
+            rows = choose(state.view)
             new: list[str] = []
 
             def queue(state: PeerState) -> None:
@@ -121,8 +125,9 @@ def _retried(view: View, rows: Sequence[int], new: Sequence[str], next_: str) ->
 
 
 @asynccontextmanager
-async def _visit(door: Door) -> AsyncIterator[Visitor | None]:
-    """Meet the workers; None if there are none."""
+async def _visit(door: Door, check: Callable[[View], object] = lambda view: None) -> AsyncIterator[Visitor | None]:
+    """Meet the workers; None if there are none. What ``check`` raises of what is in the directory, it raises before it
+    has come in."""
     worker = new_worker_id()
     if not door.found(worker):
         yield None
@@ -134,6 +139,7 @@ async def _visit(door: Door) -> AsyncIterator[Visitor | None]:
         if "alive" not in run.loaded.states.values() and "unknown" not in run.loaded.states.values():
             yield None  # cards of workers that were killed are left behind
             return
+        check(run.view)
         known = run.log, run.view
         gone = frozenset(name for name, state in run.loaded.states.items() if state in ("dead", "left"))
         if key is None and takes_key(door.transport):
