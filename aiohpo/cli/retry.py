@@ -21,23 +21,11 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     Each becomes a new trial with the same configuration, which the next "aiohpo run" (or worker) takes up; the
     failed one stays on record and leaves the budget. Mend what made them fail first.
     """
-    from functools import partial
-
-    from ..peer.retrying import choose_failed
-    from ..runtime.ask_tell import AskTell
-    from ..runtime.assembly.services import new_worker_id
-    from ..storage.run_directory import RunDirectory, read_study
+    from ..runtime.ask_tell import retry_in_directory
 
     run = open_directory(directory)
-    rows = choose_failed(run.view, trials, str(directory))
-    opened = RunDirectory(directory, read_study(directory))
-    worker = new_worker_id()
-    manual = AskTell(worker, run.view, run.log, 0, partial(opened.journal, worker), opened.id)
-    try:
-        retries = [run.view.record(run.view.row_of(manual.retry(row))) for row in rows]
-    finally:
-        manual.leave()
-    failed = [run.view.number(row) for row in rows]
+    pairs = retry_in_directory(run, trials, str(directory))
+    failed, retries = [run.view.number(row) for row, _ in pairs], [run.view.record(new) for _, new in pairs]
     if json_:
         found = [
             {"id": new.id, "number": new.number, "retry_of": new.retry_of, "config": new.config} for new in retries

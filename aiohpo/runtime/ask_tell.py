@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,10 +25,12 @@ from ..events.notes import encode_notes
 from ..events.schema import EXTERNAL, QUEUED, trial_name
 from ..mesh.effects import Persist
 from ..peer.recorder import Recorder
+from ..peer.retrying import choose_failed
 from ..peer.running_segments import Segment
 from ..plugin import Config, FittingSearcher, Identity, Searcher
 from ..plugin.registry import bind
 from ..storage.journal import Journal
+from ..storage.run_directory import RunDirectory, read_study
 from ..view.trials import TrialRecord
 from ..view.view import View
 from .assembly.past import Wishes
@@ -36,6 +38,7 @@ from .assembly.services import new_worker_id
 from .fitting import fit_failure_in_words
 
 if TYPE_CHECKING:
+    from ..storage.run import Run
     from .assembly.replica import Replica
 
 _Note = Callable[["AskedTrial", Mapping[str, str]], None]
@@ -264,6 +267,20 @@ def drive_by_hand(replica: Replica, seed: int, wishes: Wishes, complain: Callabl
     journal = partial(directory.journal, worker) if directory else None
     log, view = replica.hold()
     return AskTell(worker, view, log, seed, journal, directory.id if directory else "", replica, wishes, complain)
+
+
+def retry_in_directory(run: Run, names: Sequence[str], where: str) -> list[tuple[int, int]]:
+    """Queue the configurations of these failed trials of a run directory, or of all of them, again, for whoever reads
+    it next. Return the rows of each and of the trial that tries it again. Raises ``UsageError`` as
+    :func:`~aiohpo.peer.retrying.choose_failed`."""
+    rows = choose_failed(run.view, names, where)
+    directory = RunDirectory(run.path, read_study(run.path))
+    worker = new_worker_id()
+    manual = AskTell(worker, run.view, run.log, 0, partial(directory.journal, worker), directory.id)
+    try:
+        return [(row, run.view.row_of(manual.retry(row))) for row in rows]
+    finally:
+        manual.leave()
 
 
 def outcome(asked: object, value: Any, error: object, metric: str) -> dict[str, float]:

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..events.schema import trial_name
+from ..events.schema import TrialId, trial_name
 from ..keys import StudyKey, kept_key
 from ..launch.addresses import make_transport, takes_key
 from ..launch.cards import Card, cards_of
 from ..peer.retrying import choose_failed
-from ..runtime.ask_tell import AskTell
+from ..runtime.ask_tell import retry_in_directory
 from ..runtime.assembly.services import new_worker_id
 from ..storage.run import open_run
 from ..storage.run_directory import RunDirectory, read_study
@@ -30,7 +30,6 @@ from .visitor import Visitor
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ..peer.state import PeerState
     from ..view.view import View
 
 ENDED_BY_HAND = "it was ended from the dashboard"
@@ -59,8 +58,8 @@ async def end_search(door: Door) -> dict[str, Any]:
     async with _visit(door) as visitor:
         if visitor is None:
             raise UsageError(
-                "no worker of this search can be reached: either none is left, or it runs within one process, where "
-                "Ctrl-C or Study.stop() ends it"
+                "no worker of this search can be reached: none is left, or it runs within one process (where Ctrl-C or "
+                "Study.stop() ends it), or the workers have a key that is not in the run directory (give it with --key)"
             )
         told = at_work(visitor)
         await visitor.say(lambda state: state.record_call_off(ENDED_BY_HAND, told))
@@ -90,13 +89,10 @@ async def retry_failed(door: Door, names: Sequence[str], where: str) -> dict[str
         if visitor is not None:
             state = visitor.state
             rows = choose(state.view)
-            new: list[str] = []
-
-            def queue(state: PeerState) -> None:
-                new.extend(trial_name(state.queue_retry(time.time(), row)) for row in rows)
-
-            await visitor.say(queue)
-            return _retried(state.view, rows, new, "the workers that are running take them up")
+            new: list[TrialId] = []
+            await visitor.say(lambda state: new.extend(state.queue_retry(time.time(), row) for row in rows))
+            pairs = [(row, state.view.row_of(trial_name(trial))) for row, trial in zip(rows, new, strict=True)]
+            return _retried(state.view, pairs, "the workers that are running take them up")
     if door.directory is None:
         raise UsageError(f"nobody answers at {', '.join(door.addresses)}")
     return await asyncio.to_thread(_retry_on_disk, door.directory, names, where)
@@ -104,21 +100,15 @@ async def retry_failed(door: Door, names: Sequence[str], where: str) -> dict[str
 
 def _retry_on_disk(path: Path, names: Sequence[str], where: str) -> dict[str, Any]:
     run = open_run(path)
-    rows = choose_failed(run.view, names, where)
-    directory = RunDirectory(path, read_study(path))
-    worker = new_worker_id()
-    manual = AskTell(worker, run.view, run.log, 0, partial(directory.journal, worker), directory.id)
-    try:
-        new = [manual.retry(row) for row in rows]
-    finally:
-        manual.leave()
-    return _retried(run.view, rows, new, "the command that began the search runs them")
+    pairs = retry_in_directory(run, names, where)
+    here = "workers that run now do not notice this; " if "alive" in run.loaded.states.values() else ""
+    return _retried(run.view, pairs, f"{here}the command that started the search runs them")
 
 
-def _retried(view: View, rows: Sequence[int], new: Sequence[str], next_: str) -> dict[str, Any]:
+def _retried(view: View, pairs: Sequence[tuple[int, int]], next_: str) -> dict[str, Any]:
     trials = [
-        {"of": trial_name(view.id(row)), "id": id, "number": view.number(view.row_of(id))}
-        for row, id in zip(rows, new, strict=True)
+        {"of": trial_name(view.id(row)), "id": trial_name(view.id(new)), "number": view.number(new)}
+        for row, new in pairs
     ]
     words = "1 trial is" if len(trials) == 1 else f"{len(trials)} trials are"
     return {"retried": trials, "message": f"{words} queued to be tried again: {next_}"}
@@ -157,7 +147,17 @@ async def _visit(door: Door, check: Callable[[View], object] = lambda view: None
         gone=gone,
     )
     try:
-        await visitor.meet()
-        yield visitor
+        yield visitor if await _meet(visitor, door) else None
     finally:
         await visitor.aclose()
+
+
+async def _meet(visitor: Visitor, door: Door) -> bool:
+    """Meet the workers; say whether one let the visitor in. Raises ``UsageError`` if there is no directory instead."""
+    try:
+        await visitor.meet()
+    except UsageError:
+        if door.directory is None:
+            raise
+        return False  # they listen elsewhere, or have a key that is not in the directory
+    return True
