@@ -46,9 +46,8 @@
     const until = new Float64Array(n);
     const running = new Set();
     for (const i of order) {
-      const open = store.study.endings[bars.how[i]] === "open";
-      until[i] = bars.began[i] + (open ? Math.max(answer.to - bars.began[i], 0) : bars.seconds[i]);
-      if (open) running.add(i);
+      until[i] = bars.began[i] + bars.seconds[i]; // of one that never ended: for as long as it is to be drawn
+      if (store.study.endings[bars.how[i]] === "open") running.add(i);
       const before = latest.get(bars.row[i]);
       if (before !== undefined && (bars.kind[i] === PROMOTED_ELSEWHERE || bars.kind[i] === TAKEN_OVER)) {
         links.push([before, i]);
