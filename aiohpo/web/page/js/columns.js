@@ -72,9 +72,9 @@
     return places.map((place) => rows[place]);
   }
 
-  /* The value below which a share ``q`` of some numbers lies; NaN of none. Looks at no more than 20,000 of them. */
+  /* The value below which a share ``q`` of some numbers lies; NaN of none. Looks at no more than 10,000 of them. */
   function quantile(values, q) {
-    const stride = Math.max(1, Math.floor(values.length / 20000));
+    const stride = Math.max(1, Math.floor(values.length / 10000));
     const some = [];
     for (let i = 0; i < values.length; i += stride) if (Number.isFinite(values[i])) some.push(values[i]);
     if (!some.length) return NaN;

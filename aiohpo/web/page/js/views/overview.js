@@ -205,7 +205,7 @@
     }
 
     const paced = AIO.paced(() => {
-      if (store.study) draw();
+      if (chart) draw();
     });
     const tools = [
       AIO.choice(
@@ -337,7 +337,8 @@
       }
 
       summary();
-      chart.build();
+      const begin = AIO.paced(chart.build); // the figures are there at once, the chart of a long run a moment later
+      begin();
       const paced = AIO.paced(summary, 250);
       return {
         update(changed) {
@@ -348,6 +349,7 @@
           }
         },
         remove() {
+          begin.stop();
           paced.stop();
           chart.remove();
           activity.remove();
