@@ -36,24 +36,38 @@ from .ranking import Order, Ranking, Roster
 class Place(NamedTuple):
     """Where a trial stands on a ladder.
 
-    losses   its values at the first rungs, as many as it has
-    entered  rungs that it has a value at or is on its way to
+    losses   its values at rungs one above the other, as many as it has
+    entered  where the rungs end that it has a value at or is on its way to, counted from the lowest of the ladder
     waits    whether it is paused at the last of ``losses`` and could go on
+    first    the rung of the first of ``losses``
     """
 
     losses: tuple[float, ...]
     entered: int
     waits: bool
+    first: int = 0
+
+    @property
+    def above(self) -> int:
+        """The rung above the last one that it has a value at."""
+        return self.first + len(self.losses)
 
 
 NOWHERE = Place((), 0, False)
 
 
-def locate(trial: TrialState, levels: Sequence[int]) -> Place:
-    """Return where ``trial`` stands on a ladder with these ``levels`` (ascending)."""
+def locate(trial: TrialState, levels: Sequence[int], began: int = 0) -> Place:
+    """Return where ``trial`` stands on a ladder with these ``levels`` (ascending).
+
+    A trial whose first pause was at the rung ``began`` stands on lower ones as well if it reported there.
+    """
     status, curve, to_step = trial.status, trial.curve, trial.to_step
     if status == "cancelled" or status == "queued":
         return NOWHERE
+    first = 0
+    if began and levels[0] not in curve:
+        first = min(began, max(bisect_right(levels, min(curve)) - 1, 0) if curve else began)
+        levels = levels[first:]
     losses = values_at(curve, trial.step, levels)
     entered = len(levels) if to_step is None else max(bisect_right(levels, to_step), len(losses))
     if entered > len(losses):
@@ -64,7 +78,8 @@ def locate(trial: TrialState, levels: Sequence[int]) -> Place:
             losses += (math.inf,)
     if status != "running" and status != "lost":
         entered = len(losses)
-    return Place(losses, entered, status == "paused" and losses != () and losses[-1] < math.inf)
+    waits = status == "paused" and losses != () and losses[-1] < math.inf
+    return Place(losses, first + entered, waits, first)
 
 
 def values_at(curve: Mapping[int, float], step: int, levels: Sequence[int]) -> tuple[float, ...]:
@@ -122,13 +137,14 @@ class Ladder:
         self._losses: list[bytes] = []
         self._entered = array("H")
         self._waits = array("B")
+        self._first = array("B")
 
     def __repr__(self) -> str:
         return f"<Ladder {', '.join(f'{rung.level}: {len(rung)}' for rung in self.rungs)}>"
 
-    def update(self, trial: TrialState) -> None:
-        """Put ``trial`` where it stands now."""
-        self.put(trial.order, trial.id, locate(trial, self.levels))
+    def update(self, trial: TrialState, began: int = 0) -> None:
+        """Put ``trial``, which was first to pause at the rung ``began``, where it stands now."""
+        self.put(trial.order, trial.id, locate(trial, self.levels, began))
 
     def put(self, order: Order, id: str, new: Place) -> None:
         """Put a trial at ``new``."""
@@ -141,19 +157,19 @@ class Ladder:
         self._note(number, new)
         kept = len(old.losses)
         if old.waits:
-            self.rungs[kept - 1].waiting.remove(old.losses[-1], number)
-        if new.losses[:kept] != old.losses:  # something was revised
-            for rung, loss in zip(self.rungs, old.losses, strict=False):
+            self.rungs[old.above - 1].waiting.remove(old.losses[-1], number)
+        if new.first != old.first or new.losses[:kept] != old.losses:  # something was revised
+            for rung, loss in zip(self.rungs[old.first :], old.losses, strict=False):
                 rung.entries.remove(loss, number)
             kept = 0
-        for rung, loss in zip(self.rungs[kept:], new.losses[kept:], strict=False):
+        for rung, loss in zip(self.rungs[new.first + kept :], new.losses[kept:], strict=False):
             rung.entries.add(loss, number)
         if new.waits:
-            self.rungs[len(new.losses) - 1].waiting.add(new.losses[-1], number)
-        for i in range(old.entered, new.entered):
-            self.entered[i] += 1
-        for i in range(new.entered, old.entered):
+            self.rungs[new.above - 1].waiting.add(new.losses[-1], number)
+        for i in range(old.first, old.entered):
             self.entered[i] -= 1
+        for i in range(new.first, new.entered):
+            self.entered[i] += 1
 
     def take(self, order: Order, id: str) -> Place:
         """Remove a trial and return where it stood."""
@@ -176,27 +192,30 @@ class Ladder:
         """Return how many are better than a trial at a rung, counted from 0, that it has a value at."""
         number = self._roster.find(id)
         assert number is not None, f"{id} is not on {self!r}"
-        return self.rungs[rung].entries.rank(self._place(number).losses[rung], number)
+        place = self._place(number)
+        return self.rungs[rung].entries.rank(place.losses[rung - place.first], number)
 
     def standing(self, trial: TrialState) -> tuple[Rung, int] | None:
         """Return the rung where ``trial`` waits and how many are better there; None if it does not wait."""
         place = self.place(trial.id)
         if not place.waits:
             return None
-        at = len(place.losses) - 1
+        at = place.above - 1
         return self.rungs[at], self.rank(trial.id, at)
 
     def _place(self, number: int) -> Place:
         packed = self._losses[number]
-        return Place(unpack(f"{len(packed) // 8}d", packed), self._entered[number], bool(self._waits[number]))
+        losses = unpack(f"{len(packed) // 8}d", packed)
+        return Place(losses, self._entered[number], bool(self._waits[number]), self._first[number])
 
     def _note(self, number: int, place: Place) -> None:
         if number == len(self._losses):
             self._losses.append(b"")
             self._entered.append(0)
             self._waits.append(0)
+            self._first.append(0)
         self._losses[number] = pack(f"{len(place.losses)}d", *place.losses)
-        self._entered[number], self._waits[number] = place.entered, place.waits
+        self._entered[number], self._waits[number], self._first[number] = place.entered, place.waits, place.first
 
 
 class TrialTracker:

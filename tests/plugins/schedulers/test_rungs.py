@@ -9,7 +9,7 @@ from math import inf
 import pytest
 
 from aiohpo.plugin import TrialState
-from aiohpo_plugins.schedulers.rungs import NOWHERE, Ladder, TrialTracker, locate, values_at
+from aiohpo_plugins.schedulers.rungs import NOWHERE, Ladder, Place, TrialTracker, locate, values_at
 from tests.support.scheduled import Told
 
 LEVELS = (1, 3, 9)
@@ -44,7 +44,23 @@ def test_a_value_is_the_first_report_at_or_after_the_level():
 )
 def test_where_a_trial_stands(changes, losses, entered, waits):
     """Losses at the rungs it reached, what stands in for them where it ended early, and whether it could go on."""
-    assert locate(replace(PAUSED, **changes), LEVELS) == (losses, entered, waits)
+    assert locate(replace(PAUSED, **changes), LEVELS) == Place(losses, entered, waits)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({}, Place((0.5, 0.3), 2, True)),
+        ({"curve": {2: 0.4, 3: 0.3}}, Place((0.4, 0.3), 2, True)),  # at step 2 it had passed step 1 only
+        ({"curve": {3: 0.3}}, Place((0.3,), 2, True, 1)),
+        ({"curve": {12: 0.1}, "step": 12}, Place((0.1, 0.1), 3, True, 1)),
+        ({"curve": {}, "step": 0, "status": "running"}, Place((), 2, False, 1)),
+        ({"curve": {}, "step": 0, "status": "failed"}, Place((inf,), 2, False, 1)),
+    ],
+)
+def test_where_a_trial_stands_that_began_at_a_higher_rung(changes, place):
+    """At lower rungs it stands if it reported there, before it got to the next one."""
+    assert locate(replace(PAUSED, **changes), LEVELS, 1) == place
 
 
 def test_a_ladder_is_a_function_of_the_trials_now():
@@ -66,16 +82,17 @@ def test_a_ladder_is_a_function_of_the_trials_now():
 
     ladder = Ladder(LEVELS)
     for _ in range(2000):
-        ladder.update(somehow(rng.randrange(40)))
+        ladder.update(somehow(i := rng.randrange(40)), i % 3)
     final = [somehow(i) for i in range(40)]
-    for trial in final:
-        ladder.update(trial)
-    places = {trial.id: locate(trial, LEVELS) for trial in final}
+    for i, trial in enumerate(final):
+        ladder.update(trial, i % 3)
+    places = {trial.id: locate(trial, LEVELS, i % 3) for i, trial in enumerate(final)}
     for i, rung in enumerate(ladder.rungs):
-        entries = sorted((places[t.id].losses[i], t.order, t.id) for t in final if len(places[t.id].losses) > i)
+        there = [t for t in final if places[t.id].first <= i < places[t.id].above]
+        entries = sorted((places[t.id].losses[i - places[t.id].first], t.order, t.id) for t in there)
         assert list(rung.entries) == entries
-        assert list(rung.waiting) == [e for e in entries if places[e[2]].waits and len(places[e[2]].losses) == i + 1]
-        assert ladder.entered[i] == sum(place.entered > i for place in places.values())
+        assert list(rung.waiting) == [e for e in entries if places[e[2]].waits and places[e[2]].above == i + 1]
+        assert ladder.entered[i] == sum(place.first <= i < place.entered for place in places.values())
 
 
 def test_standing_and_taking_out():
@@ -92,7 +109,7 @@ def test_standing_and_taking_out():
     assert ladder.moving()
     assert repr(ladder) == "<Ladder 1: 2, 3: 2, 9: 0>"
     assert repr(ladder.rungs[1]) == "<Rung at step 3: 2 trials, 1 waiting, best 0.1>"
-    assert ladder.take(PAUSED.order, PAUSED.id) == ((0.5, 0.3), 2, True)
+    assert ladder.take(PAUSED.order, PAUSED.id) == Place((0.5, 0.3), 2, True)
     assert ladder.place(PAUSED.id) == NOWHERE
     assert repr(ladder.rungs[2]) == "<Rung at step 9: 0 trials, 0 waiting>"
 

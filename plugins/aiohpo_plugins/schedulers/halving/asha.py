@@ -32,9 +32,11 @@ from aiohpo.plugin import Claims, Decision, Identity, NewTrial, Options, Resume,
 
 from ..rungs import Ladder, Rung, TrialTracker
 from ..steps import steps_of
-from .brackets import bracket_shares, geometric_levels, lowest_rung
+from .brackets import bracket_shares, geometric_levels, lowest_rung, rungs_below
+from .first_rung import FirstRung
 
 TYPES = ("promotion", "stopping")
+FIRST_RUNGS = ("learned", "fixed")
 
 # Whom to prefer because its checkpoint is here is looked for among so many of the promotable trials of a rung: all
 # of them will be promoted soon, so their order hardly matters.
@@ -69,6 +71,7 @@ class ASHAScheduler:
         r_min: int | None = None,
         r_max: int | None = None,
         brackets: int = 1,
+        first_rung: str | None = None,
         type: str = "promotion",
         restart: bool = False,
     ) -> None:
@@ -77,6 +80,10 @@ class ASHAScheduler:
         self.r_min = options.whole_or_none("r_min", r_min, least=1)
         self.r_max = options.whole_or_none("r_max", r_max, least=self.r_min or 1)
         self.brackets = options.whole("brackets", brackets, least=1)
+        usual = "learned" if self.brackets == 1 and self.r_min is None else "fixed"
+        self.first_rung = options.choice("first_rung", usual if first_rung is None else first_rung, FIRST_RUNGS)
+        if self.first_rung == "learned" and self.brackets > 1:
+            options.refuse("first_rung=learned says where a trial is first judged, and so does brackets: give one")
         self.type = options.choice("type", type, TYPES)
         self.restart = options.flag("restart", restart)
         if self.restart and self.type == "stopping":
@@ -85,7 +92,7 @@ class ASHAScheduler:
     def setup(self, max_steps: int | None, seed: int, identity: Identity) -> None:
         """Place the rungs. Raises ``ValueError`` if there are no steps, or too few for a rung or for the brackets."""
         self._steps = steps_of("asha", max_steps, self.r_min or 1)
-        self._place_rungs(lowest_rung(self.r_min, self._steps))
+        self._place_rungs(self._steps)
 
     def extend(self, first: int) -> None:
         """Let rungs begin where they began when complete trials had ``first`` steps: the infinite horizon of ASHA
@@ -96,12 +103,16 @@ class ASHAScheduler:
                 f"asha: type=stopping resumes no trial, so those that were complete after {first} steps would stay as "
                 "they are; type=promotion goes on with them"
             )
-        self._place_rungs(lowest_rung(self.r_min, first))
+        self._place_rungs(first)
 
-    def _place_rungs(self, r_min: int) -> None:
+    def _place_rungs(self, first: int) -> None:
         steps = self._steps
-        r_min = min(r_min, self.r_max or steps)
+        r_min = min(lowest_rung(self.r_min, first), self.r_max or steps)
         self._levels = geometric_levels(self.eta, r_min, self.r_max, steps)
+        self._usual = 0
+        if self.first_rung == "learned":
+            below = rungs_below(self.eta, self.r_min, first, self._levels)
+            self._levels, self._usual = below + self._levels, len(below)
         if self.brackets > len(self._levels) + 1:
             raise ValueError(
                 f"asha: brackets={self.brackets}, but with rungs at {list(self._levels)} and the end at {steps} "
@@ -113,6 +124,7 @@ class ASHAScheduler:
 
     def _clear(self) -> None:
         self._ladders = [Ladder(self._levels[s:]) for s in range(self.brackets)]
+        self._first = FirstRung(self._levels, self._usual) if self.first_rung == "learned" else None
         targets = (*self._levels[1:], None)
         # All rungs, the top ones first, and where promotion from there leads.
         self._down: list[tuple[Ladder, Rung, int | None]] = [
@@ -123,15 +135,22 @@ class ASHAScheduler:
         ]
 
     def _update(self, trial: TrialState) -> None:
-        self._ladder(trial).update(trial)
+        self._ladder(trial).update(trial, self._began(trial))
+        if self._first is not None:
+            self._first.update(trial, self._began(trial))
+
+    def _began(self, trial: TrialState) -> int:
+        """Return the rung of its ladder at which a trial is first judged."""
+        return 0 if self._first is None else min(trial.bracket, len(self._levels) - 1)
 
     def _ladder(self, trial: TrialState) -> Ladder:
         return self._ladders[min(trial.bracket, self.brackets - 1)]
 
     def next(self, view: StudyView, claims: Claims, rng: np.random.Generator) -> NewTrial | Resume:
         """Promote a trial that may be, from the top rung down; start a new one if there is none."""
-        if self.type == "promotion":
+        if self.type == "promotion" or self._first is not None:
             self._tracker.catch_up(view)
+        if self.type == "promotion":
             for _, rung, to_step in self._down:
                 if rung.waiting and (found := self._promotable(rung, len(rung) / self.eta, claims)) is not None:
                     return Resume(found, to_step, self.restart)
@@ -163,6 +182,8 @@ class ASHAScheduler:
         return found
 
     def _draw(self, rng: np.random.Generator) -> int:
+        if self._first is not None:
+            return self._first.choose(rng)
         if self.brackets == 1:
             return 0
         drawn = rng.random() * self._cumulative[-1]
@@ -174,10 +195,11 @@ class ASHAScheduler:
             return Decision.CONTINUE  # segments end at rungs by themselves
         state = self._tracker.reported(view, trial)
         ladder = self._ladder(state)
-        losses = ladder.place(trial).losses
-        if not losses:
+        place = ladder.place(trial)
+        losses = place.losses
+        if not losses or place.above - 1 < self._began(state):
             return Decision.CONTINUE
-        rung = ladder.rungs[len(losses) - 1]
+        rung = ladder.rungs[place.above - 1]
         if any(rung.level <= s < step for s in state.curve):
             return Decision.CONTINUE  # it was decided at an earlier report
         quantile = (len(rung) - 1) / self.eta

@@ -22,7 +22,9 @@ def ask(told: Told, claims=OPEN, **options):
     return begun(ASHAScheduler(**options), told.max_steps).next(told.view, claims, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("options", [{}, {"brackets": 3}, {"type": "stopping"}, {"restart": True}, {"eta": 2}])
+@pytest.mark.parametrize(
+    "options", [{}, {"first_rung": "fixed"}, {"brackets": 3}, {"type": "stopping"}, {"restart": True}, {"eta": 2}]
+)
 def test_keeps_a_scheduler_s_promises(options):
     """The conformance check passes, whatever the options."""
     check_scheduler(lambda: ASHAScheduler(**options))
@@ -46,6 +48,8 @@ def test_is_registered_and_shown():
         ({"type": "halving"}, "asha: type must be one of promotion, stopping, not 'halving'"),
         ({"restart": 1}, "restart must be true or false"),
         ({"restart": True, "type": "stopping"}, "never resumed"),
+        ({"first_rung": "lowest"}, "asha: first_rung must be one of learned, fixed, not 'lowest'"),
+        ({"first_rung": "learned", "brackets": 2}, "and so does brackets: give one"),
     ],
 )
 def test_wrong_options(options, message):
@@ -219,7 +223,7 @@ def test_brackets_are_drawn_as_hyperband_has_them():
 
 def test_stopping_continues_the_best_third():
     """A trial goes on iff it is at least as good as the 1/eta quantile of those at the rung, itself included."""
-    told, scheduler = Told(), begun(ASHAScheduler(type="stopping"))
+    told, scheduler = Told(), begun(ASHAScheduler(type="stopping", first_rung="fixed"))
     assert scheduler.next(told.view, OPEN, RNG) == NewTrial(None)
     decisions = []
     for loss in (0.5, 0.6, 0.4, 0.45, 0.5, 0.3, 0.3):
@@ -282,7 +286,7 @@ def test_checkpoints_are_kept_while_they_may_be_needed():
 def test_a_raised_number_of_steps_adds_rungs_and_keeps_the_lower_ones():
     """The lowest rung stays where it was, which follows from the steps that the study was begun with."""
     scheduler = begun(ASHAScheduler(), max_steps=162)
-    assert scheduler._levels == (6, 18, 54)
+    assert scheduler._levels == (1, 2, 6, 18, 54)
     scheduler.extend(27)
     assert scheduler._levels == (1, 3, 9, 27, 81)
     scheduler.extend(9)  # a peer knows of an earlier time
@@ -316,3 +320,35 @@ def test_stopped_trials_cannot_be_gone_on_with():
     """The variant that stops trials refuses to be extended, and says which does not."""
     with pytest.raises(ValueError, match="type=promotion goes on with them"):
         begun(ASHAScheduler(type="stopping")).extend(9)
+
+
+def tell_curves(told: Told, bracket: int, curves):
+    """Let trials that are first judged at a rung report after each step until there."""
+    trials = []
+    for curve in curves:
+        trial = told.new(len(curve), bracket=bracket)
+        for step, loss in enumerate(curve, 1):
+            told.report(trial, step, loss)
+        told.reach(trial, len(curve), curve[-1])
+        trials.append(trial)
+    return trials
+
+
+def test_new_trials_begin_where_rungs_agree():
+    """Where step 1 ranks as step 2 does trials begin there, else at a 27th of the steps, and where that does not rank
+    as the next rung does they begin higher; a few begin above the usual rung, or above that."""
+    rng = np.random.default_rng(0)
+    losses = rng.random((24, 2))
+    cases = [
+        ([(a, a, *(a,) * 4) for a, _ in losses], {1, 6}),
+        ([(b, a, *(a,) * 4) for a, b in losses], {2, 6}),
+        ([(b, b, *(a,) * 4) for a, b in losses], {6, 18}),
+    ]
+    for curves, steps in cases:
+        told = Told(54)
+        tell_curves(told, 2, curves)
+        scheduler, claims = begun(ASHAScheduler(), max_steps=54), SomeClaims(refused=told.view.changed(0)[0])
+        begins = Counter(scheduler.next(told.view, claims, rng) for _ in range(400))
+        assert {new.to_step for new in begins} == steps
+        assert begins.most_common(1)[0][0].to_step == min(steps)
+        assert all(new.bracket == [1, 2, 6, 18].index(new.to_step) for new in begins)
