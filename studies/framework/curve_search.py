@@ -99,13 +99,22 @@ def play(
     task: CurveTask, searcher: str, scheduler: str, workers: int, seconds: float, seed: int, costs: Path
 ) -> dict[str, Any]:
     """Play a search, and return what it came to, as JSON; see :func:`outcome`. ``costs``: the file that keeps what the
-    searcher's decisions cost."""
+    searcher's decisions cost. Unless ``scheduler`` says otherwise the rungs of ``asha`` are fixed, as published."""
     objective = CurveObjective(task)
+    scheduler = with_fixed_rungs(scheduler)
     study = Study(objective, task.space, max_steps=task.max_steps, searcher=searcher, scheduler=scheduler, seed=seed)
     table = costs_of(task, searcher, costs)
     scenario = Scenario(workers=workers, times=CurveTimes(objective), costs=table, seconds=seconds, seed=seed)
     swarm = ModelSwarm(study, scenario).play()
     return outcome(swarm.diary, objective.segments, task, workers, seconds, table)
+
+
+def with_fixed_rungs(scheduler: str) -> str:
+    """Return ``asha``, with its options, as it was published: all trials begin at the lowest rung."""
+    name, _, options = scheduler.partition(":")
+    if name != "asha" or "first_rung=" in options or "brackets=" in options:
+        return scheduler
+    return f"{name}:{options},first_rung=fixed" if options else f"{name}:first_rung=fixed"
 
 
 def costs_of(task: CurveTask, searcher: str, file: Path) -> Costs:

@@ -16,6 +16,7 @@ from aiohpo.simulation.model.swarm import ModelSwarm
 from aiohpo.simulation.swarm import Scenario, Swarm
 
 from ..adbo.ackley import space_of
+from ..framework.curve_search import with_fixed_rungs
 from ..framework.results import Results
 from ..framework.sharing import SharingSwarm
 from ..framework.study import Parameters, Report
@@ -75,9 +76,8 @@ class StoppingStudy:
     def play(self, parameters: Parameters) -> dict[str, Any]:
         space, fault, seconds = space_of(DIMENSIONS), parameters["fault"], parameters["seconds"]
         kind, _, rate = fault.partition(":")
-        study = Study(
-            train, space, max_steps=STEPS, searcher="adbo", scheduler=parameters["scheduler"], seed=parameters["seed"]
-        )
+        scheduler = with_fixed_rungs(parameters["scheduler"])
+        study = Study(train, space, max_steps=STEPS, searcher="adbo", scheduler=scheduler, seed=parameters["seed"])
         scenario = Scenario(
             workers=parameters["workers"],
             times=STRAGGLERS if kind == "stragglers" else TIMES,

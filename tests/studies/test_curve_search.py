@@ -11,7 +11,7 @@ from aiohpo.plugin import Config
 from aiohpo.simulation.costs import Cost, Costs
 from aiohpo.simulation.evaluator import Evaluation
 from aiohpo.space.space import Float, Space
-from studies.framework.curve_search import Segment, best_at, outcome, play, told
+from studies.framework.curve_search import Segment, best_at, outcome, play, told, with_fixed_rungs
 from studies.framework.curve_tasks import Curve, CurveTask, Scale
 from studies.networks.manager import play_central
 
@@ -67,6 +67,14 @@ def test_a_search_takes_the_seconds_of_its_curves(tmp_path: Path, anew: bool) ->
     assert found["utilisation"] > 0.99
     assert 5 < found["trained"] < found["trials"]
     assert found["best"] == found["complete"]
+
+
+def test_asha_is_as_published_unless_an_option_says_otherwise() -> None:
+    """All trials begin at the lowest rung."""
+    assert with_fixed_rungs("asha") == "asha:first_rung=fixed"
+    assert with_fixed_rungs("asha:type=stopping") == "asha:type=stopping,first_rung=fixed"
+    for other in ("hyperband", "asha:first_rung=learned", "asha:brackets=4"):
+        assert with_fixed_rungs(other) == other
 
 
 def test_a_manager_makes_workers_wait(tmp_path: Path) -> None:

@@ -126,6 +126,8 @@ class Ladder:
 
     rungs    from the lowest level to the highest
     entered  for each, how many trials have a value there or are on their way there
+    begun    for each, how many of those with a value there were first to pause at the lowest rung, the next one, …, or
+             at it or higher
     """
 
     def __init__(self, levels: Sequence[int]) -> None:
@@ -133,37 +135,44 @@ class Ladder:
         self._roster = Roster()
         self.rungs = [Rung(level, self._roster) for level in levels]
         self.entered = [0] * len(self.rungs)
+        self.begun = [[0] * len(self.rungs) for _ in self.rungs]
         # Where trials stand, by their number in the roster: the losses as bytes, and the rest of their places.
         self._losses: list[bytes] = []
         self._entered = array("H")
         self._waits = array("B")
         self._first = array("B")
+        self._began = array("B")
 
     def __repr__(self) -> str:
         return f"<Ladder {', '.join(f'{rung.level}: {len(rung)}' for rung in self.rungs)}>"
 
     def update(self, trial: TrialState, began: int = 0) -> None:
         """Put ``trial``, which was first to pause at the rung ``began``, where it stands now."""
-        self.put(trial.order, trial.id, locate(trial, self.levels, began))
+        self.put(trial.order, trial.id, locate(trial, self.levels, began), began)
 
-    def put(self, order: Order, id: str, new: Place) -> None:
-        """Put a trial at ``new``."""
+    def put(self, order: Order, id: str, new: Place, began: int = 0) -> None:
+        """Put a trial, which was first to pause at the rung ``began``, at ``new``."""
         number = self._roster.find(id)
         old = NOWHERE if number is None else self._place(number)
         if old == new:
             return
         if number is None:
             number = self._roster.enrol(order, id)
-        self._note(number, new)
+        else:
+            for rung in range(old.first, old.above):
+                self.begun[rung][min(self._began[number], rung)] -= 1
+        self._note(number, new, began)
+        for rung in range(new.first, new.above):
+            self.begun[rung][min(began, rung)] += 1
         kept = len(old.losses)
         if old.waits:
             self.rungs[old.above - 1].waiting.remove(old.losses[-1], number)
         if new.first != old.first or new.losses[:kept] != old.losses:  # something was revised
-            for rung, loss in zip(self.rungs[old.first :], old.losses, strict=False):
-                rung.entries.remove(loss, number)
+            for at, loss in enumerate(old.losses, old.first):
+                self.rungs[at].entries.remove(loss, number)
             kept = 0
-        for rung, loss in zip(self.rungs[new.first + kept :], new.losses[kept:], strict=False):
-            rung.entries.add(loss, number)
+        for at, loss in enumerate(new.losses[kept:], new.first + kept):
+            self.rungs[at].entries.add(loss, number)
         if new.waits:
             self.rungs[new.above - 1].waiting.add(new.losses[-1], number)
         for i in range(old.first, old.entered):
@@ -208,12 +217,14 @@ class Ladder:
         losses = unpack(f"{len(packed) // 8}d", packed)
         return Place(losses, self._entered[number], bool(self._waits[number]), self._first[number])
 
-    def _note(self, number: int, place: Place) -> None:
+    def _note(self, number: int, place: Place, began: int) -> None:
         if number == len(self._losses):
             self._losses.append(b"")
             self._entered.append(0)
             self._waits.append(0)
             self._first.append(0)
+            self._began.append(0)
+        self._began[number] = began
         self._losses[number] = pack(f"{len(place.losses)}d", *place.losses)
         self._entered[number], self._waits[number], self._first[number] = place.entered, place.waits, place.first
 

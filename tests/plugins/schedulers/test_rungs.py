@@ -92,6 +92,7 @@ def test_a_ladder_is_a_function_of_the_trials_now():
         entries = sorted((places[t.id].losses[i - places[t.id].first], t.order, t.id) for t in there)
         assert list(rung.entries) == entries
         assert list(rung.waiting) == [e for e in entries if places[e[2]].waits and places[e[2]].above == i + 1]
+        assert ladder.begun[i] == [sum(min(int(t.id[2:]) % 3, i) == began for t in there) for began in range(3)]
         assert ladder.entered[i] == sum(place.first <= i < place.entered for place in places.values())
 
 

@@ -152,7 +152,7 @@ class ASHAScheduler:
             self._tracker.catch_up(view)
         if self.type == "promotion":
             for _, rung, to_step in self._down:
-                if rung.waiting and (found := self._promotable(rung, len(rung) / self.eta, claims)) is not None:
+                if rung.waiting and (found := self._promotable(rung, self._size(rung) / self.eta, claims)) is not None:
                     return Resume(found, to_step, self.restart)
             if not claims.may_start():
                 for ladder, rung, to_step in self._down:
@@ -164,6 +164,12 @@ class ASHAScheduler:
         if self.type == "stopping" or bracket == len(self._levels):
             return NewTrial(None, bracket)
         return NewTrial(self._levels[bracket], bracket)
+
+    def _size(self, rung: Rung) -> float:
+        """Return how many trials a rung has; those that were judged at no lower one count for fewer."""
+        if self._first is None:
+            return len(rung)
+        return self._first.size(self._ladders[0].begun[self._levels.index(rung.level)], self.eta)
 
     @staticmethod
     def _promotable(rung: Rung, share: float, claims: Claims) -> str | None:
@@ -202,7 +208,7 @@ class ASHAScheduler:
         rung = ladder.rungs[place.above - 1]
         if any(rung.level <= s < step for s in state.curve):
             return Decision.CONTINUE  # it was decided at an earlier report
-        quantile = (len(rung) - 1) / self.eta
+        quantile = (self._size(rung) - 1) / self.eta
         return Decision.CONTINUE if rung.entries.better(losses[-1]) <= quantile else Decision.STOP
 
     def keeps(self, view: StudyView, trial: TrialState) -> list[int]:

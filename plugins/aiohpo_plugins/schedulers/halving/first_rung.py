@@ -15,8 +15,12 @@ up         A new trial begins so many rungs above the usual one as the correlati
            be among the best third of a rung; without any correlation it has a third.
 down       Otherwise it begins so many rungs below the usual one as the product of the correlations down to there is
            at least ``LOWER``.
-hedge      With probability ``HEDGE`` / (``HEDGE`` + trials known), at most a third, a trial begins at the rung above
+hedge      With probability ``HEDGE`` / (``HEDGE`` + trials known), at most an eighth, a trial begins at the rung above
            that, or above the usual one if that is higher, so that there is evidence of both, and goes on to be.
+
+weights    A trial that was first judged k rungs above where trials begin now counts there and higher up for eta^-k
+           trials, which is how many of those that began with it would have come there. Otherwise it would let in those
+           that are not among the best third of what was selected: a rung is as selective with the hedge as without.
 
 The rung is drawn by the worker that proposes a trial and stands in the proposal, so all others know it. Workers see
 different parts of the study when they propose, and need not agree: rungs are the same for all, and a trial counts at
@@ -54,9 +58,9 @@ if TYPE_CHECKING:
 
 _Pair = tuple[Order, str, float, float]  # order and id of a trial, its losses at a rung and at the next one
 
-HIGHER, LOWER = 0.45, 0.75
-HEDGE = 1.0
-PRIOR_PAIRS = 6.0
+HIGHER, LOWER = 0.45, 0.8
+HEDGE, MOST_HEDGED = 1.0, 1 / 8
+PRIOR_PAIRS = 4.0
 PRIOR_BELOW, PRIOR_ABOVE = 0.5, 0.8
 RECENT = 96  # newest pairs that count: a search that learns comes to configurations that are alike
 STRIDE = 4  # pairs that are waited for until the correlation is computed anew
@@ -78,17 +82,18 @@ class RungAgreement:
     def __len__(self) -> int:
         return len(self._pairs)
 
-    def put(self, trial: TrialState, losses: tuple[float, float] | None) -> None:
-        """Note a trial's losses at the two rungs; None: it has none to compare."""
+    def put(self, trial: TrialState, losses: tuple[float, float] | None) -> bool:
+        """Note a trial's losses at the two rungs; None: it has none to compare. Return whether that is news."""
         new = None if losses is None else (trial.order, trial.id, *losses)
         old = self._known.get(trial.id)
         if new == old:
-            return
+            return False
         if old is not None:
             del self._pairs[bisect_left(self._pairs, old)], self._known[trial.id]
         if new is not None:
             insort(self._pairs, new)
             self._known[trial.id] = new
+        return True
 
     def correlation(self) -> float:
         """Return the rank correlation, shrunk towards what is believed beforehand."""
@@ -115,22 +120,31 @@ class FirstRung:
     def __init__(self, levels: Sequence[int], usual: int) -> None:
         self._levels, self._usual = levels, usual
         self._agreements = [RungAgreement(PRIOR_BELOW if at < usual else PRIOR_ABOVE) for at in range(len(levels) - 1)]
+        self._best: int | None = usual  # None: it is to be found anew
 
     def update(self, trial: TrialState, first: int) -> None:
         """Take a trial, which was first judged at the rung ``first``, as it is now."""
         for at, agreement in enumerate(self._agreements[:first]):
-            agreement.put(trial, losses_between(trial, self._levels[at], self._levels[at + 1]))
+            if agreement.put(trial, losses_between(trial, self._levels[at], self._levels[at + 1])):
+                self._best = None
 
     def choose(self, rng: np.random.Generator) -> int:
         """Return the rung at which a new trial is first judged."""
         best = self.best()
         told = max(best, self._usual)
-        if told < len(self._agreements) and rng.random() < min(HEDGE / (HEDGE + len(self._agreements[told])), 1 / 3):
-            return told + 1
+        if told < len(self._agreements):
+            known = len(self._agreements[told])
+            if rng.random() < min(HEDGE / (HEDGE + known), MOST_HEDGED):
+                return told + 1
         return best
 
     def best(self) -> int:
         """Return the rung that what is known speaks for."""
+        if self._best is None:
+            self._best = self._find_best()
+        return self._best
+
+    def _find_best(self) -> int:
         best, together = self._usual, 1.0
         while best < len(self._agreements) and self._agreements[best].correlation() < HIGHER:
             best += 1
@@ -138,6 +152,11 @@ class FirstRung:
             while best and (together := together * self._agreements[best - 1].correlation()) >= LOWER:
                 best -= 1
         return best
+
+    def size(self, begun: Sequence[int], eta: float) -> float:
+        """Return how many trials a rung counts for, of which ``begun`` were first judged at the lowest, the next, …"""
+        best = self.best()
+        return sum(count * eta ** min(best - at, 0) for at, count in enumerate(begun) if count)
 
     def __repr__(self) -> str:
         return f"<FirstRung at step {self._levels[self.best()]} of {self._levels}>"

@@ -80,7 +80,7 @@ def test_agreement_is_a_function_of_the_trials_now():
     for i in range(4):
         few.put(trial(i, {}), (i, i))
     assert few.correlation() == pytest.approx((4 + 0.5 * PRIOR_PAIRS) / (4 + PRIOR_PAIRS))
-    assert repr(few) == "<RungAgreement 0.70 by 4 trials>"
+    assert repr(few) == "<RungAgreement 0.75 by 4 trials>"
 
 
 def test_begins_at_the_usual_rung_while_nothing_is_known():
@@ -91,3 +91,13 @@ def test_begins_at_the_usual_rung_while_nothing_is_known():
         first.update(trial(i, {1: i, 2: i}), 0)
     assert repr(first) == "<FirstRung at step 2 of (1, 2, 6, 18)>"
     assert FirstRung((1,), 0).choose(np.random.default_rng(0)) == 0
+
+
+def test_trials_that_were_judged_at_no_lower_rung_count_for_fewer():
+    """As many as would have come there of those that begin where trials begin now."""
+    first = FirstRung(LEVELS, 1)
+    assert first.size([0, 6, 9, 0], 3) == 6 + 9 / 3
+    for i in range(30):
+        first.update(trial(i, {1: i, 2: i}), 1)
+    assert first.best() == 0
+    assert first.size([4, 6, 9, 0], 3) == 4 + 6 / 3 + 9 / 9
