@@ -822,7 +822,7 @@ def test_a_trial_goes_on_from_the_newest_checkpoint_that_can_be_read():
         assert set(counts(peer)) == {"finished", "paused"}
 
     options = {"limits": Limits(trials=9), "given": lambda rank: {"notice": said.append}, "before": peers.append}
-    play(main, n=1, function=spoilt, max_steps=4, scheduler="asha:eta=2", **options)
+    play(main, n=1, function=spoilt, max_steps=4, scheduler="asha:eta=2,first_rung=fixed", **options)
     assert set(starts) == {0, 1}
     assert said
     assert all("goes on from step 1: its checkpoint of step 2 is damaged" in text for text in said)
