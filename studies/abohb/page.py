@@ -32,6 +32,8 @@ METHODS = {
     "A-BOHB, exponential decay": "gp:resource=expdecay+asha",
     "A-BOHB, fantasies": "gp:pending=fantasies+asha",
     "A-BOHB, pending ignored": "gp:pending=none+asha",
+    "ASHA, first rung learned": "random+asha:first_rung=learned",
+    "A-BOHB, first rung learned": "gp+asha:first_rung=learned",
 }
 _SHOWN = ("random", "ASHA", "HB", "BOHB", "BOHB, asynchronous", "A-BOHB", "A-BOHB, stopping")
 
