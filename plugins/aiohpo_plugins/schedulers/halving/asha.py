@@ -9,6 +9,8 @@ promotion  Of n trials at a rung, floor(n/eta) may go on. They pause there, and 
 stopping   Trials run until they are stopped: at a rung, one goes on iff it is at least as good as the 1/eta quantile
            of what is there, itself included (the variant of Ray Tune and Syne Tune); so the first always does.
            Needs no checkpoints, never comes back to a trial; bad ones that come early get far.
+first rung Where early steps tell, new trials begin at a lower rung than usual, and where they mislead at a higher one
+           (:mod:`.first_rung`); all trials share one ladder, and each stands on the rungs that it has a loss at.
 brackets   Asynchronous Hyperband: a new trial begins at rung s of K + 1 (the K rungs and the end) with probability
            P(s) ~ (K+1)/(K-s+1)·eta^(K-s): the shares that trials have in the brackets of Hyperband (Tiao et al.,
            arXiv 2003.10865, section 3). Every bracket has rungs of its own, as it would be a poor hedge against
@@ -55,8 +57,12 @@ class ASHAScheduler:
 
     Args:
         eta: one of so many goes on, to so many times the steps.
-        r_min: the lowest rung; default: a 27th of max_steps, at least 1.
+        r_min: the lowest rung; default: a 27th of max_steps, at least 1, and with ``first_rung=learned`` up to
+            :data:`~.brackets.LOWER_RUNGS` more below that.
         r_max: no rung lies above it; default: max_steps. Those promoted from the top rung run to their end.
+        first_rung: where new trials are first judged. ``learned``: at the lowest rung that is seen to rank trials as
+            the next one does (:mod:`.first_rung`). ``fixed``: at the lowest rung. Default: learned, unless ``r_min``
+            or ``brackets`` is given.
         brackets: begin new trials at so many of the lowest rungs; 1 is ASHA, more is asynchronous Hyperband.
         type: ``promotion`` or ``stopping``.
         restart: begin promoted trials from scratch: for objectives that cannot go on from a checkpoint.

@@ -13,6 +13,7 @@ from aiohpo_plugins.schedulers.halving.brackets import (
     hyperband_plans,
     lowest_rung,
     plan,
+    rungs_below,
     shrunk,
 )
 
@@ -90,3 +91,12 @@ def test_a_bracket_with_fewer_trials():
     assert shrunk(Plan((27, 9, 3, 1), (1, 3, 9, 27)), 10) == (10, 3, 1, 1)
     assert shrunk(Plan((27, 9, 3, 1), (1, 3, 9, 27)), 27) == (27, 9, 3, 1)
     assert shrunk(Plan((27, 9, 3, 1), (1, 3, 9, 27)), 1) == (1, 1, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("r_min", "steps", "levels", "below"),
+    [(None, 27, (1, 3, 9), ()), (None, 50, (2, 6, 17), (1,)), (None, 1000, (37, 111), (4, 12)), (5, 1000, (5, 15), ())],
+)
+def test_rungs_below_the_usual_one(r_min, steps, levels, below):
+    """At most two, down to step 1; none if it is said which rung is the lowest."""
+    assert rungs_below(3, r_min, steps, levels) == below
