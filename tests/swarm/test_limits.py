@@ -336,7 +336,7 @@ def test_an_address_where_nobody_answers_is_told_and_recorded() -> None:
         assert swarm.notices == []
         assert peer.state.unanswered == [late.address]
         await asyncio.sleep(0.2)
-        assert swarm.notices == [f"nobody has answered at {late.address} for 5 s: this worker searches alone"]
+        assert swarm.notices == [f"no answer from {late.address} for 5 s: this worker searches alone"]
         other = await swarm.start(Limits())
         await asyncio.sleep(5.0)
         event = other.view.workers[peer.id].unanswered
@@ -367,6 +367,6 @@ def test_a_worker_that_others_have_met_says_so_of_an_address_without_an_answer()
         for _ in range(2):
             await swarm.start(Limits(trials=60), join=["sim://nowhere"])
         await swarm.end()
-        assert swarm.notices == ["nobody has answered at sim://nowhere for 5 s: one other worker has been met"] * 2
+        assert swarm.notices == ["no answer from sim://nowhere for 5 s: one other worker has been met"] * 2
 
     play(main(), 2)
