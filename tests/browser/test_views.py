@@ -28,7 +28,7 @@ SAYS = {
     "importance": r"the best is at",
     "ensemble": r"There is no ensemble",
     "mesh": r"These data come from a directory",
-    "trial/0": r"reports?; [\d.]+ at step \d+.*it begins with x = 0\.\d+.*Notes.*a test.*study\.py",
+    "trial/0": r"reports?; [\d.]+ at step \d+[\s\S]*it begins with x = 0\.\d+[\s\S]*Notes[\s\S]*a test[\s\S]*study\.py",
 }
 # A question that has no answer for this run is answered by 409, which Chromium's console mentions.
 NO_ANSWER = r"status of 409 .*(importance|ensemble)"
