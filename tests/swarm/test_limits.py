@@ -346,7 +346,7 @@ def test_an_address_where_nobody_answers_is_told_and_recorded() -> None:
         swarm.notices.clear()
         await swarm.start(Limits(), transport=late)
         await asyncio.sleep(5.0)
-        assert swarm.notices == [f"somebody answers at {late.address} now"]
+        assert swarm.notices == [f"{late.address} answers now"]
         for each in swarm.peers:
             event = each.view.workers[peer.id].unanswered
             assert event is not None
