@@ -11,11 +11,12 @@ FUZZ ?= 600
 SEQUENCES ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test browser examples notebook docs soak lint types coverage bench studies studies-reduced clean
+.PHONY: help demo test cluster browser examples notebook docs soak lint types coverage bench studies studies-reduced clean
 
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
 	@echo "make test      run the tests, on all cores"
+	@echo "make cluster   run the tests of workers on several machines: MPI, network namespaces, travelling checkpoints"
 	@echo "make browser   open the dashboard in a real browser (Chromium) and look at each view"
 	@echo "make examples  run the programs of examples/ and of the README, and check what they print"
 	@echo "make notebook  run the documentation's notebook, and what a notebook needs, in kernels of Jupyter"
@@ -60,7 +61,10 @@ demo: $(VENV)/demo-ready
 	@$(BIN)/aiohpo run examples/digits_mlp.py --workers 4 --trials 60 --dir runs/demo
 
 test: $(READY)
-	@$(PYTEST) -m 'not examples and not browser and not notebook'
+	@$(PYTEST) -m 'not cluster and not examples and not browser and not notebook'
+
+cluster: $(READY)
+	@$(PYTEST) -m cluster tests/smoke
 
 browser: $(READY)
 	@$(BIN)/python -m pytest -m browser tests/browser

@@ -12,7 +12,7 @@ from aiohpo.storage.run import Run, open_run
 from tests.smoke.namespaces import NotPermitted, Sites
 from tests.smoke.processes import GATED, Gate, call, end_all, ended, finish, shown, start, statuses, until
 
-pytestmark = pytest.mark.smoke
+pytestmark = [pytest.mark.smoke, pytest.mark.cluster]
 
 
 @pytest.fixture

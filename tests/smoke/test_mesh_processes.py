@@ -24,7 +24,7 @@ from aiohpo.events.schema import parse_trial
 from aiohpo.storage.run import open_run
 from tests.smoke.processes import GATED, Gate, call, ended, finish, shown, start, until
 
-pytestmark = pytest.mark.smoke
+pytestmark = [pytest.mark.smoke, pytest.mark.cluster]
 
 
 @pytest.fixture

@@ -23,7 +23,11 @@ from aiohpo_transports.mpi.transport import MPITransport
 from tests.smoke.mpi_launch import ENVIRONMENT, launch, why_not
 from tests.smoke.mpi_rank import LENGTH, packed
 
-pytestmark = [pytest.mark.smoke, pytest.mark.skipif(bool(why_not()), reason=why_not())]
+pytestmark = [
+    pytest.mark.smoke,
+    pytest.mark.cluster,
+    pytest.mark.skipif(bool(why_not()), reason=why_not()),
+]
 
 RANK = str(Path(__file__).with_name("mpi_rank.py"))
 SHARED_MEMORY: tuple[str, ...] = ()

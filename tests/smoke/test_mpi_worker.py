@@ -19,7 +19,11 @@ from aiohpo.storage.run import open_run
 from tests.smoke.mpi_launch import launch, why_not
 from tests.smoke.processes import GATED, Gate, alive, until
 
-pytestmark = [pytest.mark.smoke, pytest.mark.skipif(bool(why_not()), reason=why_not())]
+pytestmark = [
+    pytest.mark.smoke,
+    pytest.mark.cluster,
+    pytest.mark.skipif(bool(why_not()), reason=why_not()),
+]
 
 STUDY = GATED.replace("def objective", "async def objective").replace("time.sleep", "await asyncio.sleep")
 TRIALS = 40

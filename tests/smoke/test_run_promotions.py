@@ -12,7 +12,7 @@ import pytest
 from aiohpo.storage.run import Run, open_run
 from tests.smoke.processes import finish, start, until, workers
 
-pytestmark = pytest.mark.smoke
+pytestmark = [pytest.mark.smoke, pytest.mark.cluster]
 
 STUDY = """
 import asyncio
