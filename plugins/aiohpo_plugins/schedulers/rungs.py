@@ -158,27 +158,31 @@ class Ladder:
             return
         if number is None:
             number = self._roster.enrol(order, id)
-        else:
-            for rung in range(old.first, old.above):
-                self.begun[rung][min(self._began[number], rung)] -= 1
+        began_before = 0 if number == len(self._losses) else self._began[number]
         self._note(number, new, began)
-        for rung in range(new.first, new.above):
-            self.begun[rung][min(began, rung)] += 1
         kept = len(old.losses)
         if old.waits:
             self.rungs[old.above - 1].waiting.remove(old.losses[-1], number)
-        if new.first != old.first or new.losses[:kept] != old.losses:  # something was revised
+        if new.first != old.first or began != began_before or new.losses[:kept] != old.losses:  # something was revised
             for at, loss in enumerate(old.losses, old.first):
                 self.rungs[at].entries.remove(loss, number)
+                self.begun[at][min(began_before, at)] -= 1
             kept = 0
-        for at, loss in enumerate(new.losses[kept:], new.first + kept):
-            self.rungs[at].entries.add(loss, number)
+        for at in range(new.first + kept, new.above):
+            self.rungs[at].entries.add(new.losses[at - new.first], number)
+            self.begun[at][min(began, at)] += 1
         if new.waits:
             self.rungs[new.above - 1].waiting.add(new.losses[-1], number)
-        for i in range(old.first, old.entered):
-            self.entered[i] -= 1
-        for i in range(new.first, new.entered):
-            self.entered[i] += 1
+        if new.first == old.first:
+            for i in range(old.entered, new.entered):
+                self.entered[i] += 1
+            for i in range(new.entered, old.entered):
+                self.entered[i] -= 1
+        else:
+            for i in range(old.first, old.entered):
+                self.entered[i] -= 1
+            for i in range(new.first, new.entered):
+                self.entered[i] += 1
 
     def take(self, order: Order, id: str) -> Place:
         """Remove a trial and return where it stood."""

@@ -143,7 +143,7 @@ class ASHAScheduler:
     def _update(self, trial: TrialState) -> None:
         self._ladder(trial).update(trial, self._began(trial))
         if self._first is not None:
-            self._first.update(trial, self._began(trial))
+            self._first.update(trial, trial.bracket)
 
     def _began(self, trial: TrialState) -> int:
         """Return the rung of its ladder at which a trial is first judged."""

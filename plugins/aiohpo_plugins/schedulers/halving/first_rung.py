@@ -63,7 +63,7 @@ HEDGE, MOST_HEDGED = 1.0, 1 / 8
 PRIOR_PAIRS = 4.0
 PRIOR_BELOW, PRIOR_ABOVE = 0.5, 0.8
 RECENT = 96  # newest pairs that count: a search that learns comes to configurations that are alike
-STRIDE = 4  # pairs that are waited for until the correlation is computed anew
+STRIDE = 4  # pairs that are waited for until the correlation is computed anew, or a sixteenth of those known
 
 
 class RungAgreement:
@@ -97,7 +97,8 @@ class RungAgreement:
 
     def correlation(self) -> float:
         """Return the rank correlation, shrunk towards what is believed beforehand."""
-        count = len(self._pairs) - len(self._pairs) % STRIDE
+        count = len(self._pairs)
+        count -= count % max(STRIDE, count // 16)
         used = self._pairs[max(count - RECENT, 0) : count]
         if used != self._used:
             self._used, n = used, len(used)
@@ -124,8 +125,13 @@ class FirstRung:
 
     def update(self, trial: TrialState, first: int) -> None:
         """Take a trial, which was first judged at the rung ``first``, as it is now."""
-        for at, agreement in enumerate(self._agreements[:first]):
-            if agreement.put(trial, losses_between(trial, self._levels[at], self._levels[at + 1])):
+        levels, curve = self._levels, trial.curve
+        earliest = levels[0] if levels[0] in curve else min(curve, default=levels[-1])
+        for at in range(min(first, len(self._agreements))):
+            # without a report before the next rung there is nothing to compare, and there was not before
+            if earliest < levels[at + 1] and self._agreements[at].put(
+                trial, losses_between(trial, levels[at], levels[at + 1])
+            ):
                 self._best = None
 
     def choose(self, rng: np.random.Generator) -> int:
@@ -156,7 +162,11 @@ class FirstRung:
     def size(self, begun: Sequence[int], eta: float) -> float:
         """Return how many trials a rung counts for, of which ``begun`` were first judged at the lowest, the next, …"""
         best = self.best()
-        return sum(count * eta ** min(best - at, 0) for at, count in enumerate(begun) if count)
+        size = float(sum(begun))
+        for at in range(best + 1, len(begun)):
+            if begun[at]:
+                size -= begun[at] * (1 - eta ** (best - at))
+        return size
 
     def __repr__(self) -> str:
         return f"<FirstRung at step {self._levels[self.best()]} of {self._levels}>"
