@@ -58,8 +58,8 @@ def comparisons(results: Results) -> list[Comparison]:
 def _comparison(results: Results, task: str, workers: int) -> Comparison:
     share = share_of_time(_of(results, "A-BOHB", task, workers), _of(results, "ASHA", task, workers))
     ours = None if share is None or math.isinf(share) else round(share, 3)
-    what = f"time that A-BOHB takes for what ASHA finds, as a share of ASHA's; {task}, {_plural(workers)}"
-    return Comparison(what, 0.5, ours, "less", "A-BOHB does not find it" if share == math.inf else "")
+    what = f"time until A-BOHB reaches ASHA's result, as a share of ASHA's; {task}, {_plural(workers)}"
+    return Comparison(what, 0.5, ours, "less", "A-BOHB does not reach it" if share == math.inf else "")
 
 
 def _of(results: Results, name: str, task: str, workers: int) -> list[dict[str, Any]]:

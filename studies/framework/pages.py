@@ -19,15 +19,15 @@ _GAP = "–"
 _INDEX = """\
 # The literature's figures, and ours
 
-`make studies` plays every study and writes these pages; `make study-NAME` does it for one. Both go on where they were
-interrupted. `studies/README.md` says how a study is added.
+`make studies` runs every study and writes these pages; `make study-NAME` does so for one study. Both continue where
+they were interrupted. `studies/README.md` explains how to add a study.
 
 $studies
 
 ## Published against ours
 
-What was lost comes first. *Level* is within a hundredth of the published figure. Published figures come from other
-machines, and often from other implementations of the same problem: each study's page says what can be compared.
+Losses come first. *Level* means within a hundredth of the published figure. Published figures come from other machines,
+and often from other implementations of the same problem: the page of each study explains what can be compared.
 
 $comparisons
 """
@@ -59,7 +59,7 @@ def share(value: float | None, digits: int = 3) -> str | None:
 
 
 def spread(values: Sequence[float], digits: int = 3) -> str | None:
-    """Return the median of several seeds, with the smallest and the largest beside it if there are more than one."""
+    """Return the median of several seeds, with the smallest and the largest in brackets if there are more than one."""
     if not values:
         return None
     middle = number(median(values), digits)
@@ -94,7 +94,7 @@ def index(reports: Mapping[str, tuple[str, str, Report]]) -> str:
     ]
     return Template(_INDEX).substitute(
         studies="\n".join(listed),
-        comparisons=table(("study", "what", "published", "ours", "", "why, and what differs"), rows),
+        comparisons=table(("study", "figure", "published", "ours", "", "reasons and differences"), rows),
     )
 
 
@@ -111,7 +111,7 @@ def write(folder: Path, name: str, report: Report) -> None:
 
 
 def save(folder: Path, name: str, plots: Mapping[str, Figure]) -> None:
-    """Write the plots of a study beside its page."""
+    """Write the plots of a study next to its page."""
     folder.mkdir(parents=True, exist_ok=True)
     for plot, figure in plots.items():
         figure.savefig(folder / f"{name}-{plot}.png", dpi=110, metadata={"Software": None})

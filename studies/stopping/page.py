@@ -117,11 +117,11 @@ def _faults_table(results: Results) -> str:
 
 _COSTS = (
     "busy",
-    "busy, of the time that workers were there",
+    "busy, of the time that workers were present",
     "evaluations",
     "complete trials",
     "evaluations that crashed",
-    "seconds lost by each",
+    "seconds lost per crash",
     "taken over",
     "collisions",
     "lost or done twice",
@@ -179,7 +179,7 @@ def _utilisation_plot(results: Results) -> Figure:
         for name, outcome in lines:
             when, part = zip(*outcome["utilisation_over_time"], strict=True)
             axes.plot([t / 60.0 for t in when], part, lw=1.2, color=f"C{list(FAULTS.values()).index(name)}", label=name)
-        axes.set_ylabel("utilisation (busy), of all places")
+        axes.set_ylabel("utilisation (busy), of all slots")
         axes.set_ylim(0, 1.03)
         axes.set_xlabel("minutes")
         axes.set_title(title, loc="left", fontsize=10)
