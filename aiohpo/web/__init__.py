@@ -1,1 +1,1 @@
-"""The page in a browser: a server of what a run's log says, live, and the report that is one file."""
+"""The page in a browser: a live server for the log of a run, and the report in a single file."""

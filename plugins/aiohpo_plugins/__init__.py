@@ -1,1 +1,1 @@
-"""The algorithms that come with aiohpo; they register as anyone's plugins do."""
+"""The algorithms that come with aiohpo; they register like anyone else's plugins."""

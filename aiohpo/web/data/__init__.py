@@ -1,1 +1,1 @@
-"""What the page is told of a run: what changed, and the data of its pictures."""
+"""The data that the page receives of a run: what changed, and the data of its charts."""
