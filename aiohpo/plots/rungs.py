@@ -40,14 +40,15 @@ def picture(subject: Subject) -> Picture:
     above: list[Panel | None] = []
     below: list[Panel] = []
     shown: list[float] = []
+    most = 1
     for first, some in columns.items():
         since = steps.index(first) if first in steps else 0
         heights = {r.id: {i: y for i, y in _heights(subject, r, steps).items() if i >= since} for r in some}
         counts = [sum(i in at for at in heights.values()) for i in range(len(steps))]
         named = [str(n) if n else "" for n in counts]
         bars = Bars(range(len(steps)), counts, BLUE, width=0.6, alpha=0.35, texts=named)
-        top = Axis(ticks=[], limits=(0.0, 1.25 * max(*counts, 1)))
-        above.append(Panel(Axis(ticks=ticks), top, [bars], grid="", frame=False))
+        most = max(most, *counts)
+        above.append(Panel(Axis(ticks=ticks), Axis(ticks=[]), [bars], grid="", frame=False))
         below.append(Panel(Axis("step", ticks=ticks), grid="y", marks=_climbs(subject, some, heights, len(steps) - 1)))
         shown += [value for at in heights.values() for value in at.values()]
         if len(columns) > 1:
@@ -55,6 +56,8 @@ def picture(subject: Subject) -> Picture:
     outside = ""
     for made in below:
         outside = cut(made.y, np.array(shown), subject.objective) if shown else ""
+    for made in filter(None, above):
+        made.y.limits = (0.0, 1.25 * most)  # the columns share their axis
     if above and above[0] is not None:
         above[0].y.label, below[0].y.label = "trials", subject.metric.label
     words = f"; {rungs.promoted} promotions, {rungs.moved_segments[1]} to another worker" if rungs.steps else ""

@@ -72,5 +72,6 @@ def places(parameter: Parameter, shown_as: Quantity, having: Sequence[TrialRecor
     name = shown_as.name
     if parameter.scale.numeric:
         return [shown_as.drawn(r.config[name]) for r in having]
-    spread = np.random.default_rng(0).uniform(-0.2, 0.2, len(having))
+    rng = np.random.default_rng(list(name.encode()))  # one per parameter, or two of them would spread along a diagonal
+    spread = rng.uniform(-0.2, 0.2, len(having))
     return [parameter.native(r.config[name]) + s for r, s in zip(having, spread, strict=True)]

@@ -194,6 +194,7 @@ def test_rungs_have_a_column_for_each_bracket(tmp_path: Path) -> None:
     figure = draw(open_run(make_climb(tmp_path / "r", [1, 3, 9, 3], first=[1, 1, 1, 3])), "rungs")
     heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes if axes.patches]
     assert heights == [[3, 2, 1], [0, 1, 0]]
+    assert all(axes.get_ylim()[1] > 3 for axes in figure.axes if axes.patches)  # no bar is cut off
 
 
 def test_the_timeline_shows_how_far_segments_went_and_who_went_on(tmp_path: Path) -> None:

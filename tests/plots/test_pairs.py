@@ -65,6 +65,16 @@ def test_ranks_count_from_the_best_and_the_best_are_on_top(subject: Subject) -> 
     assert dots.hover()[-1].startswith("rank 1 of 60\ntrial ")
 
 
+def test_two_choices_are_spread_over_an_area(tmp_path: Path) -> None:
+    """Trials with the same two choices lie around their cell, not along a diagonal."""
+    space = Space(kind=Categorical(["a", "b"]), norm=Categorical(["c", "d"]))
+    run = open_run(make_named_run(tmp_path / "r", space, "loss", [float(i) for i in range(40)]))
+    (panel,) = compute(Subject.of_run(run), "rank", ["kind", "norm"]).panels
+    (dots,) = (mark for mark in panel.marks if isinstance(mark, Dots))
+    apart = [np.asarray(at, float) - np.round(np.asarray(at, float)) for at in (dots.x, dots.y)]
+    assert abs(np.corrcoef(*apart)[0, 1]) < 0.5
+
+
 def test_a_pair_needs_two_parameters_that_there_are(subject: Subject, tmp_path: Path) -> None:
     """Unknown names, one name and a space with one parameter are refused; so are parameters of another kind."""
     with pytest.raises(UsageError, match="there is no parameter 'x' to plot; there are: junk, kind, layers, lr, one"):
