@@ -45,9 +45,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str | None:
-    """Return a figure with so many significant digits, from 1,000 on as a whole number; a gap stays one."""
+    """Return a figure with so many significant digits, from 1,000 on as a whole number; a gap stays one. A share that
+    is less than all is never rounded to all."""
     if value is None:
         return None
+    if value < 1.0:
+        value = min(value, 1.0 - 10.0**-digits)
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.{digits}g}"
 
 

@@ -47,6 +47,7 @@ def test_numbers_are_readable() -> None:
     assert pages.share(0.9988) == ".999"
     assert pages.share(0.99999, 4) == ".9999"
     assert pages.share(1.0) == "1.000"
+    assert pages.number(0.99997, 4) == "0.9999"
 
 
 def test_a_name_in_a_template_without_a_value_is_an_error(tmp_path: Path) -> None:
