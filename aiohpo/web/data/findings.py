@@ -29,6 +29,7 @@ def compared(feed: Feed) -> tuple[list[TrialRecord], int]:
     if n > _MOST_COMPARED:
         rows = np.sort(np.random.default_rng(0).choice(rows, _MOST_COMPARED, replace=False))
     number = feed.column("number")
+    rows = rows[np.argsort(number[rows], kind="stable")]  # as for the command: the forest depends on the order
     return [feed.view.record(row, int(number[row])) for row in rows.tolist()], n
 
 

@@ -43,4 +43,12 @@ def test_of_very_many_trials_a_sample_is_compared(tmp_path: Path, monkeypatch: p
     records, n = compared(feed)
     assert (len(records), n) == (3, 5)
     assert [record.number for record in compared(feed)[0]] == [record.number for record in records]
+
+
+def test_importances_are_told_from_the_trials_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """As the command does, so that both give the same answer."""
+    feed = Feed(FollowedDirectory(make_run(tmp_path / "r", [1.0, 2.0, 3.0])))
+    feed.look(1.0)
+    feed.column("number")[:3] = [2, 0, 1]  # as of workers that began at the same time
+    assert [record.number for record in compared(feed)[0]] == [0, 1, 2]
     assert all(record.value is not None for record in records)
