@@ -46,6 +46,14 @@
     return splits.map((at) => (round(at) && seen++ % every === 0 ? at : null));
   }
 
+  /* Distances of labels on an axis of seconds that are also round in minutes, hours and days: no 1.66667 min. */
+  const DURATIONS = [
+    ...[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 15, 30],
+    ...[1, 2, 5, 15, 30].map((minutes) => 60 * minutes),
+    ...[1, 2, 6, 12].map((hours) => 3600 * hours),
+    ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000].map((days) => 86400 * days),
+  ];
+
   function axis(spec, side) {
     const labels =
       spec.kind === "duration"
@@ -62,6 +70,7 @@
       stroke: () => color("chart-axis"),
       values: labels,
       space: side === "x" ? 70 : 34,
+      ...(spec.kind === "duration" ? { incrs: DURATIONS } : {}),
       size:
         side === "x"
           ? 30

@@ -190,7 +190,7 @@
       chart.tell(
         [
           found.complete
-            ? `${format.plural(found.complete, "complete trial")}; the best ${store.metric} is ${format.number(found.best)} after ${format.plural(found.improvements - 1, "improvement")}.`
+            ? `${format.plural(found.complete, "complete trial")}; the best ${store.metric} is ${format.number(found.best)}${found.improvements > 1 ? ` after ${format.plural(found.improvements - 1, "improvement")}` : ", the first of them"}.`
             : "No trial is complete yet.",
           found.partial
             ? `${format.plural(found.partial, "other")} ended or paused before the last step; such a result is not compared.`
