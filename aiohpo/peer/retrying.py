@@ -30,8 +30,8 @@ def choose_failed(view: View, names: Sequence[str], where: str) -> list[int]:
             raise UsageError(f"no trial of {where} has failed: there is nothing to retry")
         if not chosen:
             raise UsageError(
-                f"all {len(failed)} failed trials of {where} are retried already: the command that began the search "
-                "runs them"
+                f"all {len(failed)} failed trials of {where} have been queued again already: the command that started "
+                "the search runs those that have not run yet"
             )
     else:
         known = {name: record for record in records for name in (record.id, str(record.number))}
@@ -48,7 +48,7 @@ def _failed(name: str, known: dict[str, TrialRecord], retries: dict[str, str], w
     if record.status != "failed":
         raise UsageError(f"trial {name} of {where} did not fail, it is {record.status}: only failed trials are retried")
     if record.id in retries:
-        raise UsageError(f"trial {name} of {where} is retried already, as trial {retries[record.id]}")
+        raise UsageError(f"trial {name} of {where} has been queued again already, as trial {retries[record.id]}")
     return record
 
 

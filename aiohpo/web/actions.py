@@ -65,7 +65,7 @@ async def end_search(door: Door) -> dict[str, Any]:
         await visitor.say(lambda state: state.record_call_off(ENDED_BY_HAND, told))
     # Not others who came in for a moment, as this visitor did.
     n = sum(name in visitor.state.view.workers for name in told)
-    words = "the worker is" if n == 1 else f"{n} workers are"
+    words = "the worker has been" if n == 1 else f"{n} workers have been"
     return {"stopped": n, "message": f"{words} told that the search is over"}
 
 

@@ -41,7 +41,7 @@ def test_trials_are_named_by_number_or_id_and_chosen_once(failing: Run) -> None:
         (["9"], "there is no trial '9' in r"),
         (["ann-x"], "there is no trial 'ann-x' in r"),
         (["0", "1"], "trial 1 of r did not fail, it is finished"),
-        (["2"], "trial 2 of r is retried already, as trial 3"),
+        (["2"], "trial 2 of r has been queued again already, as trial 3"),
     ],
 )
 def test_what_cannot_be_retried_is_named(failing: Run, names: list[str], message: str) -> None:
@@ -58,7 +58,7 @@ def test_having_nothing_to_retry_is_said(tmp_path: Path, failing: Run) -> None:
     recorder = Recorder("bob", failing.view, failing.log)
     for row in choose_failed(failing.view, [], "r"):
         recorder.queue_retry(0.0, row)
-    with pytest.raises(UsageError, match="all 2 failed trials of r are retried already"):
+    with pytest.raises(UsageError, match="all 2 failed trials of r have been queued again already"):
         choose_failed(failing.view, [], "r")
 
 

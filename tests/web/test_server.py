@@ -229,7 +229,7 @@ async def test_a_failed_trial_is_tried_again(tmp_path: Path) -> None:
         failures = await (await client.get("/api/runs/r/failures", headers=AUTHORITY)).json()
         assert [(group["count"], group["retried"]) for group in failures["groups"]] == [(1, 1)]
         again = await client.post("/api/runs/r/retry", headers=headers, json={})
-        assert (again.status, "retried already" in (await again.json())["error"]) == (409, True)
+        assert (again.status, "queued again already" in (await again.json())["error"]) == (409, True)
 
 
 async def test_a_search_without_workers_cannot_be_ended(tmp_path: Path) -> None:
