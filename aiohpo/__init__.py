@@ -78,7 +78,9 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     if name not in _WHERE:
-        raise AttributeError(f"module 'aiohpo' has no attribute {name!r}")
+        from .arguments import explain_missing_name
+
+        raise AttributeError(explain_missing_name(name), name=name)
     from importlib import import_module
 
     value = getattr(import_module(f".{_WHERE[name]}", __name__), name)

@@ -17,6 +17,8 @@ from .errors import UsageError
 Called = TypeVar("Called", bound=Callable[..., Any])
 Class = TypeVar("Class", bound=type)
 
+EXAMPLE = "*"  # the key of a call that fits, for those that have too many or too few arguments
+
 # Words of Optuna, Ray Tune, scikit-optimize, Hyperopt, SMAC and ConfigSpace, and what to write instead. Words that mean
 # the same are joined by blanks.
 STUDY_ARGUMENTS = {
@@ -40,6 +42,7 @@ RUN_ARGUMENTS = {
     "callbacks callback": "write Study(…, callbacks=[…])",
     "objective func function fn": "write Study(objective, space)",
 }
+REPORT_ARGUMENTS = {EXAMPLE: "trial.report(0.5, step=3)"}
 NUMBER_ARGUMENTS = {
     "lower min minimum lb start": "write low=…",
     "upper max maximum ub stop": "write high=…",
@@ -55,6 +58,18 @@ CHOICE_ARGUMENTS = {
     "default_value init": "write default=…",
     "condition conditions parent": "write when={'optimizer': 'sgd'}",
     "name": "the space names its parameters: Space(x=Categorical([…]))",
+}
+MODULE_NAMES = {
+    "create_study Tuner fmin": "write study = aiohpo.Study(objective, space, mode='max')",
+    "load_study": "write aiohpo.Study(objective, space, directory='runs/NAME'), which continues what is there",
+    "FloatDistribution UniformDistribution LogUniformDistribution uniform loguniform Real": "write Float(low, high)",
+    "IntDistribution IntUniformDistribution randint Integer": "write Int(low, high)",
+    "CategoricalDistribution choice": "write Categorical([…])",
+    "samplers": "write Study(…, searcher='tpe'), or another name that 'aiohpo plugins' lists",
+    "pruners": "write Study(…, scheduler='asha'), or another name that 'aiohpo plugins' lists",
+    "TrialPruned exceptions": "loop over trial.steps(), which ends when the trial should stop",
+    "visualization": "write result.plot('history'), or another kind of plot",
+    "logging": "write study.run(…, progress=False) for silence, 'lines' for a line per trial",
 }
 STUDY_ATTRIBUTES = {
     "optimize minimize maximize fit": "write study = Study(objective, space); study.run(trials=100)",
@@ -138,6 +153,13 @@ def explained_class(
     return decorate
 
 
+def explain_missing_name(name: str) -> str:
+    """Say that the package has no such name, and what to write instead if another tool has it."""
+    text = f"module 'aiohpo' has no attribute {name!r}"
+    advice = _by_word(MODULE_NAMES)
+    return f"{text}; {advice[name]}" if name in advice else text
+
+
 def _by_word(elsewhere: Mapping[str, str]) -> dict[str, str]:
     return {word: instead for words, instead in elsewhere.items() for word in words.split()}
 
@@ -158,5 +180,6 @@ def _why_it_does_not_fit(
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        return f"{name}: {error}; it is called as {call}"
+        example = f", such as {advice[EXAMPLE]}" if EXAMPLE in advice else ""
+        return f"{name}: {error}; it is called as {call}{example}"
     return f"{name} is called as {call}"

@@ -33,6 +33,11 @@ class Unavailable(AiohpoError):
     worker stopped. No trial failed for it; the same command goes on once it is there again."""
 
 
+def plural(n: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def listing(names: Sequence[str]) -> str:
     """Join names for an error message: ``a, b, c``; ``(none)`` if there are none."""
     return ", ".join(sorted(names)) or "(none)"

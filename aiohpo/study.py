@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arguments import RUN_ARGUMENTS, STUDY_ARGUMENTS, STUDY_ATTRIBUTES, explained, explained_class
 from .by_hand import DrivenByHand
-from .errors import UsageError
+from .errors import UsageError, plural
 from .evaluate.checkpoint import encode_array
 from .evaluate.program import Program, StudyFile, refuse_in_child
 from .events.schema import MAX_SLOTS, MAX_STEPS, TARGETS
@@ -344,7 +344,8 @@ class Study(DrivenByHand):
 
     def __repr__(self) -> str:
         where = f" in {self.directory}" if self.directory else ""
-        return f"<Study {self.mode} {self.metric} over {len(self.space)} parameters by {self.searcher}{where}>"
+        parameters = plural(len(self.space), "parameter")
+        return f"<Study {self.mode} {self.metric} over {parameters} by {self.searcher}{where}>"
 
     def _repr_html_(self) -> str:
         rows = {

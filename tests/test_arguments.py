@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from aiohpo import Categorical, Constant, Float, Int, Ordinal, Space, Study
+import aiohpo
+from aiohpo import Categorical, Constant, Float, Int, Ordinal, Space, Study, Trial
 from aiohpo.arguments import explained, explained_class
 from aiohpo.errors import UsageError
 
@@ -64,6 +66,23 @@ def test_signatures_and_instances_stay_as_they_are() -> None:
     assert list(inspect.signature(Float).parameters)[:3] == ["low", "high", "log"]
     for parameter in (Float(0, 1, log=False), Int(1, 3), Categorical(["a"]), Constant(1)):
         assert copy.deepcopy(parameter) == pickle.loads(pickle.dumps(parameter)) == parameter
+
+
+@pytest.mark.parametrize(
+    ("name", "instead"),
+    [("create_study", "; write study = aiohpo.Study("), ("samplers", "; write Study(…, searcher='tpe')"), ("xyz", "")],
+)
+def test_a_name_of_another_package_is_answered(name: str, instead: str) -> None:
+    """What the package does not have is an AttributeError, with the remedy where there is one."""
+    with pytest.raises(AttributeError, match=re.escape(f"module 'aiohpo' has no attribute '{name}'{instead}")):
+        getattr(aiohpo, name)
+
+
+def test_a_report_as_in_another_tool_is_answered() -> None:
+    """A step that is given by place is answered with how to give it by name."""
+    trial = object.__new__(Trial)
+    with pytest.raises(UsageError, match=r"too many positional arguments; .* such as trial.report\(0.5, step=3\)"):
+        trial.report(0.5, 3)
 
 
 def test_an_attribute_of_another_tool_is_answered() -> None:

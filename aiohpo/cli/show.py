@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ..errors import UsageError, listing
+from ..errors import UsageError, listing, plural
 from ..report.words import (
     best_in_words,
     configuration,
@@ -146,8 +146,9 @@ def _headline(run: Run, now: Snapshot) -> str:
     goal = "" if now.total is None else f" of {now.total}"
     aim = "minimise" if run.view.objective.direction == "min" else "maximise"
     best = "" if now.best is None else best_in_words(now.metric, now.best, now.max_steps, 6)
+    parameters = plural(len(run.view.space), "parameter")
     lines = [
-        f"{printable(now.name)}: {aim} {printable(now.metric)} over {len(run.view.space)} parameters, "
+        f"{printable(now.name)}: {aim} {printable(now.metric)} over {parameters}, "
         f"searcher {told['searcher']}, scheduler {told['scheduler']}, seed {told['seed']}",
         f"{now.done}{goal} trials done ({trials_in_words(now.counts, now.retried, now.added)})",
         best,

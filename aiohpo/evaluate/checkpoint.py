@@ -112,8 +112,8 @@ def read_file(name: Any, path: Any) -> bytes:
     them. Raises UsageError that says what is wrong with the name or the file."""
     if not isinstance(name, str) or not _FILE_NAME.match(name):
         raise UsageError(
-            f"cannot attach a file as {describe_briefly(name)}: a name has 1 to 128 letters, digits, blanks and "
-            "_ . + = -, of which the first is a letter, a digit or _; it is not a path"
+            f"cannot attach a file as {describe_briefly(name)}: its name must be 1 to 128 letters, digits, blanks and "
+            "_ . + = -, and begin with a letter, a digit or _; it is not a path"
         )
     if not isinstance(path, str | os.PathLike):
         raise UsageError(f"cannot attach {name!r}: the path of a file is needed, not {describe_briefly(path)}")

@@ -118,10 +118,13 @@ def _without(metric: str, trial: Trial, returned: Any, others: Collection[str]) 
             "over trial.steps() ends; if it is reported less often, let the scheduler compare later (its option "
             "r_min or interval)"
         )
-    what = "None" if returned is None else "a dict without it"
+    if returned is None:
+        what = f"None and never reported {metric!r}"
+    else:
+        what = f"a dict without {metric!r} and never reported it"
     return (
-        f"the objective returned {what} and never reported {metric!r}{f' but {but}' if others else ''}: return a "
-        f"number, a dict with {metric!r}, or call trial.report({metric}=...)"
+        f"the objective returned {what}{f', {but}' if others else ''}: return a number, a dict with {metric!r}, or "
+        f"call trial.report({metric}=...)"
     )
 
 

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ..arguments import TRIAL_ATTRIBUTES, explained, explained_class
+from ..arguments import REPORT_ARGUMENTS, TRIAL_ATTRIBUTES, explained, explained_class
 from ..errors import Unavailable, UsageError, listing
 from ..events.notes import encode_notes
 from ..events.schema import MAX_STEPS, TARGETS
@@ -171,7 +171,7 @@ class Trial:
         ):
             self._decision = Decision.PAUSE
 
-    @explained("trial.report", {})
+    @explained("trial.report", REPORT_ARGUMENTS)
     def report(self, value: Any = None, /, *, step: int | None = None, **metrics: Any) -> None:
         """Report the objective's metric (one number, or a dict) or named metrics, at this step.
 

@@ -35,8 +35,8 @@ def picture(subject: Subject) -> Picture:
 
     if subject.run is None:
         raise UsageError(
-            "the predictions of which an ensemble is made are in the run directory: give Study(directory=…), and draw "
-            "it with: aiohpo plot DIR --kind ensemble"
+            "an ensemble is drawn from the predictions in a run directory, not from Python: aiohpo plot DIR --kind "
+            "ensemble, where DIR is the directory of Study(directory=…)"
         )
     found = assess(subject.run, create("ensembles", "gradient"))
     rows = (found.others or (found.valid,))[0]

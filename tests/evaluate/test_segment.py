@@ -172,7 +172,7 @@ def test_a_failure_cannot_be_talked_away() -> None:
         ("string", "returned str '0.5'.*return a number"),
         ("list", "returned list"),
         ("dict of strings", "metric 'loss' is str 'low'"),
-        ("dict without", "returned a dict without it and never reported 'loss'"),
+        ("dict without", "returned a dict without 'loss' and never reported it"),
         ("dict odd names", "metric name int 1"),
         ("odd number", "returned OddNumber"),
         ("complex", "returned complex"),

@@ -29,12 +29,19 @@ def check_past(past: Iterable[PastTrial], space: Space, metric: str) -> list[tup
         try:
             config, value = trial
             fitting = space.validate(dict(config))
-            checked.append((fitting, None if value is None else as_finite(value, metric)))
+            checked.append((fitting, None if value is None else _value(value, metric)))
         except UsageError as error:
-            raise UsageError(f"past trial {i}: {error} (the value of a failed trial is None)") from None
+            raise UsageError(f"past trial {i}: {error}") from None
         except (TypeError, ValueError):
             raise UsageError(f"past trial {i}: give (config, value), not {trial!r:.200}") from None
     return checked
+
+
+def _value(value: Any, metric: str) -> float:
+    try:
+        return as_finite(value, metric)
+    except UsageError as error:
+        raise UsageError(f"{error} (for a failed trial write None)") from None
 
 
 def check_comparable(run: str, theirs: tuple[Objective, int | None], ours: tuple[Objective, int | None]) -> None:

@@ -14,7 +14,7 @@ def steps_of(scheduler: str, max_steps: int | None, r_min: int = 1, eta: float =
     if max_steps is None:
         raise ValueError(
             f"{scheduler} compares trials step by step, and this study has no steps: "
-            "give Study(max_steps=…) and use trial.steps() in the objective, or take the scheduler fifo"
+            "give Study(max_steps=…) and use trial.steps() in the objective, or choose scheduler='fifo'"
         )
     least = max(r_min + 1, math.ceil(r_min * eta))
     if max_steps < least:
