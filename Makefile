@@ -11,7 +11,7 @@ FUZZ ?= 600
 SEQUENCES ?= 1000000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cluster browser examples notebook docs soak lint types coverage bench studies studies-reduced clean
+.PHONY: help demo test cluster browser examples integrations docs soak lint types coverage bench studies studies-reduced clean
 
 help:
 	@echo "make demo      run a real search: an MLP on handwritten digits, four workers (under two minutes)"
@@ -19,7 +19,7 @@ help:
 	@echo "make cluster   run the tests of workers on several machines: MPI, network namespaces, travelling checkpoints"
 	@echo "make browser   open the dashboard in a real browser (Chromium) and look at each view"
 	@echo "make examples  run the programs of examples/ and of the README, and check what they print"
-	@echo "make notebook  run the documentation's notebook, and what a notebook needs, in kernels of Jupyter"
+	@echo "make integrations   run searches in kernels of Jupyter, the documentation's notebook among them, and MLflow's tests"
 	@echo "make docs      build the documentation as a site in site/; a warning is an error"
 	@echo "make soak      play SEEDS=3000 simulated swarms and SEQUENCES=1000000 of hostile frames, then fuzz the frame"
 	@echo "               decoder for FUZZ=600 seconds"
@@ -48,6 +48,14 @@ $(VENV)/bench-ready: $(READY)
 	@$(PIP) --editable '.[bench]'
 	@touch $@
 
+$(VENV)/browser-ready: $(READY)
+	@$(PIP) --editable '.[browser]'
+	@touch $@
+
+$(VENV)/integrations-ready: $(READY)
+	@$(PIP) --editable '.[integrations]'
+	@touch $@
+
 $(VENV)/docs-ready: $(READY)
 	@$(PIP) --editable '.[docs]'
 	@touch $@
@@ -66,14 +74,14 @@ test: $(READY)
 cluster: $(READY)
 	@$(PYTEST) -m cluster tests/smoke
 
-browser: $(READY)
+browser: $(VENV)/browser-ready
 	@$(BIN)/python -m pytest -m browser tests/browser
 
 examples: $(READY)
 	@$(PYTEST) -m examples tests/test_examples.py
 
-notebook: $(READY)
-	@$(BIN)/python -m pytest -m notebook tests/test_notebook.py
+integrations: $(VENV)/integrations-ready
+	@$(BIN)/python -m pytest tests/test_notebook.py tests/test_mlflow.py
 
 # The theme's makers announce their next product at every build.
 docs: $(VENV)/docs-ready

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 
 # The suite runs one test process per core: numerical libraries that start a thread per core in each of them, and in
 # each process that a test starts, only take turns. The variables are read when the libraries load.
@@ -14,6 +15,10 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 
 settings.register_profile("reproducible", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("reproducible")
+
+
+# `make browser` installs what drives the browser.
+collect_ignore = [] if find_spec("playwright") else ["browser"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

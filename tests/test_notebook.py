@@ -1,4 +1,4 @@
-"""Searches in the kernel of a notebook, as its users run them (``make notebook``)."""
+"""Searches in the kernel of a notebook, as its users run them (``make integrations``)."""
 
 from __future__ import annotations
 
