@@ -19,7 +19,7 @@ help:
 	@echo "make cluster   run the tests of workers on several machines: MPI, network namespaces, travelling checkpoints"
 	@echo "make browser   open the dashboard in a real browser (Chromium) and look at each view"
 	@echo "make examples  run the programs of examples/ and of the README, and check what they print"
-	@echo "make integrations   run searches in kernels of Jupyter, the documentation's notebook among them, and MLflow's tests"
+	@echo "make integrations  run searches in Jupyter kernels, the notebook of the documentation among them, and MLflow's tests"
 	@echo "make docs      build the documentation as a site in site/; a warning is an error"
 	@echo "make soak      play SEEDS=3000 simulated swarms and SEQUENCES=1000000 of hostile frames, then fuzz the frame"
 	@echo "               decoder for FUZZ=600 seconds"
