@@ -92,6 +92,7 @@ def test_pictures_are_drawn_with_either_library_from_the_same_data() -> None:
     """The overview needs no log; what is not known of a search in memory is an error, as is an unknown name."""
     result = Result(view())
     assert [line.get_label() for line in result.plot("history").axes[0].get_lines()][:1] == ["complete (1)"]
+    assert result.plot("history")._repr_png_().startswith(b"\x89PNG")  # in a notebook without pyplot
     assert result.plot(backend="plotly").data[0].name == "complete (1)"
     with pytest.raises(UsageError, match="no backend 'bokeh' for plots; there are: matplotlib, plotly"):
         result.plot(backend="bokeh")
@@ -99,7 +100,7 @@ def test_pictures_are_drawn_with_either_library_from_the_same_data() -> None:
         result.plot("pie")
     with pytest.raises(UsageError, match="the study has no trial that a worker ran"):
         result.plot("timeline")
-    with pytest.raises(UsageError, match=r"in the run directory: give Study\(directory=…\)"):
+    with pytest.raises(UsageError, match="not from Python: aiohpo plot DIR --kind ensemble"):
         result.plot("ensemble")
     with pytest.raises(UsageError, match=r"the study has no rungs: .* \(see: result.plot\('curves'\)\)"):
         result.plot("rungs")

@@ -117,10 +117,10 @@ def save(picture: Picture, path: Path, *, shared: bool = False) -> None:
 def new_figure() -> Figure:
     """Return an empty figure, to be drawn on within :func:`own_style`. Raises ``UsageError`` without matplotlib."""
     try:
-        from matplotlib.figure import Figure
+        from .with_matplotlib import NotebookFigure
     except ImportError:
         raise UsageError("plots need matplotlib: pip install 'aiohpo[plot]'") from None
-    return Figure(figsize=(9, 5), layout="constrained")
+    return NotebookFigure(figsize=(9, 5), layout="constrained")
 
 
 def format_of(path: Path) -> str:

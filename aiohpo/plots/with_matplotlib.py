@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ..text import printable
 from .picture import Axis, Bars, Dots, Line, Panel, Paths, Picture, Rules, Shading, Surface, Texts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
     from .picture import Mark
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows. By itself it shows those of pyplot only, which keeps them all in memory."""
+
+    def _repr_png_(self) -> bytes:
+        drawn = BytesIO()
+        self.savefig(drawn, format="png", dpi=100)
+        return drawn.getvalue()
 
 
 def draw_on(figure: Figure, picture: Picture) -> None:
