@@ -295,7 +295,7 @@ def _search(study: Study, options: RunOptions, before: int, json_: bool, again: 
         click.echo("no reported result is lost; the same command continues", err=True)
     given_up = None if over is None else over.given_up
     short = falls_short(source.view, over)
-    if over is not None and over.reason is EndReason.TIME_UP:
+    if over is not None and over.reason in (EndReason.TIME_UP, EndReason.CALLED_OFF):
         say(f"{over}, before the budget of trials is met" if short else str(over), err=True)
     code = summarise(
         directory,

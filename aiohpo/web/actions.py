@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from ..view.view import View
 
-ENDED_BY_HAND = "it was ended from the dashboard"
+ENDED_BY_HAND = "the search was ended from the dashboard"
 DEFAULT_TRANSPORT = "zmq"
 
 
