@@ -273,8 +273,8 @@ def settle_key(given: StudyKey | None, places: Sequence[Path], *, share: bool = 
             raise UsageError(
                 f"{place / FILE} holds the key {kept.fingerprint}, but {key.fingerprint} "
                 f"{'was given' if given is not None else 'is kept in ' + str(places[0])}: use one of them. To change "
-                "the key of a directory, replace that file while no worker runs; checkpoints of the old key are not "
-                "read any more"
+                "the key of a directory, replace that file while no worker runs; checkpoints of the old key can no "
+                "longer be read"
             )
     return key
 

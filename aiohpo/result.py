@@ -33,12 +33,13 @@ _MOST_ROWS = 5  # trials that a notebook shows of a result
 class Result:
     """The trials of a study and the best of them; a snapshot that later events do not change.
 
-    ``best`` is the best complete trial; while there is none, the best of those that got farthest, whose ``status``
-    is not ``finished`` then. ``interrupted`` says whether the search was stopped before its end. ``end`` says why it is
-    over: its ``reason`` is an :class:`~aiohpo.peer.ending.EndReason`, and ``str(result.end)`` says it in words; None
-    while it goes on, or if it was interrupted. ``given_up`` is what ``end`` says if all trials failed
-    (``Study(max_failures=…)``), else None. ``states`` is what is believed of workers, {worker: state}: what one that is
-    dead was running is lost. ``ensemble`` is what ``Study(ensemble=…)`` made of the trained models.
+    ``best`` is the best complete trial; while there is none, it is the best of those that got farthest, and its
+    ``status`` is not ``finished``. ``interrupted`` tells whether the search was stopped before its end. ``end`` tells
+    why it is over: its ``reason`` is an :class:`~aiohpo.peer.ending.EndReason`, and ``str(result.end)`` puts it into
+    words; it is None while the search continues, or if it was interrupted. ``given_up`` is the text of ``end`` if all
+    trials failed (``Study(max_failures=…)``), else None. ``states`` has the presumed state of each worker, {worker:
+    state}; the running trials of a dead worker are lost. ``ensemble`` is the ensemble that ``Study(ensemble=…)`` built
+    from the trained models.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class Result:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        """How many trials have each status."""
+        """The number of trials with each status."""
         counts: dict[str, int] = {}
         for trial in self.trials:
             counts[trial.status] = counts.get(trial.status, 0) + 1
@@ -116,16 +117,16 @@ class Result:
         return self.best.config
 
     def file(self, trial: TrialRecord | str | int, name: str) -> Path:
-        """Return where the file of this name of a trial is; see :meth:`aiohpo.Trial.attach`.
+        """Return the path of a trial's file with this name; see :meth:`aiohpo.Trial.attach`.
 
-        Read it there or copy it, but do not change it: it is named by its digest, and other trials may share it.
+        Read or copy the file, but do not change it: it is named by its digest, and other trials may share it.
 
         Args:
             trial: a record, or a trial's number or id.
 
         Raises:
             UsageError: there is no such trial or file, or it is not in this directory: a file stays with the worker
-                whose trial attached it. :meth:`aiohpo.Worker.file` fetches it while that worker is there.
+                whose trial attached it. :meth:`aiohpo.Worker.file` fetches it while that worker is running.
         """
         id = trial.id if isinstance(trial, TrialRecord) else str(trial)
         record = next((known for known in self.trials if id in (known.id, str(known.number))), None)
@@ -147,8 +148,8 @@ class Result:
         """Compute how much each parameter matters, overall and among the best trials (a tenth, at least 20).
 
         ``method`` is "fanova" (the share of the metric's variance that a parameter explains by itself) or "ped-anova"
-        (how differently the values of good trials are distributed); ``seed`` is that of the bootstrap samples. Takes
-        less than a second for 10,000 trials. Raises ``UsageError`` if there are too few trials.
+        (how differently the values of good trials are distributed); ``seed`` is the seed of the bootstrap samples. This
+        takes less than a second for 10,000 trials. Raises ``UsageError`` if there are too few trials.
         """
         from .importance.importances import importances
 
@@ -159,17 +160,17 @@ class Result:
 
         Args:
             kind: as in ``aiohpo plot --kind``: "history", "curves", "parallel", "slice", "contour", "importance" …
-            parameters: two or more of a "contour" or "rank" plot; without any, those that matter most.
-            backend: "matplotlib", or "plotly" for a figure that answers to the mouse. Each is an extra to install.
+            parameters: two or more, for a "contour" or "rank" plot; default: those that matter most.
+            backend: "matplotlib", or "plotly" for an interactive figure. Each is an extra to install.
 
-        What "timeline" and "rungs" show is what is known of the search now, not when this result was taken. Raises
-        ``UsageError`` for an unknown kind or backend, without the library, and where there is nothing to draw.
+        "timeline" and "rungs" show the search as it is now, not as it was when this result was taken. Raises
+        ``UsageError`` for an unknown kind or backend, if the library is not installed, and if there is nothing to draw.
         """
         from .plots.drawing import compute, draw
         from .plots.subject import Subject
 
         if backend not in ("matplotlib", "plotly"):
-            raise UsageError(f"there is no backend {backend!r} for plots; there are: matplotlib, plotly")
+            raise UsageError(f"there is no backend {backend!r} for plots; the backends are: matplotlib, plotly")
         picture = compute(Subject.of_trials(self._view, self.trials, self._log, self._states), kind, parameters)
         if backend == "matplotlib":
             return draw(picture)

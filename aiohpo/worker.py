@@ -39,25 +39,25 @@ _LOOK_AGAIN = 1.0
 class Worker:
     """One peer of a search, for use in an existing asyncio application.
 
-    ``async with Worker(study, transport="zmq", bind=…, join=[…]) as worker`` starts it; it evaluates in the
-    background until the search is over. ``async for trial in worker`` gives the finished trials of the whole
-    swarm as they arrive and ends with the search; leaving the block makes this worker leave in good order.
+    ``async with Worker(study, transport="zmq", bind=…, join=[…]) as worker`` starts it; it evaluates trials in the
+    background until the search is over. ``async for trial in worker`` yields the finished trials of the whole swarm as
+    they arrive, and ends with the search; on leaving the block, this worker leaves the search cleanly.
 
     slots       how many trials it evaluates at a time
     transport   "inproc", "zmq", … or an instance
     bind        the address to listen on; None for any free one
-    join        addresses of living peers, ``file:///directory`` in which peers leave theirs, or "slurm"
-    advertise   the address that others are told, where it is not the one listened at (NAT, containers)
+    join        addresses of running peers, ``file:///directory`` in which peers leave theirs, or "slurm"
+    advertise   the address announced to others, if it differs from the one listened on (NAT, containers)
     key         the file of the study's key, or the key; without it, the study's own, that of AIOHPO_KEY, or the one
                 that is kept in the run directory or where the workers meet (made there by the first of them)
-    insecure    do without a key: anyone who can reach this worker can join, which includes running code here
-    trials      the study's budget, over all workers and runs; a smaller one than what is done needs ``shrink``
-    time        seconds after which this worker leaves; the others go on
-    grace       seconds that running objectives have then, told by ``trial.ended``, to save their work and return
+    insecure    use no key: anyone who can reach this worker can join, which includes running code here
+    trials      the study's budget, over all workers and runs; one below the number of results needs ``shrink``
+    time        seconds after which this worker leaves; the others continue
+    grace       seconds that running objectives then have to save their work and return; ``trial.ended`` tells them
     target      the value of the metric at which the search ends for all workers
     rank, size  its place among workers launched together, if it has one
-    notice      called with every line that this worker has to say; None: they are added to the study's ``notices``
-    output      called with what trials print here: ``output(trial_id, number, lines)``
+    notice      called with each message of this worker; None: messages are added to the study's ``notices``
+    output      called with the output of trials here: ``output(trial_id, number, lines)``
     """
 
     def __init__(
@@ -143,7 +143,7 @@ class Worker:
             return carrier
         if key is not None and not isinstance(spec, str):
             raise UsageError(
-                f"give the key to the transport itself and to the study (Study(key=…)), not beside {spec!r}"
+                f"give the key to the transport itself and to the study (Study(key=…)), not along with {spec!r}"
             )
         if takes_key(spec):
             found = local.settle_key(key, meeting=[keeps_key(place) for place in meeting], elsewhere=dialled)
@@ -210,7 +210,7 @@ class Worker:
 
     @property
     def address(self) -> str:
-        """Where other workers reach this one."""
+        """The address at which other workers reach this one."""
         return self._transport.address
 
     @property
@@ -220,7 +220,7 @@ class Worker:
 
     @property
     def result(self) -> Result:
-        """What this worker knows now; until it has begun, what the study knows."""
+        """The results that this worker knows so far; before it has started, those that the study knows."""
         peer = self._peer_here
         return (
             self.study.result
@@ -243,7 +243,7 @@ class Worker:
     def stop(self, grace: float = 0.0) -> None:
         """Make this worker stop evaluating; it releases its running trials. Nothing happens if the search is over.
 
-        With ``grace`` their objectives are told by ``trial.ended`` first, and have so many seconds to save their work.
+        With ``grace``, ``trial.ended`` first tells their objectives, which have that many seconds to save their work.
         """
         self._stopped = True
         if self._peer_here is not None:
@@ -265,7 +265,7 @@ class Worker:
         try:
             record = self._peer.view.record(self._peer.view.row_of(trial))
         except KeyError:
-            raise UsageError(f"there is no trial {trial!r} that this worker knows of: give its id") from None
+            raise UsageError(f"this worker knows of no trial {trial!r}: give its id") from None
         if (found := record.files.get(name)) is not None:
             await self._peer.exchange.fetch(found.digest, found.worker, found.size)
         return await asyncio.to_thread(path_of_file, record, name, self.study._replica.blobs)

@@ -94,9 +94,9 @@ def test_pictures_are_drawn_with_either_library_from_the_same_data() -> None:
     assert [line.get_label() for line in result.plot("history").axes[0].get_lines()][:1] == ["complete (1)"]
     assert result.plot("history")._repr_png_().startswith(b"\x89PNG")  # in a notebook without pyplot
     assert result.plot(backend="plotly").data[0].name == "complete (1)"
-    with pytest.raises(UsageError, match="no backend 'bokeh' for plots; there are: matplotlib, plotly"):
+    with pytest.raises(UsageError, match="no backend 'bokeh' for plots; the backends are: matplotlib, plotly"):
         result.plot(backend="bokeh")
-    with pytest.raises(UsageError, match="no plot of kind 'pie'; there are: overview, history"):
+    with pytest.raises(UsageError, match="no plot of kind 'pie'; the kinds are: overview, history"):
         result.plot("pie")
     with pytest.raises(UsageError, match="the study has no trial that a worker ran"):
         result.plot("timeline")

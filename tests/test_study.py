@@ -151,7 +151,7 @@ async def test_a_search_without_a_limit_has_to_end_by_itself(searcher, scheduler
         result = await asyncio.wait_for(s.arun(), 120)
         assert result.trials
         return
-    with pytest.raises(UsageError, match="nothing would end this search: say how many trials"):
+    with pytest.raises(UsageError, match="nothing would end this search: give a number of trials"):
         await s.arun()
     assert (await asyncio.wait_for(s.arun(trials=2), 120)).trials
     assert len((await asyncio.wait_for(s.arun(), 120)).trials) == 2  # the budget is the study's

@@ -246,7 +246,7 @@ def test_a_socket_without_a_key_is_refused(tmp_path):
     """Who listens needs a key, and who joins the others'; the error says where it comes from, and makes nothing."""
     with pytest.raises(UsageError, match=r"no key and no directory to keep one in: key='study.key'"):
         Worker(study(), transport="zmq")
-    with pytest.raises(UsageError, match=r"joining tcp://127.0.0.1:5555 takes .* copy the key file .* --key FILE"):
+    with pytest.raises(UsageError, match=r"joining tcp://127.0.0.1:5555 needs .* copy the key file .* --key FILE"):
         Worker(study(directory=tmp_path / "r"), transport="zmq", join=["tcp://127.0.0.1:5555"])
     assert list(tmp_path.iterdir()) == []
     keep_key(tmp_path / "r", StudyKey.generate())

@@ -216,7 +216,7 @@ class KeyFile(click.ParamType[Path]):
 
         if is_key_text(value):
             self.fail(
-                "this is a key itself, which every user of this machine can now read in the list of processes; "
+                "this is a key itself, and every user of this machine can now read it in the process list; "
                 "make a new one, and give the name of its file",
                 param,
                 ctx,
@@ -247,7 +247,7 @@ key_option = click.option(
 share_option = click.option(
     "--share",
     type=click.Choice(["group"]),
-    help="With whom the run directory is shared: its group. Each of its users says so, and trusts all the others.",
+    help="Share the run directory with its group. Every user gives this option and trusts all the others.",
 )
 
 

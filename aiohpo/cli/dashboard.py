@@ -38,19 +38,19 @@ aiohpo dashboard tcp://node1:5555 --key study.key
 """,
 )
 @click.argument("target", metavar="DIR|ADDR")
-@click.option("--bind", default="127.0.0.1", show_default=True, metavar="HOST", help="The address to listen at.")
+@click.option("--bind", default="127.0.0.1", show_default=True, metavar="HOST", help="The address to listen on.")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     metavar="N",
-    help=f"The port; 0: any that is free. Default: {PORT}, or any that is free if that is in use.",
+    help=f"The port; 0: any free port. Default: {PORT}, or any free port if that is in use.",
 )
 @click.option("--browser/--no-browser", default=None, help="Open the page in a browser. Default: only on a desktop.")
-@click.option("--join", multiple=True, metavar="ADDR", help="More addresses to ask, should the first not answer.")
+@click.option("--join", multiple=True, metavar="ADDR", help="Further addresses to try if the first does not answer.")
 @key_option
 @click.option("--insecure", is_flag=True, help="The workers at ADDR were started with --insecure: there is no key.")
 @click.option(
-    "--transport", default=DEFAULT_TRANSPORT, show_default=True, metavar="T", help="How the peers at ADDR talk."
+    "--transport", default=DEFAULT_TRANSPORT, show_default=True, metavar="T", help="The transport of the peers at ADDR."
 )
 def dashboard(
     target: str,
@@ -81,7 +81,7 @@ def dashboard(
         opened: _Opened = partial(_join, [target, *join], transport, found)
     elif join or insecure:
         raise click.UsageError(
-            f"--join and --insecure go with an address; {target!r} is a directory, which is just read"
+            f"--join and --insecure go with an address; {target!r} is a directory, which needs neither"
         )
     else:
         path = Path(target)
@@ -155,7 +155,7 @@ async def _serve(opened: _Opened, access: Access, port: int | None, browser: boo
         say(f"dashboard of {runs.title}: {url}")
         if not access.is_local:
             say(
-                "aiohpo: everybody who has this address can see the search and end it; the connection is not encrypted",
+                "aiohpo: anyone who has this address can see the search and end it; the connection is not encrypted",
                 err=True,
             )
         reading = asyncio.create_task(runs.prepare())
@@ -181,7 +181,7 @@ async def _listen(runner: object, host: str, port: int | None) -> int:
                 continue
             why = error.strerror or str(error)
             raise UsageError(
-                f"cannot listen at {host} port {wanted}: {why}; choose another port with --port (0: any that is free), "
+                f"cannot listen on {host} port {wanted}: {why}; choose another port with --port (0: any that is free), "
                 "or another address with --bind"
             ) from None
         return int(runner.addresses[0][1])

@@ -25,7 +25,7 @@ aiohpo export runs/digits --to optuna://sqlite:///trials.db
 @run_directory
 @click.argument("file", metavar="[FILE]", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--to", required=True, metavar="FORMAT", help="csv, parquet, json, or optuna://STORAGE-URL.")
-@click.option("--curves", is_flag=True, help="Write what was reported on the way, a line for each number.")
+@click.option("--curves", is_flag=True, help="Write the learning curves, a line for each reported number.")
 @click.option("--name", metavar="NAME", help="Name of the Optuna study; the directory's name if not given.")
 def export(directory: Path, file: Path | None, to: str, curves: bool, name: str | None) -> None:
     """Write the trials in DIR to FILE (or stdout), or add them to an Optuna storage.
@@ -39,7 +39,9 @@ def export(directory: Path, file: Path | None, to: str, curves: bool, name: str 
 
     if to.startswith(formats.OPTUNA):
         if curves:
-            raise click.UsageError("an Optuna storage gets the objective's curves anyway: leave out --curves")
+            raise click.UsageError(
+                "the objective's curves are exported to an Optuna storage anyway: leave out --curves"
+            )
         if file is not None:
             raise click.UsageError(f"an Optuna storage is not a file: leave out {str(file)!r}")
         done = formats.to_optuna(open_directory(directory), to, name)
@@ -49,11 +51,13 @@ def export(directory: Path, file: Path | None, to: str, curves: bool, name: str 
             say(note, err=True)
         return
     if to not in formats.FORMATS:
-        raise click.UsageError(f"there is no format {to!r}; there are: {', '.join(formats.FORMATS)}, optuna://URL")
+        raise click.UsageError(
+            f"there is no format {to!r}; the formats are: {', '.join(formats.FORMATS)}, optuna://URL"
+        )
     if name is not None:
         raise click.UsageError("--name names an Optuna study and has no meaning for a file")
     if curves and to == "json":
-        raise click.UsageError("JSON has the curves anyway, with the trials: leave out --curves")
+        raise click.UsageError("JSON includes the curves of the trials anyway: leave out --curves")
     if to == "parquet" and file is None and sys.stdout.isatty():
         raise click.UsageError("parquet is binary: name a FILE or send it through a pipe")
     run = open_directory(directory)

@@ -59,7 +59,7 @@ def copy_file(run: Run, trial: str, name: str, out: Path | None, json_: bool) ->
     source = path_of_file(record, name, DirectoryBlobs(run.path / "blobs"))
     target = Path(name) if out is None else out / name if out.is_dir() else out
     if out is None and target.exists():
-        raise UsageError(f"there is a file {name!r} here already: say where to write it, as in -o {name}")
+        raise UsageError(f"there is a file {name!r} here already: choose where to write it, as in -o {name}")
     try:
         replace_file(target, source.read_bytes())
     except OSError as error:
@@ -96,7 +96,7 @@ def _page(run: Run, record: TrialRecord) -> Iterator[str]:
             yield f"\n{title}"
             yield from (f"  {line}" for line in lines)
     if printed := tails(run.path, (record.id,), LINES).get(record.id):
-        yield f"\nprinted last (all of it: --output {record.number})"
+        yield f"\nlast output (all of it: --output {record.number})"
         yield from (f"  | {printable(line)}" for line in printed)
 
 
@@ -118,7 +118,7 @@ def _file(record: TrialRecord, name: str) -> str:
 
 def _origin(record: TrialRecord) -> Iterator[str]:
     if record.parent is not None:
-        yield f"began with the checkpoint of trial {record.parent[0]} after step {record.parent[1]}"
+        yield f"started from the checkpoint of trial {record.parent[0]} after step {record.parent[1]}"
     if record.retry_of is not None:
         yield f"tries trial {record.retry_of} again"
 

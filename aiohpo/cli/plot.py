@@ -29,7 +29,7 @@ aiohpo plot runs/a runs/b --kind edf
     "parameters",
     multiple=True,
     metavar="NAME",
-    help="Of a contour or rank plot, twice or more; without it, those that matter most.",
+    help="A parameter of a contour or rank plot; give two or more. Default: those that matter most.",
 )
 @click.option(
     "--out",
@@ -63,7 +63,7 @@ def plot(
 
     directory = directories[0]
     if metric is not None and kind != "curves":
-        raise UsageError(f"only curves are drawn of other metrics than the objective's, {kind} is not: --kind curves")
+        raise UsageError(f"metrics other than the objective's are drawn only as curves, not as {kind}: --kind curves")
     first, *others = [Subject.of_run(open_directory(each), metric) for each in directories]
     path = out or directory / ("plot.png" if kind == "overview" else f"plot-{kind}.png")
     picture = compute(first, kind, parameters, others)

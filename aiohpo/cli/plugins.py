@@ -33,7 +33,7 @@ def plugins(kind: str | None, json_: bool) -> None:
     kinds = (*KINDS, "recipes")
     wanted = [k for k in kinds if kind in (None, k, k.removesuffix("s"))]
     if not wanted:
-        raise UsageError(f"there is no kind of plugin {kind!r}; there are: {', '.join(kinds)}")
+        raise UsageError(f"there is no kind of plugin {kind!r}; the kinds are: {', '.join(kinds)}")
     plugins = [k for k in wanted if k in KINDS]
     found = {k: [_describe(k, name, point) for name, point in sorted(available(k).items())] for k in plugins}
     recipes = [_describe_recipe(name) for name in sorted(available("algorithms"))] if "recipes" in wanted else []

@@ -35,6 +35,6 @@ def retry(directory: Path, trials: tuple[str, ...], json_: bool) -> int:
     for number, new in zip(failed, retries, strict=True):
         say(f"trial {number} is tried again as trial {new.number}")
     if "alive" in run.loaded.states.values():
-        say("workers that are running now do not notice this; those started later do", err=True)
+        say("workers that are running do not notice this; those started later do", err=True)
     say(f"next, run the command that started the search, such as: aiohpo run FILE --dir {shlex.quote(str(directory))}")
     return DONE

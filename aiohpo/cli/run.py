@@ -348,10 +348,10 @@ class _Notices:
                 file.write(bytes(_PROBE))
         except OSError as error:
             if not _vanished(directory):
-                self.once(f"cannot write to {directory}: {in_words(error)}. No trial fails for that: workers wait")
+                self.once(f"cannot write to {directory}: {in_words(error)}. No trial fails because of it: workers wait")
 
     def of_end(self, end: WorkerExit, alive: int) -> None:
         if alive:
-            self.once(f"{end}; {'the other goes on' if alive == 1 else f'the other {alive} go on'}")
+            self.once(f"{end}; {'the other continues' if alive == 1 else f'the other {alive} continue'}")
         elif end.code != BAD_INPUT:  # those have said why themselves
             self.once(str(end))

@@ -51,7 +51,7 @@ aiohpo show runs/digits --file 17 model.pt -o best.pt
 )
 @run_directory
 @click.option("--failed", is_flag=True, help="Show the failed trials with their errors.")
-@click.option("--trial", metavar="TRIAL", help="Show all that there is of one trial, by its number or id.")
+@click.option("--trial", metavar="TRIAL", help="Show everything about one trial, by its number or id.")
 @click.option("--output", metavar="TRIAL", help="Show what one trial printed.")
 @click.option(
     "--file", "file_", nargs=2, metavar="TRIAL NAME", help="Copy a file that was attached to a trial; see --out."
@@ -73,7 +73,7 @@ aiohpo show runs/digits --file 17 model.pt -o best.pt
     default=40,
     show_default=True,
     metavar="N",
-    help="Most rows to show; 0 for all.",
+    help="Maximum number of rows to show; 0 for all.",
 )
 @as_json
 def show(
@@ -94,7 +94,9 @@ def show(
     ones = {"--trial": trial is not None, "--output": output is not None, "--file": bool(file_)}
     views = ones | {"--lineage": lineage, "--failed": failed}
     if sum(views.values()) > 1:
-        raise UsageError(f"give one of {listing([name for name, given in views.items() if given])}: each is a view")
+        raise UsageError(
+            f"give one of {listing([name for name, given in views.items() if given])}: each is its own view"
+        )
     run = open_directory(directory, tell=lineage)
     if out is not None and not file_:
         raise UsageError("--out says where a trial's file goes: --file TRIAL NAME --out PATH")
@@ -219,7 +221,7 @@ def _print_failures(run: Run, failures: list[TrialRecord], total: int) -> None:
             say("\n".join(f"  | {line}" for line in printable(record.detail.rstrip(), lines=True).split("\n")))
         last = printed.get(record.id, [])
         if last and last[-1].strip() not in (record.detail or ""):  # else it is what the process printed at its end
-            say(f"  printed last (all of it: --output {record.number}):")
+            say(f"  last output (all of it: --output {record.number}):")
             print_tail(last)
     if len(failures) < total:
         say(f"\nthe latest {len(failures)} of {total} failed trials; all: --limit 0")

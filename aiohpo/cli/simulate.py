@@ -124,8 +124,8 @@ aiohpo simulate train.py --workers 128 --slots 4 --eval-time 90s --latency 5ms -
     "--model/--production",
     "model",
     default=None,
-    help="Simulate by a model of the workers, or by production's code. If neither is given: by the model with more "
-    f"than {_MODEL_ABOVE} workers.",
+    help="Simulate with a model of the workers, or with the production code. "
+    f"Default: the model for more than {_MODEL_ABOVE} workers.",
 )
 @click.option("--plot", "picture", type=PATH, metavar="FILE", help="Draw the search over time (png, svg, pdf).")
 @as_json
@@ -348,7 +348,7 @@ def _play(study: Study, scenario: Scenario, by_model: bool, tell: Callable[[str]
         raise KeyboardInterrupt
 
     def stop() -> None:
-        tell("stopping where it is (Ctrl-C again to end at once)")
+        tell("stopping here (Ctrl-C again to end immediately)")
 
     with handling_signals(stop, at_once) as arrived:
 

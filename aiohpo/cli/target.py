@@ -108,7 +108,7 @@ def _try(kind: str, spec: Any, set_up: Callable[[Any], None]) -> None:
     """Make a plugin and set it up, only to hear what it has to say against it."""
     name = spec.partition(":")[0] if isinstance(spec, str) else ""
     if name in available("algorithms") and name not in available(kind):
-        raise UsageError(f"{name!r} is a recipe for both parts, not a {kind[:-1]}: --algorithm {name}")
+        raise UsageError(f"{name!r} is a recipe for a searcher and a scheduler, not a {kind[:-1]}: --algorithm {name}")
     try:
         set_up(copy.deepcopy(create(kind, spec)))
     except UsageError:

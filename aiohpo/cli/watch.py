@@ -131,9 +131,9 @@ def key_for(addresses: Sequence[str], transport: str, file: Path | None, insecur
         if place is not None and (key := kept_key(keeps_key(place), share=True)) is not None:
             return key
     raise UsageError(
-        f"watching {addresses[0]} takes its study's key: copy the key file of the first worker to this machine (there "
+        f"watching {addresses[0]} needs its study's key: copy the key file of the first worker to this machine (there "
         "it is study.key in the run directory, or what --key named) and give it with --key FILE (AIOHPO_KEY); "
-        "--insecure if those workers were started with that"
+        "--insecure if those workers were started with it"
     )
 
 

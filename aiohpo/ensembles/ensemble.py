@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _FORMAT = 2
 _JSON = "ensemble.json"
 _LARGEST = 1 << 28  # bytes of all that is in a saved ensemble: weights and calibrators
-# What zipfile, json, numpy and this module raise for a file that is no saved ensemble.
+# What zipfile, json, numpy and this module raise for a file that is not a saved ensemble.
 _MALFORMED = (
     zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, LookupError, TypeError, ValueError, AttributeError,
 )  # fmt: skip
@@ -249,12 +249,12 @@ def load_ensemble(path: str | os.PathLike[str]) -> Ensemble:
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(part.file_size for part in archive.infolist()) > _LARGEST:
-                raise UsageError(f"{path} is no saved ensemble: it would take more than {_LARGEST >> 20} MiB of memory")
+                raise UsageError(f"{path} is not a saved ensemble: it would need over {_LARGEST >> 20} MiB of memory")
             data = json.loads(archive.read(_JSON))
             if data["format"] != _FORMAT:
                 raise UsageError(
                     f"{path} has format {data['format']}, this aiohpo reads {_FORMAT}: use the version that "
-                    "saved it, or build it anew"
+                    "saved it, or build it again"
                 )
             return _read(archive, data)
     except FileNotFoundError:
@@ -262,7 +262,7 @@ def load_ensemble(path: str | os.PathLike[str]) -> Ensemble:
     except (*_MALFORMED, OSError) as error:
         if isinstance(error, UsageError):
             raise
-        raise UsageError(f"{path} is no saved ensemble, or it is damaged: {error}") from None
+        raise UsageError(f"{path} is not a saved ensemble, or it is damaged: {error}") from None
 
 
 def _read(archive: zipfile.ZipFile, data: dict[str, Any]) -> Ensemble:

@@ -88,7 +88,7 @@ def get_metric(spec: Any) -> Metric:
     if hasattr(spec, "_score_func") and callable(spec):
         return _of_scorer(spec, getattr(spec._score_func, "__name__", "scorer"))
     raise UsageError(
-        f"{spec!r:.80} is no metric: give a name ({listing(list(METRICS))}), a scikit-learn scorer or a Metric"
+        f"{spec!r:.80} is not a metric: give a name ({listing(list(METRICS))}), a scikit-learn scorer or a Metric"
     )
 
 
@@ -178,7 +178,7 @@ def r2(y: FloatArray, p: FloatArray) -> float:
 def nll(y: FloatArray, p: FloatArray) -> float:
     if p.shape[1] < 2:
         raise UsageError(
-            "nll needs variances: give predictions of two columns, mean and variance, or let them be calibrated"
+            "nll needs variances: give predictions of two columns, mean and variance, or have them calibrated"
         )
     variance = np.maximum(p[:, 1].astype(np.float64), np.finfo(np.float64).tiny)
     with np.errstate(over="ignore"):  # certain and wrong: infinite

@@ -137,7 +137,7 @@ def check_targets(y: Any, task: Task) -> Any:
         try:
             y = y.astype(np.float64)
         except (TypeError, ValueError):
-            raise UsageError(f"targets of type {y.dtype} are no numbers, which regression needs") from None
+            raise UsageError(f"targets of type {y.dtype} are not numbers, which regression needs") from None
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise UsageError(f"targets have {int((~np.isfinite(y)).sum())} values that are not finite")
     if y.dtype.kind not in "biufUS":
@@ -159,8 +159,8 @@ def encode_targets(y: Any, k: int) -> tuple[Any, tuple[Any, ...] | None]:
     labels, indices = np.unique(y, return_inverse=True)
     if len(labels) != k:
         raise UsageError(
-            f"targets have {len(labels)} classes and predictions {k} columns, so which column is which class is not "
-            f"known: give targets as column numbers, 0 to {k - 1}"
+            f"targets have {len(labels)} classes and predictions {k} columns, so it is unclear which column is which "
+            f"class: give targets as column numbers, 0 to {k - 1}"
         )
     return indices.astype(np.int64), tuple(labels.tolist())
 
@@ -209,7 +209,7 @@ def _shaped(values: Any, y: Any, task: Task) -> Any:
         raise UsageError("its predictions are lost")
     values = np.asarray(values)
     if values.dtype.kind not in "biuf":
-        raise UsageError(f"predictions of type {values.dtype} are no numbers")
+        raise UsageError(f"predictions of type {values.dtype} are not numbers")
     if values.ndim not in (1, 2) or not values.size:
         raise UsageError(f"predictions have shape {values.shape}; expected one row per example")
     if len(values) != len(y):
@@ -242,5 +242,5 @@ def _columns(shaped: Mapping[str, Any], y: Any, task: Task) -> int:
 def _one_hot(values: Any, k: int) -> NDArray[np.float32]:
     classes = values.astype(np.int64)
     if classes.min() < 0 or classes.max() >= k:
-        raise UsageError(f"predicted classes range from {classes.min()} to {classes.max()}, where there are {k}")
+        raise UsageError(f"predicted classes range from {classes.min()} to {classes.max()}, but there are {k}")
     return np.asarray(np.eye(k, dtype=np.float32)[classes])

@@ -75,7 +75,7 @@ def unseal(blob: bytes, secret: bytes) -> tuple[str, memoryview]:
     kind, code = found[1].decode(), found[2].decode()
     content = memoryview(blob)[found.end() :]
     if not hmac.compare_digest(code, _code(kind, [content], secret)):
-        raise BadCheckpoint("was not written under this study's key: it was changed or forged, or the key is another")
+        raise BadCheckpoint("was not written under this study's key: it was changed or forged, or the key differs")
     if kind not in KINDS:
         raise BadCheckpoint(f"is of an unknown kind {kind!r}: a newer aiohpo wrote it")
     return kind, content
@@ -213,7 +213,7 @@ class _Members:
             self._links.add(name.casefold())
         elif member.islnk():
             if member.linkname not in self._names or member.linkname.casefold() in self._links:
-                return f"{name!r}, a link to {member.linkname!r}, which is not there"
+                return f"{name!r}, a link to {member.linkname!r}, which does not exist"
         elif not (member.isdir() or member.type in (tarfile.REGTYPE, tarfile.AREGTYPE)) or member.issparse():
             return f"{name!r}, which is neither a file nor a directory nor a link"
         self._names.add(name)
@@ -297,7 +297,7 @@ def encode_array(name: str, values: Any, *, single: bool = False) -> bytes:
         np.save(buffer, array, allow_pickle=False)
     except Exception as error:
         raise UsageError(
-            f"predictions {name!r} are {describe_briefly(values)}, which is no array of numbers ({error}): "
+            f"predictions {name!r} are {describe_briefly(values)}, which is not an array of numbers ({error}): "
             "give an array with one row per example"
         ) from error
     return buffer.getvalue()

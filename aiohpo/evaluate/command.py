@@ -382,7 +382,7 @@ def _check_program(name: str, directory: str | None) -> None:
         if not os.path.isfile(path):
             raise UsageError(f"there is no program {path!r}")
         if not os.access(path, os.X_OK):
-            raise UsageError(f"{path!r} is not executable: chmod +x it, or name what runs it, as in 'python {name}'")
+            raise UsageError(f"{path!r} is not executable: chmod +x it, or name its interpreter, as in 'python {name}'")
     elif shutil.which(name) is None:
         hint = f"; for the file in this directory write ./{name}" if os.path.isfile(path) else ""
         raise UsageError(f"there is no program {name!r} on the PATH{hint}")

@@ -190,10 +190,10 @@ class Trial:
             values = {**as_mapping(value), **values}
         elif value is not None:
             if metric in values:
-                raise UsageError(f"report got {metric!r} twice: as its first argument and by name")
+                raise UsageError(f"report() got {metric!r} twice: as its first argument and by name")
             values[metric] = as_number(value, metric)
         if not values:
-            raise UsageError(f"report needs a number, or named ones: trial.report({metric}=0.5)")
+            raise UsageError(f"report() needs a number, or named numbers: trial.report({metric}=0.5)")
         at = self._step_of(step)
         if metric in values:
             if not math.isfinite(values[metric]):

@@ -367,7 +367,7 @@ class Log:
             return ""
         kinds = ", ".join(map(str, sorted(self.unknown_kinds)))
         return (
-            f"events of kind {kinds} are kept and passed on, but their meaning is skipped: a later version of aiohpo "
+            f"events of kind {kinds} are kept and passed on, but not interpreted: a later version of aiohpo "
             "recorded them"
         )
 

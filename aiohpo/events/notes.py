@@ -31,7 +31,7 @@ def encode_notes(notes: Mapping[str, Any]) -> dict[str, str]:
         largest = max(sizes, key=sizes.__getitem__)
         raise UsageError(
             f"{_count(len(notes))} of {size} bytes (the largest is {largest!r}, {sizes[largest]}): at most "
-            f"{MAX_NOTE_BYTES} are recorded at once; write what is larger to a file and give it to trial.attach"
+            f"{MAX_NOTE_BYTES} are recorded at once; write larger data to a file and give it to trial.attach"
         )
     return encoded
 

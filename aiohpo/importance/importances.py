@@ -173,7 +173,7 @@ def importances(
     Raises ``UsageError`` for an unknown method, fewer than two parameters or ``LEAST`` trials, and a constant metric.
     """
     if method not in METHODS:
-        raise UsageError(f"there is no method {method!r} for importances; there are: {', '.join(METHODS)}")
+        raise UsageError(f"there is no method {method!r} for importances; the methods are: {', '.join(METHODS)}")
     if space.dim < 2:
         what = f"only one, {space.names[0]!r}" if space.dim else "none"
         raise UsageError(f"importances compare the parameters that are searched, of which this space has {what}")

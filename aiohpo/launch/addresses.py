@@ -38,7 +38,7 @@ def make_transport(
     given = {name: value for name, value in given.items() if value is not None}
     if not isinstance(spec, str):
         if given:
-            raise UsageError(f"give {' and '.join(given)} to the transport itself, not beside {spec!r}")
+            raise UsageError(f"give {' and '.join(given)} to the transport itself, not along with {spec!r}")
         return create("transports", spec)  # type: ignore[no-any-return]  # an instance is what its class says
     known = options_of(transport_class(spec))
     for option in given:

@@ -34,7 +34,7 @@ def slurm_job(environment: Mapping[str, str] = os.environ) -> Slurm:
     array = environment.get("SLURM_ARRAY_JOB_ID")
     job = array or environment.get("SLURM_JOB_ID")
     if not job:
-        raise UsageError("join by 'slurm' is for Slurm jobs, and there is no SLURM_JOB_ID here; use sbatch or srun")
+        raise UsageError("joining by 'slurm' is for Slurm jobs, but SLURM_JOB_ID is not set here; use sbatch or srun")
     directory = Path(environment.get("SLURM_SUBMIT_DIR") or Path.cwd()) / f"slurm-{job}.peers"
     rank = size = None
     if array is None and environment.get("SLURM_STEP_ID") == "0":

@@ -38,8 +38,8 @@ class Quota:
             return None
         self._told.add(peer)
         return (
-            f"{printable(peer)} tells of more {self._what} than can be kept ({MOST_FROM_ONE} from one peer, "
-            f"{MOST_OF_ALL} in all): the others are left out"
+            f"{printable(peer)} announces more {self._what} than can be kept ({MOST_FROM_ONE} from one peer, "
+            f"{MOST_OF_ALL} in all): the rest is ignored"
         )
 
     def __repr__(self) -> str:

@@ -72,9 +72,9 @@ def check_that_it_ends(
     finite = any(isinstance(plugin, Finite) and plugin.finite for plugin in (searcher, scheduler))
     if not (limited or finite or math.isfinite(space.size)):
         raise UsageError(
-            "nothing would end this search: say how many trials it is to have (--trials 100, trials=100), how long it "
-            "may take (--time 1h, time=3600) or which value is good enough (--target 0.1, target=0.1). Only a finite "
-            "space, or a searcher or scheduler that comes to an end by itself, does without"
+            "nothing would end this search: give a number of trials (--trials 100, trials=100), a time limit "
+            "(--time 1h, time=3600) or a value to reach (--target 0.1, target=0.1). Only a finite "
+            "space, or a searcher or scheduler that ends by itself, needs no limit"
         )
 
 

@@ -32,7 +32,7 @@ def panel(subject: Subject) -> Panel:
     if not shown:
         raise UsageError(
             f"no trial in {subject.name} has a curve: call trial.report(...) after each step of the objective "
-            f"(what there is: {subject.other_kind('history')})"
+            f"(instead: {subject.other_kind('history')})"
         )
     best = subject.best_id
     rungs = [step for step in subject.rungs().steps if step <= max(r.step for r in shown)]

@@ -72,7 +72,7 @@ def compute(subject: Subject, kind: str, parameters: Sequence[str] = (), others:
         others: other searches for the same metric, for an edf plot.
     """
     if kind not in KINDS:
-        raise UsageError(f"there is no plot of kind {kind!r}; there are: {', '.join(KINDS)}")
+        raise UsageError(f"there is no plot of kind {kind!r}; the kinds are: {', '.join(KINDS)}")
     if parameters and kind not in _OF_PAIRS:
         raise UsageError(f"a plot of kind {kind!r} takes no parameters; those of kind {' and '.join(_OF_PAIRS)} do")
     if others and kind != "edf":

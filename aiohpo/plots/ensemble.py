@@ -148,8 +148,8 @@ def _coverage(found: Assessment, rows: PredictedRows) -> Panel:
 
     shown = [("without calibrators", _uncalibrated(found, rows), GREY), ("ensemble", rows.mixture, BLUE)]
     panel = Panel(
-        Axis(f"share that an interval should hold, {printable(rows.name, _LONGEST)}"),
-        Axis("share that it holds"),
+        Axis(f"nominal coverage of an interval, {printable(rows.name, _LONGEST)}"),
+        Axis("observed coverage"),
         [Line([0, 1], [0, 1], BLACK, width=0.8)],
     )
     for name, predictions, colour in shown:

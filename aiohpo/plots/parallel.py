@@ -53,7 +53,7 @@ def picture(subject: Subject) -> Picture:
     made = Panel(grid="", frame=False)
     if any(not is_complete(subject, r) for r in done):
         groups = by_progress(subject, done, subject.rungs().steps)
-        title = f"{len(done)} configurations: the darker, the farther they were trained"
+        title = f"{len(done)} configurations: darker lines were trained for longer"
         made.marks += [Line([], [], shade, label=f"{word} ({len(group)})") for word, shade, group in groups]
         made.legend = "outside"
     else:

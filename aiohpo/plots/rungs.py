@@ -32,7 +32,7 @@ def picture(subject: Subject) -> Picture:
     if not steps:
         scheduler = f", {subject.run.study['scheduler']}," if subject.run is not None else ""
         raise UsageError(
-            f"{subject.name} has no rungs: its scheduler{scheduler} pauses no trials at common steps "
+            f"{subject.name} has no rungs: its scheduler{scheduler} does not pause trials at common steps "
             f"(see: {subject.other_kind('curves')})"
         )
     columns = _columns(subject, steps, [r for r in records if r.curve or r.value is not None or r.status == "failed"])

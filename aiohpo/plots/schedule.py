@@ -34,7 +34,7 @@ def picture(subject: Subject) -> Picture:
     if not any(record.curve for record in subject.records):
         raise UsageError(
             f"no trial in {subject.name} reported at a step, so there is no schedule: give Study(max_steps=…) and call "
-            f"trial.report(...) after each step (what there is: {subject.other_kind('history')})"
+            f"trial.report(...) after each step (instead: {subject.other_kind('history')})"
         )
     lineage = Lineage(subject.records)
     best = next(record for record in subject.records if record.id == subject.best.id)

@@ -42,7 +42,7 @@ class Quantity:
 
     @classmethod
     def of_parameter(cls, name: str, parameter: Parameter) -> Quantity:
-        """Choose the unit for the range of a parameter; one whose values are no numbers has none."""
+        """Choose the unit for the range of a parameter; one whose values are not numbers has none."""
         scale = parameter.scale
         if not scale.numeric:
             return cls(name)

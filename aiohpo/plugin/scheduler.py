@@ -152,7 +152,5 @@ def extend_scheduler(scheduler: Scheduler, first: int) -> None:
     """Tell a scheduler that the study was begun with ``first`` steps, fewer than now. Raises ``ValueError`` if it
     cannot go on with that."""
     if not isinstance(scheduler, ExtendableScheduler):
-        raise ValueError(
-            f"it cannot go on with trials that were complete after {first} steps (asha can: it adds rungs)"
-        )
+        raise ValueError(f"it cannot continue trials that were complete after {first} steps (asha can: it adds rungs)")
     scheduler.extend(first)

@@ -121,6 +121,6 @@ def check_frame(frame: bytes, most: int | None = None) -> None:
     Raises ``TypeError`` for anything but non-empty ``bytes``, and ``ValueError`` for more than ``most`` of them.
     """
     if type(frame) is not bytes or not frame:
-        raise TypeError(f"a frame must be bytes, at least one, not {frame!r:.40}")
+        raise TypeError(f"a frame must be bytes, and not empty; got {frame!r:.40}")
     if most is not None and len(frame) > most:
         raise ValueError(f"a frame of {len(frame)} bytes exceeds the {most} that peers accept")

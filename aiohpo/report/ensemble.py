@@ -129,7 +129,7 @@ def assess(run: Run, builder: EnsembleBuilder, metric: Any = None, most: int = M
     records = nominate(run.view, VALID, most)
     if not records:
         raise UsageError(
-            f"{run.path} has no predictions to make an ensemble of: call trial.predictions(valid=…) in the objective"
+            f"{run.path} has no predictions to build an ensemble from: call trial.predictions(valid=…) in the objective"
         )
     blobs = DirectoryBlobs(run.path / "blobs")
 

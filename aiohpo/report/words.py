@@ -26,7 +26,7 @@ _LONGEST = 1e10  # seconds, 300 years: anything longer is not a duration that wa
 def stopping_in_words(grace: float, again: str = "Ctrl-C again") -> str:
     """What is said at the first Ctrl-C. ``again`` is what ends it at once."""
     within = f" within {describe_seconds(grace)}" if grace else ""
-    return f"stopping: running trials are released{within} ({again} to end at once)"
+    return f"stopping: running trials are released{within} ({again} to end immediately)"
 
 
 def describe_seconds(seconds: float) -> str:

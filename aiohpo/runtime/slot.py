@@ -160,9 +160,9 @@ class Slot:
             return None
         scheduler = self._worker.services.scheduler
         return failed(
-            f"does not move on: resumed {idle} times, it never got beyond step {view.step(row)}, so it is given up. "
-            "Let the objective call trial.save() at every step and go on from trial.restore(); if it does, its "
-            f"scheduler ({scheduler!r}) keeps pausing it at a step that it has reached before"
+            f"makes no progress: resumed {idle} times, it never got beyond step {view.step(row)}, so it is given up. "
+            "Call trial.save() at every step of the objective and continue from trial.restore(); if it does that "
+            f"already, its scheduler ({scheduler!r}) keeps pausing it at a step that it has reached before"
         )
 
     async def _with_checkpoint(self, assignment: Assignment, segment: Segment) -> Assignment:
@@ -183,7 +183,7 @@ class Slot:
         else:
             step, digest = 0, ""
         if faults:
-            begins = f"goes on from step {step}" if step else "starts over"
+            begins = f"continues from step {step}" if step else "starts over"
             worker.say(f"trial {assignment.number} ({assignment.trial}) {begins}: {faults[0]}")
         return replace(assignment, start=step, checkpoint=digest or None)
 

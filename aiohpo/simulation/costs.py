@@ -210,7 +210,7 @@ def _parsed(table: Any, key: str, file: Path) -> Costs:
             raise ValueError
     except (TypeError, ValueError):
         raise UsageError(
-            f"the costs of {key!r} in {str(file)!r} are no table of {', '.join(Cost.__slots__)} (seconds, 0 or more) "
-            "by rising numbers of trials: delete that entry to have it measured again"
+            f"the costs of {key!r} in {str(file)!r} are not a table of {', '.join(Cost.__slots__)} (seconds, 0 or "
+            "more) by rising numbers of trials: delete that entry to have it measured again"
         ) from None
     return Costs(lines)

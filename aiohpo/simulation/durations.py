@@ -99,7 +99,7 @@ def recorded_times(name: str, records: Sequence[TrialRecord], max_steps: int | N
             seconds.append(record.seconds)
     if not seconds or max(seconds) <= 0:
         raise UsageError(
-            f"{name} has no trial that was evaluated there and took any time: give another run directory, or a "
+            f"{name} has no evaluated trial that took any time: give another run directory, or a "
             "distribution such as normal:60,20"
         )
     return RecordedTimes(name, tuple(seconds))

@@ -44,7 +44,7 @@ from .printed import OutputFile
 from .turns import turn
 
 _FORMAT = 1
-# What study.json and ensemble.json may have at most: bytes, and levels of lists and objects within one another.
+# What study.json and ensemble.json may have at most: bytes, and levels of nested lists and objects.
 _LARGEST, _DEEPEST = 1 << 26, 64
 PARTS = ("journal", "blobs", "peers", "output")
 
@@ -162,13 +162,13 @@ class RunDirectory:
         if why:
             raise UsageError(
                 f"{self.path} holds a study with max_steps={before}, and this one has max_steps={wanted}: {why}. "
-                f"Go on with max_steps={before}, or use another directory"
+                f"Continue with max_steps={before}, or use another directory"
             )
         found = {**found, "max_steps": wanted}
         replace_file(self.path / "study.json", f"{json.dumps(found, indent=2)}\n".encode())
         self.concerns.append(
-            f"max_steps is {wanted} from now on; it was {before}. Complete trials go on if they are promoted: the best "
-            "ones (Study(keep=…) says how many) from their last checkpoint, others from the start"
+            f"max_steps is {wanted} from now on; it was {before}. Complete trials continue if they are promoted: the "
+            "best ones (Study(keep=…) says how many) from their last checkpoint, others from the start"
         )
         return found
 
@@ -200,8 +200,8 @@ def _check_owner(path: Path) -> None:
         return
     if owner != os.geteuid():
         raise UsageError(
-            f"{path} belongs to another user (uid {owner}) and is not shared with its group: its owner has to start a "
-            "worker in it with --share group (share='group') first. Or use another directory (--dir)"
+            f"{path} belongs to another user (uid {owner}) and is not shared with its group: its owner must first "
+            "start a worker in it with --share group (share='group'). Or use another directory (--dir)"
         )
 
 
@@ -261,7 +261,7 @@ def _read_json(file: Path, parse_constant: Callable[[str], Any] | None = None) -
     else:
         too_deep = _is_deep(found)
     if too_deep:
-        raise ValueError(f"it has more than {_DEEPEST} levels of lists and objects within one another")
+        raise ValueError(f"it has more than {_DEEPEST} levels of nested lists and objects")
     return found
 
 

@@ -35,7 +35,7 @@ class Scratch:
             if self._is_mine():
                 return
             os.close(self._lock)
-        raise FileNotFoundError(errno.ENOENT, "a new directory vanishes again and again", tempfile.gettempdir())
+        raise FileNotFoundError(errno.ENOENT, "new directories keep vanishing", tempfile.gettempdir())
 
     def _is_mine(self) -> bool:
         """Lock the directory; say whether no other process took it for an abandoned one."""

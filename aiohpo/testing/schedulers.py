@@ -139,13 +139,13 @@ class _Rehearsal:
         try:
             run(self._search, seed=self.seed, timeout=LONGEST, max_callbacks=MOST_CALLBACKS)
         except (SimTimeout, SimDeadlock, SimLivelock) as error:
-            raise AssertionError(f"{self.where} the scheduler never comes to an end: {error}") from error
+            raise AssertionError(f"{self.where} the scheduler never ends: {error}") from error
         wrong = [error for seen in self.witnesses for error in seen.wrong]
         if wrong:
             raise wrong[0]
         view = self.peers[-1].view
         stuck = [trial.id for trial in view.records() if view.idle_pauses(view.row_of(trial.id)) >= MOST_IDLE_PAUSES]
-        assert not stuck, f"{self.where} the scheduler never comes to an end: it resumed {stuck} without a new step"
+        assert not stuck, f"{self.where} the scheduler never ends: it resumed {stuck} without a new step"
         counted = view.n_counted - len(view.beyond_line())
         idled = any(isinstance(seen.last, Idle) for seen in self.witnesses)
         assert not view.running, f"{self.where} trials were left running"

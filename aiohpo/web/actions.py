@@ -59,7 +59,7 @@ async def end_search(door: Door) -> dict[str, Any]:
         if visitor is None:
             raise UsageError(
                 "no worker of this search can be reached: none is left, or it runs within one process (where Ctrl-C or "
-                "Study.stop() ends it), or the workers have a key that is not in the run directory (give it with --key)"
+                "Study.stop() ends it), or the workers use a key that is not in the run directory (give it with --key)"
             )
         told = at_work(visitor)
         await visitor.say(lambda state: state.record_call_off(ENDED_BY_HAND, told))
@@ -92,16 +92,16 @@ async def retry_failed(door: Door, names: Sequence[str], where: str) -> dict[str
             new: list[TrialId] = []
             await visitor.say(lambda state: new.extend(state.queue_retry(time.time(), row) for row in rows))
             pairs = [(row, state.view.row_of(trial_name(trial))) for row, trial in zip(rows, new, strict=True)]
-            return _retried(state.view, pairs, "the workers that are running take them up")
+            return _retried(state.view, pairs, "the running workers will pick them up")
     if door.directory is None:
-        raise UsageError(f"nobody answers at {', '.join(door.addresses)}")
+        raise UsageError(f"no answer from {', '.join(door.addresses)}")
     return await asyncio.to_thread(_retry_on_disk, door.directory, names, where)
 
 
 def _retry_on_disk(path: Path, names: Sequence[str], where: str) -> dict[str, Any]:
     run = open_run(path)
     pairs = retry_in_directory(run, names, where)
-    here = "workers that run now do not notice this; " if "alive" in run.loaded.states.values() else ""
+    here = "workers that are running do not notice this; " if "alive" in run.loaded.states.values() else ""
     return _retried(run.view, pairs, f"{here}the command that started the search runs them")
 
 

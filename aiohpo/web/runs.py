@@ -85,7 +85,7 @@ class OpenRun:
                 async with self._turn:
                     news, took = await self._do(self._timed_look)
             except Exception as error:  # the directory vanished, or a spectator broke
-                self.failure = f"cannot read {self.source.name} any more: {error}"
+                self.failure = f"can no longer read {self.source.name}: {error}"
                 news = True
             pause = max(_SOONEST, _SHARE * took)
             if news:

@@ -96,7 +96,7 @@ class Dashboard:
     async def _admit(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if not self.access.knows(request.headers.get("Host")):
             return _failed(
-                403, "this is not the address that the server goes by: open the one that 'aiohpo dashboard' printed"
+                403, "the server does not answer to this address: open the one that 'aiohpo dashboard' printed"
             )
         inner = request.path.startswith("/api/") or request.path in ("/", "/index.html")
         if inner and not self.access.admits(request.headers.get("Authorization"), request.query.get("token")):
@@ -225,7 +225,7 @@ class Dashboard:
 
 async def _named(request: web.Request) -> list[str]:
     """The trials that a request names."""
-    wrong = UsageError('a retry names its trials as {"trials": ["ID", ...]}; none at all means all that failed')
+    wrong = UsageError('a retry names its trials as {"trials": ["ID", ...]}; without it, all failed trials are retried')
     try:
         given = await request.json() if request.can_read_body else {}
     except ValueError:
@@ -249,7 +249,7 @@ def _number(request: web.Request, name: str) -> float | None:
     except ValueError:
         number = float("nan")
     if number - number != 0:
-        raise UsageError(f"{name}={text!r:.40} is no number of seconds")
+        raise UsageError(f"{name}={text!r:.40} is not a number of seconds")
     return number
 
 

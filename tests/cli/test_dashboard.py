@@ -68,10 +68,10 @@ def test_a_port_that_is_taken_is_named(tmp_path: Path, capsys: pytest.CaptureFix
         port = taken.getsockname()[1]
         assert invoke(["dashboard", str(directory), "--port", str(port)]) == 2
     error = capsys.readouterr().err
-    assert f"cannot listen at 127.0.0.1 port {port}" in error
+    assert f"cannot listen on 127.0.0.1 port {port}" in error
     assert "choose another port with --port" in error
     assert invoke(["dashboard", str(directory), "--bind", "203.0.113.1", "--port", "0"]) == 2
-    assert "cannot listen at 203.0.113.1 port 0" in capsys.readouterr().err
+    assert "cannot listen on 203.0.113.1 port 0" in capsys.readouterr().err
 
 
 def test_options_of_an_address_are_refused_for_a_directory(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

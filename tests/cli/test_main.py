@@ -64,7 +64,10 @@ def test_without_arguments_it_shows_help_and_says_that_something_is_missing(caps
         (["worker", "train.py", "--rank", "2", "--size", "2"], "must be below --size 2"),
         (["best", "nowhere"], "there is no directory 'nowhere'"),
         (["plot", "nowhere", "--kind", "pie"], "'pie' is not one of"),
-        (["export", "nowhere", "--to", "xls"], "there is no format 'xls'; there are: csv, parquet, json, optuna://URL"),
+        (
+            ["export", "nowhere", "--to", "xls"],
+            "there is no format 'xls'; the formats are: csv, parquet, json, optuna://URL",
+        ),
         (["export", "nowhere", "--to", "csv", "--name", "x"], "has no meaning for a file"),
         (["plugins", "engines"], "there is no kind of plugin 'engines'"),
         (["new-plugin", "Big Name"], "'Big Name' cannot be the name of a plugin"),

@@ -64,7 +64,7 @@ def test_failures_come_with_what_they_printed_last(run: Path, capsys: pytest.Cap
     assert invoke(["show", str(run), "--failed"]) == 0
     text = capsys.readouterr().out
     assert "ValueError: no\n" in text
-    assert "printed last (all of it: --output 1):\n  | red" in text
+    assert "last output (all of it: --output 1):\n  | red" in text
     assert "\x1b" not in text
 
 

@@ -143,7 +143,10 @@ def test_a_met_budget_is_not_the_end_while_trials_may_be_promoted(tops: list[int
         (["--searcher", "adbbo"], "there is no searcher named 'adbbo'. Did you mean 'adbo'?"),
         (["--searcher", "random:kappa=1"], "the searcher 'random' has no option 'kappa'"),
         (["--algorithm", "abhob"], "there is no algorithm named 'abhob'. Did you mean 'abohb'?"),
-        (["--scheduler", "abohb"], "'abohb' is a recipe for both parts, not a scheduler: --algorithm abohb"),
+        (
+            ["--scheduler", "abohb"],
+            "'abohb' is a recipe for a searcher and a scheduler, not a scheduler: --algorithm abohb",
+        ),
         (["--scheduler", "nope"], "there is no scheduler named 'nope'. Installed: "),
         (["--dir", "train.py/run"], "cannot use train.py/run as a run directory: Not a directory"),
         (["--dir", "other"], "other holds another study: its metric is 'accuracy'"),
@@ -202,7 +205,7 @@ def test_a_full_directory_is_said_for_workers_that_cannot(tmp_path: Path, monkey
     monkeypatch.setattr("tempfile.TemporaryFile", full)
     for _ in range(2):
         notices.of_directory(tmp_path)
-    assert said == [f"cannot write to {tmp_path}: No space left on device. No trial fails for that: workers wait"]
+    assert said == [f"cannot write to {tmp_path}: No space left on device. No trial fails because of it: workers wait"]
     assert not _vanished(tmp_path)
     (tmp_path / "study.json").unlink()
     assert _vanished(tmp_path)
@@ -219,7 +222,7 @@ def test_a_workers_end_is_said_as_far_as_it_matters() -> None:
     notices.of_end(WorkerExit(0, "pid 40", 2), 0)
     notices.of_end(WorkerExit(3, "pid 43", -9), 0)
     assert said == [
-        "worker 2 (pid 42) was killed by SIGKILL; the other 3 go on",
-        "worker 1 (pid 41) ended with exit code 2; the other goes on",
+        "worker 2 (pid 42) was killed by SIGKILL; the other 3 continue",
+        "worker 1 (pid 41) ended with exit code 2; the other continues",
         "worker 3 (pid 43) was killed by SIGKILL",
     ]

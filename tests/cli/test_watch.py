@@ -72,7 +72,7 @@ def test_json_lines_come_at_the_interval(tmp_path: Path, capsys: pytest.CaptureF
             "there is no directory 'node1:5555'; if it is a worker's address, write it as tcp://host:port",
         ),
         (["r", "--join", "tcp://a:1"], "--join, --key and --insecure go with an address; 'r' is a directory"),
-        (["tcp://a:1"], "watching tcp://a:1 takes its study's key: copy the key file of the first worker"),
+        (["tcp://a:1"], "watching tcp://a:1 needs its study's key: copy the key file of the first worker"),
         (["tcp://a:1", "--key", "k", "--insecure"], "give either --insecure or --key"),
         (["tcp://a:x", "--insecure"], "'tcp://a:x' is not an address"),
         (["tcp://a:1", "--transport", "carrier-pigeon"], "there is no transport named 'carrier-pigeon'"),

@@ -224,12 +224,12 @@ def test_what_is_no_ensemble_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no file"):
         load_ensemble(tmp_path / "none")
     (tmp_path / "text").write_text("hello")
-    with pytest.raises(UsageError, match="text is no saved ensemble"):
+    with pytest.raises(UsageError, match="text is not a saved ensemble"):
         load_ensemble(tmp_path / "text")
     for name, content in (("other", "{}"), ("newer", json.dumps({"format": 99}))):
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.writestr("ensemble.json", content)
-    with pytest.raises(UsageError, match="no saved ensemble"):
+    with pytest.raises(UsageError, match="not a saved ensemble"):
         load_ensemble(tmp_path / "other")
     with pytest.raises(UsageError, match="has format 99"):
         load_ensemble(tmp_path / "newer")
@@ -242,7 +242,7 @@ def test_an_array_with_a_pickle_in_it_is_not_loaded(tmp_path: Path) -> None:
         bad.writestr("ensemble.json", good.read("ensemble.json"))
         with bad.open("weights.npy", "w") as file:
             np.lib.format.write_array(file, np.array([{"a": 1}, 2], dtype=object), allow_pickle=True)
-    with pytest.raises(UsageError, match="no saved ensemble"):
+    with pytest.raises(UsageError, match="not a saved ensemble"):
         load_ensemble(tmp_path / "bad")
 
 

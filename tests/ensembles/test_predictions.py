@@ -32,7 +32,7 @@ BAD = {
     "unscaled": (3 * GOOD, "do not sum to one"),
     "negative": (GOOD - [[0.5, -0.5, 0.0]], "negative in"),
     "lost": (None, "lost"),
-    "text": (np.array([["x"] * 3] * 4), "no numbers"),
+    "text": (np.array([["x"] * 3] * 4), "not numbers"),
     "deep": (GOOD[:, :, None], "shape"),
     "empty": (np.empty((4, 0)), "shape"),
 }
@@ -132,7 +132,7 @@ def test_class_numbers_may_be_missing_but_labels_may_not() -> None:
         (None, "classification", "targets are missing"),
         ([], "classification", "shape"),
         ([[1, 2], [3, 4]], "regression", "shape"),
-        (["a", "b"], "regression", "no numbers"),
+        (["a", "b"], "regression", "not numbers"),
         ([1.0, float("nan")], "regression", "1 values that are not finite"),
         ([None, 1], "classification", "give numbers or text"),
     ],

@@ -151,7 +151,7 @@ def test_what_cannot_be_compared_is_an_error_with_the_numbers() -> None:
         importances(FLAT, LOSS, [record(r.number, r.config, 0.5) for r in some])
     with pytest.raises(UsageError, match="of which this space has only one, 'x'"):
         importances(Space(x=Float(0, 1)), LOSS, some)
-    with pytest.raises(UsageError, match="no method 'shap' for importances; there are: fanova, ped-anova"):
+    with pytest.raises(UsageError, match="no method 'shap' for importances; the methods are: fanova, ped-anova"):
         importances(FLAT, LOSS, some, method="shap")
     with pytest.raises(UsageError, match="no importance of 'z'; the parameters are: "):
         _ = importances(FLAT, LOSS, some)["z"]

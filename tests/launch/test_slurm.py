@@ -45,5 +45,5 @@ def test_job_arrays_are_one_mesh() -> None:
 
 def test_outside_of_a_job() -> None:
     """Without a job it is an error that says how to get one."""
-    with pytest.raises(UsageError, match="no SLURM_JOB_ID here; use sbatch or srun"):
+    with pytest.raises(UsageError, match="SLURM_JOB_ID is not set here; use sbatch or srun"):
         slurm_job({})

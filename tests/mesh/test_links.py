@@ -277,7 +277,7 @@ def test_one_peer_fills_no_member_table(monkeypatch: pytest.MonkeyPatch) -> None
     news = tuple(MemberNews(f"w{n}", f"addr-w{n}", State.LEFT, 0, "zoe") for n in range(25))
     effects = ann.receive(1.0, "addr-bob", Members(news))
     [notice] = [e.text for e in effects if isinstance(e, Notice)]
-    assert notice.startswith("addr-bob tells of more members than can be kept (10 from one peer")
+    assert notice.startswith("addr-bob announces more members than can be kept (10 from one peer")
     assert len(ann.membership.members) == 10
     [spread] = [e.frame for e in effects if isinstance(e, Publish)]
     assert len(spread.news) == 9  # bob is the tenth

@@ -28,7 +28,7 @@ def test_one_peer_cannot_use_up_the_room_of_all(quota: Quota) -> None:
 def test_refusals_are_said_once_for_each_peer_and_not_for_ever(quota: Quota) -> None:
     """A complaint names the peer and the bounds, once, and made-up peers do not make up more of them."""
     assert quota.complaint("a") == (
-        "a tells of more workers than can be kept (3 from one peer, 5 in all): the others are left out"
+        "a announces more workers than can be kept (3 from one peer, 5 in all): the rest is ignored"
     )
     assert quota.complaint("a") is None
     assert "\x1b" not in (quota.complaint("\x1b[31m") or "")

@@ -104,7 +104,7 @@ def test_what_has_no_steps_has_no_curves_and_no_rungs(tmp_path: Path) -> None:
     run = open_run(make_run(tmp_path / "r", [3.0]))
     with pytest.raises(UsageError, match=r"no trial in .* has a curve: call trial.report\(...\)"):
         draw(run, "curves")
-    with pytest.raises(UsageError, match="its scheduler, fifo, pauses no trials at common steps"):
+    with pytest.raises(UsageError, match="its scheduler, fifo, does not pause trials at common steps"):
         draw(run, "rungs")
     with pytest.raises(UsageError, match=r"no trial in .* reported at a step, so there is no schedule"):
         draw(run, "schedule")
@@ -206,7 +206,7 @@ def test_the_timeline_shows_how_far_segments_went_and_who_went_on(tmp_path: Path
 
 def test_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     """The error lists what there is."""
-    with pytest.raises(UsageError, match="no plot of kind 'pie'; there are: overview, history"):
+    with pytest.raises(UsageError, match="no plot of kind 'pie'; the kinds are: overview, history"):
         draw(open_run(make_run(tmp_path / "r", [3.0])), "pie")
 
 

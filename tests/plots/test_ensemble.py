@@ -28,7 +28,7 @@ def test_numbers(tmp_path: Path) -> None:
     """Instead of reliability there is what intervals hold."""
     figure = draw(open_run(make_predictions(tmp_path / "r", "regression")), "ensemble")
     assert figure.axes[0].get_ylabel() == "rmse"
-    assert figure.axes[2].get_xlabel() == "share that an interval should hold, test"
+    assert figure.axes[2].get_xlabel() == "nominal coverage of an interval, test"
     assert figure.axes[3].get_xlabel() == "uncertainty as a standard deviation, test"
 
 

@@ -825,7 +825,7 @@ def test_a_trial_goes_on_from_the_newest_checkpoint_that_can_be_read():
     play(main, n=1, function=spoilt, max_steps=4, scheduler="asha:eta=2,first_rung=fixed", **options)
     assert set(starts) == {0, 1}
     assert said
-    assert all("goes on from step 1: its checkpoint of step 2 is damaged" in text for text in said)
+    assert all("continues from step 1: its checkpoint of step 2 is damaged" in text for text in said)
 
 
 def test_a_damaged_checkpoint_is_had_from_a_peer_that_has_a_good_one(tmp_path):

@@ -69,8 +69,8 @@ def test_costs_are_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     [
         (b"{", "cannot read the costs .* Delete the file to have them measured again"),
         (b"[]", "holds no costs of decisions: delete it"),
-        (b'{"random, 1 parameters": [{"trials": 10, "ask": "fast"}]}', "are no table of trials, ask, more, fit"),
-        (b'{"random, 1 parameters": []}', "are no table of"),
+        (b'{"random, 1 parameters": [{"trials": 10, "ask": "fast"}]}', "are not a table of trials, ask, more, fit"),
+        (b'{"random, 1 parameters": []}', "are not a table of"),
     ],
 )
 def test_a_file_that_holds_something_else_is_refused(content: bytes, said: str, tmp_path: Path) -> None:

@@ -57,5 +57,5 @@ def test_a_run_tells_its_times(tmp_path: Path) -> None:
 def test_a_run_without_times_is_refused(tmp_path: Path) -> None:
     """The error names the directory and what to give instead."""
     run = open_run(make_run(tmp_path / "r", ["boom"]))
-    with pytest.raises(UsageError, match=r"^runs/r has no trial .* normal:60,20$"):
+    with pytest.raises(UsageError, match=r"^runs/r has no evaluated trial .* normal:60,20$"):
         recorded_times("runs/r", list(run.records()), None)

@@ -152,7 +152,7 @@ def test_a_key_is_needed_where_the_study_has_one(place: Path, gate: Gate) -> Non
     try:
         gate.gather(1)
         assert look(place, address(place), "--key", "study.key")["study"]["ended"] == 2
-        for insecure, said in (((), "takes its study's key"), (("--insecure",), "no answer from .* wants a key")):
+        for insecure, said in (((), "needs its study's key"), (("--insecure",), "no answer from .* requires a key")):
             code, out, err = call(place, "watch", address(place), *insecure)
             assert (code, out) == (2, "")
             assert re.search(said, err)

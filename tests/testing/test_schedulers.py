@@ -161,7 +161,7 @@ def test_accepts_a_good_scheduler(factory: Any) -> None:
         (StepsBack, "from which the trial begins"),
         (Remembers, "a fresh scheduler gives"),
         (ArrivesReports, "the order in which events arrive"),
-        (NeverEnough, "never comes to an end"),
+        (NeverEnough, "never ends"),
         (NoDecision, "not a Decision"),
         (StrangeParent, "but the checkpoints of that trial are at"),
         (StrangeConfig, "a configuration that is not of this space"),

@@ -77,7 +77,7 @@ async def test_another_name_for_this_address_is_refused(host: str, tmp_path: Pat
     async with served(DirectoryRuns(make_run(tmp_path / "r", [1.0]))) as client:
         response = await client.get("/api/runs", headers={**AUTHORITY, "Host": host})
         assert response.status == 403
-        assert "not the address that the server goes by" in (await response.json())["error"]
+        assert "the server does not answer to this address" in (await response.json())["error"]
 
 
 async def test_a_folder_offers_its_runs_and_nothing_outside(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ async def test_every_question_has_an_answer(tmp_path: Path) -> None:
         assert (await ask("trials/99"))["error"] == "no trial '99'"
         assert "predictions" in (await ask("ensemble"))["error"]
         assert "importances need at least" in (await ask("importance"))["error"]
-        assert "no number of seconds" in (await ask("timeline?from=nan"))["error"]
+        assert "not a number of seconds" in (await ask("timeline?from=nan"))["error"]
         assert (await ask("nothing"))["error"] == "Not Found"
 
 
@@ -199,7 +199,7 @@ async def test_a_stream_says_that_a_run_cannot_be_read_any_more() -> None:
     async with served(MeshRun(run, "here")) as client, client.get("/api/runs/mesh/events", headers=AUTHORITY) as stream:
         await told(stream)
         run.poll = lambda: 1 // 0  # type: ignore[method-assign]  # whatever breaks the reading
-        assert (await told(stream))[1]["error"].startswith("cannot read a growing run any more: ")
+        assert (await told(stream))[1]["error"].startswith("can no longer read a growing run: ")
         assert (await stream.content.read()).strip() == b""
 
 

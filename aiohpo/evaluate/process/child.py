@@ -95,7 +95,7 @@ class PipeLink:
 
     def _check(self) -> None:
         if os.getpid() != self._process:
-            raise UsageError("a trial can only be used in the process that got it, not in one forked from that")
+            raise UsageError("a trial can only be used in the process that received it, not in a fork of that process")
         self._listen()
         if self._closed:
             raise TrialEnded

@@ -180,7 +180,7 @@ class ProcessEvaluator:
         except CannotImport as error:
             # It could be imported when the worker began: a module that it needs is not what it was, or this machine.
             await lane.end()
-            return released(f"a new process cannot import the objective any more: {error.error}", error.detail)
+            return released(f"a new process can no longer import the objective: {error.error}", error.detail)
         except TimeoutError:
             await lane.end()
             return released(f"a new process had not imported the objective after {self._start_within:.0f} s")

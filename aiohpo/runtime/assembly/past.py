@@ -62,7 +62,7 @@ def check_comparable(run: str, theirs: tuple[Objective, int | None], ours: tuple
     else:
         return
     raise UsageError(
-        f"cannot add the trials of {run}: {different}. To add those that can be compared all the same, give them "
+        f"cannot add the trials of {run}: {different}. To add the comparable ones anyway, give them "
         f"one by one: study.add([(t.config, {value}) for t in result.trials if t.ended_as == 'finished'])"
     )
 

@@ -209,9 +209,9 @@ class Replica:
         own = [] if path is None else [path]
         if given is None and elsewhere and not any(kept_key(place, share=share) for place in (*meeting, *own)):
             raise UsageError(
-                f"joining {elsewhere[0]} takes its study's key: copy the key file of the first worker to this machine "
+                f"joining {elsewhere[0]} needs its study's key: copy the key file of the first worker to this machine "
                 "(there it is study.key in the run directory, or what --key named) and give it with --key FILE (key=, "
-                "AIOHPO_KEY); --insecure (insecure=True) if those workers were started with that"
+                "AIOHPO_KEY); --insecure (insecure=True) if those workers were started with it"
             )
         _ = self.directory  # that of another study is refused before a key is left in it
         self._key = settle_key(given, [*meeting, *own], share=share)

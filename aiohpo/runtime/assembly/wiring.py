@@ -188,8 +188,8 @@ def make_evaluator(definition: StudyDefinition, share: int, concern: Notify) -> 
     task = definition.program
     if is_defined_anew(task.function):
         concern(
-            f"{task.title!r} was defined again after the study was made, which still uses the earlier one: "
-            f"study.objective = {task.title} takes the new one"
+            f"{task.title!r} was defined again after the study was created, which still uses the earlier definition: "
+            f"study.objective = {task.title} switches to the new one"
         )
     if definition.evaluator is not None:
         chosen: Evaluator = make_plugin("evaluators", definition.evaluator)

@@ -49,7 +49,7 @@ def _possible(feed: Feed, snapshot: Snapshot) -> dict[str, Any]:
     if not any(worker.status in HERE for worker in snapshot.workers):
         why = "no worker is here"
     elif not reachable:
-        why = "it runs within one process that nobody can join: Ctrl-C or Study.stop() ends it there"
+        why = "it runs within one process that no other can join: Ctrl-C or Study.stop() ends it there"
     failed = snapshot.counts.get("failed", 0) > snapshot.retried
     return {"stop": not why, "retry": failed, "why": why}
 

@@ -145,7 +145,7 @@ class GradientBuilder:
         metric = get_metric(metric)
         models = Models(predictions, y, metric)
         if len(models.y) < 2:
-            raise UsageError("gradient: one validation row is not enough to learn from and to be held out")
+            raise UsageError("gradient: one validation row is not enough: some are learned from, others held out")
         fold = assign(models.y, min(self.folds, len(models.y)), self.seed)
         start = self.start
         if start == "auto":

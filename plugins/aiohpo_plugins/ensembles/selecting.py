@@ -128,7 +128,7 @@ class LiveSelection:
         """Return the ensemble of the models that are here, and their keys in order."""
         keys = sorted(self._slots)
         if not keys:
-            raise UsageError("there are no predictions to make an ensemble of")
+            raise UsageError("there are no predictions to build an ensemble from")
         return self.ensemble([Member(row) for row in range(len(keys))], ()), keys
 
     def ensemble(self, members: Sequence[Member], problems: tuple[str, ...]) -> Ensemble:

@@ -521,7 +521,7 @@ async def test_an_import_that_fails_later_releases_the_trial(
     lock.touch()
     outcome = await within(evaluator.run(assignment(crash=False), Recorder()))
     assert outcome.kind == "released"
-    assert "cannot import the objective any more: RuntimeError: the device is in use" in (outcome.error or "")
+    assert "can no longer import the objective: RuntimeError: the device is in use" in (outcome.error or "")
     lock.unlink()
     assert (await within(evaluator.run(assignment(crash=False), Recorder()))).kind == "finished"
 

@@ -60,8 +60,8 @@ def test_a_cell_that_defines_the_objective_again_does_not_go_unnoticed(monkeypat
     monkeypatch.setattr(sys.modules["__main__"], "train", names["train"])
     make_evaluator(study._definition, 1, said.append)
     assert said == [
-        "'train' was defined again after the study was made, which still uses the earlier one: "
-        "study.objective = train takes the new one"
+        "'train' was defined again after the study was created, which still uses the earlier definition: "
+        "study.objective = train switches to the new one"
     ]
     study.objective = names["train"]
     make_evaluator(study._definition, 1, said.append)

@@ -96,5 +96,5 @@ def test_wildcard_without_a_default_route(monkeypatch: pytest.MonkeyPatch) -> No
 def test_machine_without_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there is nothing to tell, one is asked to say it."""
     routes(monkeypatch, ["127.0.1.1"])
-    with pytest.raises(UsageError, match="say which: --advertise"):
+    with pytest.raises(UsageError, match="name one: --advertise"):
         public_address("tcp://[::]:80", "tcp://*:*", None)

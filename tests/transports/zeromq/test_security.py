@@ -116,7 +116,7 @@ async def test_open_to_the_network_with_a_key(bind: str) -> None:
 )
 def test_listening_without_a_key_is_refused(bind: str, who: str) -> None:
     """Where to listen is refused without a key, on loopback too, unless one insists."""
-    with pytest.raises(UsageError, match=rf"everybody on {who}.*aiohpo keygen .* --key .* --insecure"):
+    with pytest.raises(UsageError, match=rf"anyone on {who}.*aiohpo keygen .* --key .* --insecure"):
         ZeroMQTransport(bind=bind)
     ZeroMQTransport(bind=bind, insecure=True)
     with pytest.raises(UsageError, match="leave out one of insecure and key"):
@@ -143,9 +143,14 @@ async def test_an_endpoint_without_a_key_lets_nobody_in() -> None:
 @pytest.mark.parametrize(
     ("mesh", "intruder", "mesh_says", "intruder_says"),
     [
-        (OURS, OTHERS, f"it has another key than this (study's|worker) .{OURS.fingerprint}", "it has another key"),
-        (OURS, None, "it has no key|it has another key .*, or none", "(wants|has) a key"),
-        (None, OTHERS, "has a key|wants a key", "it has no key|it has another key .*, or none"),
+        (
+            OURS,
+            OTHERS,
+            f"it has a different key from this (study's|worker) .{OURS.fingerprint}",
+            "it has a different key",
+        ),
+        (OURS, None, "it has no key|it has a different key .*, or none", "(requires|has) a key"),
+        (None, OTHERS, "has a key|requires a key", "it has no key|it has a different key .*, or none"),
     ],
     ids=["another key", "no key", "a key too many"],
 )
@@ -210,7 +215,7 @@ async def test_client_that_knows_only_the_public_key() -> None:
             thief.connect(a.address)
             thief.send(b"let me in")
             await until(lambda: bool(a.told))
-            assert "another key than this study's" in a.told[0]
+            assert "a different key from this study's" in a.told[0]
             assert not thief.poll(200)
             assert a.heard == []
         finally:
@@ -264,8 +269,8 @@ def test_handshakes_that_ran_out_of_time_are_not_refusals() -> None:
     for k in range(10):
         visitors.refused_by("tcp://h:5", "h", Why.UNCLEAR, 100 + k, 100 + k)
     assert told == [
-        "cannot join tcp://h:5: it closes the connection; most likely it has another key than this worker (12345678), "
-        "or none; give all workers the same key (--key FILE)"
+        "cannot join tcp://h:5: it closes the connection; most likely it has a different key from this worker "
+        "(12345678), or none; give all workers the same key (--key FILE)"
     ]
 
 

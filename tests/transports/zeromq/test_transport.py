@@ -347,7 +347,7 @@ async def test_address_in_use(tmp_path: Path) -> None:
 )
 async def test_impossible_binds(bind: str, reason: str) -> None:
     """An address that cannot be listened at is an error that says why."""
-    with pytest.raises(UsageError, match=f"cannot listen at {bind.replace('*', '.')}: .*{reason}"):
+    with pytest.raises(UsageError, match=f"cannot listen on {bind.replace('*', '.')}: .*{reason}"):
         await ZeroMQTransport(bind=bind, insecure=True).start(lambda peer, frame: None)
 
 

@@ -77,8 +77,8 @@ def mpi_world() -> tuple[Any, MPI.Intracomm]:
         library = MPI.Get_library_version().split(",")[0].split("\n")[0].strip()
         raise UsageError(
             f"{told} processes were launched together, but {library} finds itself alone: the launcher belongs to "
-            f"another MPI. Use the mpirun beside {sys.executable}, or the MPI of the launcher (Slurm: srun "
-            "--mpi=pmix; 'srun --mpi=list' tells what there is)"
+            f"another MPI. Use the mpirun next to {sys.executable}, or the MPI of the launcher (Slurm: srun "
+            "--mpi=pmix; 'srun --mpi=list' lists the choices)"
         )
     return MPI, comm
 

@@ -56,7 +56,7 @@ def receive(mpi: Any, comm: Any, within: float = WITHIN) -> bytes:
     except mpi.Exception as error:
         raise UsageError(f"rank 0 died before it handed out the study's key ({error})") from None
     if not buffer:
-        raise UsageError("rank 0 could not start, so that this rank does not either; what rank 0 said tells why")
+        raise UsageError("rank 0 could not start, so this rank stops too; see the error of rank 0")
     return bytes(buffer)
 
 

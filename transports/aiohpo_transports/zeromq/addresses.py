@@ -26,10 +26,10 @@ def check_address(address: str) -> None:
 
 
 def check_bind(address: str) -> None:
-    """Raise ``UsageError`` if one cannot listen at ``address``; port ``*`` (or 0) is any free one."""
+    """Raise ``UsageError`` if one cannot listen on ``address``; port ``*`` (or 0) is any free one."""
     tcp = _TCP.fullmatch(address)
     if not (_IPC.fullmatch(address) or (tcp and (tcp[2] == "*" or int(tcp[2]) < 65536))):
-        raise UsageError(f"{address!r} is not an address to listen at; {_FORMS}; the port * is any free one")
+        raise UsageError(f"{address!r} is not an address to listen on; {_FORMS}; the port * is any free one")
 
 
 def check_advertised(address: str) -> None:
@@ -39,7 +39,7 @@ def check_advertised(address: str) -> None:
     if tcp and (tcp[1] == "*" or _is_wildcard(tcp[1])):
         raise UsageError(f"{address} says where to listen, not where others reach it; advertise a host or its address")
     if tcp and tcp[2] == "0":
-        raise UsageError(f"{address} has no port; write :* for the port that is listened at")
+        raise UsageError(f"{address} has no port; write :* for the port that it listens on")
 
 
 def is_local(address: str) -> bool:
@@ -78,8 +78,8 @@ def public_address(endpoint: str, bind: str, advertise: str | None) -> str:
         ip = _own_address(prefer=6 if bind.startswith("tcp://[") else 4)
         if ip is None:
             raise UsageError(
-                f"{bind} listens at all addresses of this machine, but none is known that others could reach; "
-                "say which: --advertise tcp://host:port (advertise=…)"
+                f"{bind} listens on all addresses of this machine, but it is not known which of them others can "
+                "reach; name one: --advertise tcp://host:port (advertise=…)"
             )
     else:
         ip = _ip(host)
@@ -139,7 +139,7 @@ def listen(socket: zmq.Socket[bytes], address: str) -> None:
         if error.errno == zmq.EADDRINUSE:
             raise UsageError(f"{address} is in use; bind to another port, or to :* for any free one") from error
         hint = "; is it an address of this machine?" if error.errno in (zmq.EADDRNOTAVAIL, errno.ENODEV) else ""
-        raise UsageError(f"cannot listen at {address}: {zmq.strerror(error.errno or 0)}{hint}") from error
+        raise UsageError(f"cannot listen on {address}: {zmq.strerror(error.errno or 0)}{hint}") from error
 
 
 def _is_served(path: str) -> bool:

@@ -120,9 +120,9 @@ def curves(bind: str | None, key: StudyKey | None, insecure: bool) -> tuple[Curv
     if bind is not None:
         where = "this machine" if is_local(bind) else "other machines"
         raise UsageError(
-            f"{bind} can be reached by everybody on {where}, who without a key could join the search and run code in "
+            f"{bind} can be reached by anyone on {where}, who without a key could join the search and run code in "
             "it: make a key with 'aiohpo keygen study.key' and give it to all workers with --key study.key (key=, "
-            "AIOHPO_KEY), or pass --insecure (insecure=True) where you trust everybody"
+            "AIOHPO_KEY), or pass --insecure (insecure=True) if you trust everyone there"
         )
     return None, Curve(StudyKey.generate().secret)
 
@@ -160,9 +160,9 @@ class Visitors:
         if why is Why.MISMATCH:
             return "it has no key" if self._key else "it has a key and this worker has none"
         if why is Why.KEY:
-            return f"it has another key than this study's ({self._key})"
-        likely = f"it has another key than this study's ({self._key}), or none" if self._key else "it has a key"
-        return f"it gives up before it has introduced itself; most likely {likely}"
+            return f"it has a different key from this study's ({self._key})"
+        likely = f"it has a different key from this study's ({self._key}), or none" if self._key else "it has a key"
+        return f"it disconnects before it has introduced itself; most likely {likely}"
 
     # --------------------------------------------------------------------------------- we connect to them
     def refused_by(self, address: str, host: str, why: Why, since: float, now: float) -> None:
@@ -171,17 +171,17 @@ class Visitors:
             text = (
                 "it has no key and this worker has one; give all workers the same key, or none"
                 if self._key
-                else "it wants a key and this worker has none; give it the study's with --key FILE"
+                else "it requires a key and this worker has none; give it the study's with --key FILE"
             )
         elif why is Why.KEY:
-            text = f"it has another key than this worker ({self._key}); give all workers the same key (--key FILE)"
+            text = f"it has a different key from this worker ({self._key}); give all workers the same key (--key FILE)"
         elif self._key:
             text = (
-                f"it closes the connection; most likely it has another key than this worker ({self._key}), or none; "
-                "give all workers the same key (--key FILE)"
+                f"it closes the connection; most likely it has a different key from this worker ({self._key}), or "
+                "none; give all workers the same key (--key FILE)"
             )
         else:
-            text = "it closes the connection; most likely it wants a key (--key FILE)"
+            text = "it closes the connection; most likely it requires a key (--key FILE)"
         self._note(host, why, since, now, f"cannot join {address}: {text}")
 
     def _note(self, host: str, why: Why, since: float, now: float, text: str) -> None:
@@ -208,7 +208,7 @@ class Visitors:
 
 
 def _describe(host: str) -> str:
-    return "a process of this machine" if host == HERE else host or "a peer that is gone already"
+    return "a process of this machine" if host == HERE else host or "a peer that has left already"
 
 
 def _peer_of(descriptor: int, port: int) -> str:

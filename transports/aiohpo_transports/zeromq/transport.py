@@ -146,7 +146,7 @@ class ZeroMQTransport:
 
     # -------------------------------------------------------------------------------- opening and closing
     async def start(self, on_frame: OnFrame) -> None:
-        """Open the endpoint. Raises UsageError if it cannot listen at the address to bind to."""
+        """Open the endpoint. Raises UsageError if it cannot listen on the address to bind to."""
         if self._on_frame is not None:
             raise RuntimeError(f"{self!r} was started before; make a new one")
         self._loop = asyncio.get_running_loop()

@@ -89,7 +89,7 @@ class ASHAScheduler:
         usual = "learned" if self.brackets == 1 and self.r_min is None else "fixed"
         self.first_rung = options.choice("first_rung", usual if first_rung is None else first_rung, FIRST_RUNGS)
         if self.first_rung == "learned" and self.brackets > 1:
-            options.refuse("first_rung=learned says where a trial is first judged, and so does brackets: give one")
+            options.refuse("first_rung=learned and brackets both decide where a trial is first judged: give only one")
         self.type = options.choice("type", type, TYPES)
         self.restart = options.flag("restart", restart)
         if self.restart and self.type == "stopping":

@@ -37,13 +37,13 @@ def read_schedule(path: str | Path) -> list[ScheduleEntry]:
         raise UsageError(f"the schedule {str(path)!r} is not JSON: {error}") from None
     entries = found.get("schedule") if isinstance(found, dict) else found
     if not isinstance(entries, list) or not entries:
-        raise UsageError(f'the schedule {str(path)!r} is empty or no list of {{"to": step, "config": {{...}}}}')
+        raise UsageError(f'the schedule {str(path)!r} is empty or not a list of {{"to": step, "config": {{...}}}}')
     return [_schedule_entry(entry, i, path) for i, entry in enumerate(entries)]
 
 
 def _schedule_entry(entry: Any, i: int, path: str | Path) -> ScheduleEntry:
     if not isinstance(entry, dict) or not isinstance(entry.get("config"), dict):
-        raise UsageError(f'stretch {i} of {str(path)!r} is no {{"to": step, "config": {{...}}}}: {entry!r:.200}')
+        raise UsageError(f'stretch {i} of {str(path)!r} is not {{"to": step, "config": {{...}}}}: {entry!r:.200}')
     to = entry.get("to", 0)
     if not isinstance(to, int) or isinstance(to, bool):
         raise UsageError(f"stretch {i} of {str(path)!r} ends at {to!r}; give a whole number of steps")
@@ -88,8 +88,8 @@ class ReplayScheduler:
             return Idle()
         if not trial.checkpoints:
             raise UsageError(
-                f"trial {trial.id} paused at step {trial.step} without a checkpoint, so its training cannot go on with "
-                "another configuration: call trial.save(...) in the objective, at the latest when trial.ended"
+                f"trial {trial.id} paused at step {trial.step} without a checkpoint, so its training cannot continue "
+                "with another configuration: call trial.save(...) in the objective, at the latest when trial.ended"
             )
         for at in range(latest, -1, -1):  # if no worker has the latest checkpoint any longer, from an earlier one
             for step in trials[at].checkpoints[:1] if at in trials else ():

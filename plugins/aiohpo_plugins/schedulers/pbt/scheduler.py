@@ -108,7 +108,9 @@ class PBTScheduler:
         )
         self.explore = options.flag("explore", explore)
         if not self.explore and self.exploit == "none":
-            options.refuse("exploit=none with explore=false changes nothing under way; the scheduler fifo does that")
+            options.refuse(
+                "exploit=none with explore=false changes nothing during a trial; use the scheduler fifo for that"
+            )
         if not self.explore and (self.explorer.perturb, self.explorer.resample, vary) != (PERTURB, RESAMPLE, None):
             options.refuse("explore=false leaves hyperparameters as they are, so perturb, resample and vary do nothing")
 
@@ -116,7 +118,7 @@ class PBTScheduler:
         """Bind to a study. Raises ``ValueError`` if it has no steps."""
         if max_steps is None:
             raise ValueError(
-                "pbt compares trials on their way, and this study has no steps: give Study(max_steps=…) and use "
+                "pbt compares trials while they run, and this study has no steps: give Study(max_steps=…) and use "
                 "trial.steps() in the objective"
             )
         if self.interval is not None and self.interval > max_steps:

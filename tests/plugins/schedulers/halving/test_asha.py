@@ -49,7 +49,10 @@ def test_is_registered_and_shown():
         ({"restart": 1}, "restart must be true or false"),
         ({"restart": True, "type": "stopping"}, "never resumed"),
         ({"first_rung": "lowest"}, "asha: first_rung must be one of learned, fixed, not 'lowest'"),
-        ({"first_rung": "learned", "brackets": 2}, "and so does brackets: give one"),
+        (
+            {"first_rung": "learned", "brackets": 2},
+            "and brackets both decide where a trial is first judged: give only one",
+        ),
     ],
 )
 def test_wrong_options(options, message):

@@ -106,8 +106,8 @@ def test_keeps_the_contract_of_schedulers(tmp_path: Path) -> None:
     ("content", "complaint"),
     [
         ("{", "is not JSON"),
-        ([], "is empty or no list"),
-        ({"trials": []}, "is empty or no list"),
+        ([], "is empty or not a list"),
+        ({"trials": []}, "is empty or not a list"),
         ([{"to": 3}], "stretch 0 of .* is no"),
         ([{"to": "end", "config": {}}], "ends at 'end'; give a whole number"),
         ([{"to": 5, "config": {}}, {"to": 5, "config": {}}, {"config": {}}], "each must end after the one before"),

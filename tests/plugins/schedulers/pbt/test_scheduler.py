@@ -420,7 +420,7 @@ def test_one_interval_is_a_plain_search() -> None:
         ({"vary": ""}, "vary must be one or more names"),
         ({"vary": 3}, "vary must be one or more names"),
         ({"explore": "maybe"}, "explore must be true or false, not 'maybe'"),
-        ({"explore": False, "exploit": "none"}, "changes nothing under way; the scheduler fifo"),
+        ({"explore": False, "exploit": "none"}, "changes nothing during a trial; use the scheduler fifo"),
         ({"explore": False, "vary": "lr"}, "perturb, resample and vary do nothing"),
         ({"explore": False, "perturb": 0.5}, "perturb, resample and vary do nothing"),
     ],

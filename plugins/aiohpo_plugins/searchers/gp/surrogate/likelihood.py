@@ -225,4 +225,4 @@ def factorise(C: FloatArray, noise: float) -> FloatArray:
             return np.asarray(factor)
         jitter = max(10.0 * jitter, least)
         if not jitter < 1e6 * least:
-            raise FloatingPointError("the covariance has entries that are not finite, or is no covariance")
+            raise FloatingPointError("the covariance has entries that are not finite, or is not a covariance")
