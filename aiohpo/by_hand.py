@@ -43,7 +43,7 @@ class DrivenByHand:
         raise NotImplementedError
 
     def ask(self) -> AskedTrial:
-        """Return a configuration to evaluate. Raises ``UsageError`` when the searcher has no more."""
+        """Return a configuration to evaluate. Raises ``UsageError`` if the searcher has no more."""
         if self._hand_searcher is None:
             self._hand_searcher = make_plugin("searchers", self.searcher)
         asked = self._by_hand.ask(self._hand_searcher)
@@ -64,9 +64,9 @@ class DrivenByHand:
     def enqueue(self, config: Mapping[str, Any]) -> str:
         """Queue a complete configuration to be tried before the searcher's; returns its trial id.
 
-        A script may queue its configurations whenever it is run: what it asks for, and an earlier run or another
-        process has queued in the study's directory already, is not queued again, and the id is that one's. In a file
-        that ``aiohpo run`` or ``aiohpo worker`` reads, the first worker does it, and the id is empty.
+        A script may queue its configurations on every run: a configuration that an earlier run or another process has
+        already queued in the study's directory is not queued again, and its existing id is returned. In a file that
+        ``aiohpo run`` or ``aiohpo worker`` reads, the first worker queues it, and the id is empty.
         """
         fitting = self.space.validate(config)
         if in_child():
@@ -87,12 +87,12 @@ class DrivenByHand:
             self._manual = None
 
     def add(self, past: Iterable[PastTrial] | Result | str | Path) -> int:
-        """Add past trials, which searchers learn from and which do not count against the budget.
+        """Add past trials. Searchers learn from them; they do not count against the budget.
 
         ``past`` is ``[(config, value), …]`` (value None: it failed), a :class:`Result`, or the directory of an earlier
-        run, of which those trials are taken that ran to their end or failed. Trials that do not fit this space are an
-        error, and so is a run with another metric, mode or ``max_steps``, before anything is added. What an earlier run
-        of the same script has added already is not added again. Returns how many there are.
+        run, from which trials are taken that ran to their end or failed. Trials that do not fit this space are an
+        error, and so is a run with a different metric, mode or ``max_steps``; nothing is added then. Trials that an
+        earlier run of the same script has added are not added again. Returns the number of trials.
         """
         from .result import Result
         from .runtime.assembly.past import check_comparable, check_past, results_of

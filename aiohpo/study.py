@@ -35,34 +35,34 @@ if TYPE_CHECKING:
 
 @explained_class(STUDY_ARGUMENTS, STUDY_ATTRIBUTES)
 class Study(DrivenByHand):
-    """What is searched, for what, and how.
+    """A search: the objective, its space, and the way to search it.
 
     objective      called with a :class:`~aiohpo.evaluate.trial.Trial`; ``def`` or ``async def``; None to drive the
                    study by :meth:`ask` and :meth:`tell`
     space          a :class:`~aiohpo.space.space.Space`
-    metric, mode   the name of what the objective returns or reports, and "min" or "max"
-    max_steps      steps (epochs, rungs' resource) of a whole trial; None if it is not counted in steps
+    metric, mode   the name of the metric that the objective returns or reports, and "min" or "max"
+    max_steps      steps (epochs, the rungs' resource) of a whole trial; None if trials have no steps
     searcher, scheduler, evaluator   names ("adbo", "adbo:kappa=1") or instances; the evaluator defaults to
                    "coroutine" for ``async def`` and to "process" for everything else
     directory      where the journal and checkpoints go; None keeps the study in memory
     seed           the same seed gives every worker of a rank the same draws
-    keep           of that many best complete trials the last checkpoint stays; others are deleted once no scheduler
+    keep           how many of the best complete trials keep their last checkpoint; others are deleted once no scheduler
                    can need them
-    max_failures   the search stops after so many failures since it was started if no trial ever succeeded; 0: never
+    max_failures   the search stops after this many failures since its start if no trial ever succeeded; 0: never
     retries        how often a trial whose process crashes or runs out of memory (not one that raises) is tried again
-    dump, load     how ``trial.save`` makes bytes of a checkpoint and ``trial.restore`` reads them
-    ensemble       what keeps an ensemble of the models while the search runs: "greedy", "topk", "gradient" or an
+    dump, load     functions with which ``trial.save`` turns a checkpoint into bytes and ``trial.restore`` reads them
+    ensemble       the builder of an ensemble of the models while the search runs: "greedy", "topk", "gradient" or an
                    instance; objectives call ``trial.predictions(valid=…)``
-    ensemble_metric  what the ensemble should be good at; None: log_loss or rmse, as the targets are
-    targets        {name: (n,)} what ``trial.predictions`` of that name should have been, for ensembles; trials can
-                   give them too (``trial.targets``)
-    callbacks      functions that are called with each trial's record when it ended, in the worker that evaluated it,
-                   or :class:`~aiohpo.TrialCallback` objects, which also hear of its start and reports
+    ensemble_metric  the metric that the ensemble optimises; None: log_loss or rmse, depending on the targets
+    targets        {name: (n,)} the true values of ``trial.predictions`` of that name, for ensembles; trials can also
+                   give them (``trial.targets``)
+    callbacks      functions that are called with each trial's record when it has ended, in the worker that evaluated
+                   it, or :class:`~aiohpo.TrialCallback` objects, which are also told of its start and reports
     key            the file of the study's key (see "aiohpo keygen"), or the key. Without it: the file that AIOHPO_KEY
                    names, else study.key in the directory, which is made there; a study in memory needs none. Anyone
                    who has the key can join the search, which includes running code in it
-    share          "group": the directory and all in it are shared with its group, whose members are trusted as those
-                   who have the key are; None: they are for their owner only. Every user of the directory says so
+    share          "group": the directory and its contents are shared with its group, whose members are trusted like
+                   holders of the key; None: they belong to their owner only. Every user of the directory must give it
     """
 
     def __init__(
@@ -149,25 +149,26 @@ class Study(DrivenByHand):
         shrink: bool = False,
         progress: bool | str = True,
     ) -> Result:
-        """Search until ``trials`` trials ended (over all runs of this study), ``time`` seconds passed or
-        ``target`` is reached. At least one of the three is needed, unless the search comes to an end by itself: the
-        space is finite, or the searcher or scheduler is, as a grid and population based training are.
+        """Search until ``trials`` trials have ended (over all runs of this study), ``time`` seconds passed or
+        ``target`` is reached. At least one of the three is needed, unless the search ends by itself: because the space
+        is finite, or because the searcher or scheduler is (such as a grid or population based training).
 
-        Fewer ``trials`` than have a result already are refused, unless ``shrink`` says that this is meant.
+        A number of ``trials`` below that of the existing results is refused, unless ``shrink`` is true.
 
         ``slots`` trials are evaluated at a time, by one worker. Ctrl-C (or SIGTERM, or a closed terminal) ends the
-        search in good order: what was reported is kept, what was running is released, and running again goes on. As
-        when the time is up, objectives learn of it by ``trial.ended`` and have ``grace`` seconds to save their work
-        and return. A second Ctrl-C ends it at once. In a notebook, interrupting the kernel is Ctrl-C.
+        search cleanly: reported results are kept, running trials are released, and another call continues the search.
+        As when the time is up, ``trial.ended`` tells objectives, which have ``grace`` seconds to save their work and
+        return. A second Ctrl-C ends the search immediately. In a notebook, interrupting the kernel has the same effect
+        as Ctrl-C.
 
-        ``progress`` is shown by a "bar", by "lines", one for each trial that ends or pauses, or, if it is False, not
-        at all. True is a bar in a terminal and in a notebook, and lines elsewhere.
+        ``progress`` is "bar", "lines" (one for each trial that ends or pauses) or False. True means a bar in a terminal
+        or a notebook, and lines elsewhere.
 
-        What trials print, warn or log appears above the progress bar, or on stdout where there is none, as
-        ``[17] text`` with the trial's number; with a directory it is in ``output/`` too.
+        What trials print, warn or log appears above the progress bar, or on stdout if there is none, as ``[17] text``
+        with the trial's number; with a directory it is also kept in ``output/``.
 
-        Where an event loop runs already, as in a cell of a notebook, the search has a loop of its own in a thread, and
-        the running one stands still until it is over; ``await`` :meth:`arun` where that must not be.
+        If an event loop is running already, as in a notebook cell, the search runs its own loop in a thread and blocks
+        the running one until it ends. To avoid that, ``await`` :meth:`arun`.
         """
         refuse_in_child()
         from .report.live import run_with_progress
@@ -192,13 +193,13 @@ class Study(DrivenByHand):
     ) -> Result:
         """Like :meth:`run`, inside a running event loop and without touching signals.
 
-        Cancelling it ends the search in good order, and :attr:`result` has what was found; :meth:`stop` ends it, too,
-        and then it returns that.
+        Cancelling it ends the search cleanly, and :attr:`result` has the results. :meth:`stop` ends it, too; then this
+        method returns them.
 
-        Progress is shown by a bar in a notebook, and elsewhere only if ``progress`` says how, as for :meth:`run`.
-        Where none is shown, neither the terminal nor the streams are touched: what trials print in processes of their
-        own goes to ``output/`` in the directory, if there is one, and what they print in this process goes where your
-        application's own output goes.
+        A notebook shows a progress bar; elsewhere progress is shown only if ``progress`` is given, as for :meth:`run`.
+        If none is shown, neither the terminal nor the streams are touched: output that trials print in their own
+        processes goes to ``output/`` in the directory, if there is one, and output in this process goes to your
+        application's own.
         """
         self._stopping = False
         limits = make_limits(trials, time, target, trial_timeout, grace=grace, shrink=shrink)
@@ -251,15 +252,15 @@ class Study(DrivenByHand):
             self._is_searching = False
 
     def stop(self, grace: float = 0.0) -> None:
-        """End a running search in good order; :meth:`arun` then returns what was found. With ``grace`` the running
-        objectives are told by ``trial.ended`` first, and have so many seconds to save their work."""
+        """End a running search cleanly; :meth:`arun` then returns its result. With ``grace``, ``trial.ended`` first
+        tells the running objectives, which have that many seconds to save their work."""
         self._stopping = True
         if self._peer_here is not None:
             self._peer_here.stop(grace)
 
     @property
     def best(self) -> TrialRecord | None:
-        """The best trial that is known now, as :attr:`result` would have it; None while there is none."""
+        """The best trial so far, as in :attr:`result`; None while there is none."""
         from .view.summary import Summary
 
         self._replica.refresh()
@@ -267,7 +268,7 @@ class Study(DrivenByHand):
 
     @property
     def result(self) -> Result:
-        """What is known now, from the run directory and from what runs, or ran, in this process."""
+        """The results so far, from the run directory and from searches in this process."""
         from .result import Result
 
         self._replica.refresh()

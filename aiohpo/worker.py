@@ -250,7 +250,7 @@ class Worker:
             self._peer_here.stop(grace)
 
     async def wait(self) -> Result:
-        """Wait until the search is over; raises what broke this worker."""
+        """Wait until the search is over. If this worker failed, raise the exception."""
         assert self._running is not None, "use 'async with Worker(…) as worker'"
         await asyncio.shield(self._running)
         blobs = self.study._replica.blobs
@@ -260,8 +260,8 @@ class Worker:
         )
 
     async def file(self, trial: str, name: str) -> Path:
-        """Return where the file of this name of the trial ``trial``, an id, is in this worker's directory, once it has
-        been fetched from a worker that has it. Raises ``UsageError`` if there is none, or nobody has it."""
+        """Return the path of a file of the trial with the id ``trial`` in this worker's directory, after fetching it
+        from a worker that has it. Raises ``UsageError`` if there is no such file, or if no worker has it."""
         try:
             record = self._peer.view.record(self._peer.view.row_of(trial))
         except KeyError:
