@@ -29,8 +29,8 @@ class UsageError(AiohpoError, ValueError):
 
 
 class Unavailable(AiohpoError):
-    """Something that a worker needs (room on a disk, a process, a descriptor) was not to be had for so long that the
-    worker stopped. No trial failed for it; the same command goes on once it is there again."""
+    """Something that a worker needs (disk space, a process, a descriptor) was unavailable for so long that the worker
+    stopped. No trial failed because of it; the same command continues once it is available again."""
 
 
 def plural(n: int, noun: str) -> str:

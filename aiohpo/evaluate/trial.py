@@ -45,12 +45,12 @@ class Trial:
 
     config     parameter values by name; inactive conditional parameters are absent. ``trial["lr"]`` reads one
     id         the trial's name, such as "a99104d6921c-3": unique in the study, the same on every worker and in every
-               segment, and short, with nothing but letters, digits and "-" in it. Name files by it
-    number     where the trial stands among those that this worker knew of when the segment began, from 0 on. With one
-               worker it is exact. With several it may be off, and two trials may have the same, until all workers
-               have heard of each other's proposals; :class:`~aiohpo.TrialRecord` has the final number
+               segment, and short, with only letters, digits and "-". Use it to name files
+    number     its place among the trials that this worker knew of when the segment began, from 0. With one worker it is
+               exact. With several it may be off, and two trials may share a number, until all workers have heard of
+               each other's proposals; :class:`~aiohpo.TrialRecord` has the final number
     start      last step that was done before this segment; 0 for a fresh trial
-    step       current step: the one that :meth:`steps` is at, else the last one reported
+    step       current step: that of :meth:`steps`, else the last one reported
     max_steps  steps of a whole trial; None if the study sets none
     ended      whether the trial was told to pause or stop, its worker is about to end, or it is no longer wanted
     """
@@ -147,7 +147,7 @@ class Trial:
     def steps(self) -> Iterator[int]:
         """Yield the steps to do, from where the trial was paused; end when it is told to pause or stop.
 
-        Without ``max_steps`` the loop is endless until then. Breaking out of it is fine.
+        Without ``max_steps`` the loop is endless until then. You may break out of it.
         """
         to_step, max_steps = self._assignment.to_step, self.max_steps
         self._stepping = True
@@ -175,10 +175,9 @@ class Trial:
     def report(self, value: Any = None, /, *, step: int | None = None, **metrics: Any) -> None:
         """Report the objective's metric (one number, or a dict) or named metrics, at this step.
 
-        The step is the current one inside and after :meth:`steps`; elsewhere each report is a step of its
-        own, unless ``step`` says which. Raises UsageError for what is no number or no step, and
-        :class:`TrialEnded` for a later step than the one at which the trial was told to end. An objective metric
-        that is NaN or infinite ends the trial as failed.
+        The step is the current one inside and after :meth:`steps`; elsewhere each report counts as a new step, unless
+        ``step`` is given. Raises UsageError for an invalid number or step, and :class:`TrialEnded` for a step after the
+        one at which the trial was told to end. An objective metric that is NaN or infinite ends the trial as failed.
         """
         if not self._stepping and not self._is_about_last_step(step):
             self._leaves = self._leaves or self._warned
@@ -259,9 +258,9 @@ class Trial:
 
     # ------------------------------------------------------------------------------------------- blobs
     def save(self, obj: Any) -> None:
-        """Save a checkpoint of the current step: bytes, a Path to a file or directory, or what pickles.
+        """Save a checkpoint of the current step: bytes, a Path to a file or directory, or a picklable object.
 
-        With the study's ``dump`` and ``load`` those decide instead. Any worker can resume from it.
+        The study's ``dump`` and ``load`` replace this, if given. Any worker can resume from the checkpoint.
         """
         data = checkpoint.encode(obj, self._program.secret, self._program.dump)
         digest = self._put("a checkpoint", data)
@@ -269,7 +268,7 @@ class Trial:
         self._checkpoint = digest
 
     def restore(self) -> Any:
-        """Return what was last saved, or None the first time.
+        """Return the last saved checkpoint, or None if nothing was saved.
 
         A saved Path comes back as a path in a temporary directory that lives as long as this segment.
         Raises UsageError, and loads nothing, if the checkpoint was not written under this study's key.
@@ -326,20 +325,20 @@ class Trial:
         self._store(arrays, "")
 
     def targets(self, **arrays: Any) -> None:
-        """Store what the predictions of the same names should have been, (n,): class indices or labels, or numbers.
+        """Store the true values (n,) for the predictions of the same names: class indices or labels, or numbers.
 
-        One trial's are enough (``Study(targets=…)`` is another way to give them); the same from every trial cost
-        nothing, as they are stored once.
+        One trial's targets are enough (``Study(targets=…)`` is another way to give them); identical targets from every
+        trial cost nothing extra, since they are stored once.
         """
         self._store(arrays, TARGETS)
 
     def note(self, /, **notes: Any) -> None:
-        """Note something about the trial, whatever JSON can hold: ``trial.note(layers=[64, 32], data="v3")``.
+        """Attach named values that JSON can hold to the trial: ``trial.note(layers=[64, 32], data="v3")``.
 
-        Notes are kept by name, the last one of a name counts; they are shown and exported with the trial and mean
-        nothing to the search. Numbers that change from step to step are metrics: see :meth:`report`. Arrays and numbers
-        of numpy and torch become lists and plain numbers. Raises UsageError for what JSON cannot hold (NaN, objects)
-        and for more than 60 kB at once.
+        The last value noted under a name counts. Notes are shown and exported with the trial and do not influence the
+        search. Use :meth:`report` for numbers that change from step to step. Arrays and numbers of numpy and torch
+        become lists and plain numbers. Raises UsageError for values that JSON cannot hold (NaN, objects) and for more
+        than 60 kB in one call.
         """
         self._link.note(encode_notes(notes))
 
@@ -347,9 +346,9 @@ class Trial:
     def attach(self, name: str, path: str | Path) -> None:
         """Keep a copy of the file at ``path`` with the trial: ``trial.attach("model.pt", "out/model.pt")``.
 
-        Files are kept with the study's checkpoints, however the trial ends; of each name the last one. Other workers
-        and ``aiohpo show --file`` find them. Raises UsageError for a name that is no plain file name, for what is no
-        file, and for one of more than 1 GiB.
+        Files are kept with the study's checkpoints, however the trial ends; a file replaces an earlier one with the
+        same name. Other workers and ``aiohpo show --file`` can find them. Raises UsageError if the name is not a plain
+        file name, if the path is not a file, or if the file is larger than 1 GiB.
         """
         data = checkpoint.read_file(name, path)
         self._link.attach(name, self._put("a file", data), len(data))

@@ -35,11 +35,11 @@ class ParameterImportance:
 
     parameter        its name
     importance       overall; see :class:`Importances` for what it is a share of
-    low, high        a bootstrap interval of 90 %: how much it would vary with other trials of the same search. What the
-                     model gets wrong whatever the trials is not in it
+    low, high        a bootstrap interval of 90 %: how much it would vary with other trials of the same search. It does
+                     not include systematic errors of the model
     among_best       the importance among the best: what still matters where results are good
     among_best_low, among_best_high  the interval of that
-    active           in which share of the compared trials it was active; 1 if it has no condition
+    active           the share of the compared trials in which it was active; 1 if it has no condition
     """
 
     parameter: str
@@ -57,12 +57,12 @@ class Importances(Sequence[ParameterImportance]):
     """The importances of a study's parameters, the most important first.
 
     With ``fanova`` an importance is the share of the variance of the metric over the search space that the parameter
-    explains by itself; what is missing to 1 are interactions and noise. With ``ped-anova`` it says how differently the
-    values of good trials are distributed, as a share of the sum over all parameters; what is missing to 1 is due to
-    chance. A conditional parameter counts where it is active; whether it is active is its parents' merit.
+    explains by itself; the rest, up to 1, is interactions and noise. With ``ped-anova`` it says how differently the
+    values of good trials are distributed, as a share of the sum over all parameters; the rest, up to 1, is due to
+    chance. A conditional parameter counts where it is active; the effect of being active is credited to its parents.
 
     method      "fanova" or "ped-anova"
-    metric      what was measured
+    metric      the metric that was compared
     trials      how many trials were compared
     left_out    how many were not: failed, unfinished, or given up before ``step``
     best        how many of them are the best: a tenth, but at least 20

@@ -46,12 +46,12 @@ NARROW = 1e-3  # relative to the lower bound
 class Float(Parameter):
     """A real number in [low, high].
 
-    log      search its logarithm (needs low > 0): for what spans orders of magnitude
+    log      search its logarithm (needs low > 0), for ranges that span orders of magnitude
     step     only low, low + step, ... high; excludes ``log``
-    default  what ``Space.default()`` uses; without it the middle (of the logarithm, with ``log``)
+    default  the value in ``Space.default()``; if omitted, the middle (of the logarithm, with ``log``)
     when     active only under this condition, see :class:`aiohpo.space.space.Space`
 
-    A range so narrow that it holds few doubles is the finite set of these.
+    A range so narrow that it contains only a few doubles is treated as the finite set of them.
     """
 
     type: ClassVar[str] = "float"
@@ -262,8 +262,8 @@ class Categorical(_Choices):
     """One of some unordered values.
 
     choices  distinct JSON scalars (str, int, float, bool, None). A numpy scalar, or an enum member that is a str, int
-             or float, stands for its plain value, which is what the objective gets
-    default  what ``Space.default()`` uses; without it (or with None) the first choice
+             or float, stands for its plain value, which the objective receives
+    default  the value in ``Space.default()``; if omitted (or None), the first choice
     when     active only under this condition
     """
 
@@ -296,7 +296,7 @@ class Ordinal(_Choices):
 @explained_class({})
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Constant(Parameter):
-    """A value that is handed to the objective with every configuration, and not searched."""
+    """A value that is part of every configuration and is not searched."""
 
     type: ClassVar[str] = "constant"
     tunable: ClassVar[bool] = False
@@ -339,7 +339,7 @@ TYPES: dict[str, type[Parameter]] = {p.type: p for p in (Float, Int, Categorical
 
 
 def from_dict(definition: Mapping[str, Any]) -> Parameter:
-    """Make a parameter of what :meth:`Parameter.to_dict` returned."""
+    """Make a parameter from the result of :meth:`Parameter.to_dict`."""
     options = dict(definition)
     name = options.pop("type", None)
     cls = TYPES.get(name) if isinstance(name, str) else None

@@ -57,8 +57,8 @@ _ABSENT: Any = object()
 class Space:
     """An immutable set of configurations: ``Space(lr=Float(1e-5, 0.1, log=True), layers=Int(1, 8))``.
 
-    Names that are not Python identifiers go into a mapping or pairs: ``Space({"min.node.size": Int(1, 9)})``.
-    Raises UsageError for conditions that are cyclic, name an unknown parent or can never hold.
+    Give names that are not Python identifiers in a mapping or pairs: ``Space({"min.node.size": Int(1, 9)})``. Raises
+    UsageError for conditions that are cyclic, name an unknown parent or can never hold.
 
     params       all parameters by name, constants included
     constants    values of the constants by name
@@ -167,8 +167,8 @@ class Space:
         return self._rows.unpack(self._rows.pack(config))
 
     def default(self) -> Config:
-        """Return the configuration of the parameters' defaults. A Categorical without one stands at its first
-        choice, any other parameter at the middle of its unit encoding."""
+        """Return the configuration of the parameters' defaults. A Categorical without a default takes its first choice,
+        any other parameter the middle of its unit encoding."""
         config = self.decode(np.full((1, self.dim), np.nan))[0]
         given = {name: getattr(self.params[name], "default", None) for name in config}
         # decoding may change the last bits of what was given
@@ -205,7 +205,7 @@ class Space:
     def size(self) -> float:
         """Number of distinct configurations, inf if a parameter is continuous.
 
-        Conditions are accounted for. Exact (as far as a double is), unless they are so entangled that counting
+        Conditions are taken into account. Exact (within double precision), unless they are so entangled that counting
         would take long; then an upper bound, see :func:`aiohpo.space.conditions.count_configurations`.
         """
         return count_configurations(self.conditions, self.cardinality.tolist(), self._order)
@@ -226,7 +226,7 @@ class Space:
 
     @classmethod
     def from_dict(cls, definition: Mapping[str, Any]) -> Space:
-        """Make the space of what :meth:`to_dict` returned; raises UsageError for anything else."""
+        """Make the space from the result of :meth:`to_dict`; raises UsageError for anything else."""
         entries = definition.get("parameters") if isinstance(definition, Mapping) else None
         if not isinstance(entries, list | tuple) or not all(isinstance(e, Mapping) for e in entries):
             raise UsageError("a space's definition is {'parameters': [{'name': ..., 'type': ...}, ...]}.")

@@ -63,7 +63,7 @@ def check_scheduler(factory: Callable[[], Scheduler], *, claims: Claims | None =
 
     Args:
         factory: called without arguments, gives a fresh scheduler.
-        claims: what to pass to ``next`` where nothing can be claimed yet; by default everything is open.
+        claims: what to pass to ``next`` while nothing can be claimed yet; by default everything is open.
 
     It is checked, for studies without steps and with 1, 9 and 27, that
 
@@ -75,10 +75,10 @@ def check_scheduler(factory: Callable[[], Scheduler], *, claims: Claims | None =
     maximise; trials fail and report NaN. It is checked that
 
     - only paused trials are resumed, that may be claimed, and to a step beyond where they are, up to max_steps;
-    - new trials have a step, a bracket, a configuration and a parent's checkpoint that there are;
-    - what is kept are checkpoints that there are;
-    - what the scheduler remembers is a cache: a fresh one gives the same answers;
-    - the search ends, and with just as many trials as it was to have (unless ``next`` gave Idle);
+    - new trials have a valid step, bracket and configuration, and a parent's checkpoint that exists;
+    - checkpoints that are kept exist;
+    - the scheduler's memory is only a cache: a fresh one gives the same answers;
+    - the search ends with exactly the number of trials in its budget (unless ``next`` returned Idle);
     - the order in which events arrived changes nothing.
     """
     assert isinstance(factory(), Scheduler), f"{factory()!r} lacks setup(), next() or on_report()"

@@ -47,7 +47,7 @@ def example_spaces() -> dict[str, Space]:
 
 
 def tiny_spaces() -> dict[str, Space]:
-    """Return spaces of a few configurations, without anything to search or with a Float of six doubles."""
+    """Return spaces of a few configurations, with nothing to search or with a Float of six doubles."""
     return {
         "constant": Space(a=Constant(3)),
         "single": Space(a=Int(7, 7), b=Categorical(["only"])),
@@ -66,14 +66,14 @@ def check_searcher(
     Args:
         factory: called without arguments, gives a fresh searcher.
         spaces: what to try it on; :func:`example_spaces` unless given. A space that ``setup`` refuses with a
-            ValueError is skipped; one at least must be served.
+            ValueError is skipped; at least one must be served.
         ask_seconds: what the median ``ask`` with 200 observations may cost, in CPU seconds. Generous by
             default, as test machines are slow and busy; on the event loop 0.005 is the aim.
 
     It is checked that
 
     - ``setup`` serves a space or refuses it with a ValueError that says something;
-    - what is asked are complete and valid configurations, at most one for each slot, distinct, and neither observed,
+    - suggestions are complete and valid configurations, at most one for each slot, distinct, and neither observed,
       failed nor pending; also with no observations, only failures, ties, repeats and losses of any magnitude;
     - a study of 30 trials with four outstanding never repeats a configuration;
     - a finite space is exhausted: the last configurations are found, and then none is returned; also where there is

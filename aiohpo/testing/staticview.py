@@ -74,7 +74,7 @@ class StaticView:
             ``partial``. With ``max_steps``, the results ``y`` stand at that step.
         max_steps: steps of a complete trial; None for a study without steps.
 
-    Rows are snapped to what the space can represent; their order is taken to be the canonical one.
+    Rows are snapped to representable configurations; their order is taken as the canonical one.
     """
 
     def __init__(

@@ -29,7 +29,7 @@ async def check_transport(
 
     Works on a real loop and on :class:`aiohpo.testing.SimLoop`. It is checked that
 
-    - endpoints have addresses of their own, and ``connect`` refuses what is none with a ValueError;
+    - each endpoint has its own address, and ``connect`` refuses an invalid one with a ValueError;
     - the class says what its addresses are like;
     - a published frame reaches the connected peers and no others, whole, as bytes, with the publisher's address;
     - a sent frame reaches its peer, and a reply reaches the sender, though no peer connected to the sender;

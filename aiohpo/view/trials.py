@@ -33,34 +33,34 @@ class TrialRecord:
     """One trial of a study, as :class:`~aiohpo.Result`, callbacks, ``show --json`` and exports give it.
 
     id           its name: unique in the study, short, and fit for a file name
-    number       its place among all trials in the order of their proposals, from 0 on. Final once all workers' logs
-                 have been read, as in a finished run; until then it may still move
-    status       "queued", "running", "paused", "lost" (its worker died; another may go on), "finished" (complete),
-                 "stopped" (early), "failed", "cancelled", or "surplus" (a result beyond the budget)
+    number       its place among all trials in the order of their proposals, from 0. Final once all workers' logs have
+                 been read, as in a finished run; until then it may change
+    status       "queued", "running", "paused", "lost" (its worker died; another may continue it), "finished"
+                 (complete), "stopped" (early), "failed", "cancelled", or "surplus" (a result beyond the budget)
     config       {parameter: value}; inactive conditional parameters are absent
-    value        the objective's metric in its own sign: the result, else what was reported last; None without any
-    metrics      {name: value} of the result's metrics, else of those reported last
+    value        the objective's metric in its own sign: the result, else the last report; None if there is none
+    metrics      {name: value} of the metrics of the result, else of the last report
     step         the last step that was done
     worker       the worker that ran it last
     started      when its first segment began, in seconds since the epoch
-    seconds      what its segments took together; None before one has ended
+    seconds      the total duration of its segments; None before one has ended
     attempt      the number of its latest segment, from 0 on
-    error        why it failed, in a line; None if it did not
+    error        why it failed, in one line; None if it did not
     detail       the traceback, or the end of the output, that belongs to the error
     checkpoint   the digest of the newest checkpoint that can be resumed from
-    predictions  {name: digest} of what ``trial.predictions`` stored
+    predictions  {name: digest} stored by ``trial.predictions``
     curve        {step: value} of every report of the objective's metric
-    bracket      the bracket of a scheduler that has several; else 0
-    parent       (trial, step) of the checkpoint that it began with, for trials that inherited one
-    targets      {name: digest} of what ``trial.targets`` stored
+    bracket      its bracket, if the scheduler has several; else 0
+    parent       (trial, step) of the checkpoint that it started from, if it inherited one
+    targets      {name: digest} stored by ``trial.targets``
     retry_of     the failed trial whose configuration it tries again
     ended_as     "finished", "stopped" or "failed", also where ``status`` is "surplus"; None if it has not ended
     curves       {name: {step: value}} of every report of every metric, that of the objective metric included
-    notes        {name: value} of what ``trial.note`` was given
-    files        {name: file} of what ``trial.attach`` was given: the ``digest`` of its bytes and its ``size``. See
+    notes        {name: value} given to ``trial.note``
+    files        {name: file} given to ``trial.attach``: the ``digest`` of its bytes and its ``size``. See
                  :meth:`aiohpo.Result.file`
     crashes      why its process died, once for each attempt in which it did
-    retries      how many crashes it survives, as its worker was told at the last one (``Study(retries=…)``)
+    retries      how many crashes it survives, as of the last one (``Study(retries=…)``)
     """
 
     id: str
@@ -124,7 +124,7 @@ class TrialRecord:
 
 
 class TrialList(list[TrialRecord]):
-    """A list of trials, of which a notebook shows a table."""
+    """A list of trials, which a notebook shows as a table."""
 
     @overload
     def __getitem__(self, index: SupportsIndex) -> TrialRecord: ...
@@ -202,7 +202,7 @@ def flat_record(trial: TrialRecord) -> dict[str, Any]:
 
 @dataclass(slots=True)
 class WorkerInfo:
-    """What the log says of one worker process."""
+    """What the log says about one worker process."""
 
     index: int
     name: str
