@@ -51,4 +51,4 @@ def test_importances_are_told_from_the_trials_in_the_order_of_their_numbers(tmp_
     feed.look(1.0)
     feed.column("number")[:3] = [2, 0, 1]  # as of workers that began at the same time
     assert [record.number for record in compared(feed)[0]] == [0, 1, 2]
-    assert all(record.value is not None for record in records)
+    assert all(record.value is not None for record in compared(feed)[0])
