@@ -34,10 +34,10 @@ def refit(searcher: AutoSearcher, known: StaticView) -> str:
     return searcher.explain()
 
 
-@pytest.mark.parametrize("observations", [6, 500])
-def test_conforms(observations: int) -> None:
-    """Every promise of a searcher is kept, with and without a change of the searcher on the way."""
-    check_searcher(lambda: AutoSearcher(observations=observations), spaces={"mixed": SPACE})
+@pytest.mark.parametrize(("turns", "observations"), [(100, 6), (6, 500)])
+def test_conforms(turns: int, observations: int) -> None:
+    """Every promise of a searcher is kept, where another one takes over on the way and where two take turns."""
+    check_searcher(lambda: AutoSearcher(turns=turns, observations=observations), spaces={"mixed": SPACE})
 
 
 def test_suggests_what_gp_does_while_there_are_few_observations() -> None:
@@ -47,9 +47,49 @@ def test_suggests_what_gp_does_while_there_are_few_observations() -> None:
     searcher = bound()
     for n in (0, 12):
         known, rng = view(n), np.random.default_rng
-        assert refit(searcher, known) == "auto: gp, as fewer than 500 trials are observed"
+        assert refit(searcher, known) == "auto: gp, as fewer than 100 trials, or 500 with steps, are observed"
         other.adopt(other.fit(known.observations()))
         assert searcher.ask(known, rng(0), [0] * 3) == other.ask(known, rng(0), [0] * 3)
+
+
+STILL = np.concatenate([[0.0], X[1:, 0] + 1.0])
+
+
+def still(n: int, best: int = 0) -> StaticView:
+    """Nothing is as good as the loss number ``best``."""
+    return StaticView(SPACE, X[:n], np.roll(STILL, best)[:n])
+
+
+def test_the_two_take_turns_while_nothing_improves() -> None:
+    """Each has about half of the fits, and of two peers that know the same one uses the one and one the other."""
+    peers = [bound(Identity("w", rank, 2), turns=30) for rank in range(2)]
+    used = []
+    for n in range(30, 38):
+        said = {refit(peer, still(n)) for peer in peers}
+        assert said == {"auto: gp, and adbo in turn while nothing improves, as 30 trials or more are observed"}
+        used.append([repr(peer)[15:17] for peer in peers])
+    assert all({first, second} == {"GP", "AD"} for first, second in used)
+    assert 3 <= sum(first == "GP" for first, _ in used) <= 5
+    for n in range(38, 42):
+        assert {refit(peer, still(n, best=33)) for peer in peers} == said
+        assert all("GP" in repr(peer) for peer in peers)
+
+
+def test_each_turn_is_a_function_of_what_is_observed() -> None:
+    """A worker that begins late suggests what one does that was there from the start."""
+    early, known, rng = bound(turns=30), still(33), np.random.default_rng
+    for n in range(30, 34):
+        refit(early, still(n))
+    late = bound(turns=30)
+    refit(late, known)
+    assert early.ask(known, rng(0), [0] * 3) == late.ask(known, rng(0), [0] * 3)
+
+
+def test_there_are_no_turns_where_trials_have_steps() -> None:
+    """Partial trials are left to the model of resources."""
+    reports = [(i, 1, float(i)) for i in range(40)]
+    partial = StaticView(SPACE, partial=X[:40], reports=reports, max_steps=9)
+    assert "gp, as fewer" in refit(bound(turns=30), partial)
 
 
 def test_passes_on_as_observations_grow_and_forgets_none() -> None:

@@ -39,9 +39,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..common.candidates import Candidates
+from ..common.stagnation import since_improvement
 from .data import Data, gather
 from .maximise import Maximiser
-from .stagnation import since_improvement
 from .surrogate.features import Features
 from .surrogate.kernel import two_scales
 from .surrogate.learn import MOST, Memory, learn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aiohpo_plugins.searchers.gp.stagnation import since_improvement
+from aiohpo_plugins.searchers.common.stagnation import since_improvement
 
 FALLING = np.array([9.0, 7.0, 8.0, 4.0, 5.0, 6.0, 8.0, 7.0])
 
