@@ -77,8 +77,8 @@ async def ending(processes: list[Process]) -> AsyncIterator[None]:
 
 INTRUDERS = {
     # what the mesh uses, what the intruder uses, what the mesh says, what the intruder says
-    "another key": ("ours.key", "wrong.key", "another key", "another key"),
-    "no key": ("ours.key", None, "has no key|another key .*, or none", "requires a key"),
+    "another key": ("ours.key", "wrong.key", "a different key", "a different key"),
+    "no key": ("ours.key", None, "has no key|a different key .*, or none", "requires a key"),
     "a key too many": (None, "ours.key", "has a key", "has no key|or none"),
     "another study": ("ours.key", "ours.key", "another study", "refused us.*another study"),
     "another format": ("ours.key", "ours.key", "format version 99", "refused us.*format version"),
