@@ -53,7 +53,7 @@ def test_one_killed_worker_leaves_the_others_finishing_the_exact_budget(place: P
     code, out, err = finish(running)
     assert code == 0, err
     assert "worker 2 (pid " in err
-    assert "was killed by SIGKILL; the other 3 go on" in err
+    assert "was killed by SIGKILL; the other 3 continue" in err
     show = shown(place, "r")
     finished = [trial for trial in show["trials"] if trial["status"] == "finished"]
     assert len(finished) == show["study"]["ended"] == 100

@@ -219,7 +219,7 @@ def _report_from_fork(trial: Trial) -> float:
         try:
             trial.report(0.1)
         except Exception as error:
-            os._exit(42 if "forked" in str(error) else 1)
+            os._exit(42 if "in a fork" in str(error) else 1)
         os._exit(0)
     return float(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 

@@ -34,7 +34,7 @@ async def test_a_search_that_runs_hears_of_a_retry_and_of_its_end(tmp_path: Path
             await asyncio.sleep(0.01)
         retried = await retry_failed(Door(directory), ["0"], "r")
         assert [trial["of"] for trial in retried["retried"]] == [study.result.trials[0].id]
-        assert "the workers that are running take them up" in retried["message"]
+        assert "the running workers will pick them up" in retried["message"]
         with pytest.raises(UsageError, match="queued again already"):
             await retry_failed(Door(directory), ["0"], "r")
         ended = await end_search(Door(addresses=[worker.address], key=find_key(directory / "study.key")))

@@ -121,7 +121,7 @@ def test_a_forked_process_may_not_speak(ends: tuple[PipeLink, BlockingWire], mon
     """Two processes on one socket would read each other's answers."""
     link, _ = ends
     monkeypatch.setattr(os, "getpid", lambda: -1)
-    with pytest.raises(UsageError, match="forked"):
+    with pytest.raises(UsageError, match="in a fork of that process"):
         link.report(1, {})
 
 
