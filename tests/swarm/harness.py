@@ -501,9 +501,10 @@ def check(swarm: Swarm) -> None:
     else:
         assert len(ended) == s.trials, f"{len(ended)} trials of {s.trials}"
     crashed = {peer.id for peer in swarm.crashed}
-    # Nobody waits for the end of a trial beyond the line. If its worker is dead, its journal may tell later that it had
-    # come to one, which can make one more trial good enough to be promoted.
-    late = any(r.status == "surplus" and crashed & {r.id.split("-")[0], r.worker} for r in records)
+    # The journal of a dead worker may tell later of the end of a trial beyond the line, which no worker waits for, or of
+    # trials that no other worker had heard of and that push others beyond the line. Either can make one more trial good
+    # enough to be promoted.
+    late = bool(surplus) and any(crashed & {r.id.split("-")[0], r.worker} for r in records)
     for peer in peers:
         assert peer.end is not None, f"{peer.id} ended without a reason"
         if s.partition is None and not late:  # the halves of a cut swarm end without each other's results
