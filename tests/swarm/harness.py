@@ -501,7 +501,7 @@ def check(swarm: Swarm) -> None:
     else:
         assert len(ended) == s.trials, f"{len(ended)} trials of {s.trials}"
     crashed = {peer.id for peer in swarm.crashed}
-    # The journal of a dead worker may tell later of the end of a trial beyond the line, which no worker waits for, or of
+    # A dead worker's journal may tell later of the end of a trial beyond the line, which no worker waits for, or of
     # trials that no other worker had heard of and that push others beyond the line. Either can make one more trial good
     # enough to be promoted.
     late = bool(surplus) and any(crashed & {r.id.split("-")[0], r.worker} for r in records)
