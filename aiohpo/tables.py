@@ -1,6 +1,6 @@
 """Values as small tables of HTML, which notebooks show in the place of a ``repr``.
 
-Everything that goes into a table was written by somebody: names, choices, errors. All of it is made printable and
+Everything that goes into a table may be from anyone: names, choices, errors. All of it is made printable and
 escaped here, and shortened, since a notebook keeps what it has shown.
 """
 

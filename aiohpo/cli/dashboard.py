@@ -201,7 +201,7 @@ def address_of(access: Access, port: int) -> str:
 
 
 def _has_desktop() -> bool:
-    """Whether a browser that is opened here appears before whoever typed the command."""
+    """Whether a browser that is opened here appears before the person who typed the command."""
     import sys
 
     if not sys.stdout.isatty() or "SSH_CONNECTION" in os.environ:

@@ -1,4 +1,4 @@
-"""``aiohpo report``: a run as one file of HTML, to be sent to somebody."""
+"""``aiohpo report``: a run as one file of HTML, to be sent by mail."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Notes: what an objective, or a person, has to say of a trial in words of their own.
 
 A note is a name and a value that JSON can hold. The log and the view keep the value as its JSON text: they have no use
-for it, and whoever reads it gets what was given.
+for it, and its reader gets what was given.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ class TrialBrief(NamedTuple):
 
     value       its result, else what it reported last; NaN without any
     worker      the worker that ran it last, or queued it
-    attempt     the number of its latest segment, -1 if nobody began it yet
+    attempt     the number of its latest segment, -1 if it was never begun
     first_rung  where it was first to pause, 0: nowhere
     bracket, parent, retry_of   as of its proposal
     """

@@ -47,7 +47,7 @@ class Door:
     key: StudyKey | None = field(default=None, repr=False)
 
     def found(self, worker: str) -> list[str]:
-        """The addresses at which somebody may answer."""
+        """The addresses that may answer."""
         if self.directory is None:
             return list(self.addresses)
         return Card(cards_of(self.directory), worker).others()
@@ -71,7 +71,7 @@ async def end_search(door: Door) -> dict[str, Any]:
 
 def at_work(visitor: Visitor) -> list[str]:
     """All workers that may be there: those that the mesh knows, and those of the log that have neither left nor are
-    known to be dead. Somebody who has just come in may not have heard of all members yet."""
+    known to be dead. A visitor that has just come in may not have heard of all members yet."""
     state = visitor.state
     gone = {name for name, believed in state.states().items() if believed in ("dead", "left")} | visitor.gone
     began = [name for name, info in state.view.workers.items() if info.started is not None and info.left is None]
@@ -80,7 +80,7 @@ def at_work(visitor: Visitor) -> list[str]:
 
 async def retry_failed(door: Door, names: Sequence[str], where: str) -> dict[str, Any]:
     """Queue the configurations of these failed trials, or of all of them, again. Raises ``UsageError`` as ``aiohpo
-    retry`` does, and for an address at which nobody answers."""
+    retry`` does, and for an address that does not answer."""
 
     def choose(view: View) -> list[int]:
         return choose_failed(view, names, where)

@@ -81,7 +81,7 @@ def _answer(question: Callable[[], Any]) -> Any:
 
 
 def _told(feed: Feed) -> list[int]:
-    """The trials that somebody is likely to look at: the best, the latest, and some that failed."""
+    """The trials that are likely to be looked at: the best, the latest, and some that failed."""
     status, number, value = (feed.column(name) for name in ("status", "number", "value"))
     shown = np.flatnonzero(~np.isin(status, [feed.code("cancelled"), feed.code("queued")]))
     latest = shown[np.argsort(-number[shown], kind="stable")]

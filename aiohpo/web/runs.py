@@ -1,6 +1,6 @@
 """The runs that a server shows: one directory, the directories in a folder, or a mesh that it has joined.
 
-A run is read when somebody asks for it and as long as somebody looks at it. What is read from a disk is read in a
+A run is read when it is asked for and as long as it is looked at. What is read from a disk is read in a
 thread; what arrives over a mesh arrives on the event loop, and is read there.
 """
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _SOONEST = 0.2  # seconds between two looks at a run
 _SHARE = 4.0  # a look that took long is followed by a pause of so many times the CPU time that it took
-_MOST_OPEN = 12  # runs that are kept in memory though nobody looks at them
+_MOST_OPEN = 12  # runs that are kept in memory though no page shows them
 _FACTS = ("metric", "mode", "searcher", "scheduler", "max_steps", "created")
 
 
@@ -126,7 +126,7 @@ class Runs(Protocol):
         ...
 
     async def prepare(self) -> None:
-        """Read what is going to be asked for first, before somebody asks."""
+        """Read in advance what is going to be asked for first."""
         return
 
     def close(self) -> None:
@@ -171,7 +171,7 @@ class DirectoryRuns(Runs):
             paths = await asyncio.to_thread(self._paths)
             source = await asyncio.to_thread(FollowedDirectory, paths[id])
             opened = self._open.get(id)
-            if opened is None or opened.failure is not None:  # else somebody was faster
+            if opened is None or opened.failure is not None:  # else another request was faster
                 opened = self._open[id] = OpenRun(id, source, threaded=True)
             self._forget()
         return opened
@@ -219,7 +219,7 @@ class MeshRun(Runs):
 
 
 async def _in_background(work: Callable[[], T]) -> T:
-    """Do it in a thread that nobody waits for at the end: the first reading of a long run may take a while, and Ctrl-C
+    """Do it in a thread that is not waited for at the end: the first reading of a long run may take a while, and Ctrl-C
     should not."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()

@@ -1,4 +1,4 @@
-"""The visitor: somebody who joins a search to say one thing, and leaves.
+"""The visitor: a peer that joins a search to say one thing, and leaves.
 
 It finds the search as a :class:`~aiohpo.runtime.spectator.Spectator` does, but joins as a peer, without slots and for a
 few seconds: what it records (that the search is over, that failed trials are to be tried again) is an event like any
@@ -76,7 +76,7 @@ class Visitor(Spectator):
         )
 
     async def meet(self) -> None:
-        """Join, and hear what the others know, or what of it arrives in time. Raises ``UsageError`` if nobody is
+        """Join, and hear what the others know, or what of it arrives in time. Raises ``UsageError`` if no peer is
         met."""
         await self.start()
         await self._until(Milestone.CAUGHT_UP, self._loop.time() + _CAUGHT_UP_WITHIN)

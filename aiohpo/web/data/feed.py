@@ -2,7 +2,7 @@
 
 Every trial remembers at which position of the log it last changed. So what a reader at any position lacks is one
 comparison, whoever it is and however long it was away: nothing is kept for readers, a slow one gets fewer and larger
-pieces, and the whole state is what somebody lacks who has nothing.
+pieces, and the whole state is what a reader lacks that has nothing.
 
 A *position* is the number of events that were read; it means something only with the *epoch*, which is another one
 whenever the log is read anew (after a restart, or once the study goes on with more steps).

@@ -1,7 +1,7 @@
 """Who ran which trial when, read on from a growing log: the segments that ended, as columns.
 
 A view keeps what segments add up to, not the segments; so they are read from the log, each event once and in pieces, so
-that nobody waits for a long log to be read to its end.
+that no request waits for a long log to be read to its end.
 """
 
 from __future__ import annotations

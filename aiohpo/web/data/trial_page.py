@@ -68,7 +68,7 @@ def _named(feed: Feed, row: int) -> dict[str, Any]:
 
 
 def _ancestors(feed: Feed, row: int) -> list[dict[str, Any]]:
-    """The trials whose checkpoints it descends from, the nearest first. Parents come from the log, so from anybody."""
+    """The trials whose checkpoints it descends from, the nearest first. Parents come from the log and may be wrong."""
     parent, step, number = (feed.column(name) for name in ("parent", "parent_step", "number"))
     found: list[dict[str, Any]] = []
     while len(found) < _MOST_GENERATIONS and parent[row] >= 0 and number[parent[row]] < number[row]:
