@@ -6,7 +6,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
 
 from ..text import printable
 from ..view.summary import value_in_words
@@ -135,25 +135,35 @@ class BarDisplay:
         self._bar.say(text)
 
 
-class LogDisplay:
-    """A line for each trial, and one about all of them after five seconds and then ever more rarely, at least once a
-    minute; for logs."""
+class QuietDisplay:
+    """Nothing but notices."""
 
-    def __init__(self, say: Callable[[str], None], source: ProgressSource) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
-        self._source = source
-        self._view = source.view
-        self._lines = TrialLines(self._view)
-        self._pause = _FIRST_LINE_AFTER
-        self._next = time.monotonic() + self._pause
 
-    def __enter__(self) -> LogDisplay:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+    def update(self, tally: Tally, alive: int, size: int) -> None:
+        return None
+
+
+class LogDisplay(QuietDisplay):
+    """A line for each trial, and one about all of them after five seconds and then ever more rarely, at least once a
+    minute; for logs."""
+
+    def __init__(self, say: Callable[[str], None], source: ProgressSource) -> None:
+        super().__init__(say)
+        self._source = source
+        self._view = source.view
+        self._lines = TrialLines(self._view)
+        self._pause = _FIRST_LINE_AFTER
+        self._next = time.monotonic() + self._pause
 
     def update(self, tally: Tally, alive: int, size: int) -> None:
         if self._source.view is not self._view:  # the study was changed, see FollowedDirectory
@@ -166,24 +176,6 @@ class LogDisplay:
             self._pause = min(self._pause * _SLOWER, _SLOWEST)
             self._next = at + self._pause
             self.say(as_line(tally.look(time.time()), f"{alive} of {size} workers"))
-
-
-class QuietDisplay:
-    """Nothing but notices."""
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self.say = say
-
-    def __enter__(self) -> QuietDisplay:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return None
-
-    def update(self, tally: Tally, alive: int, size: int) -> None:
-        return None
 
 
 def display(shown: str | None, say: Callable[[str], None], source: ProgressSource) -> Display:

@@ -193,4 +193,29 @@ var AIO = { views: {} }; // the one global name; a view is AIO.views.NAME = {tit
       ),
     );
   };
+
+  // The two axes that several views let people choose.
+  AIO.timeOrTrials = function (chosen, onchange) {
+    return AIO.choice(
+      "Horizontal axis",
+      [
+        ["time", "Time"],
+        ["trials", "Trials"],
+      ],
+      chosen,
+      onchange,
+    );
+  };
+
+  AIO.linearOrLog = function (onchange) {
+    return AIO.choice(
+      "Vertical axis",
+      [
+        ["linear", "Linear"],
+        ["log", "Log"],
+      ],
+      "linear",
+      onchange,
+    );
+  };
 })();

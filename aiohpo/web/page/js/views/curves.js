@@ -301,18 +301,10 @@
             chart.redraw();
           },
         ),
-        AIO.choice(
-          "Vertical axis",
-          [
-            ["linear", "Linear"],
-            ["log", "Log"],
-          ],
-          "linear",
-          (value) => {
-            log = value === "log";
-            chart.rebuild();
-          },
-        ),
+        AIO.linearOrLog((value) => {
+          log = value === "log";
+          chart.rebuild();
+        }),
       );
       fill(
         host,

@@ -208,30 +208,14 @@
       if (chart) draw();
     });
     const tools = [
-      AIO.choice(
-        "Horizontal axis",
-        [
-          ["time", "Time"],
-          ["trials", "Trials"],
-        ],
-        over,
-        (value) => {
-          over = value;
-          build();
-        },
-      ),
-      AIO.choice(
-        "Vertical axis",
-        [
-          ["linear", "Linear"],
-          ["log", "Log"],
-        ],
-        "linear",
-        (value) => {
-          log = value === "log";
-          build();
-        },
-      ),
+      AIO.timeOrTrials(over, (value) => {
+        over = value;
+        build();
+      }),
+      AIO.linearOrLog((value) => {
+        log = value === "log";
+        build();
+      }),
     ];
     return {
       host,

@@ -209,18 +209,10 @@
           problem,
           AIO.section(
             "Best of the chosen runs",
-            AIO.choice(
-              "Horizontal axis",
-              [
-                ["time", "Time"],
-                ["trials", "Trials"],
-              ],
-              over,
-              (value) => {
-                over = value;
-                draw();
-              },
-            ),
+            AIO.timeOrTrials(over, (value) => {
+              over = value;
+              draw();
+            }),
             box,
           ),
         ),
