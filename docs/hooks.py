@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from aiohpo.cli.main import cli as aiohpo
 from aiohpo.plugin.registry import KINDS, available
 
 ROOT = Path(__file__).resolve().parents[1]
-HOME = {"README.md": "index.md"}
-PAGES_OF_THE_ROOT = {**HOME, **{name: name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")}}
+PAGES_OF_THE_ROOT = {
+    "README.md": "index.md",
+    **{name: name for name in ("CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")},
+}
 _LINK = re.compile(r"(!?)\[([^\]]+)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 _CODE_BLOCK = re.compile(r"^```[\s\S]*?^```|^(?:    .*\n)+", flags=re.M)
 _ROLE = re.compile(r":(?:class|func|meth|mod|attr|data|exc):`~?([^`]+)`")
@@ -62,7 +65,7 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _outside_code(markdown, lambda text: _LINK.sub(moved, text))
 
 
-def _outside_code(markdown: str, change: Any) -> str:
+def _outside_code(markdown: str, change: Callable[[str], str]) -> str:
     """Change what is not in a code block. A link may hold code, so that spans are left to ``change``."""
     parts, end = [], 0
     for match in _CODE_BLOCK.finditer(markdown):
